@@ -1,0 +1,1 @@
+"""RVM: recurrent video masked autoencoders in JAX and Flax."""

@@ -1,0 +1,165 @@
+"""The transformer blocks of the encoder, the core and the decoder.
+
+Module names are those of the released checkpoints: a parameter's path in the
+tree is its key in the file.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+Dtype = Any
+
+XAVIER = nn.initializers.xavier_uniform()
+
+
+def shard_batch(x: jax.Array) -> jax.Array:
+  """Pins the first axis to the mesh's batch axes (no-op without a mesh).
+
+  Left alone, the compiler carries the parameters' shardings into the
+  activations, and every device then holds activations of the whole batch.
+  """
+  return nn.with_logical_constraint(x, ('batch',) + (None,) * (x.ndim - 1))
+
+
+class MLP(nn.Module):
+  """Dense, GELU (tanh approximation), dense."""
+
+  width: int
+  dtype: Dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=XAVIER)
+    hidden = nn.gelu(dense(self.width, name='dense_in')(x), approximate=True)
+    return dense(x.shape[-1], name='dense_out')(hidden)
+
+
+class Attention(nn.Module):
+  """Multi-head attention from `x` [B, Q, D] to `context` [B, M, D].
+
+  Scores and softmax are in float32. `implementation` goes to
+  `jax.nn.dot_product_attention`: 'xla' runs everywhere, 'cudnn' needs a GPU
+  and a 16-bit dtype and does not hold the scores in memory.
+  """
+
+  num_heads: int
+  dtype: Dtype
+  implementation: str
+
+  @nn.compact
+  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    width = x.shape[-1]
+    project = functools.partial(
+        nn.DenseGeneral,
+        features=(self.num_heads, width // self.num_heads),
+        dtype=self.dtype,
+        kernel_init=XAVIER,
+    )
+    mixed = jax.nn.dot_product_attention(
+        project(name='query')(x),  # [B, Q, heads, D / heads]
+        project(name='key')(context),  # [B, M, heads, D / heads]
+        project(name='value')(context),
+        implementation=self.implementation,
+    )
+    return nn.DenseGeneral(
+        width, axis=(-2, -1), dtype=self.dtype, kernel_init=XAVIER, name='out'
+    )(mixed)
+
+
+class Block(nn.Module):
+  """Pre-norm ViT block: self-attention, MLP."""
+
+  num_heads: int
+  mlp_width: int
+  dtype: Dtype
+  attention: str
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:  # [B, N, D]
+    norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
+    y = norm(name='attention_norm')(x)
+    x += Attention(
+        self.num_heads, self.dtype, self.attention, name='attention'
+    )(y, y)
+    y = norm(name='mlp_norm')(x)
+    x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
+    return shard_batch(x)
+
+
+class CrossBlock(nn.Module):
+  """Pre-norm block: cross-attention, MLP, self-attention, in this order.
+
+  The K groups of queries of one batch entry share a context: its keys and
+  values are computed once, and each group attends to itself alone.
+  """
+
+  num_heads: int
+  mlp_width: int
+  dtype: Dtype
+  attention: str
+
+  @nn.compact
+  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    batch, groups, size, width = x.shape  # context: [B, M, D]
+    norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
+    attend = functools.partial(
+        Attention, self.num_heads, self.dtype, self.attention
+    )
+    x = x.reshape(batch, groups * size, width)
+    y = norm(name='ca_attention_norm')(x)
+    x += attend(name='ca_attention')(y, context)
+    y = norm(name='mlp_norm')(x)
+    x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
+    x = x.reshape(batch * groups, size, width)
+    y = norm(name='attention_norm')(x)
+    x += attend(name='attention')(y, y)
+    return shard_batch(x.reshape(batch, groups, size, width))
+
+
+class CrossTransformer(nn.Module):
+  """A stack of `CrossBlock`s and a final norm."""
+
+  num_layers: int
+  num_heads: int
+  mlp_width: int
+  dtype: Dtype
+  attention: str
+  remat: str
+
+  @nn.compact
+  def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    block = rematerialise(CrossBlock, self.remat)
+    for i in range(self.num_layers):
+      x = block(
+          self.num_heads,
+          self.mlp_width,
+          self.dtype,
+          self.attention,
+          name=f'xa_blocks_{i}',
+      )(x, context)
+    return nn.LayerNorm(dtype=self.dtype, name='output_norm')(x)
+
+
+REMAT_POLICIES = {
+    'none': jax.checkpoint_policies.everything_saveable,
+    'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    'full': jax.checkpoint_policies.nothing_saveable,
+}
+
+
+def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
+  """`block`, recomputed in the backward pass as far as `remat` says.
+
+  'none' keeps every intermediate value, 'dots' the results of the dense
+  layers (not the attention scores), 'full' only what enters the block.
+  """
+  if remat not in REMAT_POLICIES:
+    raise ValueError(
+        f'remat must be one of {sorted(REMAT_POLICIES)}, got {remat!r}'
+    )
+  if remat == 'none':
+    return block
+  return nn.remat(block, policy=REMAT_POLICIES[remat])

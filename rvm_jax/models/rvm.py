@@ -1,0 +1,288 @@
+"""RVM: image encoder, recurrent core and masked-pixel decoder.
+
+Source: Zoran et al., "Recurrent Video Masked Autoencoders", arXiv 2512.13684,
+and the parameter shapes of the released checkpoints.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rvm_jax.models import layers
+from rvm_jax.models import recurrent
+from rvm_jax.models import vit
+from rvm_jax.ops import patches as patches_lib
+from rvm_jax.ops import positions
+
+# The decoder's time index is one-hot over this many frames.
+NUM_GAPS = 64
+
+
+def _size(width, layers, heads, mlp, core_heads, core_mlp):
+  return dict(
+      width=width,
+      encoder_layers=layers,
+      encoder_heads=heads,
+      encoder_mlp=mlp,
+      core_heads=core_heads,
+      core_mlp=core_mlp,
+  )
+
+
+# Shapes of the released checkpoints. The head counts of H's core cannot be read
+# off a file's size: 16 is the encoder's.
+SIZES = {
+    'S': _size(384, 12, 6, 1536, 8, 2048),
+    'B': _size(768, 12, 12, 3072, 12, 3072),
+    'L': _size(1024, 24, 16, 4096, 16, 4096),
+    'H': _size(1280, 32, 16, 5120, 16, 5120),
+}
+
+
+class RVM(nn.Module):
+  """Recurrent video masked autoencoder.
+
+  Attributes:
+    width: D, of the encoder and the core.
+    encoder_layers, encoder_heads, encoder_mlp: the ViT; `mlp` a hidden width.
+    core_layers, core_heads, core_mlp: the transformer inside the gates.
+    decoder_width, decoder_layers, decoder_heads, decoder_mlp: the decoder.
+      decoder_layers=0 has no decoder: features only.
+    patch: P, side of a patch in pixels.
+    dtype: of the products; parameters, state, softmax and norms' statistics
+      are float32.
+    attention: 'xla', or 'cudnn' (GPU, 16-bit dtype).
+    remat: 'none', 'dots' or 'full', see `layers.rematerialise`.
+  """
+
+  width: int
+  encoder_layers: int
+  encoder_heads: int
+  encoder_mlp: int
+  core_heads: int
+  core_mlp: int
+  core_layers: int = 4
+  decoder_width: int = 512
+  decoder_layers: int = 8
+  decoder_heads: int = 16
+  decoder_mlp: int = 2048
+  patch: int = 16
+  dtype: str = 'float32'
+  attention: str = 'xla'
+  remat: str = 'none'
+
+  def setup(self):
+    for part, width, heads in (
+        ('encoder', self.width, self.encoder_heads),
+        ('core', self.width, self.core_heads),
+        ('decoder', self.decoder_width, self.decoder_heads),
+    ):
+      if width % heads:
+        raise ValueError(
+            f'{part}_heads={heads} must divide the {part} width {width}'
+        )
+    dtype = jnp.dtype(self.dtype)
+    how = dict(dtype=dtype, attention=self.attention, remat=self.remat)
+    token_init = nn.initializers.normal(0.02)
+    self.cls_token = self.param('cls_token', token_init, (1, self.width))
+    self.tokenizer = vit.Tokenizer(self.width, self.patch, dtype)
+    self.encoder = vit.Encoder(
+        self.encoder_layers, self.encoder_heads, self.encoder_mlp, **how
+    )
+    self.rnn_core = recurrent.GatedTransformerCore(
+        self.width, self.core_layers, self.core_heads, self.core_mlp, **how
+    )
+    if self.decoder_layers:
+      self.mask_token = self.param(
+          'mask_token', token_init, (1, self.decoder_width)
+      )
+      embed = lambda: nn.Dense(
+          self.decoder_width, dtype=dtype, kernel_init=layers.XAVIER
+      )
+      self.decoder_embedder = embed()
+      self.delta_embedder = embed()
+      self.decoder = layers.CrossTransformer(
+          self.decoder_layers, self.decoder_heads, self.decoder_mlp, **how
+      )
+      self.detokenizer = Detokenizer(self.patch, dtype)
+
+  def encode(
+      self, frames: jax.Array, state: jax.Array | None = None
+  ) -> tuple[jax.Array, jax.Array]:
+    """Folds frames into the state, one after the other.
+
+    `encode(a + b)` equals `encode(b, state of encode(a))`: a stream of any
+    length runs in constant memory.
+
+    Args:
+      frames: float [B, T, H, W, 3] in [0, 1]; H and W multiples of `patch`.
+      state: float32 [B, 1 + N, D], what an earlier call gave; None at the
+        start of a video.
+
+    Returns:
+      features: float32 [B, T, 1 + N, D], the state after each frame; CLS first.
+      state: float32 [B, 1 + N, D], the state after the last frame.
+
+    Raises:
+      ValueError: frames or state of another shape or dtype.
+    """
+    _check_frames('frames', frames)
+    batch, time, height, width, _ = frames.shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    shape = (batch, 1 + rows * columns, self.width)
+    if state is None:
+      state = jnp.zeros(shape, jnp.float32)
+    elif state.shape != shape:
+      raise ValueError(
+          f'state must have the shape {shape} that frames {frames.shape}'
+          f' give, got {state.shape}'
+      )
+    tokens = self._encode_patches(
+        patches_lib.patchify(frames, self.patch),
+        positions.encoder_table(rows, columns, self.width),
+    )
+    return self.rnn_core(tokens, state)
+
+  def __call__(
+      self,
+      source: jax.Array,
+      target: jax.Array,
+      gaps: jax.Array,
+      visible: jax.Array,
+  ) -> jax.Array:
+    """Fills in the hidden patches of target frames.
+
+    Args:
+      source: float [B, T, H, W, 3] in [0, 1], consecutive frames, all shown.
+      target: float [B, K, H, W, 3] in [0, 1], frames of the same video.
+      gaps: int [B, K], the target's frame index counted from the first source
+        frame, 0 to 63. Traced values outside of it give NaN.
+      visible: int [B, K, V], raster indices of the patches that are shown.
+
+    Returns:
+      Pixels, float32 [B, K, H, W, 3]: every patch, also the shown ones.
+
+    Raises:
+      ValueError: shapes that do not fit together, gaps out of range, or a
+        model without a decoder.
+    """
+    if not self.decoder_layers:
+      raise ValueError(
+          'this RVM has no decoder (decoder_layers=0), as from a checkpoint of'
+          ' encoder and core only: it encodes but cannot reconstruct'
+      )
+    self._check_targets(source, target, gaps, visible)
+    batch, num_targets, height, width, _ = target.shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    features, _ = self.encode(source)
+
+    # The target branch: only what is shown goes through the encoder.
+    shown = jnp.take_along_axis(
+        patches_lib.patchify(target, self.patch), visible[..., None], axis=2
+    )  # [B, K, V, P * P * 3]
+    table = positions.encoder_table(rows, columns, self.width)
+    encoded = self._encode_patches(shown, table[visible])  # [B, K, 1 + V, D]
+
+    queries = self._queries(encoded, gaps, visible, rows * columns)
+    context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
+    context = context.reshape(batch, -1, self.decoder_width)
+    decoded = self.decoder(
+        layers.shard_batch(queries), layers.shard_batch(context)
+    )
+    pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.
+    return patches_lib.unpatchify(
+        pixels.astype(jnp.float32), height, width, self.patch
+    )
+
+  def _encode_patches(
+      self, patches: jax.Array, table: jax.Array
+  ) -> jax.Array:
+    """Encodes each frame alone: [B, F, M, P * P * 3] to [B, F, 1 + M, D]."""
+    tokens = self.tokenizer(patches, table)
+    batch, num_frames, size, width = tokens.shape
+    tokens = tokens.reshape(batch * num_frames, size, width)
+    cls = jnp.broadcast_to(
+        self.cls_token.astype(tokens.dtype), (len(tokens), 1, width)
+    )
+    encoded = self.encoder(jnp.concatenate([cls, tokens], axis=1))
+    return encoded.reshape(batch, num_frames, 1 + size, width)
+
+  def _queries(
+      self,
+      encoded: jax.Array,
+      gaps: jax.Array,
+      visible: jax.Array,
+      num_patches: int,
+  ) -> jax.Array:
+    """The decoder's queries [B, K, 1 + N, W] of the shown patches' tokens."""
+    embedded = self.decoder_embedder(encoded)  # [B, K, 1 + V, W]
+    cls, shown = embedded[:, :, :1], embedded[:, :, 1:]
+    batch, num_targets, _, width = embedded.shape
+    patches = jnp.broadcast_to(
+        self.mask_token.astype(embedded.dtype),
+        (batch, num_targets, num_patches, width),
+    )
+    put = lambda x, index, values: x.at[index].set(values)
+    patches = jax.vmap(jax.vmap(put))(patches, visible, shown)
+
+    is_known = (gaps >= 0) & (gaps < NUM_GAPS)
+    index = jnp.where(
+        is_known[..., None], jax.nn.one_hot(gaps, NUM_GAPS), jnp.nan
+    )
+    when = self.delta_embedder(index)[:, :, None]  # [B, K, 1, W]
+    where = positions.sinusoid(num_patches, width)[None, None]
+    patches = patches + when + where.astype(patches.dtype)
+    return jnp.concatenate([cls, patches], axis=2)
+
+  def _check_targets(self, source, target, gaps, visible):
+    _check_frames('target', target)
+    batch, _, *size = source.shape
+    num_targets = target.shape[1]
+    expected = (batch, num_targets)
+    for name, found, wanted in (
+        ('target', target.shape, (*expected, *size)),
+        ('gaps', gaps.shape, expected),
+        ('visible', visible.shape, (*expected, *visible.shape[2:3])),
+    ):
+      if found != wanted:
+        raise ValueError(
+            f'{name} must have the shape {wanted} that source {source.shape}'
+            f' and K={num_targets} ask for, got {found}'
+        )
+    for name, x in (('gaps', gaps), ('visible', visible)):
+      if not jnp.issubdtype(x.dtype, jnp.integer):
+        raise ValueError(f'{name} must hold integers, got {x.dtype}')
+    if not isinstance(gaps, jax.core.Tracer):
+      if (gaps < 0).any() or (gaps >= NUM_GAPS).any():
+        raise ValueError(
+            f'gaps must lie in 0..{NUM_GAPS - 1}, got {gaps.tolist()}'
+        )
+
+
+class Detokenizer(nn.Module):
+  """Tokens [..., W] to the pixels of their patches [..., P * P * 3]."""
+
+  patch: int
+  dtype: layers.Dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return nn.Dense(
+        self.patch**2 * 3,
+        dtype=self.dtype,
+        kernel_init=layers.XAVIER,
+        name='Dense_0',
+    )(x)
+
+
+def _check_frames(name: str, frames: jax.Array):
+  if frames.ndim != 5 or frames.shape[-1] != 3 or not frames.shape[1]:
+    raise ValueError(
+        f'{name} must be [batch, time, height, width, 3] with at least one'
+        f' frame, got {frames.shape}'
+    )
+  if not jnp.issubdtype(frames.dtype, jnp.floating):
+    raise ValueError(
+        f'{name} must be floats in [0, 1], got {frames.dtype}; divide uint8 by'
+        ' 255'
+    )

@@ -1,0 +1,156 @@
+"""The released checkpoints: `pretrain_rvm_*16_256_*.npz`.
+
+A plain numpy archive of float32 arrays without pickles. A key is the path of a
+parameter in our own tree, joined with '/': nothing needs renaming.
+"""
+
+import collections
+from collections.abc import Mapping
+import os
+import re
+from typing import Any
+import zipfile
+
+from absl import logging
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rvm_jax.models import rvm
+from rvm_jax.weights import trees
+
+# Top-level names of the parameters that only reconstruction needs.
+DECODER_PARTS = (
+    'mask_token',
+    'decoder',
+    'decoder_embedder',
+    'delta_embedder',
+    'detokenizer',
+)
+
+
+def load(
+    path: str | os.PathLike[str], dtype: str = 'float32'
+) -> tuple[rvm.RVM, dict[str, Any]]:
+  """Loads an archive in the released layout; every size is read off it.
+
+  Args:
+    path: a `.npz`. One that holds the encoder and the core alone gives a model
+      with `decoder_layers=0`: it encodes and cannot reconstruct.
+    dtype: of the model's products, 'float32' or 'bfloat16'; the parameters are
+      float32 in either case.
+
+  Returns:
+    The module and its parameters, for `model.apply({'params': params}, ...)`.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: not an archive of plain arrays; or missing, unused or misshapen
+      keys, all of them listed.
+  """
+  arrays = _read(path)
+  model = rvm.RVM(**_sizes(path, arrays), dtype=dtype)
+  trees.check_match(str(path), arrays, trees.flatten(shapes(model)))
+  if not model.decoder_layers:
+    logging.info('%s holds encoder and core only: no decoder', path)
+  return model, trees.unflatten(
+      {key: jnp.asarray(array) for key, array in arrays.items()}
+  )
+
+
+def save_npz(path: str | os.PathLike[str], params: Mapping[str, Any]):
+  """Writes parameters in the released layout; `load` gives the same bits.
+
+  Args:
+    path: of the file to write, which appears only when it is whole.
+    params: the parameter tree of an `RVM`, float32.
+
+  Raises:
+    ValueError: the tree is not that of an `RVM`, all differences listed.
+  """
+  arrays = {k: np.asarray(v) for k, v in trees.flatten(params).items()}
+  model = rvm.RVM(**_sizes('params', arrays))
+  trees.check_match('params', arrays, trees.flatten(shapes(model)))
+  part = f'{os.fspath(path)}.part'
+  try:
+    with open(part, 'wb') as f:
+      np.savez(f, **arrays)
+    os.replace(part, path)
+  finally:
+    if os.path.exists(part):
+      os.remove(part)
+
+
+def shapes(model: rvm.RVM) -> dict[str, Any]:
+  """The parameter tree of `model` as `jax.ShapeDtypeStruct`s."""
+  side = 2 * model.patch
+  frames = jax.ShapeDtypeStruct((1, 1, side, side, 3), jnp.float32)
+  gaps = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+  visible = jax.ShapeDtypeStruct((1, 1, 1), jnp.int32)
+  key = jax.random.key(0)
+  if model.decoder_layers:
+    variables = jax.eval_shape(model.init, key, frames, frames, gaps, visible)
+  else:
+    variables = jax.eval_shape(
+        lambda k, x: model.init(k, x, method='encode'), key, frames
+    )
+  return variables['params']
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+  try:
+    archive = np.load(path, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+      raise ValueError('it is a single array')
+    with archive:
+      return {key: archive[key] for key in archive.files}
+  except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(
+        f'{path} is not a plain .npz archive of arrays (pickles are refused):'
+        f' {error}'
+    ) from error
+
+
+def _sizes(name: Any, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
+  """The sizes of an `RVM`, read off shapes.
+
+  Each is what most of the layers say, so that one misshapen array is reported
+  as such and does not spoil the reading of the others.
+  """
+
+  def read(pattern: str, ndim: int, axis: int) -> int:
+    votes = collections.Counter(
+        array.shape[axis]
+        for key, array in arrays.items()
+        if re.fullmatch(pattern, key) and array.ndim == ndim
+    )
+    if not votes:
+      raise ValueError(
+          f'{name} is not an RVM checkpoint: no key like {pattern} with'
+          f' {ndim} axes among its {len(arrays)} keys'
+      )
+    return votes.most_common(1)[0][0]
+
+  def count(prefix: str) -> int:
+    found = [re.match(rf'{prefix}_(\d+)/', key) for key in arrays]
+    return max((int(match[1]) + 1 for match in found if match), default=0)
+
+  def transformer(part: str, stack: str) -> dict[str, int]:
+    return {
+        f'{part}_layers': count(stack),
+        f'{part}_heads': read(rf'{stack}_\d+/\w+/(query|key|value)/bias', 2, 0),
+        f'{part}_mlp': read(rf'{stack}_\d+/mlp/dense_in/bias', 1, 0),
+    }
+
+  sizes = dict(
+      width=read(r'(encoder|rnn_core)/.*norm/scale', 1, 0),
+      patch=read(r'tokenizer/patch_embedding/Conv_0/kernel', 5, 1),
+      **transformer('encoder', 'encoder/layers'),
+      **transformer('core', 'rnn_core/transformer/xa_blocks'),
+  )
+  if not any(key.split('/')[0] in DECODER_PARTS for key in arrays):
+    return sizes | dict(decoder_layers=0)
+  return sizes | dict(
+      decoder_width=read(r'decoder/.*norm/scale', 1, 0),
+      **transformer('decoder', 'decoder/xa_blocks'),
+  )

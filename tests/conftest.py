@@ -1,0 +1,20 @@
+"""Test settings: CPU only, two devices, rank promotion is an error."""
+
+import os
+
+os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['XLA_FLAGS'] = (
+    os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=2'
+)
+
+from absl import flags
+import jax
+import pytest
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def parsed_flags():
+  """grain's worker processes read absl flags, which no main has parsed."""
+  flags.FLAGS.mark_as_parsed()

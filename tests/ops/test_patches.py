@@ -1,0 +1,23 @@
+import numpy as np
+import pytest
+
+from rvm_jax.ops import patches
+
+
+def test_unpatchify_inverts_patchify():
+  images = np.random.default_rng(0).random((2, 3, 32, 48, 3))
+  cut = patches.patchify(images, 16)
+  assert cut.shape == (2, 3, 6, 768)
+  np.testing.assert_array_equal(patches.unpatchify(cut, 32, 48, 16), images)
+
+
+def test_patches_are_in_raster_order():
+  images = np.random.default_rng(0).random((32, 48, 3))
+  cut = patches.patchify(images, 16)
+  np.testing.assert_array_equal(cut[4], images[16:, 16:32].reshape(-1))
+
+
+@pytest.mark.parametrize('height, width', [(30, 32), (32, 33), (0, 16)])
+def test_refuses_remainders(height, width):
+  with pytest.raises(ValueError, match='multiple of the patch side 16'):
+    patches.patchify(np.zeros((height, width, 3)), 16)

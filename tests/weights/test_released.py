@@ -1,0 +1,114 @@
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from rvm_jax import weights
+from rvm_jax.weights import trees
+
+TINY = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
+
+
+@pytest.fixture
+def arrays():
+  return dict(np.load(TINY))
+
+
+def save(path, arrays):
+  with open(path, 'wb') as f:
+    np.savez(f, **arrays)
+  return path
+
+
+def test_sizes_are_read_off_the_arrays():
+  model, params = weights.load(TINY)
+  assert (model.width, model.patch, model.dtype) == (48, 16, 'float32')
+  assert (model.encoder_layers, model.encoder_heads) == (2, 4)
+  assert (model.encoder_mlp, model.core_mlp, model.decoder_mlp) == (96, 80, 64)
+  assert (model.core_layers, model.core_heads) == (2, 3)
+  assert (model.decoder_width, model.decoder_heads) == (32, 4)
+  assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
+
+
+def test_round_trip_is_bit_for_bit(tmp_path, arrays):
+  _, params = weights.load(TINY)
+  weights.save_npz(tmp_path / 'again.npz', params)
+  again = dict(np.load(tmp_path / 'again.npz'))
+  assert again.keys() == arrays.keys()
+  for key, array in arrays.items():
+    assert again[key].tobytes() == array.tobytes(), key
+  assert [p.name for p in tmp_path.iterdir()] == ['again.npz']
+
+
+def test_one_error_lists_missing_unused_and_misshapen(tmp_path, arrays):
+  del arrays['mask_token']
+  del arrays['encoder/layers_1/mlp/dense_in/kernel']
+  arrays['encoder/layers_0/attention/query/kernel'] = np.zeros(
+      (48, 2, 24), np.float32
+  )
+  arrays['decoder/output_norm/scale'] = np.zeros(32, np.float64)
+  arrays['head/kernel'] = np.zeros(3, np.float32)
+  with pytest.raises(ValueError) as error:
+    weights.load(save(tmp_path / 'bad.npz', arrays))
+  text = str(error.value)
+  assert 'bad.npz' in text
+  assert '2 missing:' in text and 'mask_token' in text
+  assert 'encoder/layers_1/mlp/dense_in/kernel' in text
+  assert '1 unused:' in text and 'head/kernel' in text
+  assert '2 misshapen:' in text
+  assert 'expected float32[48, 4, 12], got float32[48, 2, 24]' in text
+  assert 'expected float32[32], got float64[32]' in text
+
+
+def test_encoder_and_core_alone_encode_and_refuse_to_reconstruct(
+    tmp_path, arrays
+):
+  full, params = weights.load(TINY)
+  decoder = ('mask_token', 'decoder', 'delta_embedder', 'detokenizer')
+  kept = {k: v for k, v in arrays.items() if not k.startswith(decoder)}
+  model, half = weights.load(save(tmp_path / 'encoder.npz', kept))
+  frames = np.random.default_rng(0).random((1, 2, 32, 32, 3), np.float32)
+  np.testing.assert_array_equal(
+      model.apply({'params': half}, frames, method='encode')[0],
+      full.apply({'params': params}, frames, method='encode')[0],
+  )
+  with pytest.raises(ValueError, match='encoder and core only'):
+    model.apply(
+        {'params': half},
+        frames,
+        frames,
+        np.zeros((1, 2), np.int32),
+        np.zeros((1, 2, 1), np.int32),
+    )
+  weights.save_npz(tmp_path / 'again.npz', half)
+  assert weights.load(tmp_path / 'again.npz')[0] == model
+
+
+def test_refuses_what_is_not_an_archive_of_plain_arrays(tmp_path, arrays):
+  (tmp_path / 'text.npz').write_text('not an archive')
+  (tmp_path / 'empty.npz').write_bytes(b'')
+  np.save(tmp_path / 'one.npy', np.zeros(3))
+  arrays['mask_token'] = np.array([{'a': 1}], dtype=object)
+  save(tmp_path / 'pickle.npz', arrays)
+  for name in ('text.npz', 'empty.npz', 'one.npy', 'pickle.npz'):
+    with pytest.raises(ValueError, match=f'{name} is not a plain .npz'):
+      weights.load(tmp_path / name)
+  with pytest.raises(ValueError, match='not an RVM checkpoint'):
+    weights.load(save(tmp_path / 'other.npz', {'w': np.zeros(3)}))
+  with pytest.raises(FileNotFoundError):
+    weights.load(tmp_path / 'absent.npz')
+
+
+def test_save_refuses_another_tree_and_leaves_no_file(tmp_path):
+  _, params = weights.load(TINY)
+  params['extra'] = np.zeros(2, np.float32)
+  with pytest.raises(ValueError, match='1 unused:\n    extra'):
+    weights.save_npz(tmp_path / 'bad.npz', params)
+  assert not list(tmp_path.iterdir())
+
+
+def test_flatten_and_back():
+  tree = {'a': {'b': 1, 'c': {'d': 2}}, 'e': 3}
+  assert trees.flatten(tree) == {'a/b': 1, 'a/c/d': 2, 'e': 3}
+  assert trees.unflatten(trees.flatten(tree)) == tree
