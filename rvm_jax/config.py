@@ -1,0 +1,81 @@
+"""Checks that a config makes sense, before devices and data are touched."""
+
+import ml_collections
+
+# The decoder's time index has this many values.
+NUM_GAPS = 64
+
+
+def validate(config: ml_collections.ConfigDict, num_devices: int):
+  """Raises ValueError, naming key, value and fix, where settings conflict.
+
+  Args:
+    config: as in configs/rvm_base.py.
+    num_devices: of all processes together.
+  """
+  data, model, optimizer = config.data, config.model, config.optimizer
+  for key, value in (
+      ('num_steps', config.num_steps),
+      ('num_microbatches', config.num_microbatches),
+      ('log_every', config.log_every),
+      ('eval_every', config.eval_every),
+      ('fsdp', config.fsdp),
+      ('data.batch_size', data.batch_size),
+      ('data.num_source', data.num_source),
+      ('data.num_target', data.num_target),
+      ('data.stride', data.stride),
+      ('data.min_gap', data.min_gap),
+      ('checkpoint.save_every', config.checkpoint.save_every),
+      ('checkpoint.keep_last', config.checkpoint.keep_last),
+  ):
+    if value < 1:
+      raise ValueError(f'config.{key}={value} must be at least 1')
+
+  parts = num_devices * config.num_microbatches
+  if data.batch_size % parts:
+    below = max(data.batch_size // parts, 1) * parts
+    raise ValueError(
+        f'config.data.batch_size={data.batch_size} must be a multiple of'
+        f' {num_devices} devices x {config.num_microbatches} microbatches; use'
+        f' {below} or {below + parts}'
+    )
+  if num_devices % config.fsdp:
+    raise ValueError(
+        f'config.fsdp={config.fsdp} must divide the {num_devices} devices'
+    )
+  for key, side in (('height', data.height), ('width', data.width)):
+    if side < 1 or side % model.patch:
+      below = max(side // model.patch, 1) * model.patch
+      raise ValueError(
+          f'config.data.{key}={side} must be a multiple of config.model.patch='
+          f'{model.patch}; use {below} or {below + model.patch}'
+      )
+  num_patches = (data.height // model.patch) * (data.width // model.patch)
+  if int(num_patches * (1 - config.mask_ratio)) < 1 or config.mask_ratio < 0:
+    raise ValueError(
+        f'config.mask_ratio={config.mask_ratio} must leave at least one of'
+        f' {num_patches} patches visible, and not be negative'
+    )
+  if data.max_gap < data.min_gap:
+    raise ValueError(
+        f'config.data.max_gap={data.max_gap} must be at least config.data'
+        f'.min_gap={data.min_gap}'
+    )
+  last = (data.num_source - 1) * data.stride + data.max_gap
+  if last >= NUM_GAPS:
+    raise ValueError(
+        f'config.data: the last target may lie (num_source - 1) * stride +'
+        f' max_gap = {last} frames after the first source frame, and the model'
+        f' knows 0..{NUM_GAPS - 1}; lower max_gap to'
+        f' {data.max_gap - last + NUM_GAPS - 1}'
+    )
+  if len(data.sources) != len(data.weights):
+    raise ValueError(
+        f'config.data.weights={data.weights} must have one weight for each of'
+        f' config.data.sources={data.sources}'
+    )
+  if optimizer.warmup_steps >= config.num_steps:
+    raise ValueError(
+        f'config.optimizer.warmup_steps={optimizer.warmup_steps} must be below'
+        f' config.num_steps={config.num_steps}'
+    )

@@ -1,0 +1,1 @@
+"""From video files and generated scenes to batches."""

@@ -1,0 +1,102 @@
+"""Which files a data set consists of: a folder, a glob, a manifest, a file."""
+
+from collections.abc import Iterator
+import csv
+import glob
+import os
+from typing import NamedTuple
+
+# What lies beside videos in many data sets; anything else in a folder is
+# taken for a video, and reported if it is none.
+COMPANIONS = frozenset(
+    '.bmp .csv .gz .html .jpeg .jpg .json .jsonl .log .md .npy .npz .pdf .pkl'
+    ' .png .py .rst .srt .tar .tif .tiff .tsv .txt .vtt .webp .xml .yaml .yml'
+    ' .zip'.split()
+)
+
+
+class Clip(NamedTuple):
+  """A video file, or the part of it from `start` to `end` (seconds)."""
+
+  path: str
+  start: float = 0.0
+  end: float | None = None
+
+
+def find(place: str) -> list[Clip]:
+  """Lists the clips of a data set, files in the order of their paths.
+
+  Args:
+    place: one of
+      - a folder: every file in it and below, but hidden ones, companions
+        (text, pictures, archives, see COMPANIONS) and links to folders;
+      - a glob ('/data/*/*.mp4', '**' for any depth): the same rules;
+      - a manifest, a .csv file with the header `path,start,end,label`, of
+        which only `path` is needed. Paths are relative to the manifest, start
+        and end are in seconds, and the label is not read here;
+      - one video file.
+
+  Raises:
+    ValueError: nothing there, or a manifest that cannot be understood.
+  """
+  place = os.path.expanduser(place)
+  if place.lower().endswith('.csv') and os.path.isfile(place):
+    clips = _manifest(place)
+  elif os.path.isfile(place):
+    clips = [Clip(os.path.abspath(place))]
+  else:
+    roots = [place] if os.path.isdir(place) else glob.glob(
+        place, recursive=True
+    )
+    paths = {os.path.abspath(path) for root in roots for path in _files(root)}
+    clips = [Clip(path) for path in sorted(paths)]
+  if not clips:
+    raise ValueError(
+        f'{place!r} holds no videos: expected a folder of video files, a glob'
+        ' that matches some, a manifest (.csv) that lists some, or a video'
+    )
+  return clips
+
+
+def _files(root: str) -> Iterator[str]:
+  if not os.path.isdir(root):
+    paths = [root]
+  else:
+    paths = []
+    for folder, folders, names in os.walk(root):
+      folders[:] = [name for name in folders if not name.startswith('.')]
+      paths += [os.path.join(folder, name) for name in names]
+  for path in paths:
+    name = os.path.basename(path)
+    suffix = os.path.splitext(name)[1].lower()
+    if not name.startswith('.') and suffix not in COMPANIONS:
+      yield path
+
+
+def _manifest(path: str) -> list[Clip]:
+  columns = ['path', 'start', 'end', 'label']
+  clips = []
+  with open(path, newline='', encoding='utf-8-sig') as file:
+    reader = csv.DictReader(file)
+    header = reader.fieldnames or []
+    if 'path' not in header or not set(header) <= set(columns):
+      raise ValueError(
+          f'{path}: expected the header {",".join(columns)} (path, and any of'
+          f' the others), got {",".join(header)!r}'
+      )
+    for row in reader:
+      where = f'{path}, line {reader.line_num}'
+      if not row['path'] or None in row:
+        raise ValueError(f'{where}: expected {",".join(header)}, got {row}')
+      try:
+        start = float(row.get('start') or 0)
+        end = float(row['end']) if row.get('end') else None
+      except ValueError as error:
+        raise ValueError(
+            f'{where}: start and end must be seconds, got {row}'
+        ) from error
+      if start < 0 or (end is not None and end <= start):
+        raise ValueError(f'{where}: expected 0 <= start < end, got {row}')
+      video = os.path.join(os.path.dirname(os.path.abspath(path)), row['path'])
+      clips.append(Clip(os.path.normpath(video), start, end))
+  return clips

@@ -1,0 +1,154 @@
+"""The moving things of a generated scene, simulated by MuJoCo.
+
+A world is a floor with up to four walls and three to eight objects, which fall,
+are thrown at each other and are knocked back towards the middle now and then,
+or slide about while the floor tilts. A world goes on for ever: how long a clip
+is changes nothing in it.
+"""
+
+import math
+
+import mujoco
+import numpy as np
+
+FRAME_RATE = 24.0  # Frames per second.
+_STEPS = 4  # Physics steps per frame.
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # All that the future needs.
+_NEVER = 1 << 30  # A frame beyond every clip.
+_SHAPES = ('box', 'sphere', 'capsule', 'cylinder', 'ellipsoid')
+
+
+class World:
+  """Objects in a room, as drawn from a random generator.
+
+  Attributes:
+    model: the MuJoCo model. Geoms are the planes first (the floor, then the
+      walls; group 1), then the objects (group 0).
+    data: its state at the frame last given to `pose`.
+    num_planes, num_objects: how many geoms of each kind.
+  """
+
+  def __init__(self, rng):
+    num = self.num_objects = int(rng.integers(3, 9))
+    energy = rng.uniform(0.3, 1.0)  # From calm to busy.
+    planes = _draw_planes(rng)
+    self.num_planes = len(planes)
+    is_open = len(planes) < 5
+    is_tilting = rng.random() < 0.7 and not is_open
+    friction = rng.uniform(0.08, 0.2) if is_tilting else rng.uniform(0.2, 0.8)
+    spots, bodies = _draw_bodies(rng, num, energy)
+    self.model = mujoco.MjModel.from_xml_string(
+        '<mujoco><size memory="1M"/>'
+        f'<option timestep="{1 / (FRAME_RATE * _STEPS)!r}" iterations="20"/>'
+        f'<default><geom density="300" friction="{friction!r}"/>'
+        f'</default>'
+        f'<worldbody>{"".join(planes + bodies)}</worldbody></mujoco>'
+    )
+    self.data = mujoco.MjData(self.model)
+    # Drag in proportion to mass, so that all shapes slow down alike.
+    mass = self.model.body_mass[1:, None].repeat(3, 1)
+    mass = np.concatenate([mass, self.model.body_inertia[1:]], 1)
+    drag = rng.uniform(0.6, 1.2) if is_open else rng.uniform(0.1, 0.5)
+    self.model.dof_damping[:] = drag * mass.ravel()
+
+    self._places = self.data.qpos.reshape(num, 7)[:, :2]
+    self._velocities = self.data.qvel.reshape(num, 6)
+    self._velocities[:, :2] = _towards_middle(
+        spots, rng.uniform(-1.0, 1.0, num), energy * rng.uniform(0.0, 3.5, num)
+    )
+    self._velocities[:, 2] = energy * rng.uniform(-0.5, 2.0, num)
+    self._velocities[:, 3:] = energy * rng.normal(size=(num, 3)) * 3.0
+    self._knock_first = rng.integers(10, 34, num)
+    self._knock_first[
+        rng.random(num) > (0.6 if is_tilting else 0.5 + 0.5 * energy)
+    ] = _NEVER
+    self._knock_every = rng.integers(24, 60, num)
+    self._knock_turn = rng.uniform(-0.8, 0.8, num)
+    self._knock_speed = rng.uniform(0.6, 2.4, (num, 2))  # Along, up (m/s).
+    self._knock_spin = rng.normal(size=(num, 3)) * 3.0
+    self._tilt = rng.uniform(0.12, 0.25) if is_tilting else 0.0
+    self._swirl = rng.uniform(1.5, 3.0) * rng.choice([-1, 1])  # Radians/s.
+    self._swirl_start = rng.uniform(0, 2 * math.pi)
+    self._size = mujoco.mj_stateSize(self.model, _STATE)
+    self._states = [self._copy_state()]
+
+  def pose(self, frame):
+    """Returns `data` with everything where it is at `frame`."""
+    while len(self._states) <= frame:
+      self._advance()
+    mujoco.mj_setState(self.model, self.data, self._states[frame], _STATE)
+    mujoco.mj_kinematics(self.model, self.data)
+    return self.data
+
+  def _copy_state(self):
+    state = np.empty(self._size)
+    mujoco.mj_getState(self.model, self.data, state, _STATE)
+    return state
+
+  def _advance(self):
+    frame = len(self._states)
+    mujoco.mj_setState(self.model, self.data, self._states[-1], _STATE)
+    since = frame - self._knock_first
+    knocked = (since >= 0) & (since % self._knock_every == 0)
+    if knocked.any():
+      self._velocities[knocked, :2] += _towards_middle(
+          self._places[knocked],
+          self._knock_turn[knocked],
+          self._knock_speed[knocked, 0],
+      )
+      self._velocities[knocked, 2] += self._knock_speed[knocked, 1]
+      self._velocities[knocked, 3:] += self._knock_spin[knocked]
+    # Seen from a floor that tilts, it is gravity that turns.
+    angle = self._swirl_start + self._swirl * frame / FRAME_RATE
+    self.model.opt.gravity[:] = (
+        9.81 * math.sin(self._tilt) * math.cos(angle),
+        9.81 * math.sin(self._tilt) * math.sin(angle),
+        -9.81 * math.cos(self._tilt),
+    )
+    mujoco.mj_step(self.model, self.data, _STEPS)
+    self._states.append(self._copy_state())
+
+
+def _draw_planes(rng):
+  """The floor and the walls, as MJCF. A wall is seen from its inside only."""
+  num_walls = rng.choice([0, 0, 1, 2, 4, 4, 4])
+  heading = rng.uniform(0, 2 * math.pi)
+  distances = rng.uniform(2.4, 4.0, 4)
+  planes = ['<geom type="plane" size="0 0 1" group="1"/>']
+  for distance in distances[:num_walls].tolist():
+    x, y = math.cos(heading), math.sin(heading)
+    planes.append(
+        '<geom type="plane" size="0 0 1" group="1" '
+        f'pos="{-x * distance!r} {-y * distance!r} 0" zaxis="{x!r} {y!r} 0"/>'
+    )
+    heading += math.pi / 2
+  return planes
+
+
+def _draw_bodies(rng, num, energy):
+  """Where objects start (x, y) [num, 2] m, and the objects as MJCF."""
+  cells = rng.permutation(9)[:num]
+  spots = np.stack([cells % 3 - 1.0, cells // 3 - 1.0], 1) * 1.15
+  spots += rng.uniform(-0.1, 0.1, (num, 2))
+  bodies = []
+  for x, y in spots.tolist():
+    shape = _SHAPES[rng.integers(len(_SHAPES))]
+    size = rng.uniform(0.17, 0.36, 3) * (1.2 if shape == 'sphere' else 1.0)
+    is_airborne = rng.random() < energy
+    z = 0.65 + (rng.uniform(0.2, 1.8) if is_airborne else 0.0)
+    bodies.append(
+        f'<body pos="{x!r} {y!r} {z!r}" quat="{_numbers(rng.normal(size=4))}">'
+        f'<freejoint/><geom type="{shape}" size="{_numbers(size)}" '
+        f'solref="0.02 {rng.uniform(0.25, 1.0)!r}"/></body>'
+    )
+  return spots, bodies
+
+
+def _numbers(values):
+  return ' '.join(map(repr, values.tolist()))
+
+
+def _towards_middle(places, turn, speed):
+  """Velocities [N, 2] from places [N, 2] to the middle, turned by radians."""
+  angle = np.arctan2(-places[:, 1], -places[:, 0]) + turn
+  return np.stack([np.cos(angle), np.sin(angle)], 1) * speed[:, None]

@@ -1,0 +1,1 @@
+"""Benchmarks: a feature function in, scores out."""

@@ -1,0 +1,1 @@
+"""The mesh, the state, the step and the loop around them."""

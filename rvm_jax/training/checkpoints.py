@@ -1,0 +1,161 @@
+"""Checkpoints of state, data position and config, written together.
+
+Where a run takes its state from, in this order:
+  1. the newest whole checkpoint of its workdir: everything goes on from there;
+  2. without one, fresh parameters from `config.seed`.
+"""
+
+from collections.abc import Mapping
+import os
+from typing import Any
+
+from absl import logging
+import jax
+import orbax.checkpoint as ocp
+
+from rvm_jax.training import step as step_lib
+
+# Keys of the model that change how it is computed and not what it is.
+HOW_NOT_WHAT = ('model.dtype', 'model.attention', 'model.remat')
+
+
+class Checkpoints:
+  """The checkpoints of one run, in `workdir`/checkpoints/STEP."""
+
+  def __init__(
+      self,
+      workdir: str | os.PathLike[str],
+      *,
+      save_every: int,
+      keep_last: int,
+      keep_every: int,
+  ):
+    """Opens the folder.
+
+    Args:
+      workdir: of the run.
+      save_every: steps between checkpoints.
+      keep_last: this many of the newest are kept,
+      keep_every: and every one whose step is a multiple of this for good.
+    """
+    self._save_every = save_every
+    self.directory = os.path.join(os.path.abspath(workdir), 'checkpoints')
+    self._manager = ocp.CheckpointManager(
+        self.directory,
+        options=ocp.CheckpointManagerOptions(
+            max_to_keep=keep_last,
+            keep_period=keep_every,
+            cleanup_tmp_directories=True,
+        ),
+    )
+
+  def is_due(self, step: int) -> bool:
+    return step % self._save_every == 0
+
+  def is_preempted(self, step: int) -> bool:
+    """Whether the run was told to stop (SIGTERM); all processes agree."""
+    return self._manager.reached_preemption(step)
+
+  def save(
+      self,
+      step: int,
+      state: step_lib.TrainState,
+      data: Mapping[str, Any],
+      config: Mapping[str, Any],
+  ):
+    """Saves in the background; a save still under way is waited for.
+
+    Raises an earlier save's error (a full disk, say). Older checkpoints stay.
+    """
+    if step in self._manager.all_steps():
+      return
+    self._manager.save(
+        step,
+        args=ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            data=ocp.args.JsonSave(data),
+            config=ocp.args.JsonSave(config),
+        ),
+        force=True,
+    )
+
+  def restore(
+      self, shapes: step_lib.TrainState, config: Mapping[str, Any]
+  ) -> tuple[step_lib.TrainState, dict[str, Any]] | None:
+    """The newest whole checkpoint, or None where there is none.
+
+    Args:
+      shapes: the state as `jax.ShapeDtypeStruct`s with this run's shardings:
+        the devices may be others than those that saved.
+      config: this run's, whose `model` must be the saved one.
+
+    Returns:
+      State and data position.
+
+    Raises:
+      ValueError: the checkpoint is of another model.
+    """
+    step = self._manager.latest_step()
+    if step is None:
+      return None
+    saved = self._manager.restore(
+        step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
+    ).config
+    _check_config(f'{self.directory}/{step}', saved, config)
+    restored = self._manager.restore(
+        step,
+        args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(shapes),
+            data=ocp.args.JsonRestore(),
+        ),
+    )
+    logging.info('Resumed from %s/%d', self.directory, step)
+    return restored.state, restored.data
+
+  def last_saved(self) -> str:
+    """Path of the newest whole checkpoint on disk, or 'none'."""
+    self._manager.wait_until_finished()
+    self._manager.reload()
+    step = self._manager.latest_step()
+    return 'none' if step is None else f'{self.directory}/{step}'
+
+  def close(self):
+    """Waits for the save under way; raises its error."""
+    self._manager.wait_until_finished()
+    self._manager.close()
+
+
+def _check_config(
+    path: str, saved: Mapping[str, Any], config: Mapping[str, Any]
+):
+  """Refuses another model; logs every other difference."""
+  old, new = _flatten(saved), _flatten(config)
+  changed = [
+      key for key in sorted(old | new) if old.get(key) != new.get(key)
+  ]
+  show = lambda key: f'config.{key}: saved {old.get(key)}, now {new.get(key)}'
+  other_model = [
+      show(key)
+      for key in changed
+      if key.startswith('model.') and key not in HOW_NOT_WHAT
+  ]
+  if other_model:
+    raise ValueError(
+        f'{path} was written by another model:\n  '
+        + '\n  '.join(other_model)
+        + '\nGo on with its config, or start in another --workdir'
+    )
+  for key in changed:
+    logging.warning('Resuming with a changed config: %s', show(key))
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
+  """Nested config to {'a.b': text of the value}, tuples being lists in JSON."""
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, Mapping):
+      flat |= _flatten(value, f'{prefix}{key}.')
+    else:
+      value = list(value) if isinstance(value, tuple) else value
+      flat[prefix + key] = repr(value)
+  return flat

@@ -1,0 +1,241 @@
+"""The training loop: mesh, data, model, state, restore, then step after step."""
+
+from collections.abc import Callable, Mapping
+import contextlib
+import functools
+import math
+import os
+from typing import Any
+
+from absl import logging
+from clu import parameter_overview
+import jax
+import ml_collections
+import numpy as np
+
+from rvm_jax.data import pipeline as pipeline_lib
+from rvm_jax.models import rvm
+from rvm_jax.training import checkpoints as checkpoints_lib
+from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import metrics as metrics_lib
+from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import step as step_lib
+
+# What an evaluator gives: scalars by name, pictures (uint8 [H, W, 3]) by name.
+Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
+Evaluator = Callable[[rvm.RVM, Any], Report]
+
+# Clips that are skipped count against at least this many clips, so that one
+# bad clip at the start does not end a run.
+MIN_CLIPS_SEEN = 100
+
+
+class Preempted(Exception):
+  """The run was told to stop; everything is saved."""
+
+
+class NonFiniteError(RuntimeError):
+  """The loss or its gradient is not finite."""
+
+
+def train(
+    config: ml_collections.ConfigDict,
+    workdir: str | os.PathLike[str],
+    evaluators: Mapping[str, Evaluator],
+) -> step_lib.TrainState:
+  """Trains until `config.num_steps`, from the newest checkpoint of `workdir`.
+
+  Args:
+    config: as in configs/rvm_base.py, validated.
+    workdir: for checkpoints, events and pictures.
+    evaluators: called every `config.eval_every` steps with model and params.
+
+  Returns:
+    The last state.
+
+  Raises:
+    Preempted: SIGTERM came; the state of the moment is saved.
+    NonFiniteError: names the step, its clips and the last good checkpoint.
+    RuntimeError: more clips are broken than `config.data.max_bad_share`.
+  """
+  mesh = mesh_lib.make_mesh(config.fsdp)
+  pipeline = pipeline_lib.Pipeline(
+      **config.data,
+      seed=config.seed,
+      shard_index=jax.process_index(),
+      shard_count=jax.process_count(),
+  )
+  model = rvm.RVM(**config.model)
+  optimizer, schedule = optimizer_lib.make_optimizer(
+      num_steps=config.num_steps, **config.optimizer
+  )
+
+  init = functools.partial(
+      step_lib.init_state, model, optimizer, batch_shapes(config.data)
+  )
+  shapes = jax.eval_shape(init, config.seed)
+  shardings = mesh_lib.state_shardings(shapes, mesh)
+  train_step = step_lib.compile_step(
+      functools.partial(
+          step_lib.train_step,
+          model=model,
+          optimizer=optimizer,
+          mask_ratio=config.mask_ratio,
+          num_microbatches=config.num_microbatches,
+      ),
+      mesh,
+      shardings,
+  )
+
+  with contextlib.ExitStack() as closing:
+    open_ = lambda x: closing.enter_context(contextlib.closing(x))
+    checkpoints = open_(checkpoints_lib.Checkpoints(workdir, **config.checkpoint))
+    position = open_(Position(pipeline))
+    writer = open_(metrics_lib.Writer(workdir, config.num_steps))
+    restored = checkpoints.restore(
+        jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+            shapes,
+            shardings,
+        ),
+        config.to_dict(),
+    )
+    if restored is None:
+      # Born sharded: no device ever holds the whole state.
+      state = jax.jit(init, out_shardings=shardings)(config.seed)
+    else:
+      state, data = restored
+      position.set_state(data)
+    logging.info(
+        'Parameters:\n%s', parameter_overview.get_parameter_overview(state.params)
+    )
+
+    batch_size = config.data.batch_size
+    watch = metrics_lib.Stopwatch()
+    pending = None  # What the last step gave, not yet read.
+
+    def settle():
+      """Waits for the last step and refuses what is not finite."""
+      if pending is not None:
+        check_finite(*pending, pipeline, checkpoints)
+
+    def save(step):
+      settle()  # Nothing bad is saved.
+      checkpoints.save(step, state, position.get_state(), config.to_dict())
+
+    closing.enter_context(jax.set_mesh(mesh))
+    for step in range(int(state.step), config.num_steps):
+      if step % config.eval_every == 0:
+        settle()
+        evaluate(step, model, state.params, evaluators, writer)
+      # Save before pulling the next batch: the saved position is then that of
+      # the first batch that the saved state has not seen.
+      if checkpoints.is_preempted(step):
+        save(step)
+        raise Preempted(f'stopped at step {step}, all saved')
+      if checkpoints.is_due(step) and step:
+        save(step)
+
+      batch = watch.take(position, batch_size)
+      frames = {key: batch[key] for key in ('source', 'target', 'gaps')}
+      state, metrics = train_step(state, mesh_lib.to_devices(frames, mesh))
+      # Read a step's metrics after the next step is dispatched: the device
+      # does not wait for the host.
+      settle()
+      pending = step, metrics, batch['clip']
+
+      if (step + 1) % config.log_every == 0:
+        scalars = {key: float(value) for key, value in metrics.items()}
+        scalars |= watch.read() | position.counts()
+        scalars['learning_rate'] = float(schedule(step))
+        writer.progress(step + 1, scalars, batch_size)
+        position.check(config.data.max_bad_share)
+
+    save(config.num_steps)
+    evaluate(config.num_steps, model, state.params, evaluators, writer)
+    return state
+
+
+class Position:
+  """The stream of batches, with counts of clips seen and skipped so far."""
+
+  def __init__(self, pipeline: pipeline_lib.Pipeline):
+    self._iterator = pipeline.iterator()
+    self._seen = 0
+    self._skipped = 0
+
+  def __next__(self) -> dict[str, np.ndarray]:
+    batch = next(self._iterator)
+    self._seen += len(batch['skipped'])
+    self._skipped += int(batch['skipped'].sum())
+    return batch
+
+  def counts(self) -> dict[str, int]:
+    return {'clips_seen': self._seen, 'clips_skipped': self._skipped}
+
+  def check(self, max_bad_share: float):
+    """Raises RuntimeError where too many clips were broken."""
+    if self._skipped > max_bad_share * max(self._seen, MIN_CLIPS_SEEN):
+      raise RuntimeError(
+          f'{self._skipped} of {self._seen} clips could not be read, more than'
+          f' config.data.max_bad_share={max_bad_share}; the log names the'
+          ' files'
+      )
+
+  def get_state(self) -> dict[str, Any]:
+    return {'iterator': self._iterator.get_state()} | self.counts()
+
+  def set_state(self, state: Mapping[str, Any]):
+    self._iterator.set_state(state['iterator'])
+    self._seen = state['clips_seen']
+    self._skipped = state['clips_skipped']
+
+  def close(self):
+    self._iterator.close()
+
+
+def batch_shapes(
+    data: ml_collections.ConfigDict,
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Shapes and dtypes of what a step takes of a batch."""
+  size = (data.height, data.width, 3)
+  shape = lambda n: (data.batch_size, n)
+  return {
+      'source': jax.ShapeDtypeStruct((*shape(data.num_source), *size), 'uint8'),
+      'target': jax.ShapeDtypeStruct((*shape(data.num_target), *size), 'uint8'),
+      'gaps': jax.ShapeDtypeStruct(shape(data.num_target), 'int32'),
+  }
+
+
+def evaluate(
+    step: int,
+    model: rvm.RVM,
+    params: Any,
+    evaluators: Mapping[str, Evaluator],
+    writer: metrics_lib.Writer,
+):
+  for name, evaluator in evaluators.items():
+    scalars, pictures = evaluator(model, params)
+    writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})
+    writer.pictures(step, {f'{name}_{k}': x for k, x in pictures.items()})
+
+
+def check_finite(
+    step: int,
+    metrics: Mapping[str, jax.Array],
+    clips: np.ndarray,
+    pipeline: pipeline_lib.Pipeline,
+    checkpoints: checkpoints_lib.Checkpoints,
+):
+  """Raises `NonFiniteError` where the loss or its gradient is not finite."""
+  bad = {
+      key: float(metrics[key])
+      for key in ('loss', 'gradient_norm')
+      if not math.isfinite(metrics[key])
+  }
+  if bad:
+    named = '\n  '.join(pipeline.describe(clip) for clip in clips)
+    raise NonFiniteError(
+        f'step {step}: {bad}. Last good checkpoint:'
+        f' {checkpoints.last_saved()}. The batch:\n  {named}'
+    )

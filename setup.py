@@ -1,0 +1,36 @@
+"""Packaging of rvm_jax."""
+
+import pathlib
+
+import setuptools
+
+setuptools.setup(
+    name='rvm_jax',
+    version='0.1.0',
+    description='Recurrent video masked autoencoders in JAX and Flax',
+    long_description=(pathlib.Path(__file__).parent / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=setuptools.find_packages(include=['rvm_jax', 'rvm_jax.*']),
+    install_requires=[
+        'absl-py>=2.1,<3',
+        'av>=16,<19',
+        'clu>=0.0.12,<0.1',
+        'flax>=0.12,<0.13',
+        'grain>=0.2.18,<0.3',
+        'jax>=0.10,<0.12',
+        'ml-collections>=1.1,<2',
+        'mujoco>=4.0,<5',
+        'numpy>=2.2,<3',
+        'optax>=0.2.8,<0.3',
+        'orbax-checkpoint>=0.12.8,<0.13',
+        'pillow>=11,<14',
+        'scipy>=1.14,<2',
+        'tensorboardX>=2.6.4,<3',
+        'tqdm>=4.66,<5',
+    ],
+    extras_require={
+        'test': ['pytest>=8,<10', 'pytest-xdist>=3.6,<4'],
+    },
+)

@@ -1,0 +1,242 @@
+"""Batches: the same whatever the workers, shards, and restarts."""
+
+import json
+import os
+
+from absl import logging
+import av
+import numpy as np
+import pytest
+
+from rvm_jax.data import pipeline
+
+SETTINGS = dict(
+    num_scenes=10,
+    num_source=3,
+    num_target=2,
+    stride=2,
+    min_gap=2,
+    max_gap=12,
+    frame_rate=None,
+    height=32,
+    width=48,
+    crop_area=(0.3, 1.0),
+    crop_aspect=(0.75, 1.25),
+    flip=0.5,
+    max_bad_share=0.0,
+    num_workers=0,
+    prefetch=1,
+    seed=5,
+)
+
+
+@pytest.fixture
+def folders(tmp_path, make_video):
+  for name, num_videos in {'many': 5, 'few': 2}.items():
+    (tmp_path / name).mkdir()
+    for number in range(num_videos):
+      make_video(
+          tmp_path / name / f'{number}.mp4',
+          30 + 10 * number,
+          options={'g': '12', 'bf': '3'},
+      )
+  return str(tmp_path / 'many'), str(tmp_path / 'few')
+
+
+def build(folders, **changes):
+  settings = dict(SETTINGS, sources=folders, weights=(0.7, 0.3), batch_size=4)
+  return pipeline.Pipeline(**(settings | changes))
+
+
+def take(batches, count):
+  try:
+    return [next(batches) for _ in range(count)]
+  finally:
+    batches.close()
+
+
+def join(batches):
+  """Concatenates batches into one dict of arrays over all samples."""
+  return {
+      key: np.concatenate([batch[key] for batch in batches])
+      for key in batches[0]
+  }
+
+
+def assert_same(a, b):
+  assert a.keys() == b.keys()
+  for key in a:
+    assert a[key].dtype == b[key].dtype, key
+    assert np.array_equal(a[key], b[key]), key
+
+
+def test_shapes_and_types(folders):
+  (batch,) = take(build(folders).iterator(), 1)
+  assert {key: (v.shape, v.dtype.name) for key, v in batch.items()} == {
+      'source': ((4, 3, 32, 48, 3), 'uint8'),
+      'target': ((4, 2, 32, 48, 3), 'uint8'),
+      'gaps': ((4, 2), 'int32'),
+      'clip': ((4, 3), 'int64'),
+      'skipped': ((4,), 'int32'),
+  }
+
+
+def test_samples_are_the_frames_they_say(folders):
+  built = build(
+      folders, height=64, width=96, crop_area=(1.0, 1.0), flip=0.0,
+      crop_aspect=(1.5, 1.5),
+  )
+  samples = join(take(built.iterator(), 5))
+  assert samples['gaps'].min() >= 4 + 2 and samples['gaps'].max() <= 4 + 12
+  for source, target, gaps, clip in zip(
+      samples['source'], samples['target'], samples['gaps'], samples['clip']
+  ):
+    path, first = built.describe(clip).split(' from frame ')
+    with av.open(path) as container:
+      truth = np.stack([
+          frame.to_ndarray(format='rgb24')
+          for frame in container.decode(container.streams.video[0])
+      ])
+    first = int(first)
+    assert first == clip[2]
+    assert np.array_equal(source, truth[first + np.array([0, 2, 4])])
+    assert np.array_equal(target, truth[first + gaps])
+
+
+def test_one_crop_and_flip_for_all_frames(folders):
+  changes = dict(height=64, width=96, crop_area=(1.0, 1.0))
+  changes |= dict(crop_aspect=(1.5, 1.5))
+  plain = join(take(build(folders, **changes, flip=0.0).iterator(), 6))
+  mixed = join(take(build(folders, **changes, flip=0.5).iterator(), 6))
+  num_flipped = 0
+  for key in ('source', 'target'):
+    for a, b in zip(plain[key], mixed[key]):
+      is_flipped = not np.array_equal(a, b)
+      num_flipped += is_flipped
+      assert np.array_equal(a[:, :, :: -1 if is_flipped else 1], b)
+  assert 10 < num_flipped < 38
+
+
+@pytest.mark.parametrize('num_workers', [1, 2])
+def test_workers_change_nothing(folders, num_workers):
+  expected = join(take(build(folders).iterator(), 7))
+  batches = build(folders, num_workers=num_workers).iterator()
+  assert_same(join(take(batches, 7)), expected)
+
+
+def test_restart_goes_on_exactly_where_it_was(folders):
+  expected = take(build(folders).iterator(), 6)
+  first = build(folders).iterator()
+  next(first), next(first)
+  state = json.loads(json.dumps(first.get_state()))
+  first.close()
+  for changes in ({}, {'num_workers': 1}, {'prefetch': 3}):
+    batches = build(folders, **changes).iterator()
+    batches.set_state(state)
+    assert batches.get_state() == state
+    assert_same(join(take(batches, 4)), join(expected[2:]))
+  batches = build(folders, batch_size=8).iterator()
+  batches.set_state(state)
+  assert_same(join(take(batches, 2)), join(expected[2:]))
+
+
+def test_shards_together_are_the_whole(folders):
+  whole = take(build(folders).iterator(), 4)
+  parts = [
+      take(build(folders, shard_index=i, shard_count=2).iterator(), 4)
+      for i in range(2)
+  ]
+  for batch, *halves in zip(whole, *parts):
+    for key in batch:
+      assert len(halves[0][key]) == 2
+      together = np.stack([half[key] for half in halves], axis=1)
+      assert np.array_equal(together.reshape(batch[key].shape), batch[key])
+
+
+def test_each_record_once_an_epoch_and_weights_hold(folders):
+  (num_records,) = build(
+      folders[:1], weights=(1.0,)
+  ).iterator().get_state()['num_records']
+  alone = build(folders[:1], weights=(1.0,), batch_size=num_records)
+  epochs = take(alone.iterator(), 2)
+  videos = [np.sort(epoch['clip'][:, 1]) for epoch in epochs]
+  assert np.array_equal(*videos)
+  assert set(videos[0]) == set(range(5))
+  orders = [epoch['clip'][:, 1] for epoch in epochs]
+  assert not np.array_equal(*orders)
+  assert not np.array_equal(orders[0], videos[0])
+  clips = join(take(build(folders).iterator(), 50))['clip']
+  assert (clips[:, 0] == 0).sum() == pytest.approx(140, abs=1)
+
+
+def test_generated_scenes_mix_with_videos(folders):
+  built = build(('scenes', folders[0]), weights=(0.5, 0.5), height=16, width=16)
+  batch = join(take(built.iterator(), 2))
+  assert sorted(batch['clip'][:, 0]) == [0] * 4 + [1] * 4
+  scene = batch['clip'][:, 0] == 0
+  assert batch['source'][scene].std() > 0
+  texts = [built.describe(clip) for clip in batch['clip']]
+  assert ['.mp4' not in text for text in texts] == scene.tolist()
+
+
+def test_seeds_differ(folders):
+  a = join(take(build(folders).iterator(), 3))
+  b = join(take(build(folders, seed=6).iterator(), 3))
+  assert not np.array_equal(a['clip'], b['clip'])
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+  messages = []
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *args: messages.append(text % args)
+  )
+  return messages
+
+
+def test_files_that_break_later_are_skipped_and_counted(folders, warnings):
+  expected = join(take(build(folders).iterator(), 10))
+  built = build(folders)
+  broken = folders[0] + '/1.mp4'
+  os.remove(broken)
+  samples = join(take(built.iterator(), 10))
+  is_broken = (expected['clip'][:, :2] == [0, 1]).all(axis=1)
+  assert is_broken.any()
+  assert np.array_equal(samples['skipped'] > 0, is_broken)
+  assert not (samples['clip'][:, :2] == [0, 1]).all(axis=1).any()
+  assert np.array_equal(samples['clip'][:, 0], expected['clip'][:, 0])
+  for key in samples:
+    assert np.array_equal(samples[key][~is_broken], expected[key][~is_broken])
+  assert len(warnings) == 1 and broken in warnings[0]
+  assert_same(join(take(built.iterator(), 10)), samples)
+
+
+def test_nothing_readable_any_more_ends_the_run(folders):
+  built = build(folders, num_workers=1)
+  for folder in folders:
+    for name in os.listdir(folder):
+      os.remove(os.path.join(folder, name))
+  with pytest.raises(RuntimeError, match='10 clips in a row'):
+    take(built.iterator(), 1)
+
+
+def test_changed_data_is_noticed(folders, warnings, make_video):
+  state = build(folders).iterator().get_state()
+  make_video(folders[1] + '/new.mp4', 40)
+  build(folders).iterator().set_state(state)
+  assert len(warnings) == 1 and 'The data has changed' in warnings[0]
+
+
+@pytest.mark.parametrize(
+    'changes, error',
+    [
+        ({'weights': (1.0,)}, 'one weight for each source'),
+        ({'weights': (1.0, 0.0)}, 'must be positive'),
+        ({'batch_size': 5, 'shard_count': 2}, 'multiple of 2 shards'),
+        ({'prefetch': 0}, 'prefetch=0'),
+        ({'max_gap': 1}, 'max_gap=1'),
+    ],
+)
+def test_senseless_settings(folders, changes, error):
+  with pytest.raises(ValueError, match=error):
+    build(folders, **changes)

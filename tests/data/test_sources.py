@@ -1,0 +1,140 @@
+"""Videos as records: windows, bad and short clips, manifests."""
+
+import pickle
+
+from absl import logging
+import av
+import numpy as np
+import pytest
+
+from rvm_jax.data import clips
+from rvm_jax.data import sources
+
+SPACING = clips.Spacing(
+    num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
+)  # spans 10 frames, needs 3, and 4 for the least gap
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+  messages = []
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *args: messages.append(text % args)
+  )
+  return messages
+
+
+def decode_all(path):
+  with av.open(str(path)) as container:
+    stream = container.streams.video[0]
+    return [f.to_ndarray(format='rgb24') for f in container.decode(stream)]
+
+
+def test_long_videos_hold_as_many_windows_as_fit(
+    tmp_path, make_video, warnings
+):
+  for name, num_frames in {'a': 35, 'b': 10, 'c': 60}.items():
+    make_video(tmp_path / f'{name}.mp4', num_frames, options={'g': '12'})
+  source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
+  records = [source[number] for number in range(len(source))]
+  assert [record['clip'][0] for record in records] == [0] * 3 + [1] + [2] * 6
+  assert not warnings
+  # The windows cut the possible first frames into parts without a gap.
+  for place, num_frames in enumerate((35, 10, 60)):
+    mine = [record for record in records if record['clip'][0] == place]
+    bounds = [record['window'] for record in mine]
+    assert bounds[0][0] == 0 and bounds[-1][1] == num_frames - 10 + 1
+    assert all(a[1] == b[0] for a, b in zip(bounds, bounds[1:]))
+    assert all(start < stop for start, stop in bounds)
+    assert all(record['num_frames'] == num_frames for record in mine)
+    assert all(record['frame_rate'] == 25.0 for record in mine)
+    assert [r['clip'][1] for r in mine] == [start for start, _ in bounds]
+  with pytest.raises(IndexError):
+    source[len(source)]
+
+
+def test_records_read_exact_frames_also_after_pickling(tmp_path, make_video):
+  make_video(tmp_path / 'a.mp4', 40, options={'g': '12', 'bf': '3'})
+  source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
+  truth = decode_all(tmp_path / 'a.mp4')
+  record = pickle.loads(pickle.dumps(source))[2]
+  frames = record['read']([1, 20, 39])
+  assert frames.shape == (3, 64, 96, 3) and frames.dtype == np.uint8
+  for frame, number in zip(frames, (1, 20, 39)):
+    assert np.array_equal(frame, truth[number])
+  clip = np.array([0, 17])
+  assert source.describe(clip) == f'{tmp_path}/a.mp4 from frame 17'
+
+
+def test_manifest_parts_are_videos_of_their_own(tmp_path, make_video):
+  make_video(tmp_path / 'a.mp4', 60, options={'g': '12'})
+  manifest = tmp_path / 'list.csv'
+  manifest.write_text('path,start,end\na.mp4,0.4,1.2\na.mp4,1,\na.mp4,2,9\n')
+  source = sources.Videos(str(manifest), SPACING, max_bad_share=0.0)
+  truth = decode_all(tmp_path / 'a.mp4')
+  parts = {int(source[i]['clip'][0]): source[i] for i in range(len(source))}
+  assert [part['num_frames'] for part in parts.values()] == [20, 35, 10]
+  for place, start in enumerate((10, 25, 50)):
+    frames = parts[place]['read']([0, 9])
+    assert np.array_equal(frames[0], truth[start])
+    assert np.array_equal(frames[1], truth[start + 9])
+    assert source.describe(np.array([place, 3])).endswith(f'frame {start + 3}')
+
+
+def test_bad_videos_are_left_out_with_a_warning(
+    tmp_path, make_video, warnings
+):
+  for name in 'abc':
+    make_video(tmp_path / f'{name}.mp4', 20)
+  (tmp_path / 'text.mp4').write_text('no video')
+  make_video(tmp_path / 'tiny.mp4', 2)
+  source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.4)
+  assert {int(source[i]['clip'][0]) for i in range(len(source))} == {0, 1, 2}
+  (message,) = warnings
+  assert '2 of 5 videos' in message
+  assert 'tiny.mp4: too short: 2 frames, needs 3' in message
+  assert f"data.check --min_frames=3 '{tmp_path}'" in message
+  with pytest.raises(ValueError, match='max_bad_share=0.39'):
+    sources.Videos(str(tmp_path), SPACING, max_bad_share=0.39)
+
+
+def test_all_bad_is_an_error_whatever_the_share(tmp_path):
+  (tmp_path / 'text.mp4').write_text('no video')
+  with pytest.raises(ValueError, match='1 of 1 videos .* are bad'):
+    sources.Videos(str(tmp_path), SPACING, max_bad_share=1.0)
+
+
+def test_part_beyond_the_end_is_bad(tmp_path, make_video):
+  make_video(tmp_path / 'a.mp4', 20)
+  (tmp_path / 'list.csv').write_text('path,start\na.mp4,0\na.mp4,30\n')
+  with pytest.raises(ValueError, match='1 of 2 videos .* past the end'):
+    sources.Videos(str(tmp_path / 'list.csv'), SPACING, max_bad_share=0.1)
+
+
+def test_short_clips_are_used_and_said_once(tmp_path, make_video, warnings):
+  make_video(tmp_path / 'a.mp4', 20)
+  make_video(tmp_path / 'b.mp4', 9)
+  make_video(tmp_path / 'c.mp4', 3)
+  source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
+  assert len(source) == 4
+  assert source[2]['window'] == (0, 1)
+  (message,) = warnings
+  assert '2 of 3 videos' in message and 'gaps up to 8' in message
+
+
+def test_gap_range_larger_than_every_clip(tmp_path, make_video):
+  make_video(tmp_path / 'a.mp4', 10)
+  make_video(tmp_path / 'b.mp4', 12)
+  spacing = clips.Spacing(2, 1, 1, min_gap=12, max_gap=20)
+  with pytest.raises(ValueError) as error:
+    sources.Videos(str(tmp_path), spacing, max_bad_share=0.0)
+  for part in ('12..20', 'longest has 12 frames', 'need 14', 'lower min_gap'):
+    assert part in str(error.value)
+
+
+def test_frame_rate_counts_for_what_fits(tmp_path, make_video):
+  make_video(tmp_path / 'a.mp4', 60)
+  half = clips.Spacing(2, 1, 1, 2, 8, frame_rate=12.5)  # spans 19 frames
+  source = sources.Videos(str(tmp_path), half, max_bad_share=0.0)
+  assert len(source) == 3
+  assert source[2]['window'][1] == 60 - 19 + 1

@@ -1,0 +1,146 @@
+import functools
+
+import jax
+from jax.sharding import Mesh
+import numpy as np
+import optax
+import pytest
+
+from rvm_jax.models import rvm
+from rvm_jax.training import loop
+from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import step as step_lib
+from rvm_jax.weights import trees
+from tests import tiny
+
+CONFIG = tiny.get_config()
+MODEL = rvm.RVM(**CONFIG.model)
+
+
+def random_batch(seed):
+  rng = np.random.default_rng(seed)
+  return {
+      key: rng.integers(0, 50 if key == 'gaps' else 256, s.shape, s.dtype)
+      for key, s in loop.batch_shapes(CONFIG.data).items()
+  }
+
+
+def run(
+    *, devices=1, fsdp=1, parts=1, steps=3, optimizer=None, same_batch=False
+):
+  """A few steps from the same start; returns states' params and metrics."""
+  # Plain descent: Adam would blow up the rounding of gradients that are zero.
+  optimizer = optimizer or optax.sgd(0.1)
+  grid = np.array(jax.devices()[:devices]).reshape(devices // fsdp, fsdp)
+  mesh = Mesh(grid, mesh_lib.BATCH_AXES)
+  init = functools.partial(
+      step_lib.init_state, MODEL, optimizer, loop.batch_shapes(CONFIG.data)
+  )
+  shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
+  state = jax.jit(init, out_shardings=shardings)(0)
+  step = step_lib.compile_step(
+      functools.partial(
+          step_lib.train_step,
+          model=MODEL,
+          optimizer=optimizer,
+          mask_ratio=0.75,
+          num_microbatches=parts,
+      ),
+      mesh,
+      shardings,
+  )
+  metrics = []
+  with jax.set_mesh(mesh):
+    for i in range(steps):
+      batch = random_batch(0 if same_batch else i)
+      state, m = step(state, mesh_lib.to_devices(batch, mesh))
+      metrics.append(jax.tree.map(float, m))
+  return state, metrics
+
+
+def assert_close(a, b):
+  jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=2e-5),
+      jax.device_get(a),
+      jax.device_get(b),
+  )
+
+
+@pytest.fixture(scope='module')
+def one_device():
+  return run()
+
+
+@pytest.mark.parametrize(
+    'how',
+    [
+        dict(devices=2),
+        dict(devices=2, fsdp=2),
+        dict(parts=4),
+        dict(devices=2, parts=2),
+    ],
+    ids=str,
+)
+def test_devices_shards_and_microbatches_do_not_matter(one_device, how):
+  state, metrics = run(**how)
+  assert_close(metrics, one_device[1])
+  assert_close(state.params, one_device[0].params)
+
+
+def test_fsdp_splits_parameters_and_moments_but_not_the_core():
+  optimizer = optax.adam(1e-3)
+  state = jax.eval_shape(
+      functools.partial(
+          step_lib.init_state,
+          rvm.RVM(**dict(CONFIG.model, width=64)),
+          optimizer,
+          loop.batch_shapes(CONFIG.data),
+      ),
+      0,
+  )
+  mesh = mesh_lib.make_mesh(fsdp=2)
+  shardings = mesh_lib.state_shardings(state, mesh)
+  for params in (shardings.params, shardings.opt_state[0].mu):
+    flat = trees.flatten(params)
+    kernel = flat['encoder/layers_0/attention/query/kernel']
+    assert kernel.spec == jax.sharding.PartitionSpec('fsdp', None, None)
+    for key, sharding in flat.items():
+      if key.startswith('rnn_core'):
+        assert sharding.is_fully_replicated, key
+
+
+def test_loss_falls_on_one_batch():
+  _, metrics = run(
+      steps=30, optimizer=optax.adam(3e-3), same_batch=True
+  )
+  assert metrics[-1]['loss'] < 0.5 * metrics[0]['loss']
+
+
+def test_each_step_draws_other_masks_and_the_state_is_donated():
+  _, metrics = run(steps=2, optimizer=optax.sgd(0.0), same_batch=True)
+  assert metrics[0]['loss'] != metrics[1]['loss']
+  assert metrics[0]['update_norm'] == 0
+
+
+def test_decay_is_for_dense_kernels_only(one_device):
+  mask = trees.flatten(optimizer_lib.decay_mask(one_device[0].params))
+  decayed = {key.split('/')[-1] for key, is_decayed in mask.items() if is_decayed}
+  kept = {key.split('/')[-1] for key, is_decayed in mask.items() if not is_decayed}
+  assert decayed == {'kernel'}
+  assert kept == {'bias', 'scale', 'cls_token', 'mask_token'}
+
+
+def test_learning_rate_warms_up_and_ends_at_zero():
+  _, schedule = optimizer_lib.make_optimizer(
+      num_steps=100, **dict(CONFIG.optimizer, warmup_steps=10)
+  )
+  rates = [float(schedule(i)) for i in range(101)]
+  assert rates[0] == 0 and np.argmax(rates) == 10
+  assert rates[10] == pytest.approx(1e-3) and rates[100] == 0
+  np.testing.assert_allclose(np.diff(rates[:11]), 1e-4, rtol=1e-4)
+
+
+def test_make_mesh_refuses_what_does_not_divide():
+  with pytest.raises(ValueError, match='config.fsdp=3 must divide the 2'):
+    mesh_lib.make_mesh(fsdp=3)
