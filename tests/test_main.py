@@ -13,8 +13,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 from PIL import Image
 import pytest
-from tensorboardX import record_writer
 from tensorboardX.proto import event_pb2
+
+from rvm_jax.training import checkpoints
+from rvm_jax.weights import trees
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -153,6 +155,44 @@ def test_a_run_leaves_what_it_says(whole_run):
   assert all(v >= 0 for v in scalars['train/data_wait'].values())
 
 
+def test_what_a_run_learned_can_be_loaded_and_judged(
+    whole_run, environment
+):
+  workdir, _ = whole_run
+  config, model, params = checkpoints.load_run(workdir)
+  assert config['data']['batch_size'] == 4 and model.width == 16
+  state, _ = checkpoint(workdir, 6)
+  flat = trees.flatten(params)
+  assert len(flat) == sum("['params']" in key for key in state)
+  for key, array in flat.items():
+    path = "['params']" + ''.join(f"['{part}']" for part in key.split('/'))
+    np.testing.assert_array_equal(array, state[path], err_msg=key)
+
+  done = subprocess.run(
+      [
+          sys.executable,
+          '-m',
+          'rvm_jax.evals.demo',
+          f'--workdir={workdir}',
+          '--size=32',
+      ],
+      cwd=ROOT,
+      env=environment,
+      capture_output=True,
+      text=True,
+      timeout=300,
+  )
+  assert done.returncode == 0, done.stderr
+  for row in ('raw pixels', 'untrained', 'trained'):
+    assert f'\n{row} ' in done.stdout
+  assert (workdir / 'pictures' / 'masks_0.png').exists()
+
+
+def test_loading_needs_a_checkpoint(tmp_path):
+  with pytest.raises(FileNotFoundError, match='has no checkpoint of a run'):
+    checkpoints.load_run(tmp_path)
+
+
 def _records(path):
   data = path.read_bytes()
   while data:
@@ -193,7 +233,7 @@ def test_sigterm_saves_and_exits_with_its_code(whole_run, start, run, tmp_path):
 def test_resumes_on_another_number_of_devices_and_processes(
     whole_run, start, run, environment, tmp_path
 ):
-  code, output = run(tmp_path, '--config.checkpoint.save_every=4', '--config.num_steps=4')
+  code, output = run(tmp_path, '--config.num_steps=4')
   assert code == 0, output
   environment = environment | {
       'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
@@ -228,7 +268,7 @@ def test_resumes_on_another_number_of_devices_and_processes(
   state, _ = checkpoint(tmp_path, 6)
   expected, _ = checkpoint(whole_run[0], 6)
   for key in expected:
-    if '.params' in key or "'params'" in key:
+    if "['params']" in key:
       np.testing.assert_allclose(
           state[key], expected[key], rtol=0, atol=2e-3, err_msg=key
       )

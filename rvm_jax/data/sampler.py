@@ -1,5 +1,9 @@
 """From a record of a source to a sample: draw, read, crop; skip what breaks."""
 
+import functools
+import multiprocessing
+import os
+import threading
 from typing import Any
 
 from absl import logging
@@ -43,6 +47,10 @@ class Sampler:
     self._aspect = aspect
     self._flip = flip
     self._logged = set()
+
+  def __setstate__(self, state: dict[str, Any]):
+    self.__dict__ = state
+    _end_with_parent()  # Unpickled: this is a worker.
 
   def __call__(
       self, record: dict[str, Any], rng: np.random.Generator
@@ -88,3 +96,16 @@ class Sampler:
             [self._number, record['clip'][0], numbers[0]], np.int64
         ),
     }
+
+
+@functools.cache
+def _end_with_parent():
+  """Ends this process when its parent is killed, which grain does not do."""
+  parent = multiprocessing.parent_process()
+  if parent is not None:
+
+    def wait():
+      parent.join()
+      os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -68,12 +68,15 @@ class GatedTransformerCore(nn.Module):
         self.input_update(tokens),  # W_ue e and W_re e of all frames at once:
         self.input_reset(tokens),  # they do not wait for the state.
     )
+    # Unrolled by the number of source frames, so that training has no loop and
+    # its gradients are summed over devices once, not once a frame.
     scan = nn.scan(
         GatedTransformerCore._step,
         variable_broadcast='params',
         split_rngs={'params': False},
         in_axes=1,
         out_axes=1,
+        unroll=4,
     )
     state, states = scan(self, layers.shard_batch(state), inputs)
     return states, state

@@ -7,6 +7,7 @@ and the parameter shapes of the released checkpoints.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from rvm_jax.models import layers
 from rvm_jax.models import recurrent
@@ -253,9 +254,10 @@ class RVM(nn.Module):
       if not jnp.issubdtype(x.dtype, jnp.integer):
         raise ValueError(f'{name} must hold integers, got {x.dtype}')
     if not isinstance(gaps, jax.core.Tracer):
-      if (gaps < 0).any() or (gaps >= NUM_GAPS).any():
+      known = np.asarray(gaps)
+      if known.min() < 0 or known.max() >= NUM_GAPS:
         raise ValueError(
-            f'gaps must lie in 0..{NUM_GAPS - 1}, got {gaps.tolist()}'
+            f'gaps must lie in 0..{NUM_GAPS - 1}, got {known.tolist()}'
         )
 
 
@@ -267,10 +269,12 @@ class Detokenizer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
+    # Mid-grey before training: far from it, the first steps go into the mean.
     return nn.Dense(
         self.patch**2 * 3,
         dtype=self.dtype,
-        kernel_init=layers.XAVIER,
+        kernel_init=nn.initializers.normal(0.02),
+        bias_init=nn.initializers.constant(0.5),
         name='Dense_0',
     )(x)
 

@@ -1,0 +1,113 @@
+"""The layout: who may import whom, and that importing does nothing heavy."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# Of each package or top-level module, the others that it may import.
+ALLOWED = {
+    'ops': set(),
+    'data': set(),
+    'config': set(),
+    'models': {'ops'},
+    'viz': {'ops'},
+    'weights': {'models', 'ops'},
+    'training': {'data', 'models', 'ops', 'weights'},
+    'evals': {
+        'config', 'data', 'models', 'ops', 'training', 'viz', 'weights'
+    },
+    'main': {'config', 'evals', 'training'},
+}
+FILES = sorted((ROOT / 'rvm_jax').rglob('*.py'))
+
+
+def owner(path):
+  """'training' of rvm_jax/training/loop.py, 'main' of rvm_jax/main.py."""
+  return path.relative_to(ROOT / 'rvm_jax').with_suffix('').parts[0]
+
+
+def imported_parts(source):
+  """Top-level parts of rvm_jax that a file imports, wherever it does so."""
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+      assert not node.level, 'relative import'
+      names = [f'{node.module}.{alias.name}' for alias in node.names]
+    else:
+      continue
+    for name in names:
+      root, *rest = name.split('.')
+      assert root not in ('configs', 'tests', 'benchmarks'), name
+      if root == 'rvm_jax':
+        yield rest[0] if rest else ''
+
+
+def not_allowed(part, source):
+  return set(imported_parts(source)) - ALLOWED[part] - {part}
+
+
+@pytest.mark.parametrize(
+    'path', FILES, ids=[str(p.relative_to(ROOT)) for p in FILES]
+)
+def test_imports_only_what_the_layout_allows(path):
+  if path.parent.name == 'rvm_jax' and path.name == '__init__.py':
+    assert not list(imported_parts(path.read_text()))
+  else:
+    assert not not_allowed(owner(path), path.read_text())
+
+
+@pytest.mark.parametrize(
+    'part, line',
+    [
+        ('models', 'from rvm_jax.training import step'),
+        ('training', 'import rvm_jax.evals.features as f'),
+        ('data', 'def f():\n  from rvm_jax import ops'),
+        ('evals', 'from rvm_jax import main'),
+        ('viz', 'import rvm_jax'),
+    ],
+)
+def test_a_forbidden_import_is_found(part, line):
+  assert not_allowed(part, line)
+
+
+def loaded_by(statement):
+  """Top-level names of all modules that a fresh process has after it."""
+  code = f"""
+import sys
+{statement}
+print(*sorted({{name.split('.')[0] for name in sys.modules}}))
+import threading
+from jax._src import xla_bridge
+print(threading.active_count(), xla_bridge.backends_are_initialized())
+"""
+  done = subprocess.run(
+      [sys.executable, '-c', code],
+      cwd=ROOT,
+      env=os.environ | {'JAX_PLATFORMS': 'cpu'},
+      capture_output=True,
+      text=True,
+      check=True,
+  )
+  names, effects = done.stdout.splitlines()
+  return set(names.split()), effects
+
+
+def test_models_and_weights_need_no_data_libraries():
+  names, effects = loaded_by('from rvm_jax import weights')
+  assert 'flax' in names
+  assert not names & {'av', 'grain', 'mujoco', 'tensorflow'}
+  assert effects == '1 False', 'threads, and whether devices were touched'
+
+
+def test_the_command_starts_without_tensorflow_and_touches_no_device():
+  names, effects = loaded_by('from rvm_jax import main')
+  assert 'grain' in names and 'tensorboardX' in names
+  assert not names & {'mujoco', 'tensorflow', 'torch'}
+  assert effects.endswith('False'), 'devices were touched'

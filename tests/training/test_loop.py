@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from rvm_jax.training import loop
+
+
+class FakePipeline:
+  """Endless batches of four clips, some of them after skipped ones."""
+
+  def __init__(self, skipped):
+    self.skipped = skipped
+    self.at = 0
+
+  def iterator(self):
+    return self
+
+  def __next__(self):
+    self.at += 1
+    return {'skipped': np.array(self.skipped, np.int32)}
+
+  def get_state(self):
+    return {'at': self.at}
+
+  def set_state(self, state):
+    self.at = state['at']
+
+
+def test_position_counts_and_its_counts_survive_a_restart():
+  position = loop.Position(FakePipeline([0, 1, 0, 2]))
+  for _ in range(3):
+    next(position)
+  assert position.counts() == {'clips_seen': 12, 'clips_skipped': 9}
+  again = loop.Position(FakePipeline([0, 0, 0, 0]))
+  again.set_state(position.get_state())
+  next(again)
+  assert again.counts() == {'clips_seen': 16, 'clips_skipped': 9}
+  assert again.get_state()['iterator'] == {'at': 4}
+
+
+def test_too_many_skipped_clips_end_the_run():
+  position = loop.Position(FakePipeline([1, 0, 0, 0]))
+  for _ in range(100):
+    next(position)
+  position.check(max_bad_share=0.25)
+  with pytest.raises(RuntimeError, match='100 of 400 clips could not be read'):
+    position.check(max_bad_share=0.2)
+
+
+def test_one_bad_clip_at_the_start_does_not():
+  position = loop.Position(FakePipeline([1, 0, 0, 0]))
+  next(position)
+  position.check(max_bad_share=0.1)
