@@ -5,8 +5,8 @@
       --config.data.weights="(0.25, 0.75)"
 
 Hardware: the paper's runs took 256 TPU v6 cores. One step is 2.3 PFLOP, so that
-a million steps take about 68 days on one H200 at half of its peak, or a fifth
-of a day on the paper's 256 cores (arithmetic, not measured). Memory (computed):
+a million steps take about 68 days on one GPU that does 395 TFLOP/s, half of what
+an H200 does on large products (arithmetic, not measured). Memory (computed):
 2.6 GB of state on each device, 0.43 GB more for each clip with remat 'dots'.
 On few devices raise `num_microbatches` until a microbatch fits.
 

@@ -2,8 +2,9 @@
 
   python -m rvm_jax.main --config=configs/rvm_demo.py --workdir=runs/demo
 
-Gaps are short, since within a second things move so far that the last source
-frame says no more about a target than its mean colour does.
+Gaps are short: at gaps of 2 to 24 frames, copying the last source frame has a
+squared error of .029 (2026-11-22, 3200 clips), as much as each frame's mean
+colour; at 1 to 8 frames it has .014, so there is something to learn early.
 """
 
 import ml_collections

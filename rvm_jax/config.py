@@ -27,6 +27,7 @@ def validate(config: ml_collections.ConfigDict, num_devices: int):
       ('data.min_gap', data.min_gap),
       ('checkpoint.save_every', config.checkpoint.save_every),
       ('checkpoint.keep_last', config.checkpoint.keep_last),
+      ('checkpoint.keep_every', config.checkpoint.keep_every),
   ):
     if value < 1:
       raise ValueError(f'config.{key}={value} must be at least 1')

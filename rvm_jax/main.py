@@ -59,7 +59,8 @@ def main(argv: list[str]):
 
 def is_ours_or_urgent(record: std_logging.LogRecord) -> bool:
   """Keeps the log readable: a checkpoint alone is 40 lines of Orbax."""
-  return 'rvm_jax' in record.pathname or record.levelno > std_logging.INFO
+  ours = os.path.dirname(os.path.abspath(__file__)) + os.sep
+  return record.pathname.startswith(ours) or record.levelno > std_logging.INFO
 
 
 def connect():

@@ -54,6 +54,10 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
     assert count == counts[name]
 
 
+def test_the_model_knows_as_many_gaps_as_the_config_allows():
+  assert config_lib.NUM_GAPS == rvm.NUM_GAPS
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_derived_configs_add_no_keys(name):
   base = importlib.import_module('configs.rvm_base').get_config()

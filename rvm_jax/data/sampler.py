@@ -3,6 +3,7 @@
 import functools
 import multiprocessing
 import os
+import signal
 import threading
 from typing import Any
 
@@ -50,7 +51,7 @@ class Sampler:
 
   def __setstate__(self, state: dict[str, Any]):
     self.__dict__ = state
-    _end_with_parent()  # Unpickled: this is a worker.
+    _live_with_parent()  # Unpickled: this is a worker.
 
   def __call__(
       self, record: dict[str, Any], rng: np.random.Generator
@@ -99,10 +100,16 @@ class Sampler:
 
 
 @functools.cache
-def _end_with_parent():
-  """Ends this process when its parent is killed, which grain does not do."""
+def _live_with_parent():
+  """Lets a worker live as long as its run: grain leaves both cases open.
+
+  It ends when the run is killed, and stays when a signal to stop goes to all
+  processes of a group: the run still has to save, and closes its workers.
+  """
   parent = multiprocessing.parent_process()
   if parent is not None:
+    if threading.current_thread() is threading.main_thread():
+      signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def wait():
       parent.join()

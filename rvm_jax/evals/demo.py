@@ -11,12 +11,15 @@ import functools
 import os
 
 import jax
-import jax.numpy as jnp
+import ml_collections
+import optax
 
 from rvm_jax.data import scenes as scenes_lib
 from rvm_jax.evals import features
 from rvm_jax.evals.benchmarks import scene_masks
 from rvm_jax.training import checkpoints
+from rvm_jax.training import loop
+from rvm_jax.training import step
 from rvm_jax.viz import sheets
 
 NUM_SCENES = 16
@@ -31,10 +34,14 @@ def main():
   args = parser.parse_args()
 
   config, model, params = checkpoints.load_run(args.workdir)
-  frame = jnp.zeros((1, 1, args.size, args.size, 3))
-  untrained = jax.jit(functools.partial(model.init, method='encode'))(
-      jax.random.key(config['seed']), frame
-  )['params']
+  untrained = jax.jit(
+      lambda: step.init_state(
+          model,
+          optax.identity(),
+          loop.batch_shapes(ml_collections.ConfigDict(config['data'])),
+          config['seed'],
+      ).params
+  )()
   source = scenes_lib.Scenes(
       NUM_SCENES, args.size, args.size, config['seed'], split='held_out'
   )

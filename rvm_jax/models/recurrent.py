@@ -68,8 +68,8 @@ class GatedTransformerCore(nn.Module):
         self.input_update(tokens),  # W_ue e and W_re e of all frames at once:
         self.input_reset(tokens),  # they do not wait for the state.
     )
-    # Unrolled by the number of source frames, so that training has no loop and
-    # its gradients are summed over devices once, not once a frame.
+    # Unrolled by 4, the paper's number of source frames: no loop in training,
+    # whose gradients are summed over devices once and not once a frame.
     scan = nn.scan(
         GatedTransformerCore._step,
         variable_broadcast='params',

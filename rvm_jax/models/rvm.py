@@ -133,10 +133,10 @@ class RVM(nn.Module):
     shape = (batch, 1 + rows * columns, self.width)
     if state is None:
       state = jnp.zeros(shape, jnp.float32)
-    elif state.shape != shape:
+    elif state.shape != shape or state.dtype != jnp.float32:
       raise ValueError(
-          f'state must have the shape {shape} that frames {frames.shape}'
-          f' give, got {state.shape}'
+          f'state must be float32 of the shape {shape} that frames'
+          f' {frames.shape} give, got {state.dtype} {state.shape}'
       )
     tokens = self._encode_patches(
         patches_lib.patchify(frames, self.patch),

@@ -5,9 +5,17 @@ import jax
 
 from rvm_jax.models import layers
 
+# Of natural images with colours in [0, 1].
+PIXEL_STD = 0.225
 
-class PatchEmbedding(nn.Module):
-  """A dense layer over patches, kept in the shape of a convolution's kernel."""
+
+class PatchConvolution(nn.Module):
+  """A convolution whose stride is its kernel, as a product with patches.
+
+  Before training, mid-grey gives zero and pixels weigh as much as if they had
+  been divided by their standard deviation: else the brightness common to all
+  tokens, and their positions, drown what a patch shows.
+  """
 
   width: int
   patch: int
@@ -15,16 +23,29 @@ class PatchEmbedding(nn.Module):
 
   @nn.compact
   def __call__(self, patches: jax.Array) -> jax.Array:  # [..., N, P * P * 3]
-    # One frame, P rows, P columns, three channels: the released kernel.
-    patches = patches.reshape(
-        *patches.shape[:-1], 1, self.patch, self.patch, 3
-    )
-    return nn.DenseGeneral(
-        self.width,
-        axis=(-4, -3, -2, -1),
-        dtype=self.dtype,
-        kernel_init=layers.XAVIER,
-        name='Conv_0',
+    def init_kernel(key, shape):  # One frame, P rows, P columns, channels.
+      flat = layers.XAVIER(key, (patches.shape[-1], self.width))
+      return flat.reshape(shape) / PIXEL_STD
+
+    shape = (1, self.patch, self.patch, 3, self.width)
+    kernel = self.param('kernel', init_kernel, shape)
+    bias = self.param('bias', lambda _: -0.5 * kernel.sum((0, 1, 2, 3)))
+    kernel = kernel.reshape(-1, self.width).astype(self.dtype)
+    x = patches.astype(self.dtype) @ kernel
+    return x + bias.astype(self.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+class PatchEmbedding(nn.Module):
+  """Holds the convolution where the released checkpoints have it."""
+
+  width: int
+  patch: int
+  dtype: layers.Dtype
+
+  @nn.compact
+  def __call__(self, patches: jax.Array) -> jax.Array:
+    return PatchConvolution(
+        self.width, self.patch, self.dtype, name='Conv_0'
     )(patches)
 
 

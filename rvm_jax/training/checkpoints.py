@@ -144,13 +144,14 @@ def load_run(
     FileNotFoundError: no checkpoint there.
   """
   directory = os.path.join(os.path.abspath(workdir), 'checkpoints')
-  steps = ocp.utils.checkpoint_steps(directory) if os.path.isdir(directory) else []
+  steps = ocp.utils.checkpoint_steps(directory)
   if not steps:
     raise FileNotFoundError(f'{workdir} has no checkpoint of a run')
   path = os.path.join(directory, str(max(steps)))
   with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
     config = reader.restore(os.path.join(path, 'config'))
-  model = rvm.RVM(**config['model'])
+  # On any machine: no 'cudnn'.
+  model = rvm.RVM(**config['model'] | {'attention': 'xla'})
   shapes = {'params': released.shapes(model)}
   with ocp.PyTreeCheckpointer() as reader:
     restored = reader.restore(

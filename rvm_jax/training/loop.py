@@ -10,6 +10,7 @@ from typing import Any
 from absl import logging
 from clu import parameter_overview
 import jax
+from jax.experimental import multihost_utils
 import ml_collections
 import numpy as np
 
@@ -57,6 +58,7 @@ def train(
     Preempted: SIGTERM came; the state of the moment is saved.
     NonFiniteError: names the step, its clips and the last good checkpoint.
     RuntimeError: more clips are broken than `config.data.max_bad_share`.
+    ValueError: the workdir is of another model or has more steps already.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   pipeline = pipeline_lib.Pipeline(
@@ -89,7 +91,9 @@ def train(
 
   with contextlib.ExitStack() as closing:
     open_ = lambda x: closing.enter_context(contextlib.closing(x))
-    checkpoints = open_(checkpoints_lib.Checkpoints(workdir, **config.checkpoint))
+    checkpoints = open_(
+        checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
+    )
     position = open_(Position(pipeline))
     writer = open_(metrics_lib.Writer(workdir, config.num_steps))
     restored = checkpoints.restore(
@@ -106,8 +110,16 @@ def train(
     else:
       state, data = restored
       position.set_state(data)
+      if int(state.step) > config.num_steps:
+        raise ValueError(
+            f'config.num_steps={config.num_steps} must be at least the'
+            f' {int(state.step)} steps that {checkpoints.directory} has'
+        )
     logging.info(
-        'Parameters:\n%s', parameter_overview.get_parameter_overview(state.params)
+        'Parameters:\n%s',
+        parameter_overview.get_parameter_overview(
+            shapes.params, include_stats=False
+        ),
     )
 
     batch_size = config.data.batch_size
@@ -161,23 +173,26 @@ class Position:
 
   def __init__(self, pipeline: pipeline_lib.Pipeline):
     self._iterator = pipeline.iterator()
-    self._seen = 0
-    self._skipped = 0
+    self._before = np.zeros(2, int)  # Of the whole run, before this start.
+    self._here = np.zeros(2, int)  # Of this process, since.
 
   def __next__(self) -> dict[str, np.ndarray]:
     batch = next(self._iterator)
-    self._seen += len(batch['skipped'])
-    self._skipped += int(batch['skipped'].sum())
+    self._here += len(batch['skipped']), batch['skipped'].sum()
     return batch
 
   def counts(self) -> dict[str, int]:
-    return {'clips_seen': self._seen, 'clips_skipped': self._skipped}
+    """Of all processes together, which have to call this together."""
+    everywhere = multihost_utils.process_allgather(self._here)
+    total = self._before + everywhere.reshape(-1, 2).sum(0)
+    return {'clips_seen': int(total[0]), 'clips_skipped': int(total[1])}
 
   def check(self, max_bad_share: float):
     """Raises RuntimeError where too many clips were broken."""
-    if self._skipped > max_bad_share * max(self._seen, MIN_CLIPS_SEEN):
+    seen, skipped = self.counts().values()
+    if skipped > max_bad_share * max(seen, MIN_CLIPS_SEEN):
       raise RuntimeError(
-          f'{self._skipped} of {self._seen} clips could not be read, more than'
+          f'{skipped} of {seen} clips could not be read, more than'
           f' config.data.max_bad_share={max_bad_share}; the log names the'
           ' files'
       )
@@ -187,8 +202,8 @@ class Position:
 
   def set_state(self, state: Mapping[str, Any]):
     self._iterator.set_state(state['iterator'])
-    self._seen = state['clips_seen']
-    self._skipped = state['clips_skipped']
+    self._before = np.array([state['clips_seen'], state['clips_skipped']])
+    self._here = np.zeros(2, int)
 
   def close(self):
     self._iterator.close()
@@ -230,7 +245,7 @@ def check_finite(
   """Raises `NonFiniteError` where the loss or its gradient is not finite."""
   bad = {
       key: float(metrics[key])
-      for key in ('loss', 'gradient_norm')
+      for key in ('loss', 'gradient_norm', 'update_norm')
       if not math.isfinite(metrics[key])
   }
   if bad:

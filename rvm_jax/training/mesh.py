@@ -13,7 +13,7 @@ LOGICAL_RULES = (('batch', BATCH_AXES),)
 
 # Leaves smaller than this stay whole on each device: gathering them would cost
 # more than they take.
-MIN_SHARDED_SIZE = 2**12
+MIN_SHARDED_SIZE = 2**10
 
 
 def make_mesh(fsdp: int) -> Mesh:

@@ -56,6 +56,8 @@ class Writer:
   def progress(self, step: int, scalars: Mapping[str, float], batch_size: int):
     """One line for people, and the scalars under 'train/'."""
     rate = scalars['clips_per_second']
+    if not self._is_active:
+      return
     left = (self._num_steps - step) * batch_size / rate
     logging.info(
         'step %d/%d  loss %.5f  %.1f clips/s  waiting for data %.0f %%  %s left',

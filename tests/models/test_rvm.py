@@ -202,7 +202,7 @@ def test_bad_input_is_named(tiny):
     encode_frames((source * 255).astype(np.uint8))
   with pytest.raises(ValueError, match=r'\[batch, time, height'):
     encode_frames(source[0])
-  with pytest.raises(ValueError, match='state must have the shape'):
+  with pytest.raises(ValueError, match='state must be float32 of the shape'):
     encode_frames(source, np.zeros((2, 5, 24), np.float32))
   with pytest.raises(ValueError, match=r'gaps must lie in 0..63, got .*64'):
     call(source, target, gaps + 1, visible)

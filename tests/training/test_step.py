@@ -26,8 +26,19 @@ def random_batch(seed):
   }
 
 
+def plain_batch(seed):
+  """Clips of one colour each: easy to learn."""
+  colors = np.random.default_rng(seed).integers(0, 256, (4, 1, 1, 1, 3))
+  return {
+      key: np.broadcast_to(colors, s.shape).astype(s.dtype)
+      if s.dtype == np.uint8
+      else np.full(s.shape, 5, s.dtype)
+      for key, s in loop.batch_shapes(CONFIG.data).items()
+  }
+
+
 def run(
-    *, devices=1, fsdp=1, parts=1, steps=3, optimizer=None, same_batch=False
+    *, devices=1, fsdp=1, parts=1, steps=3, optimizer=None, batch=None
 ):
   """A few steps from the same start; returns states' params and metrics."""
   # Plain descent: Adam would blow up the rounding of gradients that are zero.
@@ -53,8 +64,10 @@ def run(
   metrics = []
   with jax.set_mesh(mesh):
     for i in range(steps):
-      batch = random_batch(0 if same_batch else i)
-      state, m = step(state, mesh_lib.to_devices(batch, mesh))
+      old = state
+      on_devices = mesh_lib.to_devices(batch or random_batch(i), mesh)
+      state, m = step(old, on_devices)
+      assert all(x.is_deleted() for x in jax.tree.leaves(old.params))
       metrics.append(jax.tree.map(float, m))
   return state, metrics
 
@@ -84,6 +97,8 @@ def one_device():
 )
 def test_devices_shards_and_microbatches_do_not_matter(one_device, how):
   state, metrics = run(**how)
+  is_split = [not x.is_fully_replicated for x in jax.tree.leaves(state.params)]
+  assert any(is_split) == (how.get('fsdp', 1) > 1)
   assert_close(metrics, one_device[1])
   assert_close(state.params, one_device[0].params)
 
@@ -112,21 +127,23 @@ def test_fsdp_splits_parameters_and_moments_but_not_the_core():
 
 def test_loss_falls_on_one_batch():
   _, metrics = run(
-      steps=30, optimizer=optax.adam(3e-3), same_batch=True
+      steps=30, optimizer=optax.adam(3e-3), batch=plain_batch(0)
   )
   assert metrics[-1]['loss'] < 0.5 * metrics[0]['loss']
 
 
-def test_each_step_draws_other_masks_and_the_state_is_donated():
-  _, metrics = run(steps=2, optimizer=optax.sgd(0.0), same_batch=True)
+def test_each_step_draws_other_masks():
+  _, metrics = run(
+      steps=2, optimizer=optax.sgd(0.0), batch=random_batch(0)
+  )
   assert metrics[0]['loss'] != metrics[1]['loss']
   assert metrics[0]['update_norm'] == 0
 
 
 def test_decay_is_for_dense_kernels_only(one_device):
   mask = trees.flatten(optimizer_lib.decay_mask(one_device[0].params))
-  decayed = {key.split('/')[-1] for key, is_decayed in mask.items() if is_decayed}
-  kept = {key.split('/')[-1] for key, is_decayed in mask.items() if not is_decayed}
+  decayed = {k.split('/')[-1] for k, is_decayed in mask.items() if is_decayed}
+  kept = {k.split('/')[-1] for k, is_decayed in mask.items() if not is_decayed}
   assert decayed == {'kernel'}
   assert kept == {'bias', 'scale', 'cls_token', 'mask_token'}
 
