@@ -16,7 +16,7 @@ from PIL import Image
 import pytest
 from tensorboardX.proto import event_pb2
 
-from rvm_jax.training import checkpoints
+from rvm_jax import weights
 from rvm_jax.weights import trees
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -160,7 +160,7 @@ def test_what_a_run_learned_can_be_loaded_and_judged(
     whole_run, environment
 ):
   workdir, _ = whole_run
-  config, model, params = checkpoints.load_run(workdir)
+  config, model, params = weights.load_run(workdir)
   assert config['data']['batch_size'] == 4 and model.width == 16
   state, _ = checkpoint(workdir, 6)
   flat = trees.flatten(params)
@@ -191,7 +191,7 @@ def test_what_a_run_learned_can_be_loaded_and_judged(
 
 def test_loading_needs_a_checkpoint(tmp_path):
   with pytest.raises(FileNotFoundError, match='has no checkpoint of a run'):
-    checkpoints.load_run(tmp_path)
+    weights.load_run(tmp_path)
 
 
 def _records(path):

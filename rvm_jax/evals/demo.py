@@ -14,10 +14,10 @@ import jax
 import ml_collections
 import optax
 
+from rvm_jax import weights
 from rvm_jax.data import scenes as scenes_lib
 from rvm_jax.evals import features
 from rvm_jax.evals.benchmarks import scene_masks
-from rvm_jax.training import checkpoints
 from rvm_jax.training import loop
 from rvm_jax.training import step
 from rvm_jax.viz import sheets
@@ -33,7 +33,7 @@ def main():
   parser.add_argument('--size', type=int, default=64, help='pixels a side')
   args = parser.parse_args()
 
-  config, model, params = checkpoints.load_run(args.workdir)
+  config, model, params = weights.load_run(args.workdir)
   untrained = jax.jit(
       lambda: step.init_state(
           model,

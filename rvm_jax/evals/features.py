@@ -7,10 +7,9 @@ How pixels are scaled and what is carried over time are its own affair.
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from rvm_jax import streaming
 from rvm_jax.models import rvm
 from rvm_jax.ops import patches
 
@@ -36,41 +35,21 @@ def raw_patches(frames: np.ndarray, patch: int) -> np.ndarray:
 def rvm_features(model: rvm.RVM, params, chunk: int = 16) -> FeatureFn:
   """The recurrent state after each frame, CLS dropped.
 
-  The state runs through the whole video and is never reset. Only `chunk` frames
-  are on the device at once, so that a video may be of any length.
+  The state runs through the whole video and is never reset.
 
   Args:
     model: RVM; H and W of the frames must be multiples of `model.patch`.
     params: its parameters.
-    chunk: frames encoded per call.
+    chunk: frames on the device at once.
 
   Returns:
     A feature function with D = model.width.
   """
-
-  @jax.jit
-  def encode(params, frames, state):
-    frames = frames.astype(jnp.float32) / 255
-    features, state = model.apply(
-        {'params': params}, frames, state, method='encode'
-    )
-    return features[:, :, 1:].astype(jnp.float32), state
+  encoder = streaming.Encoder(model, params, chunk=chunk)
 
   def features(frames):
     _check(frames)
-    batch, time, height, width, _ = frames.shape
-    rows, columns = patches.grid(height, width, model.patch)
-    state = jnp.zeros((batch, 1 + rows * columns, model.width), jnp.float32)
-    result = np.empty((batch, time, rows * columns, model.width), np.float32)
-    size = min(chunk, time)
-    for start in range(0, time, size):
-      part = frames[:, start : start + size]
-      length = part.shape[1]
-      # The last part is filled up: one shape, one compilation.
-      fill = [(0, 0), (0, size - length), (0, 0), (0, 0), (0, 0)]
-      encoded, state = encode(params, np.pad(part, fill), state)
-      result[:, start : start + length] = encoded[:, :length]
-    return result.reshape(batch, time, rows, columns, model.width)
+    return encoder(frames).patches
 
   return features
 

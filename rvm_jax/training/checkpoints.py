@@ -11,12 +11,10 @@ from typing import Any
 
 from absl import logging
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
-from rvm_jax.models import rvm
 from rvm_jax.training import step as step_lib
-from rvm_jax.weights import released
+from rvm_jax.weights import runs
 
 # Keys of the model that change how it is computed and not what it is.
 HOW_NOT_WHAT = ('model.dtype', 'model.attention', 'model.remat')
@@ -42,7 +40,7 @@ class Checkpoints:
       keep_every: and every one whose step is a multiple of this for good.
     """
     self._save_every = save_every
-    self.directory = os.path.join(os.path.abspath(workdir), 'checkpoints')
+    self.directory = os.path.join(os.path.abspath(workdir), runs.CHECKPOINTS)
     self._manager = ocp.CheckpointManager(
         self.directory,
         options=ocp.CheckpointManagerOptions(
@@ -126,45 +124,6 @@ class Checkpoints:
     """Waits for the save under way; raises its error."""
     self._manager.wait_until_finished()
     self._manager.close()
-
-
-def load_run(
-    workdir: str | os.PathLike[str],
-) -> tuple[dict[str, Any], rvm.RVM, dict[str, Any]]:
-  """What a run has learned so far, for use on any machine.
-
-  Args:
-    workdir: of the run.
-
-  Returns:
-    The run's config (nested dicts), its model, and the parameters of its newest
-    whole checkpoint, as np.ndarrays.
-
-  Raises:
-    FileNotFoundError: no checkpoint there.
-  """
-  directory = os.path.join(os.path.abspath(workdir), 'checkpoints')
-  steps = ocp.utils.checkpoint_steps(directory)
-  if not steps:
-    raise FileNotFoundError(f'{workdir} has no checkpoint of a run')
-  path = os.path.join(directory, str(max(steps)))
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-    config = reader.restore(os.path.join(path, 'config'))
-  # On any machine: no 'cudnn'.
-  model = rvm.RVM(**config['model'] | {'attention': 'xla'})
-  shapes = {'params': released.shapes(model)}
-  with ocp.PyTreeCheckpointer() as reader:
-    restored = reader.restore(
-        os.path.join(path, 'state'),
-        args=ocp.args.PyTreeRestore(
-            item=shapes,
-            restore_args=jax.tree.map(
-                lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
-            ),
-            partial_restore=True,
-        ),
-    )
-  return config, model, restored['params']
 
 
 def _check_config(

@@ -1,4 +1,36 @@
-"""Weights in and out: the released `.npz` layout."""
+"""Weights in and out: the released `.npz` layout, and runs of our own."""
 
-from rvm_jax.weights.released import load as load
+import os
+from typing import Any
+
+from rvm_jax.models import rvm
+from rvm_jax.weights import released
 from rvm_jax.weights.released import save_npz as save_npz
+from rvm_jax.weights.runs import load_run as load_run
+
+
+def load(
+    path: str | os.PathLike[str], dtype: str = 'float32'
+) -> tuple[rvm.RVM, dict[str, Any]]:
+  """Loads a model and its parameters, whoever wrote them.
+
+  Args:
+    path: a `.npz` in the released layout, of which every size is read; the
+      workdir of a run; or one of the run's checkpoints, `workdir`/checkpoints/
+      STEP. A file that holds encoder and core alone gives a model with
+      `decoder_layers=0`: it encodes and cannot reconstruct.
+    dtype: of the model's products, 'float32' or 'bfloat16'; the parameters are
+      float32 in either case.
+
+  Returns:
+    The module and its parameters, for `model.apply({'params': params}, ...)`.
+
+  Raises:
+    FileNotFoundError: nothing there, or no checkpoint of a run.
+    ValueError: not an archive of plain arrays; a checkpoint of something else;
+      or missing, unused or misshapen keys, all of them listed.
+  """
+  if os.path.isdir(path):
+    _, model, params = load_run(path)
+    return model.clone(dtype=dtype), params
+  return released.load(path, dtype)

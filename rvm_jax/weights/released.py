@@ -53,8 +53,9 @@ def load(
   trees.check_match(str(path), arrays, trees.flatten(shapes(model)))
   if not model.decoder_layers:
     logging.info('%s holds encoder and core only: no decoder', path)
+  # One array after the other leaves the host: never all of them twice.
   return model, trees.unflatten(
-      {key: jnp.asarray(array) for key, array in arrays.items()}
+      {key: jnp.asarray(arrays.pop(key)) for key in list(arrays)}
   )
 
 

@@ -1,0 +1,134 @@
+"""The public API: streams of any length, frame by frame or at once."""
+
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rvm_jax
+from rvm_jax import streaming
+from rvm_jax import weights
+from rvm_jax.weights import trees
+
+DATA = pathlib.Path(__file__).parent / 'golden'
+TINY = DATA / 'rvm_tiny_params.npz'
+
+
+@pytest.fixture(scope='module')
+def encoder():
+  return rvm_jax.load(TINY)
+
+
+@pytest.fixture(scope='module')
+def video():
+  rng = np.random.default_rng(0)
+  return rng.integers(0, 256, (2, 7, 32, 48, 3), np.uint8)
+
+
+def test_the_golden_stream_is_reproduced(encoder):
+  golden = np.load(DATA / 'rvm_tiny_io.npz')
+  found = encoder(golden['stream_video'])
+  expected = golden['stream_features']
+  np.testing.assert_allclose(found.cls, expected[:, 0], atol=1e-5)
+  np.testing.assert_allclose(
+      found.patches, expected[:, 1:].reshape(3, 17, 19, -1), atol=1e-5
+  )
+  np.testing.assert_allclose(found.state, golden['stream_state'], atol=1e-5)
+
+
+@pytest.mark.parametrize('chunk', [1, 3, 16])
+def test_a_video_equals_its_frames_one_by_one(encoder, video, chunk):
+  whole = streaming.Encoder(encoder.model, encoder.params, chunk=chunk)(video)
+  state = encoder.init(2, 32, 48)
+  for t in range(video.shape[1]):
+    step, state = encoder.step(video[:, t], state)
+    np.testing.assert_allclose(whole.patches[:, t], step.patches, atol=2e-5)
+    np.testing.assert_allclose(whole.cls[:, t], step.cls, atol=2e-5)
+    assert step.state is state
+  np.testing.assert_allclose(whole.state, state, atol=2e-5)
+  assert whole.patches.shape[:4] == (2, 7, 32 // 16, 48 // 16)
+
+
+def test_a_video_goes_on_from_its_state(encoder, video):
+  whole = encoder(video[0])
+  first = encoder(video[0, :3])
+  rest = encoder(video[0, 3:], first.state)
+  np.testing.assert_allclose(
+      np.concatenate([first.patches, rest.patches]), whole.patches, atol=2e-5
+  )
+  assert whole.patches.ndim == 4 and whole.state.shape[0] == 1
+
+
+def test_uint8_and_float_frames_agree(encoder, video):
+  np.testing.assert_allclose(
+      encoder(video).cls, encoder(np.float32(video) / 255).cls, atol=1e-5
+  )
+
+
+def test_reset_forgets_one_row_and_keeps_the_other(encoder, video):
+  _, before = encoder.step(video[:, 0], encoder.init(2, 32, 48))
+  reset = np.array([True, False])
+  found, _ = encoder.step(video[:, 1], before, reset)
+  fresh, _ = encoder.step(video[:, 1], encoder.init(2, 32, 48))
+  kept, _ = encoder.step(video[:, 1], before)
+  np.testing.assert_allclose(found.patches[0], fresh.patches[0], atol=1e-6)
+  np.testing.assert_allclose(found.patches[1], kept.patches[1], atol=1e-6)
+  assert np.abs(fresh.patches - kept.patches).max((1, 2, 3)).min() > 1e-3
+
+
+def test_compiles_once_for_each_shape(encoder, video):
+  fresh = streaming.Encoder(encoder.model, encoder.params)
+  state = fresh.init(2, 32, 48)
+  for t in range(3):
+    _, state = fresh.step(video[:, t], state)
+  assert fresh._encode._cache_size() == 1
+
+
+def test_bfloat16_is_near_and_gives_float32(encoder, video):
+  half = rvm_jax.load(TINY, dtype='bfloat16')
+  found, expected = half(video), encoder(video)
+  assert found.patches.dtype == np.float32 and found.state.dtype == jnp.float32
+  error = np.abs(found.patches - expected.patches).max()
+  assert 1e-5 < error < 0.3 * np.abs(expected.patches).max()
+
+
+def test_any_checkpoint_becomes_an_encoder(tmp_path, encoder):
+  path = tmp_path / 'weights.npz'
+  weights.save_npz(path, encoder.params)
+  assert trees.fingerprint(
+      rvm_jax.load(path).params
+  ) == trees.fingerprint(encoder.params)
+  with pytest.raises(FileNotFoundError, match='no checkpoint of a run'):
+    rvm_jax.load(tmp_path)
+  with pytest.raises(FileNotFoundError):
+    rvm_jax.load(tmp_path / 'nothing.npz')
+
+
+@pytest.mark.parametrize(
+    'frames, message',
+    [
+        (np.zeros((3, 32, 40, 3), np.uint8), 'multiple of the patch side 16'),
+        (np.zeros((3, 32, 48), np.uint8), r'video must be \[time'),
+        (np.zeros((0, 32, 48, 3), np.uint8), 'at least one frame'),
+        (np.zeros((3, 32, 48, 4), np.uint8), '3 channels'),
+        (np.zeros((3, 32, 48, 3), np.int32), 'uint8, or floats'),
+        (np.full((3, 32, 48, 3), 255.0), 'divide by 255'),
+        (np.full((3, 32, 48, 3), np.nan), 'divide by 255'),
+    ],
+)
+def test_refuses_what_is_no_video(encoder, frames, message):
+  with pytest.raises(ValueError, match=message):
+    encoder(frames)
+
+
+def test_refuses_what_does_not_fit_together(encoder, video):
+  state = encoder.init(2, 32, 48)
+  with pytest.raises(ValueError, match='state must have the shape'):
+    encoder.step(video[:1, 0], state)
+  with pytest.raises(ValueError, match='reset must be bool'):
+    encoder.step(video[:, 0], state, np.array([1, 0]))
+  with pytest.raises(ValueError, match='frame must be'):
+    encoder.step(video, state)
+  with pytest.raises(ValueError, match='chunk must be at least 1'):
+    streaming.Encoder(encoder.model, encoder.params, chunk=0)
