@@ -10,6 +10,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from rvm_jax.ops import attention
+
 Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
@@ -40,9 +42,7 @@ class MLP(nn.Module):
 class Attention(nn.Module):
   """Multi-head attention from `x` [B, Q, D] to `context` [B, M, D].
 
-  Scores and softmax are in float32. `implementation` goes to
-  `jax.nn.dot_product_attention`: 'xla' runs everywhere, 'cudnn' needs a GPU
-  and a 16-bit dtype and does not hold the scores in memory.
+  `implementation` is that of `ops.attention.attend`.
   """
 
   num_heads: int
@@ -58,11 +58,11 @@ class Attention(nn.Module):
         dtype=self.dtype,
         kernel_init=XAVIER,
     )
-    mixed = jax.nn.dot_product_attention(
+    mixed = attention.attend(
         project(name='query')(x),  # [B, Q, heads, D / heads]
         project(name='key')(context),  # [B, M, heads, D / heads]
         project(name='value')(context),
-        implementation=self.implementation,
+        self.implementation,
     )
     return nn.DenseGeneral(
         width, axis=(-2, -1), dtype=self.dtype, kernel_init=XAVIER, name='out'
