@@ -26,11 +26,15 @@ setuptools.setup(
         'optax>=0.2.8,<0.3',
         'orbax-checkpoint>=0.12.8,<0.13',
         'pillow>=11,<14',
+        'safetensors>=0.5,<0.9',
+        'scikit-learn>=1.7,<2',
         'scipy>=1.14,<2',
         'tensorboardX>=2.6.4,<3',
+        'tensorstore>=0.1.86,<0.2',
         'tqdm>=4.66,<5',
     ],
     extras_require={
-        'test': ['pytest>=8,<10', 'pytest-xdist>=3.6,<4'],
+        'bench': ['matplotlib>=3.10,<4'],
+        'test': ['pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4'],
     },
 )

@@ -9,6 +9,7 @@ from PIL import ImageDraw
 from PIL import ImageFont
 
 from rvm_jax.ops import patches
+from rvm_jax.viz import colors
 
 _CELL = 128  # Pixels: small pictures are scaled up to about this height.
 _GAP = 4
@@ -16,16 +17,6 @@ _LINE = 22
 _FONT_SIZE = 14
 _PAPER, _INK, _GREY = 255, (40, 40, 40), 128
 _OPACITY = 0.65
-
-# Okabe and Ito's colours, which colour-blind people tell apart, then others.
-_COLORS = np.array(
-    [
-        (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66),
-        (0, 114, 178), (213, 94, 0), (204, 121, 167), (128, 60, 200),
-        (160, 230, 40), (255, 80, 80), (120, 90, 40), (0, 220, 220),
-    ],
-    np.uint8,
-)
 
 
 def reconstruction_sheet(
@@ -47,8 +38,8 @@ def reconstruction_sheet(
   Returns:
     uint8 [height, width, 3]; hidden patches are grey.
   """
-  masked = _mask(target, visible, patch)
-  rebuilt = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+  masked = hide_patches(target, visible, patch)
+  rebuilt = colors.to_bytes(pixels)
   num_targets = target.shape[1]
   columns = [f'source {i + 1}' for i in range(source.shape[1])]
   for i in range(num_targets):
@@ -77,13 +68,55 @@ def mask_sheet(
   Returns:
     uint8 [height, width, 3].
   """
-  if times is None:
-    times = np.linspace(0, len(frames) - 1, min(6, len(frames))).round()
-  times = np.asarray(times, int)
+  times = spread(len(frames)) if times is None else np.asarray(times, int)
   shown = frames[times]
   rows = [shown] + [_overlay(shown, s[times]) for s in segments.values()]
   return _sheet(
       np.stack(rows), [f'frame {t}' for t in times], ['frames', *segments]
+  )
+
+
+def panel_sheet(
+    panels: Mapping[str, np.ndarray], times: Sequence[int]
+) -> np.ndarray:
+  """Moments of a video in columns; a row each for the pictures of a kind.
+
+  Args:
+    panels: name -> uint8 [F, H, W, 3], of one shape.
+    times: int [F], the frame of the video that each picture shows.
+
+  Returns:
+    uint8 [height, width, 3].
+  """
+  cells = np.stack(list(panels.values()))
+  return _sheet(cells, [f'frame {t}' for t in times], list(panels))
+
+
+def spread(num_frames: int) -> np.ndarray:
+  """Six frames (fewer of a shorter video), from the first to the last."""
+  times = np.linspace(0, num_frames - 1, min(6, num_frames))
+  return times.round().astype(int)
+
+
+def hide_patches(
+    images: np.ndarray, visible: np.ndarray, patch: int
+) -> np.ndarray:
+  """Greys all patches of images but those that the model saw.
+
+  Args:
+    images: uint8 [..., H, W, 3].
+    visible: int [..., V], raster indices of the patches to keep.
+    patch: side of a patch in pixels.
+
+  Returns:
+    uint8 [..., H, W, 3].
+  """
+  cut = patches.patchify(images, patch)  # [..., N, P * P * 3]
+  shown = np.zeros(cut.shape[:-1], bool)
+  np.put_along_axis(shown, np.asarray(visible), True, -1)
+  return patches.unpatchify(
+      np.where(shown[..., None], cut, np.uint8(_GREY)), *images.shape[-3:-1],
+      patch,
   )
 
 
@@ -123,22 +156,11 @@ def _sheet(cells, columns, rows, groups=()):
   return np.asarray(sheet)
 
 
-def _mask(images, visible, patch):
-  """Greys all patches of [B, K, H, W, 3] but those of `visible` [B, K, V]."""
-  cut = patches.patchify(images, patch)  # [B, K, N, P * P * 3]
-  shown = np.zeros(cut.shape[:-1], bool)
-  np.put_along_axis(shown, np.asarray(visible), True, -1)
-  return patches.unpatchify(
-      np.where(shown[..., None], cut, np.uint8(_GREY)), *images.shape[2:4],
-      patch,
-  )
-
-
 def _overlay(frames, segments):
   """Lays the colours of `segments` [F, H, W] over frames [F, H, W, 3]."""
-  colors = _COLORS[(np.asarray(segments, int) - 1) % len(_COLORS)]
+  kinds = (np.asarray(segments, int) - 1) % len(colors.KINDS)
   grey = frames.mean(-1, keepdims=True)
   # Objects lose their own colours, the background fades and darkens.
-  objects = (1 - _OPACITY) * grey + _OPACITY * colors
+  objects = (1 - _OPACITY) * grey + _OPACITY * colors.KINDS[kinds]
   mixed = np.where((segments > 0)[..., None], objects, 0.3 * (grey + frames))
   return np.rint(mixed).astype(np.uint8)

@@ -1,0 +1,148 @@
+"""The command: what it writes, again, and what it refuses."""
+
+import json
+import os
+import pathlib
+import zipfile
+
+import av
+import numpy as np
+from PIL import Image
+import pytest
+
+from rvm_jax import weights
+from rvm_jax.viz import __main__ as command
+from rvm_jax.weights import released
+from rvm_jax.weights import trees
+from tests.viz import conftest
+
+
+def run(out, *videos, checkpoint=conftest.CHECKPOINT, options=()):
+  return command.main([
+      *map(str, videos), f'--checkpoint={checkpoint}', f'--out={out}', *options
+  ])
+
+
+def contents(folder):
+  return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_gallery_holds_what_it_says(gallery):
+  html = (gallery / 'index.html').read_text()
+  html = html.replace('\N{NO-BREAK SPACE}', ' ')
+  _, params = weights.load(conftest.CHECKPOINT)
+  assert trees.fingerprint(params) in html
+  assert str(conftest.CHECKPOINT) in html
+  assert '6 × 4 patches' in html and 'at 25 frames a second' in html
+  assert 'Frames 0 to 9 are shown, at 16 a second: 96 × 64 pixels' in html
+  for stem in ('1-a-b-100-', '2-Noise-square'):
+    for kind, columns in (('wide', 3), ('tall', 2)):
+      with av.open(str(gallery / f'{stem}-{kind}.mp4')) as movie:
+        (stream,) = movie.streams
+        assert sum(1 for _ in movie.decode(stream)) == 10
+        assert stream.width == columns * (384 + 8) + 8
+    for kind in ('seen', 'painted', 'true'):
+      with Image.open(gallery / f'{stem}-{kind}.png') as strip:
+        assert strip.size == (4 * 288 + 3 * 6, 192)
+    with Image.open(gallery / f'{stem}.png') as sheet:
+      assert np.asarray(sheet).std() > 10
+
+
+def test_a_run_that_broke_off_leaves_the_old_gallery(
+    gallery, video, tmp_path, monkeypatch
+):
+  for name in contents(gallery) | {'notes.txt': b''}:
+    (tmp_path / name).write_text('of old')
+  before = contents(tmp_path)
+  options = ['--num_frames=10', '--size', '64', '96']
+
+  def interrupt(folder, *args):
+    pathlib.Path(folder, '1-a-b-100--wide.mp4').write_text('half')
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(command, '_add', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+      run(tmp_path, video, 'noise_square', options=options)
+  assert contents(tmp_path) == before
+
+  # Killed, it could not clean up: the next run does.
+  (tmp_path / '.unfinished').mkdir()
+  (tmp_path / '.unfinished' / 'junk.mp4').write_text('half')
+  assert run(tmp_path, video, 'noise_square', options=options) == 0
+  after = contents(tmp_path)
+  assert after.pop('notes.txt') == b'of old'
+  assert after == contents(gallery)
+
+
+def test_a_checkpoint_without_decoder(video, tmp_path):
+  _, params = weights.load(conftest.CHECKPOINT)
+  kept = {k: v for k, v in params.items() if k not in released.DECODER_PARTS}
+  weights.save_npz(tmp_path / 'encoder.npz', kept)
+  checkpoint = tmp_path / 'encoder.npz'
+  options = ['--num_frames=2']
+  out = tmp_path / 'out'
+  assert run(out, video, checkpoint=checkpoint, options=options) == 0
+  html = (out / 'index.html').read_text()
+  assert 'without decoder' in html and 'painting takes a decoder' in html
+  assert not list(out.glob('*-painted.png'))
+
+
+def test_wrong_videos_are_refused(tmp_path, video, capsys):
+  (tmp_path / 'text.mp4').write_text('not a video')
+  Image.new('RGB', (64, 64)).save(tmp_path / 'still.png')
+  odd = conftest.write_video(tmp_path / 'odd.mp4', height=72)
+  broken = tmp_path / 'broken.mp4'
+  broken.write_bytes(video.read_bytes()[:1500])
+  for path, message in (
+      (tmp_path / 'text.mp4', 'Invalid data'),
+      (tmp_path / 'missing.mp4', 'No such file'),
+      (tmp_path, 'Is a directory'),
+      (tmp_path / 'still.png', 'expected two or more frames'),
+      (odd, 'height must be a positive multiple of the patch side 16, got 72;'),
+      (broken, 'broken.mp4'),
+  ):
+    out = tmp_path / 'out'
+    assert run(out, video, path) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('error: ') and message in error, error
+    assert path.name in error and not out.exists()
+
+
+def test_wrong_checkpoints_are_refused(tmp_path, video, capsys):
+  np.savez(tmp_path / 'other.npz', **{'blocks/0/attn/qkv': np.zeros((3, 4))})
+  with zipfile.ZipFile(tmp_path / 'torch.pt', 'w') as archive:
+    archive.writestr('archive/data.pkl', b'\x80\x02}q')
+  config = tmp_path / 'run' / 'checkpoints' / '5' / 'config'
+  config.mkdir(parents=True)
+  (config.parent / 'state').mkdir()
+  (config / 'metadata').write_text(json.dumps({'model': {'depth': 3}}))
+  for name, message in (
+      ('other.npz', 'not an RVM checkpoint'),
+      ('torch.pt', 'not a plain .npz archive'),
+      ('run', 'not written by this project'),
+      ('missing.npz', 'No such file'),
+  ):
+    out = tmp_path / 'out'
+    assert run(out, video, checkpoint=tmp_path / name) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, video, capsys):
+  (tmp_path / 'file').write_text('mine')
+  for out in (tmp_path / 'file', tmp_path / 'file' / 'out'):
+    assert run(out, video) == 2
+    assert str(tmp_path / 'file') in capsys.readouterr().err
+  if os.getuid():  # Root may write anywhere.
+    (tmp_path / 'locked').mkdir(mode=0o500)
+    assert run(tmp_path / 'locked', video) == 2
+    assert 'Permission denied' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'option', [['--num_frames=1'], ['--size', '0', '64'], ['--frames=3']]
+)
+def test_wrong_options_are_refused(tmp_path, video, option):
+  with pytest.raises(SystemExit, match='2'):
+    run(tmp_path / 'out', video, options=option)

@@ -1,0 +1,39 @@
+"""The drawn line stands where its values say."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from rvm_jax.viz import plots
+
+
+def points(html):
+  (text,) = re.findall(r'points="([^"]*)"', html)
+  return np.array([pair.split(',') for pair in text.split()], float)
+
+
+def test_a_line_stands_where_its_values_say():
+  html = plots.draw_line(np.array([1.0, 0.1, 0.01, 0.1]), 1, 'How <much>')
+  np.testing.assert_allclose(
+      points(html), [[25, 0], [50, 50], [75, 100], [100, 50]], atol=0.01
+  )
+  ElementTree.fromstring(html)
+  steps = re.search(r'class="high".*?</div>', html, re.S)[0]
+  assert re.findall('<span>(.*?)</span>', steps) == ['100 %', '10 %', '1 %']
+  assert re.findall(r'left:([\d.]+)%">(\d+)<', html) == [
+      (f'{25 * i:.2f}', f'{i}') for i in range(5)
+  ]
+  assert (
+      'How &lt;much&gt;: 100 % in frame 1, 10 % in frame 4; at most 100 %, in'
+      ' frame 1, and at least 1 %, in frame 3'
+  ) in html
+
+
+@pytest.mark.parametrize('values', [[0.0], [0.5, 0.0], [3.0] * 200])
+def test_any_values_stay_in_the_field(values):
+  html = plots.draw_line(np.array(values), 1, 'x')
+  found = points(html)
+  assert len(found) == len(values)
+  assert found.min() >= 0 and found.max() <= 100
