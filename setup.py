@@ -4,6 +4,9 @@ import pathlib
 
 import setuptools
 
+# Reads prepared data sets without TensorFlow.
+TFDS = ['tensorflow-datasets>=4.9.10,<5', 'importlib_resources>=6,<8']
+
 setuptools.setup(
     name='rvm_jax',
     version='0.1.0',
@@ -17,6 +20,7 @@ setuptools.setup(
         'absl-py>=2.1,<3',
         'av>=16,<19',
         'clu>=0.0.12,<0.1',
+        'flatbuffers>=25.2,<26',
         'flax>=0.12,<0.13',
         'grain>=0.2.18,<0.3',
         'jax>=0.10,<0.12',
@@ -35,6 +39,10 @@ setuptools.setup(
     ],
     extras_require={
         'bench': ['matplotlib>=3.10,<4'],
-        'test': ['pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4'],
+        'tfds': TFDS,
+        'torch': ['torch>=2.6,<3'],
+        'test': [
+            'pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS
+        ],
     },
 )

@@ -86,6 +86,10 @@ def get_config() -> ml_collections.ConfigDict:
       save_every=1000,  # Steps.
       keep_last=3,
       keep_every=50_000,  # These stay for good.
+      # What a workdir without checkpoints starts from instead of the seed: a
+      # released .npz, or another run. Optimiser, data and step start anew.
+      init_from=config_dict.placeholder(str),
+      fresh_decoder=False,  # Only encoder and core of it; the decoder is new.
   )
   config.log_every = 50  # Steps between progress lines.
   config.eval_every = 5000  # Steps between pictures.

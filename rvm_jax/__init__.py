@@ -5,7 +5,8 @@ def load(path, dtype='float32'):
   """Loads a checkpoint for use on video.
 
   Args:
-    path: a released `.npz`, the workdir of a run, or one of its checkpoints.
+    path: a released `.npz`, a `.safetensors` of ours, the workdir of a run, or
+      one of its checkpoints.
     dtype: of the products, 'float32' or 'bfloat16'.
 
   Returns:

@@ -75,6 +75,11 @@ def validate(config: ml_collections.ConfigDict, num_devices: int):
         f'config.data.weights={data.weights} must have one weight for each of'
         f' config.data.sources={data.sources}'
     )
+  if config.checkpoint.fresh_decoder and not config.checkpoint.init_from:
+    raise ValueError(
+        'config.checkpoint.fresh_decoder=True needs config.checkpoint.init_from'
+        ': without it the whole model is fresh'
+    )
   if optimizer.warmup_steps >= config.num_steps:
     raise ValueError(
         f'config.optimizer.warmup_steps={optimizer.warmup_steps} must be below'

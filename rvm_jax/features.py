@@ -144,6 +144,11 @@ def extract(
     for arrays, state in _encode(encoder, frames, view, store, dtype):
       store.append(arrays, carried=state)
       bar.update(store.num_frames - bar.n)
+  if video.num_frames != store.num_frames:
+    raise ValueError(
+        f'{path} gave {video.num_frames} frames this time, {output} has'
+        f' {store.num_frames}: delete it and run again'
+    )
   claimed = {'num_frames_claimed': video.num_claimed}
   store.finish(claimed | {'notes': video.notes()})
   return store
@@ -236,7 +241,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument('videos', nargs='+', metavar='VIDEO')
   parser.add_argument(
-      '--checkpoint', required=True, help="a released .npz, or a run's workdir"
+      '--checkpoint', required=True, help='what `rvm_jax.load` loads'
   )
   parser.add_argument('--out', required=True, help='folder of the stores')
   for side in ('--height', '--width'):

@@ -106,17 +106,12 @@ class Encoder:
       )
     _check(frame)
     batch, height, width, _ = frame.shape
-    wanted = self.init(batch, height, width)
-    if state.shape != wanted.shape:
+    if reset is None:
+      reset = np.zeros(batch, bool)  # One program, with and without.
+    if reset.shape != (batch,) or reset.dtype != bool:
       raise ValueError(
-          f'state must have the shape {wanted.shape} that frame {frame.shape}'
-          f' gives, got {state.shape}'
+          f'reset must be bool [{batch}], got {reset.dtype} {reset.shape}'
       )
-    if reset is not None:
-      if reset.shape != (batch,) or reset.dtype != bool:
-        raise ValueError(
-            f'reset must be bool [{batch}], got {reset.dtype} {reset.shape}'
-        )
     encoded = self._encode(self.params, frame[:, None], state, reset)[:, 0]
     grid = patches_lib.grid(height, width, self.model.patch)
     return _split(encoded, grid, encoded), encoded
@@ -176,7 +171,11 @@ def _encode(model, params, frames, state, reset=None):
     frames = frames.astype(jnp.float32) / 255
   if reset is not None:
     state = jnp.where(reset[:, None, None], 0, state)
-  features, _ = model.apply({'params': params}, frames, state, method='encode')
+  # By default "float32" products are less than that on GPUs and TPUs.
+  with jax.default_matmul_precision(model.dtype):
+    features, _ = model.apply(
+        {'params': params}, frames, state, method='encode'
+    )
   return features.astype(jnp.float32)
 
 

@@ -81,7 +81,8 @@ def test_compiles_once_for_each_shape(encoder, video):
   fresh = streaming.Encoder(encoder.model, encoder.params)
   state = fresh.init(2, 32, 48)
   for t in range(3):
-    _, state = fresh.step(video[:, t], state)
+    reset = np.array([True, False]) if t == 1 else None
+    _, state = fresh.step(video[:, t], state, reset)
   assert fresh._encode._cache_size() == 1
 
 
@@ -124,7 +125,7 @@ def test_refuses_what_is_no_video(encoder, frames, message):
 
 def test_refuses_what_does_not_fit_together(encoder, video):
   state = encoder.init(2, 32, 48)
-  with pytest.raises(ValueError, match='state must have the shape'):
+  with pytest.raises(ValueError, match='state must be float32 of the shape'):
     encoder.step(video[:1, 0], state)
   with pytest.raises(ValueError, match='reset must be bool'):
     encoder.step(video[:, 0], state, np.array([1, 0]))

@@ -2,6 +2,7 @@
 
 import array
 from collections.abc import Iterator
+import errno
 import math
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from rvm_jax.data import decoder
 
 # Frames that a decoder holds back at most, to put them in order.
 _MAX_DELAY = 64
+# What a network disk says that fails for a moment: not the video's fault.
+_NOT_DAMAGE = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
 
 
 class Frame(NamedTuple):
@@ -129,6 +132,8 @@ class Playback:
       if reason:
         self._report(reason)
     except av.FFmpegError as error:
+      if error.errno in _NOT_DAMAGE:
+        raise
       self._report(error.strerror)
 
   def _report(self, reason: str):

@@ -11,14 +11,15 @@ shrink): each file is an array as numpy writes it.
 """
 
 from collections.abc import Mapping
+import fcntl
 import json
 import os
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import tensorstore
 
-_ATTRIBUTES = '.zattrs'
+_ATTRIBUTES, _GROUP = '.zattrs', '.zgroup'
 _PROGRESS = 'unfinished.npz'
 
 
@@ -31,10 +32,13 @@ class Store:
     carried: what was to be carried on after them, an array; None at first.
   """
 
-  def __init__(self, path: str, attributes: dict[str, Any]):
+  def __init__(self, path: str):
     """See `open_or_create`."""
     self._path = path
-    self.attributes = attributes
+    self.attributes = _read_attributes(path)
+    if not self.is_complete:
+      self._lock = _lock(path)  # Held as long as the store, or its process.
+      self.attributes = _read_attributes(path)  # It may be complete by now.
     self.num_frames, self.carried = 0, None
     progress = os.path.join(path, _PROGRESS)
     if self.is_complete:
@@ -116,7 +120,8 @@ def open_or_create(
     arrays: by name, the shape without time and the dtype.
 
   Raises:
-    ValueError: there is a store made with other settings, or something else.
+    ValueError: there is a store made with other settings, or something else;
+      or another process is writing it.
     OSError: it cannot be written.
   """
   shapes = {k: [list(shape), dtype] for k, (shape, dtype) in arrays.items()}
@@ -124,8 +129,7 @@ def open_or_create(
   if not os.path.exists(path):
     _create(path, {'complete': False} | settings | about, chunk, arrays)
   try:
-    with open(os.path.join(path, _ATTRIBUTES)) as file:
-      attributes = json.load(file)
+    attributes = _read_attributes(path)
   except (FileNotFoundError, NotADirectoryError):
     attributes = {}
   if not attributes.keys() >= settings.keys() | {'complete'}:
@@ -140,14 +144,30 @@ def open_or_create(
         f'{path} was made with other settings: {"; ".join(differences)}. Delete'
         ' it, or write into another folder'
     )
-  return Store(path, attributes)
+  return Store(path)
+
+
+def _read_attributes(path: str) -> dict[str, Any]:
+  with open(os.path.join(path, _ATTRIBUTES)) as file:
+    return json.load(file)
+
+
+def _lock(path: str) -> IO[bytes]:
+  """Two writers of one store would cut off each other's frames."""
+  lock = open(os.path.join(path, _GROUP), 'rb')
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    lock.close()
+    raise ValueError(f'{path} is being written by another process') from error
+  return lock
 
 
 def _create(path, attributes, chunk, arrays):
   """Makes an empty store, which appears when it is whole."""
   part = f'{path}.part'
   os.makedirs(part, exist_ok=True)
-  _write_json(os.path.join(part, '.zgroup'), {'zarr_format': 2})
+  _write_json(os.path.join(part, _GROUP), {'zarr_format': 2})
   _write_json(os.path.join(part, _ATTRIBUTES), attributes)
   for name, (shape, dtype) in arrays.items():
     metadata = {

@@ -203,7 +203,7 @@ class RVM(nn.Module):
     batch, num_frames, size, width = tokens.shape
     tokens = tokens.reshape(batch * num_frames, size, width)
     cls = jnp.broadcast_to(
-        self.cls_token.astype(tokens.dtype), (len(tokens), 1, width)
+        self.cls_token.astype(tokens.dtype), (tokens.shape[0], 1, width)
     )
     encoded = self.encoder(jnp.concatenate([cls, tokens], axis=1))
     return encoded.reshape(batch, num_frames, 1 + size, width)

@@ -1,5 +1,6 @@
 """Tables of positions."""
 
+import contextlib
 import functools
 
 import jax
@@ -32,12 +33,13 @@ def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
 
   The sinusoid over the 256 raster indices of the native 16 x 16 grid, resized
   (bicubic, antialiased) to any other grid. Computed while tracing: a constant
-  of the compiled program.
+  of the compiled program, unless rows or columns are symbols of `jax.export`.
   """
   table = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
   if (rows, columns) == NATIVE_GRID:
     return jnp.asarray(table)
-  with jax.ensure_compile_time_eval():
+  is_known = isinstance(rows, int) and isinstance(columns, int)
+  with jax.ensure_compile_time_eval() if is_known else contextlib.nullcontext():
     resized = jax.image.resize(
         table.reshape(*NATIVE_GRID, width), (rows, columns, width), 'bicubic'
     )

@@ -10,12 +10,11 @@ checkpoint has a decoder, also frames that it painted from 5 % of their patches.
 VIDEO is a file that FFmpeg reads, or the word noise_square: a square of noise
 that moves over noise and is to be seen in no single frame.
 
-Exit code: 0 done; 2 an input is wrong, and nothing was written.
+Exit code: 0 done; 2 an input is wrong or the disk full; nothing was written.
 """
 
 import argparse
 from collections.abc import Sequence
-import contextlib
 import itertools
 import os
 import re
@@ -58,27 +57,26 @@ class Video(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
   """Writes the gallery that `arguments` ask for; returns the exit code."""
   options = _parse(arguments)
-  with contextlib.ExitStack() as stack:
-    try:
-      videos = [
-          read(path, options.num_frames, options.size)
-          for path in options.videos
-      ]
-      model, params = weights.load(options.checkpoint)
-      for video in videos:
-        _check_grid(video, model.patch)
-      folder = stack.enter_context(gallery.unfinished(options.out))
-    except (ValueError, OSError) as error:
-      print(f'error: {error}', file=sys.stderr)
-      return 2
-    encoder = streaming.Encoder(model, params, chunk=_CHUNK)
-    sections = []
-    for number, video in enumerate(videos, 1):
-      print(f'{video.name}: {len(video.frames)} frames', flush=True)
-      sections.append(_add(folder, number, video, encoder))
-    facts = _describe_model(options.checkpoint, encoder)
-    with open(os.path.join(folder, gallery.PAGE), 'w', encoding='utf-8') as f:
-      f.write(page.write(facts, sections, gallery.RATE))
+  try:
+    videos = [
+        read(path, options.num_frames, options.size) for path in options.videos
+    ]
+    model, params = weights.load(options.checkpoint)
+    for video in videos:
+      _check_grid(video, model.patch)
+    with gallery.unfinished(options.out) as folder:
+      encoder = streaming.Encoder(model, params, chunk=_CHUNK)
+      sections = []
+      for number, video in enumerate(videos, 1):
+        print(f'{video.name}: {len(video.frames)} frames', flush=True)
+        sections.append(_add(folder, number, video, encoder))
+      facts = _describe_model(options.checkpoint, encoder)
+      path = os.path.join(folder, gallery.PAGE)
+      with open(path, 'w', encoding='utf-8') as f:
+        f.write(page.write(facts, sections, gallery.RATE))
+  except (ValueError, OSError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
   print(os.path.join(options.out, gallery.PAGE))
   return 0
 

@@ -1,12 +1,17 @@
-"""Weights in and out: the released `.npz` layout, and runs of our own."""
+"""Weights in and out: released files, safetensors, and runs of our own."""
 
 import os
 from typing import Any
 
+import jax.numpy as jnp
+
 from rvm_jax.models import rvm
-from rvm_jax.weights import released
+from rvm_jax.weights import reading
+from rvm_jax.weights import trees
+from rvm_jax.weights.initial import init_from as init_from
 from rvm_jax.weights.released import save_npz as save_npz
 from rvm_jax.weights.runs import load_run as load_run
+from rvm_jax.weights.safetensors import save_safetensors as save_safetensors
 
 
 def load(
@@ -15,10 +20,10 @@ def load(
   """Loads a model and its parameters, whoever wrote them.
 
   Args:
-    path: a `.npz` in the released layout, of which every size is read; the
-      workdir of a run; or one of the run's checkpoints, `workdir`/checkpoints/
-      STEP. A file that holds encoder and core alone gives a model with
-      `decoder_layers=0`: it encodes and cannot reconstruct.
+    path: a `.npz` in the released layout or a `.safetensors` of ours, of which
+      every size is read; the workdir of a run; or one of the run's checkpoints,
+      `workdir`/checkpoints/STEP. A file that holds encoder and core alone gives
+      a model with `decoder_layers=0`: it encodes and cannot reconstruct.
     dtype: of the model's products, 'float32' or 'bfloat16'; the parameters are
       float32 in either case.
 
@@ -30,7 +35,8 @@ def load(
     ValueError: not an archive of plain arrays; a checkpoint of something else;
       or missing, unused or misshapen keys, all of them listed.
   """
-  if os.path.isdir(path):
-    _, model, params = load_run(path)
-    return model.clone(dtype=dtype), params
-  return released.load(path, dtype)
+  model, arrays = reading.read(path)
+  # One array after the other leaves the host: never all of them twice.
+  return model.clone(dtype=dtype), trees.unflatten(
+      {key: jnp.asarray(arrays.pop(key)) for key in list(arrays)}
+  )

@@ -11,12 +11,12 @@ import re
 from typing import Any
 import zipfile
 
-from absl import logging
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from rvm_jax.models import rvm
+from rvm_jax.weights import files
 from rvm_jax.weights import trees
 
 # Top-level names of the parameters that only reconstruction needs.
@@ -29,57 +29,63 @@ DECODER_PARTS = (
 )
 
 
-def load(
-    path: str | os.PathLike[str], dtype: str = 'float32'
-) -> tuple[rvm.RVM, dict[str, Any]]:
-  """Loads an archive in the released layout; every size is read off it.
-
-  Args:
-    path: a `.npz`. One that holds the encoder and the core alone gives a model
-      with `decoder_layers=0`: it encodes and cannot reconstruct.
-    dtype: of the model's products, 'float32' or 'bfloat16'; the parameters are
-      float32 in either case.
-
-  Returns:
-    The module and its parameters, for `model.apply({'params': params}, ...)`.
+def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+  """The arrays of an archive by key, whatever they are.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not an archive of plain arrays; or missing, unused or misshapen
-      keys, all of them listed.
+    ValueError: not an archive of plain arrays. Pickles are never executed.
   """
-  arrays = _read(path)
-  model = rvm.RVM(**_sizes(path, arrays), dtype=dtype)
-  trees.check_match(str(path), arrays, trees.flatten(shapes(model)))
-  if not model.decoder_layers:
-    logging.info('%s holds encoder and core only: no decoder', path)
-  # One array after the other leaves the host: never all of them twice.
-  return model, trees.unflatten(
-      {key: jnp.asarray(arrays.pop(key)) for key in list(arrays)}
-  )
+  try:
+    archive = np.load(path, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+      raise ValueError('it is a single array')
+    with archive:
+      arrays = {key: archive[key] for key in archive.files}
+    for key, array in arrays.items():
+      if not isinstance(array, np.ndarray):  # Any other file in the zip.
+        raise ValueError(f'{key} in it is not an array')
+    return arrays
+  except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(
+        f'{path} is not a plain .npz archive of arrays (pickles are refused):'
+        f' {error}'
+    ) from error
 
 
 def save_npz(path: str | os.PathLike[str], params: Mapping[str, Any]):
-  """Writes parameters in the released layout; `load` gives the same bits.
+  """Writes parameters in the released layout; loading gives the same bits.
 
   Args:
     path: of the file to write, which appears only when it is whole.
     params: the parameter tree of an `RVM`, float32.
 
   Raises:
+    FileExistsError: there is something at `path`.
+    OSError: it cannot be written.
     ValueError: the tree is not that of an `RVM`, all differences listed.
   """
   arrays = {k: np.asarray(v) for k, v in trees.flatten(params).items()}
-  model = rvm.RVM(**_sizes('params', arrays))
-  trees.check_match('params', arrays, trees.flatten(shapes(model)))
-  part = f'{os.fspath(path)}.part'
-  try:
-    with open(part, 'wb') as f:
-      np.savez(f, **arrays)
-    os.replace(part, path)
-  finally:
-    if os.path.exists(part):
-      os.remove(part)
+  model_of('params', arrays)
+  with files.write_whole(path) as part, open(part, 'wb') as f:
+    np.savez(f, **arrays)
+
+
+def model_of(name: str, arrays: Mapping[str, np.ndarray]) -> rvm.RVM:
+  """The model whose parameters these are; every size is read off them.
+
+  Args:
+    name: of where they come from, for the message.
+    arrays: by the released keys. Without any of the decoder's, the model has
+      `decoder_layers=0`: it encodes and cannot reconstruct.
+
+  Raises:
+    ValueError: not those of an `RVM`; or missing, unused or misshapen keys, all
+      of them listed.
+  """
+  model = rvm.RVM(**read_sizes(name, arrays))
+  trees.check_match(name, arrays, trees.flatten(shapes(model)))
+  return model
 
 
 def shapes(model: rvm.RVM) -> dict[str, Any]:
@@ -98,21 +104,7 @@ def shapes(model: rvm.RVM) -> dict[str, Any]:
   return variables['params']
 
 
-def _read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  try:
-    archive = np.load(path, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-      raise ValueError('it is a single array')
-    with archive:
-      return {key: archive[key] for key in archive.files}
-  except (ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise ValueError(
-        f'{path} is not a plain .npz archive of arrays (pickles are refused):'
-        f' {error}'
-    ) from error
-
-
-def _sizes(name: Any, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
+def read_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
   """The sizes of an `RVM`, read off shapes.
 
   Each is what most of the layers say, so that one misshapen array is reported

@@ -131,6 +131,7 @@ def test_chunks_beyond_what_is_recorded_are_written_again(tmp_path, whole):
   recorded = (path / 'unfinished.npz').read_bytes()
   store.append({k: x[4:8] + 1 for k, x in TRUTH.items()}, np.array(8))
   (path / 'unfinished.npz').write_bytes(recorded)
+  del store  # As if its process had ended.
   fill(path)
   assert contents(path) == contents(whole)
 
@@ -169,3 +170,11 @@ def test_what_cannot_be_written_is_not_recorded(tmp_path):
   assert store.num_frames == 4
   with np.load(tmp_path / 'a.zarr' / 'unfinished.npz') as progress:
     assert progress['num_frames'] == progress['carried'] == 4
+
+
+def test_one_writer_at_a_time(tmp_path):
+  first = open_it(tmp_path / 'store')
+  with pytest.raises(ValueError, match='being written by another process'):
+    open_it(tmp_path / 'store')
+  del first
+  open_it(tmp_path / 'store')

@@ -1,4 +1,6 @@
 import pathlib
+import pickle
+import zipfile
 
 import jax
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 
 from rvm_jax import weights
 from rvm_jax.weights import trees
+from tests.weights import scratch
 
 TINY = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
 
@@ -85,13 +88,42 @@ def test_encoder_and_core_alone_encode_and_refuse_to_reconstruct(
   assert weights.load(tmp_path / 'again.npz')[0] == model
 
 
+class Payload:
+  """Unpickled, it makes a file."""
+
+  def __init__(self, path):
+    self.path = path
+
+  def __reduce__(self):
+    return open, (str(self.path), 'w')
+
+
+def test_pickles_are_refused_and_never_executed(tmp_path, arrays):
+  trace = tmp_path / 'trace'
+  inside = tmp_path / 'inside.npz'
+  bare = tmp_path / 'bare.npz'
+  save(inside, arrays | {'mask_token': np.array([Payload(trace)])})
+  bare.write_bytes(pickle.dumps(Payload(trace)))
+
+  np.load(inside, allow_pickle=True)['mask_token']
+  assert trace.exists(), 'the payload is one'
+  trace.unlink()
+  for path in (inside, bare):
+    with pytest.raises(ValueError, match='pickles are refused'):
+      weights.load(path)
+  assert not trace.exists()
+
+
 def test_refuses_what_is_not_an_archive_of_plain_arrays(tmp_path, arrays):
   (tmp_path / 'text.npz').write_text('not an archive')
   (tmp_path / 'empty.npz').write_bytes(b'')
   np.save(tmp_path / 'one.npy', np.zeros(3))
-  arrays['mask_token'] = np.array([{'a': 1}], dtype=object)
-  save(tmp_path / 'pickle.npz', arrays)
-  for name in ('text.npz', 'empty.npz', 'one.npy', 'pickle.npz'):
+  whole = save(tmp_path / 'whole.npz', arrays).read_bytes()
+  (tmp_path / 'cut.npz').write_bytes(whole[:-1000])
+  with zipfile.ZipFile(tmp_path / 'state_dict.npz', 'w') as archive:
+    archive.writestr('archive/data.pkl', 'as PyTorch writes it')
+  for name in ('text', 'empty', 'one', 'cut', 'state_dict'):
+    name += '.npy' if name == 'one' else '.npz'
     with pytest.raises(ValueError, match=f'{name} is not a plain .npz'):
       weights.load(tmp_path / name)
   with pytest.raises(ValueError, match='not an RVM checkpoint'):
@@ -106,6 +138,22 @@ def test_save_refuses_another_tree_and_leaves_no_file(tmp_path):
   with pytest.raises(ValueError, match='1 unused:\n    extra'):
     weights.save_npz(tmp_path / 'bad.npz', params)
   assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_file(tmp_path):
+  _, params = weights.load(TINY)
+  with scratch.full_disk(10_000):
+    with pytest.raises(OSError, match='cannot be written: .*full.npz'):
+      weights.save_npz(tmp_path / 'full.npz', params)
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_whole_file_is_not_replaced(tmp_path):
+  _, params = weights.load(TINY)
+  (tmp_path / 'kept.npz').write_text('kept')
+  with pytest.raises(FileExistsError, match='kept.npz is there already'):
+    weights.save_npz(tmp_path / 'kept.npz', params)
+  assert (tmp_path / 'kept.npz').read_text() == 'kept'
 
 
 def test_flatten_and_back():

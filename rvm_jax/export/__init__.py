@@ -1,0 +1,1 @@
+"""Models out of this project: `python -m rvm_jax.export`."""

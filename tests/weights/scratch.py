@@ -1,0 +1,43 @@
+"""What tests of reading and writing need: a full disk, a run's checkpoint."""
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import dataclasses
+import pathlib
+import resource
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from rvm_jax.models import rvm
+
+
+@contextlib.contextmanager
+def full_disk(num_bytes: int) -> Iterator[None]:
+  """No file can grow beyond `num_bytes`: the system refuses, as when full."""
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def save_run(workdir: pathlib.Path, model: rvm.RVM, params: Mapping[str, Any]):
+  """A checkpoint of step 7, as training leaves it, in `workdir`."""
+  config = {'model': _settings(model)}
+  with ocp.CheckpointManager(workdir / 'checkpoints') as manager:
+    manager.save(
+        7,
+        args=ocp.args.Composite(
+            state=ocp.args.StandardSave({'params': params, 'step': 7}),
+            data=ocp.args.JsonSave({}),
+            config=ocp.args.JsonSave(config),
+        ),
+    )
+
+
+def _settings(model):
+  own = {'parent', 'name'}
+  fields = {field.name for field in dataclasses.fields(model)} - own
+  return {name: getattr(model, name) for name in fields}

@@ -1,0 +1,176 @@
+"""Starting a run from weights: each part alone, then the command itself."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+from jax.sharding import NamedSharding, PartitionSpec
+import numpy as np
+import pytest
+
+from rvm_jax import weights
+from rvm_jax.weights import released
+from rvm_jax.weights import trees
+from tests.weights import scratch
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = ROOT / 'tests' / 'golden' / 'rvm_tiny_params.npz'
+
+
+@pytest.fixture(scope='module')
+def golden():
+  model, params = weights.load(TINY)
+  return model, params
+
+
+@pytest.fixture
+def fresh(golden):
+  """Ones, each array split over two devices where it can be."""
+  mesh = jax.make_mesh((2,), ('x',))
+
+  def ones(array):
+    spec = PartitionSpec('x') if len(array) % 2 == 0 else PartitionSpec()
+    return jax.device_put(
+        np.ones(array.shape, np.float32), NamedSharding(mesh, spec)
+    )
+
+  return jax.tree.map(ones, golden[1])
+
+
+@pytest.fixture(params=['npz', 'safetensors', 'workdir', 'checkpoint'])
+def source(request, golden, tmp_path):
+  model, params = golden
+  if request.param == 'npz':
+    return TINY
+  if request.param == 'safetensors':
+    weights.save_safetensors(tmp_path / 'a.safetensors', params)
+    return tmp_path / 'a.safetensors'
+  scratch.save_run(tmp_path, model, params)
+  is_one = request.param == 'checkpoint'
+  return tmp_path / 'checkpoints' / '7' if is_one else tmp_path
+
+
+def test_every_parameter_comes_to_the_devices_of_the_run(
+    source, golden, fresh
+):
+  found = weights.init_from(source, fresh, fresh_decoder=False)
+  assert jax.tree.structure(found) == jax.tree.structure(fresh)
+  for key, array in trees.flatten(golden[1]).items():
+    other = trees.flatten(found)[key]
+    np.testing.assert_array_equal(other, array, err_msg=key)
+    assert other.sharding == trees.flatten(fresh)[key].sharding, key
+  kernel = found['encoder']['layers_0']['mlp']['dense_in']['kernel']
+  assert [x.data.shape for x in kernel.addressable_shards] == [(24, 96)] * 2
+
+
+def save_encoder(path, params):
+  kept = {k: v for k, v in params.items() if k not in released.DECODER_PARTS}
+  weights.save_npz(path, kept)
+  return path
+
+
+@pytest.mark.parametrize('has_decoder', [False, True])
+def test_a_fresh_decoder_is_asked_for_and_listed(
+    golden, fresh, tmp_path, caplog, has_decoder
+):
+  _, params = golden
+  path = TINY if has_decoder else save_encoder(tmp_path / 'e.npz', params)
+  with caplog.at_level('INFO', logger='absl'):
+    found = weights.init_from(path, fresh, fresh_decoder=True)
+  (listed,) = [m for m in caplog.messages if m.startswith('Initialised afresh')]
+  listed = set(listed.split()[2:])
+  for key, array in trees.flatten(found).items():
+    is_fresh = key.split('/')[0] in released.DECODER_PARTS
+    assert (key in listed) == is_fresh, key
+    expected = trees.flatten(fresh if is_fresh else params)[key]
+    np.testing.assert_array_equal(array, expected, err_msg=key)
+
+
+def test_encoder_alone_is_refused_unless_asked_for(golden, fresh, tmp_path):
+  path = save_encoder(tmp_path / 'e.npz', golden[1])
+  with pytest.raises(ValueError, match='e.npz holds encoder and core only'):
+    weights.init_from(path, fresh, fresh_decoder=False)
+
+
+@pytest.mark.parametrize('fresh_decoder', [False, True])
+def test_another_model_is_refused_with_all_differences(fresh, fresh_decoder):
+  del fresh['rnn_core']['input_reset']
+  fresh['cls_token'] = fresh['cls_token'][:, :10]
+  fresh['more'] = fresh['cls_token']
+  with pytest.raises(ValueError) as error:
+    weights.init_from(TINY, fresh, fresh_decoder=fresh_decoder)
+  text = str(error.value)
+  assert '1 missing:\n    more' in text
+  assert '1 unused:\n    rnn_core/input_reset/kernel' in text
+  assert 'cls_token: expected float32[1, 10], got float32[1, 48]' in text
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  """Runs the command; compiled programs are shared."""
+  environment = os.environ | {
+      'JAX_PLATFORMS': 'cpu',
+      'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
+      'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.mktemp('compiled')),
+      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+  }
+
+  def run_(workdir, *overrides):
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'rvm_jax.main',
+            f'--config={ROOT}/tests/tiny.py',
+            f'--workdir={workdir}',
+            '--config.num_steps=2',
+            # At a rate of zero a run keeps what it starts from.
+            '--config.optimizer.learning_rate=0',
+            '--config.fsdp=2',
+            *overrides,
+        ],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stderr
+
+  return run_
+
+
+def test_a_run_starts_from_a_run_and_resumes_its_own(run, tmp_path):
+  first, second, third = (tmp_path / name for name in ('1', '2', '3'))
+  code, output = run(first)
+  assert code == 0, output
+  _, params = weights.load(first)
+
+  start = f'--config.checkpoint.init_from={first}'
+  code, output = run(second, '--config.seed=1', start)
+  assert code == 0, output
+  assert f'Parameters from {first}' in output and 'step 2/2' in output
+  _, found = weights.load(second)
+  assert trees.fingerprint(found) == trees.fingerprint(params)
+
+  gone = '--config.checkpoint.init_from=/gone'
+  code, output = run(second, '--config.seed=1', gone)
+  assert code == 0, output
+  assert 'Resumed from' in output and 'Parameters from' not in output
+
+  path = save_encoder(tmp_path / 'encoder.npz', params)
+  start = f'--config.checkpoint.init_from={path}'
+  code, output = run(third, '--config.seed=1', start)
+  assert code == 1
+  assert 'encoder.npz holds encoder and core only' in output
+  fresh = '--config.checkpoint.fresh_decoder=True'
+  code, output = run(third, '--config.seed=1', start, fresh)
+  assert code == 0, output
+  assert 'Initialised afresh:\n  decoder/output_norm/bias' in output
+  _, found = weights.load(third)
+  found, params = trees.flatten(found), trees.flatten(params)
+  for key in ('tokenizer/patch_embedding/Conv_0/kernel', 'cls_token'):
+    np.testing.assert_array_equal(found[key], params[key])
+  assert (found['mask_token'] != params['mask_token']).any()

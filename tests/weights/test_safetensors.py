@@ -1,0 +1,89 @@
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors_numpy
+from safetensors import safe_open
+
+from rvm_jax import weights
+from rvm_jax.weights import trees
+from tests.weights import scratch
+
+TINY = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
+
+
+@pytest.fixture
+def params():
+  return weights.load(TINY)[1]
+
+
+@pytest.fixture
+def saved(tmp_path, params):
+  weights.save_safetensors(tmp_path / 'tiny.safetensors', params)
+  return tmp_path / 'tiny.safetensors'
+
+
+def test_the_file_says_what_it_holds(saved, params):
+  with safe_open(saved, 'np') as f:
+    metadata, names = f.metadata(), set(f.keys())
+  assert metadata['layout'] == 'rvm_jax/1'
+  assert metadata['fingerprint'] == trees.fingerprint(params)
+  sizes = json.loads(metadata['sizes'])
+  assert (sizes['width'], sizes['core_heads'], sizes['patch']) == (48, 3, 16)
+  assert 'encoder.layers_0.attention.query.kernel' in names
+  assert names == {key.replace('/', '.') for key in np.load(TINY).files}
+
+
+def test_round_trip_is_bit_for_bit(saved):
+  expected = dict(np.load(TINY))
+  model, params = weights.load(saved)
+  found = trees.flatten(params)
+  assert model == weights.load(TINY)[0]
+  assert found.keys() == expected.keys()
+  for key, array in expected.items():
+    assert np.asarray(found[key]).tobytes() == array.tobytes(), key
+    assert found[key].shape == array.shape
+
+
+def test_arrays_in_any_order_of_memory_are_written_right(tmp_path, params):
+  flat = trees.flatten(params)
+  flat = {k: np.asfortranarray(v) for k, v in flat.items()}
+  weights.save_safetensors(tmp_path / 'f.safetensors', trees.unflatten(flat))
+  _, again = weights.load(tmp_path / 'f.safetensors')
+  assert trees.fingerprint(again) == trees.fingerprint(params)
+
+
+def test_one_flipped_bit_is_found(saved):
+  data = bytearray(saved.read_bytes())
+  data[-1] ^= 1
+  saved.write_bytes(data)
+  with pytest.raises(ValueError, match='tiny.safetensors is damaged'):
+    weights.load(saved)
+
+
+def test_refuses_what_this_project_did_not_write(tmp_path, saved):
+  cut = tmp_path / 'cut.safetensors'
+  cut.write_bytes(saved.read_bytes()[:-8])
+  text = tmp_path / 'text.safetensors'
+  text.write_text('not a file of tensors')
+  for path in (cut, text):
+    with pytest.raises(ValueError, match='is not a .safetensors file'):
+      weights.load(path)
+  other = tmp_path / 'other.safetensors'
+  safetensors_numpy.save_file({'w': np.zeros(3)}, other, {'format': 'pt'})
+  with pytest.raises(ValueError, match='was not written by this project'):
+    weights.load(other)
+  with pytest.raises(FileNotFoundError):
+    weights.load(tmp_path / 'absent.safetensors')
+
+
+def test_save_refuses_another_tree_and_a_full_disk(tmp_path, params):
+  path = tmp_path / 'bad.safetensors'
+  with scratch.full_disk(10_000):
+    with pytest.raises(OSError, match='cannot be written'):
+      weights.save_safetensors(path, params)
+  params['extra'] = np.zeros(2, np.float32)
+  with pytest.raises(ValueError, match='1 unused:\n    extra'):
+    weights.save_safetensors(path, params)
+  assert not list(tmp_path.iterdir())
