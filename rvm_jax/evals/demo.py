@@ -7,7 +7,6 @@ plain pixels. Prints a table and writes a sheet of pictures.
 """
 
 import argparse
-import functools
 import os
 
 import jax
@@ -48,18 +47,16 @@ def main():
   scenes = [
       scenes_lib.generate(
           source.scene_seed(i),
-          num_frames=NUM_FRAMES,
+          frames=range(NUM_FRAMES),
           height=args.size,
           width=args.size,
       )
       for i in range(NUM_SCENES)
   ]
   methods = {
-      'raw pixels': functools.partial(
-          features.raw_patches, patch=model.patch
-      ),
-      'untrained': features.rvm_features(model, untrained),
-      'trained': features.rvm_features(model, params),
+      'raw pixels': features.raw_patches(model.patch),
+      'untrained': features.stream('untrained', model, untrained),
+      'trained': features.stream('trained', model, params),
   }
   results = {
       name: scene_masks.evaluate(method, scenes)

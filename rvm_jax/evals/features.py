@@ -1,62 +1,176 @@
-"""The one contract of the evaluations: a feature function.
+"""The one contract of the evaluations: a model is a feature function.
 
-A feature function takes frames, uint8 [B, T, H, W, 3], and gives np.ndarray
-float32 [B, T, h, w, D]: D numbers for each of h x w patches in every frame.
-How pixels are scaled and what is carried over time are its own affair.
+A benchmark hands frames to `Model.encode` and gets numbers for every patch of
+every frame; how pixels are scaled and what is carried over time are the
+model's own affair. Another encoder is one file that builds a `Model`, and one
+line in `_KINDS`.
 """
 
 from collections.abc import Callable
+import dataclasses
+import functools
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from rvm_jax import streaming
+from rvm_jax import weights
 from rvm_jax.models import rvm
-from rvm_jax.ops import patches
+from rvm_jax.ops import patches as patches_lib
+from rvm_jax.weights import trees
 
-FeatureFn = Callable[[np.ndarray], np.ndarray]
+_CHUNK = 16  # Frames on the device at once, and fewer of large ones:
+_MAX_SCORES = 2**24  # so many scores of one head's attention.
 
 
-def raw_patches(frames: np.ndarray, patch: int) -> np.ndarray:
-  """The floor: every patch's pixels in [0, 1], D = patch * patch * 3.
+class Features(NamedTuple):
+  """What a model says about each frame of videos.
 
-  Bind `patch` with functools.partial to make it a feature function.
-
-  Raises:
-    ValueError: frames are not uint8 [B, T, H, W, 3], or H or W is not a
-      multiple of `patch`.
+  Attributes:
+    patches: np.float32 [B, T, h, w, D], a vector for each patch.
+    cls: np.float32 [B, T, D], a vector for the frame, or None.
   """
-  _check(frames)
-  batch, time, height, width, _ = frames.shape
-  grid = patches.grid(height, width, patch)
-  pixels = patches.patchify(frames, patch).astype(np.float32) / 255
-  return pixels.reshape(batch, time, *grid, -1)
+
+  patches: np.ndarray
+  cls: np.ndarray | None
 
 
-def rvm_features(model: rvm.RVM, params, chunk: int = 16) -> FeatureFn:
-  """The recurrent state after each frame, CLS dropped.
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """A frozen encoder, all that a benchmark knows of it.
 
-  The state runs through the whole video and is never reset.
+  Attributes:
+    name: for tables.
+    identity: the same for the same features: `weights.trees.fingerprint` of
+      the parameters, where there are any.
+    patch: P, side of a patch in pixels; h = H // P and w = W // P.
+    scaling: what is done to pixels, in words, for the result file.
+    function: `encode`, without its checks.
+  """
+
+  name: str
+  identity: str
+  patch: int
+  scaling: str
+  function: Callable[[np.ndarray], Features]
+
+  def encode(self, frames: np.ndarray) -> Features:
+    """Encodes whole videos, from their first frames on.
+
+    Args:
+      frames: uint8 [B, T, H, W, 3].
+
+    Returns:
+      Features.
+
+    Raises:
+      ValueError: frames of another shape or dtype, or of sides that the model
+        cannot cut into patches; or the model does not keep to the contract.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
+      raise ValueError(
+          'frames must be uint8 [B, T, H, W, 3], got'
+          f' {frames.dtype} {frames.shape}'
+      )
+    found = self.function(frames)
+    batch, time, height, width, _ = frames.shape
+    wanted = batch, time, height // self.patch, width // self.patch
+    shapes = [found.patches.shape[:4]]
+    if found.cls is not None:
+      shapes.append((*found.cls.shape[:2], *wanted[2:]))
+    if any(shape != wanted for shape in shapes):
+      raise ValueError(
+          f'{self.name} must give patches {[*wanted, "D"]} and cls'
+          f' {[batch, time, "D"]} for frames {frames.shape}, got'
+          f' {[x.shape for x in found if x is not None]}'
+      )
+    return found
+
+
+def load(checkpoint: str) -> Model:
+  """The model that a command names.
 
   Args:
-    model: RVM; H and W of the frames must be multiples of `model.patch`.
+    checkpoint: a path that `rvm_jax.load` reads; 'untrained:PATH' for fresh
+      parameters of that checkpoint's sizes; 'raw:16' for plain pixels in
+      patches of 16 a side.
+
+  Raises:
+    FileNotFoundError: nothing there, or no checkpoint of a run.
+    ValueError: not a checkpoint of RVM, or no such patch.
+  """
+  kind, _, rest = checkpoint.partition(':')
+  if kind in _KINDS:
+    return _KINDS[kind](rest)
+  model, params = weights.load(checkpoint)
+  return stream(_name(model), model, params)
+
+
+def raw_patches(patch: int) -> Model:
+  """A floor: every patch's pixels, D = patch * patch * 3."""
+
+  def encode(frames):
+    batch, time, height, width, _ = frames.shape
+    grid = patches_lib.grid(height, width, patch)
+    pixels = patches_lib.patchify(frames, patch).astype(np.float32) / 255
+    return Features(pixels.reshape(batch, time, *grid, -1), None)
+
+  return Model(
+      'raw pixels', f'raw:{patch}', patch, 'RGB in [0, 1]', encode
+  )
+
+
+def stream(name: str, model: rvm.RVM, params) -> Model:
+  """RVM: the state after each frame, never reset within a video.
+
+  Args:
+    name: for tables.
+    model: RVM; H and W of the frames must be multiples of its patch.
     params: its parameters.
-    chunk: frames on the device at once.
 
   Returns:
-    A feature function with D = model.width.
+    A model with D = model.width, and a cls.
   """
-  encoder = streaming.Encoder(model, params, chunk=chunk)
 
-  def features(frames):
-    _check(frames)
-    return encoder(frames).patches
+  @functools.cache
+  def encoder(chunk):
+    return streaming.Encoder(model, params, chunk=chunk)
 
-  return features
+  def encode(frames):
+    rows, columns = patches_lib.grid(*frames.shape[2:4], model.patch)
+    num_scores = len(frames) * (1 + rows * columns) ** 2
+    chunk = max(1, min(_CHUNK, _MAX_SCORES // num_scores))
+    found = encoder(chunk)(frames)
+    return Features(found.patches, found.cls)
+
+  return Model(
+      name, trees.fingerprint(params), model.patch, 'RGB in [0, 1]', encode
+  )
 
 
-def _check(frames):
-  if frames.dtype != np.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:
+def _load_raw(patch: str) -> Model:
+  if not patch.isdecimal() or not int(patch):
     raise ValueError(
-        'frames must be uint8 [B, T, H, W, 3], got'
-        f' {frames.dtype} {frames.shape}'
+        'raw patches need their side in pixels, as in --checkpoint=raw:16, got'
+        f' raw:{patch}'
     )
+  return raw_patches(int(patch))
+
+
+def _load_untrained(path: str) -> Model:
+  model, _ = weights.load(path)
+  init = functools.partial(model.init, method='encode')
+  shown = np.zeros((1, 1, model.patch, model.patch, 3), np.float32)
+  params = jax.jit(init)(jax.random.key(0), shown)['params']
+  return stream(f'untrained {_name(model)}', model, params)
+
+
+def _name(model: rvm.RVM) -> str:
+  for size, widths in rvm.SIZES.items():
+    if all(getattr(model, key) == value for key, value in widths.items()):
+      return f'RVM-{size}'
+  return f'RVM {model.width} wide'
+
+
+_KINDS = {'raw': _load_raw, 'untrained': _load_untrained}

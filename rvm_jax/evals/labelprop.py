@@ -15,6 +15,8 @@ import numpy as np
 
 _MASKED = -1e10
 _TILE = (16, 8)  # at most so many rows and columns of a context frame at once
+_CHUNK = 4  # frames in one call of the compiled program
+_LABELS = 4  # labels come in multiples of so many
 
 
 def normalize(features):
@@ -30,7 +32,8 @@ def propagate(
 
   Among equal affinities the lowest index in the flattened context (frame, row,
   column; the first frame, then the queue, oldest first) wins. Memory beyond
-  features and result does not grow with T.
+  features and result does not grow with T, and np.ndarrays stay on the host but
+  for a few frames.
 
   Args:
     features: float [T, h, w, D], one row a patch, used as given; see
@@ -63,25 +66,54 @@ def propagate(
         f'top_k must lie in 1..{candidates}, the patches in the context, got'
         f' {top_k}'
     )
-  return _propagate(
-      jnp.asarray(features, jnp.float32), jnp.asarray(labels, jnp.float32),
-      num_context, float(temperature), top_k, float(radius),
+  static = num_context, float(temperature), top_k, float(radius)
+  num_frames, num_labels = len(features), labels.shape[-1]
+  # Labels that nothing has and frames after the last change nothing: there is
+  # one program to compile for videos of any length and almost any labels.
+  labels = jnp.asarray(labels, jnp.float32)
+  labels = jnp.pad(labels, ((0, 0), (0, 0), (0, -num_labels % _LABELS)))
+  first = jnp.asarray(features[0], jnp.float32)
+  queue = _start(first, labels, num_context, radius)
+  result = []
+  for start in range(0, num_frames, _CHUNK):
+    frames = jnp.asarray(features[start : start + _CHUNK], jnp.float32)
+    fill = _CHUNK - len(frames)
+    frames = jnp.pad(frames, ((0, fill), (0, 0), (0, 0), (0, 0)))
+    queue, predicted = _propagate(queue, first, labels, frames, start, *static)
+    result.append(predicted)
+  return jnp.concatenate(result)[:num_frames, ..., :num_labels]
+
+
+def _start(first, labels, num_context, radius):
+  """The queue before the first frame, copies of it, and their labels."""
+  copies = lambda x: jnp.repeat(x[None], num_context, 0)
+  return (
+      tuple(copies(first[t[:2]]) for t in _tiles(*labels.shape[:2], radius)),
+      copies(labels),
   )
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5))
-def _propagate(features, labels, num_context, temperature, top_k, radius):
-  height, width = labels.shape[:2]
+def _tiles(height, width, radius):
+  """Rows and columns of each tile, and of the patches within its reach."""
   reach = int(np.ceil(radius)) - 1
-  tiles = [
+  return [
       (rows, columns, _window(rows, reach, height),
        _window(columns, reach, width))
       for rows in _spans(height, _TILE[0])
       for columns in _spans(width, _TILE[1])
   ]
 
-  def copies(x):
-    return jnp.broadcast_to(x, (num_context, *x.shape))
+
+@functools.partial(
+    jax.jit, static_argnums=(5, 6, 7, 8), donate_argnums=0
+)
+def _propagate(
+    carry, first_features, labels, features, start, num_context, temperature,
+    top_k, radius,
+):
+  """Carries labels through frames [t, h, w, D], the first of them `start`."""
+  height, width = labels.shape[:2]
+  tiles = _tiles(height, width, radius)
 
   def step(carry, inputs):
     queue, queue_labels = carry  # per tile [C, th, tw, D]; [C, h, w, L]
@@ -90,7 +122,7 @@ def _propagate(features, labels, num_context, temperature, top_k, radius):
     # Copies of the first frame tie bit for bit with the first frame only where
     # they share one product.
     is_first = (slots >= frame) | ((slots == 0) & (frame <= num_context))
-    first = _affinity(features[0], features_t) / temperature  # [h, w, h, w]
+    first = _affinity(first_features, features_t) / temperature  # [h, w, h, w]
     values, indices = jax.lax.top_k(
         first.reshape(height * width, -1).T, min(top_k, height * width)
     )
@@ -125,9 +157,8 @@ def _propagate(features, labels, num_context, temperature, top_k, radius):
     )
     return (queue, queue_labels.at[oldest].set(predicted)), predicted
 
-  queue = tuple(copies(features[0, t[0], t[1]]) for t in tiles)
-  inputs = (jnp.arange(features.shape[0]), features)
-  return jax.lax.scan(step, (queue, copies(labels)), inputs)[1]
+  inputs = (start + jnp.arange(len(features)), features)
+  return jax.lax.scan(step, carry, inputs)
 
 
 def _search_tile(

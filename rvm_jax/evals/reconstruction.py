@@ -30,23 +30,22 @@ def _reconstruct(model, params, source, target, gaps, visible):
 class Reconstruction:
   """An evaluator: the loss on, and a picture of, a few clips of the sources.
 
-  The clips and their masks are the same at each call, drawn from the run's own
-  sources with another seed.
+  The clips are the first of the run's own: they and their masks are the same at
+  each call, in each process and after each start.
   """
 
-  def __init__(self, config: ml_collections.ConfigDict):
-    """Reads the clips; `config` is the run's."""
-    data = dict(config.data, batch_size=NUM_CLIPS, num_workers=0, prefetch=1)
-    stream = pipeline.Pipeline(**data, seed=config.seed + 1).iterator()
-    with contextlib.closing(stream):
-      self._batch = next(stream)
-    num_patches = (data['height'] // config.model.patch) * (
-        data['width'] // config.model.patch
+  def __init__(
+      self, config: ml_collections.ConfigDict, data: pipeline.Pipeline
+  ):
+    """Reads the first batch of `data`; `config` is the run's."""
+    self._batch = first_clips(data)
+    num_patches = (config.data.height // config.model.patch) * (
+        config.data.width // config.model.patch
     )
     self._visible = np.asarray(
         masks.sample_visible(
             jax.random.key(config.seed),
-            (NUM_CLIPS, data['num_target']),
+            self._batch['gaps'].shape,
             num_patches,
             masks.num_visible(num_patches, config.mask_ratio),
         )
@@ -74,3 +73,16 @@ class Reconstruction:
     return {'loss': float(np.square(pixels - target / 255).mean())}, {
         'clips': sheet
     }
+
+
+def first_clips(data: pipeline.Pipeline) -> dict[str, np.ndarray]:
+  """The first clips of the first batch, the same in all processes."""
+  with contextlib.closing(data.iterator()) as batches:
+    batch = next(batches)
+  clips = {}
+  for key in ('source', 'target', 'gaps'):
+    # Process i of P has every P-th clip, from the i-th on.
+    parts = multihost_utils.process_allgather(batch[key][:NUM_CLIPS])
+    mixed = np.swapaxes(parts, 0, 1).reshape(-1, *parts.shape[2:])
+    clips[key] = mixed[:NUM_CLIPS]
+  return clips

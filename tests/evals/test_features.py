@@ -1,14 +1,22 @@
-"""Feature functions: raw pixels and the streaming model."""
+"""Models as the benchmarks see them: floors, the streaming model, checks."""
 
+import dataclasses
 import functools
+import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rvm_jax import weights
 from rvm_jax.evals import features
 from rvm_jax.models import rvm
+from rvm_jax.weights import trees
+
+TINY = str(
+    pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
+)
 
 
 @pytest.fixture(scope='module')
@@ -38,30 +46,89 @@ def params(model):
 
 
 def test_raw_patches_are_the_pixels_of_each_patch(frames):
-  found = features.raw_patches(frames, 8)
-  assert found.shape == (2, 7, 2, 3, 192) and found.dtype == np.float32
+  found = features.load('raw:8').encode(frames)
+  assert found.cls is None
+  assert found.patches.shape == (2, 7, 2, 3, 192)
+  assert found.patches.dtype == np.float32
   patch = frames[1, 4, 8:16, 16:24]
-  np.testing.assert_allclose(found[1, 4, 1, 2], patch.ravel() / 255, rtol=1e-6)
+  np.testing.assert_allclose(
+      found.patches[1, 4, 1, 2], patch.ravel() / 255, rtol=1e-6
+  )
 
 
-def test_rvm_streams_in_chunks_as_if_at_once(frames, model, params):
+@pytest.fixture(scope='module')
+def whole(frames, model, params):
+  """Features of all frames at once, CLS first: [B, T, 1 + N, D]."""
   encode = jax.jit(functools.partial(model.apply, method='encode'))
-  whole, _ = encode({'params': params}, jnp.float32(frames) / 255)
-  whole = whole[:, :, 1:].reshape(2, 7, 2, 3, 16)
-  assert np.abs(np.diff(whole, axis=1)).min(1).max() > 1e-3
-  for chunk in (3, 16):  # 3 leaves a rest of 1.
-    found = features.rvm_features(model, params, chunk)(frames)
-    assert isinstance(found, np.ndarray) and found.dtype == np.float32
-    np.testing.assert_allclose(found, whole, atol=1e-5)
+  return encode({'params': params}, jnp.float32(frames) / 255)[0]
+
+
+# On 2 x 3 patches 49 * 2 scores a frame: chunks of 3, and a rest of 1; or of 1.
+@pytest.mark.parametrize('max_scores', [300, 1])
+def test_rvm_streams_in_chunks_as_if_at_once(
+    max_scores, frames, model, params, whole, monkeypatch
+):
+  monkeypatch.setattr(features, '_MAX_SCORES', max_scores)
+  assert np.abs(np.diff(whole[:, :, 1:], axis=1)).min(1).max() > 1e-3
+  streamed = features.stream('streamed', model, params)
+  assert streamed.identity == trees.fingerprint(params)
+  found = streamed.encode(frames)
+  for array in found:
+    assert isinstance(array, np.ndarray) and array.dtype == np.float32
+  np.testing.assert_allclose(
+      found.patches, whole[:, :, 1:].reshape(2, 7, 2, 3, 16), atol=1e-5
+  )
+  np.testing.assert_allclose(found.cls, whole[:, :, 0], atol=1e-5)
+
+
+def test_loads_checkpoints_and_their_untrained_twins():
+  trained, untrained = features.load(TINY), features.load(f'untrained:{TINY}')
+  assert trained.name == 'RVM 48 wide'
+  assert untrained.name == 'untrained RVM 48 wide'
+  model, params = weights.load(TINY)
+  assert trained.patch == untrained.patch == model.patch
+  assert trained.identity == trees.fingerprint(params) != untrained.identity
+  shown = np.zeros((1, 1, 32, 48, 3), np.uint8)
+  shown[:, :, :, :20] = 200
+  found = untrained.encode(shown)
+  assert found.patches.shape == (1, 1, 2, 3, model.width)
+  assert found.patches.std(axis=(2, 3)).max() > 0.1  # Not nothing.
+
+
+def test_names_the_sizes_of_the_paper():
+  for size, widths in rvm.SIZES.items():
+    assert features._name(rvm.RVM(**widths)) == f'RVM-{size}'
+
+
+@pytest.mark.parametrize('checkpoint', ['raw:', 'raw:x', 'raw:0', 'raw:-8'])
+def test_refuses_patches_without_a_side(checkpoint):
+  with pytest.raises(ValueError, match=f'raw:16, got {checkpoint}'):
+    features.load(checkpoint)
 
 
 def test_refuses_frames_that_are_not_uint8_videos(frames, model, params):
-  for function in (
-      functools.partial(features.raw_patches, patch=8),
-      features.rvm_features(model, params),
+  for encoder in (
+      features.raw_patches(8), features.stream('streamed', model, params)
   ):
     for wrong in (frames / 255, frames[0], frames[..., :1]):
       with pytest.raises(ValueError, match=r'uint8 \[B, T, H, W, 3\], got'):
-        function(wrong)
+        encoder.encode(wrong)
     with pytest.raises(ValueError, match='multiple of the patch side 8'):
-      function(frames[:, :, :-1])
+      encoder.encode(frames[:, :, :-1])
+
+
+def test_refuses_models_that_break_the_contract(frames):
+  raw = features.raw_patches(8)
+  good = raw.function(frames)
+  cls = good.patches[:, :, 0, 0]
+  # Whoever drops the pixels beyond the last whole patch may do so.
+  lax = dataclasses.replace(raw, function=lambda _: good._replace(cls=cls))
+  lax.encode(np.pad(frames, ((0, 0), (0, 0), (0, 7), (0, 0), (0, 0))))
+  for wrong in (
+      good._replace(patches=good.patches[:, 1:]),
+      good._replace(patches=good.patches[:, :, :, 1:]),
+      good._replace(cls=cls[:, 1:]),
+  ):
+    broken = dataclasses.replace(raw, function=lambda _: wrong)
+    with pytest.raises(ValueError, match=r"\[2, 7, 2, 3, 'D'\] and cls"):
+      broken.encode(frames)

@@ -11,12 +11,12 @@ import numpy as np
 
 from rvm_jax.evals import features as features_lib
 from rvm_jax.evals import labelprop
-from rvm_jax.evals import labels
+from rvm_jax.evals.benchmarks import propagation
 from rvm_jax.evals.metrics import regions
 
 
 def evaluate(
-    feature_fn: features_lib.FeatureFn,
+    model: features_lib.Model,
     scenes: Sequence,
     *,
     batch: int = 8,
@@ -31,10 +31,10 @@ def evaluate(
   predicted for it, and 0 otherwise.
 
   Args:
-    feature_fn: see `features`.
+    model: the encoder.
     scenes: objects with `frames`, uint8 [F, H, W, 3], and `segments`, uint8
       [F, H, W], 0 the background; all of one shape.
-    batch: scenes in one call of `feature_fn`.
+    batch: scenes that are encoded at once.
     min_share: of the image's pixels.
     **protocol: settings of `labelprop.propagate`.
 
@@ -58,11 +58,12 @@ def evaluate(
   predicted = np.empty_like(truth)
   for start in range(0, len(scenes), batch):
     part = slice(start, start + batch)
-    features = feature_fn(np.stack([s.frames for s in scenes[part]]))
-    features = labelprop.normalize(features)
-    for index, found in enumerate(features, start):
-      predicted[index] = _propagate(
-          found, truth[index, 0], np.arange(num_labels, dtype=np.uint8),
+    found = model.encode(np.stack([s.frames for s in scenes[part]]))
+    features = labelprop.normalize(found.patches)
+    for index, of_scene in enumerate(features, start):
+      mask = truth[index, 0]
+      predicted[index] = propagation.carry_masks(
+          of_scene, mask, np.arange(num_labels, dtype=np.uint8), mask.shape,
           protocol,
       )
   j, f = [], []
@@ -89,9 +90,3 @@ def _visible_objects(segments, min_share):
   table = np.zeros(256, np.uint8)
   table[kept] = 1 + np.arange(len(kept))
   return table[segments]
-
-
-def _propagate(features, mask, label_map, protocol):
-  soft = labels.encode(mask, label_map, mask.shape, features.shape[1:3])
-  soft = labelprop.propagate(features, soft, **protocol)
-  return labels.decode(soft, label_map, mask.shape, mask.shape)

@@ -53,6 +53,24 @@ def boundary_f(true, predicted, *, tolerance=0.008):
   return scores[()]
 
 
+def recall(scores):
+  """Share of frames, the last axis, that score above one half."""
+  return np.mean(np.asarray(scores) > 0.5, axis=-1)
+
+
+def decay(scores):
+  """What the last quarter of the frames, the last axis, lost against the first.
+
+  Quarters share the frame between them, as in the DAVIS-2017 toolkit.
+  """
+  scores = np.asarray(scores)
+  edges = np.linspace(1, scores.shape[-1], 5)
+  edges = np.round(edges + 1e-10).astype(int) - 1
+  first = scores[..., : edges[1] + 1]
+  last = scores[..., edges[3] :]
+  return first.mean(-1) - last.mean(-1)
+
+
 def _boundary_f(true, predicted, radius):
   true, predicted = _boundary(true), _boundary(predicted)
   if not true.any() or not predicted.any():

@@ -1,6 +1,5 @@
 """Masks carried on through scenes whose answer is plain."""
 
-import functools
 import types
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from rvm_jax.evals import features
 from rvm_jax.evals.benchmarks import scene_masks
 
-RAW = functools.partial(features.raw_patches, patch=8)
+RAW = features.raw_patches(8)
 COLORS = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 200)], np.uint8)
 
 
@@ -41,7 +40,11 @@ def test_finds_what_looks_the_same():
 
 
 def test_constant_features_find_nothing():
-  blind = lambda frames: np.ones((*frames.shape[:2], 8, 8, 1), np.float32)
+  def encode(frames):
+    patches = np.ones((*frames.shape[:2], 8, 8, 1), np.float32)
+    return features.Features(patches, None)
+
+  blind = features.Model('blind', 'none', 8, 'not looked at', encode)
   assert scene_masks.evaluate(blind, [make_scene(0)])['j'] < 0.1
 
 

@@ -72,3 +72,18 @@ def test_refuses_shapes_that_differ():
   for metric in (regions.jaccard, regions.boundary_f):
     with pytest.raises(ValueError, match=r'\(3, 4\) and \(1, 4\)'):
       metric(np.ones((3, 4)), np.ones((1, 4)))
+
+
+def test_recall_and_decay_by_hand():
+  scores = np.array([[1, 0.6, 0.8, 0.5, 0.4, 0.7, 0.2, 0.3], [0.5] * 8])
+  np.testing.assert_allclose(regions.recall(scores), [4 / 8, 0])
+  # Quarters of 8 frames, as the toolkit rounds: 1 to 3, and 6 to 8.
+  np.testing.assert_allclose(regions.decay(scores), [2.4 / 3 - 1.2 / 3, 0])
+  for length in range(1, 40):  # The toolkit's own lines.
+    values = np.random.default_rng(length).random(length)
+    ids = np.round(np.linspace(1, length, 4 + 1) + 1e-10) - 1
+    ids = ids.astype(np.uint8)
+    bins = [values[ids[i] : ids[i + 1] + 1] for i in range(4)]
+    np.testing.assert_allclose(
+        regions.decay(values), np.mean(bins[0]) - np.mean(bins[3])
+    )

@@ -1,0 +1,147 @@
+"""JHMDB: 15 joints of the first frame carried on, scored as PCK.
+
+No training: see `labelprop`. The protocol is that of the released RVM
+evaluation.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import logging
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+
+from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import labelprop
+from rvm_jax.evals import poses
+from rvm_jax.evals import report
+from rvm_jax.evals.benchmarks import propagation as propagation_lib
+from rvm_jax.evals.datasets import jhmdb
+from rvm_jax.evals.metrics import keypoints
+from rvm_jax.viz import colors
+from rvm_jax.viz import panels
+from rvm_jax.viz import sheets
+
+
+def evaluate(
+    model: features_lib.Model,
+    data_dir: str,
+    *,
+    height: int,
+    width: int,
+    thresholds: Sequence[float],
+    propagation: Mapping[str, Any],
+) -> report.Report:
+  """Scores an encoder on the test videos of split 1.
+
+  'pck_X' is the percentage of joints that are at most X off, in units of 0.6
+  times the diagonal of the box around the person's joints: of each joint over
+  all frames of all videos but the first frames, then the mean over the joints.
+  A joint is a sample where the prediction has it, as in the released
+  evaluation; one without any sample is left out of the mean, which the notes
+  then say (the released evaluation has no mean at all).
+
+  Args:
+    model: the encoder.
+    data_dir: see `datasets.jhmdb`.
+    height, width: of the frames that the encoder sees, in pixels.
+    thresholds: ascending; the first is the headline.
+    propagation: settings of `labelprop.propagate`.
+
+  Returns:
+    A report with a row for each video.
+
+  Raises:
+    FileNotFoundError: something of the data set is missing.
+    ValueError: broken files, a video of one frame, or no joint found anywhere.
+  """
+  videos, lists = jhmdb.read(data_dir)
+  for video in videos:
+    if len(video.pose) < 2:
+      raise ValueError(
+          f'{video.name} has {len(video.pose)} poses; it must have at least 2,'
+          ' as the first does not count'
+      )
+  shown = propagation_lib.choose_shown(len(videos))
+  rows, notes, pictures, distances = [], [], {}, []
+  for index, video in enumerate(videos):
+    frames = video.read()
+    num_poses = len(video.pose)
+    if num_poses < len(frames):
+      notes.append(
+          f'{video.name}: of {len(frames)} frames {num_poses} have a pose'
+      )
+    features = propagation_lib.encode(model, frames, (height, width))
+    soft = poses.encode(video.pose[0], frames.shape[1:3], features.shape[1:3])
+    soft = labelprop.propagate(features, soft, **propagation)
+    found, visible = poses.decode(np.asarray(soft), frames.shape[1:3])
+    found, visible = found[:num_poses], visible[:num_poses]
+    distances.append(
+        keypoints.distances(video.pose[1:], found[1:], visible[1:])
+    )
+    mean = _mean_pck(distances[-1], thresholds)
+    rows.append({'video': video.name, 'num_frames': num_poses - 1} | mean)
+    if index in shown:
+      pictures[video.name] = _draw(frames[:num_poses], video.pose, found)
+    logging.info(
+        '%d/%d %s: %s', index + 1, len(videos), video.name,
+        ', '.join(f'{key} {score:.1f}' for key, score in mean.items()),
+    )
+  pooled = np.concatenate(distances)  # [N, 15]
+  scores = _mean_pck(pooled, thresholds)
+  headline = next(iter(scores))
+  if np.isnan(scores[headline]):
+    raise ValueError(f'{data_dir}: no joint is found in any video')
+  by_joint = zip(jhmdb.JOINTS, 100 * keypoints.pck(pooled, thresholds[0]))
+  for name, score in by_joint:
+    if score >= 0:
+      scores[f'{headline}_{name}'] = float(score)
+    else:
+      notes.append(f'{name} is found in no frame, and left out of the mean')
+  return report.Report(
+      task=f'JHMDB PCK@{thresholds[0]:g}',
+      headline=headline,
+      scores=scores | {'num_videos': len(videos)},
+      rows=rows,
+      pictures=pictures,
+      files=lists
+      + [path for v in videos for path in (*v.frame_files, v.pose_file)],
+      notes=notes,
+  )
+
+
+def _mean_pck(distances, thresholds):
+  """The mean over joints that have a sample; NaN without any."""
+  scores = {}
+  for threshold in thresholds:
+    by_joint = keypoints.pck(distances, threshold)
+    found = by_joint[by_joint >= 0]
+    mean = float(found.mean()) if found.size else float('nan')
+    scores[f'pck_{threshold:g}'] = 100 * mean
+  return scores
+
+
+def _draw(frames, true, predicted):
+  """A sheet of a few frames with the true and the carried joints on them."""
+  times = sheets.spread(len(frames))
+  small = panels.fit(frames[times], *propagation_lib.SHOWN_SIDE)
+  scale = small.shape[2] / frames.shape[2], small.shape[1] / frames.shape[1]
+  return sheets.panel_sheet(
+      {
+          name: np.stack([*map(_mark, small, pose[times] * scale)])
+          for name, pose in (('truth', true), ('carried', predicted))
+      },
+      times,
+  )
+
+
+def _mark(image, pose):
+  """Puts a dot of its own colour on each joint."""
+  image = Image.fromarray(image)
+  draw = ImageDraw.Draw(image)
+  for joint, point in enumerate(pose):
+    if point.min() >= 0:
+      color = tuple(colors.KINDS[joint % len(colors.KINDS)].tolist())
+      draw.circle(tuple(point), 4, color, (0, 0, 0))
+  return np.asarray(image)

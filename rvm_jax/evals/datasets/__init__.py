@@ -1,0 +1,1 @@
+"""Data sets as their authors give them out, read where they lie."""

@@ -1,0 +1,94 @@
+"""What a benchmark found, and the folder that it is kept in.
+
+  result.json    see `write`
+  rows.csv       a row for each object or video
+  picture_*.png  a few videos
+"""
+
+from collections.abc import Mapping, Sequence
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from rvm_jax.viz import sheets
+from rvm_jax.weights import files as files_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What a benchmark gives back.
+
+  Attributes:
+    task: the benchmark's column in a table, such as 'DAVIS-2017 J&F'.
+    headline: the key in `scores` that stands there.
+    scores: name -> number; shares are percentages, 0 to 100.
+    rows: one for each object or video, all with the same keys.
+    pictures: name -> uint8 [height, width, 3].
+    files: paths of all files that the scores depend on.
+    notes: what a reader of the scores must know.
+    lower_is_better: of the headline.
+  """
+
+  task: str
+  headline: str
+  scores: Mapping[str, float]
+  rows: Sequence[Mapping[str, Any]]
+  pictures: Mapping[str, np.ndarray]
+  files: Sequence[str]
+  notes: Sequence[str] = ()
+  lower_is_better: bool = False
+
+
+def write(
+    report: Report, folder: str, data_dir: str, about: Mapping[str, Any]
+):
+  """Writes a report to a new folder, which appears once it is whole.
+
+  `result.json` has of the report task, headline, lower_is_better, scores and
+  notes; all that is in `about`; and `data`: the folder, the number of files and
+  a hash over their paths in that folder and their contents.
+
+  Raises:
+    FileExistsError: there is something at `folder`.
+    ValueError: a score that is not finite.
+  """
+  keys = 'task', 'headline', 'lower_is_better', 'scores', 'notes'
+  result = {key: getattr(report, key) for key in keys} | about | {
+      'data': {
+          'folder': os.path.abspath(data_dir),
+          'num_files': len(set(report.files)),
+          'manifest': hash_files(report.files, data_dir),
+      }
+  }
+  text = json.dumps(result, indent=2, allow_nan=False)
+  with files_lib.write_whole(folder) as part:
+    os.mkdir(part)
+    path = lambda name: os.path.join(part, name)
+    with open(path('result.json'), 'w', encoding='utf-8') as f:
+      f.write(text + '\n')
+    with open(path('rows.csv'), 'w', encoding='utf-8', newline='') as f:
+      writer = csv.DictWriter(f, report.rows[0])
+      writer.writeheader()
+      writer.writerows(report.rows)
+    for name, picture in report.pictures.items():
+      sheets.save_png(path(f'picture_{name}.png'), picture)
+
+
+def hash_files(paths: Sequence[str], folder: str) -> str:
+  """Sixteen hexadecimal digits for the names and contents of files.
+
+  Args:
+    paths: in any order.
+    folder: what their names are relative to.
+  """
+  digest = hashlib.sha256()
+  for path in sorted(set(paths)):
+    with open(path, 'rb') as f:
+      content = hashlib.file_digest(f, 'sha256').hexdigest()
+    digest.update(f'{os.path.relpath(path, folder)} {content}\n'.encode())
+  return digest.hexdigest()[:16]

@@ -1,0 +1,129 @@
+"""Scores a frozen encoder: one benchmark, one checkpoint, one folder.
+
+  python -m rvm_jax.evals.run --config=configs/eval_davis.py \\
+      --config.data_dir=/data/DAVIS --checkpoint=PATH --out=results/davis_rvm
+
+--checkpoint is whatever `rvm_jax.load` reads; or a floor to compare with,
+untrained:PATH (fresh parameters of that checkpoint's sizes) or raw:16 (plain
+pixels in patches of 16 a side).
+
+--out must not exist; it appears when all is done, with
+  result.json
+    benchmark         the key in `BENCHMARKS`
+    task, headline    the column in a table, and the score that stands there
+    lower_is_better   of that score
+    scores            name -> number; shares are percentages
+    notes             what a reader of the scores must know
+    protocol          all settings, as the benchmark was given them
+    model             checkpoint as given; name, identity (a hash of the
+                      parameters), patch, scaling of pixels
+    data              folder, num_files, manifest (a hash over the names and
+                      contents of all files that were read)
+    versions          of Python, this package and those that decide numbers
+    device            what it ran on
+    seconds           it took, reading and scoring included
+  rows.csv            scores of each object (DAVIS) or video
+  picture_NAME.png    a few videos, truth and prediction
+`python -m rvm_jax.evals.table results/*/result.json` makes a table of them.
+"""
+
+from importlib import metadata
+import os
+import platform
+import time
+from typing import Any
+
+from absl import app
+from absl import flags
+from absl import logging
+import jax
+from ml_collections import config_flags
+
+from rvm_jax.evals import features
+from rvm_jax.evals import report as report_lib
+from rvm_jax.evals.benchmarks import davis
+from rvm_jax.evals.benchmarks import jhmdb
+from rvm_jax.evals.benchmarks import vip
+
+BENCHMARKS = {
+    'davis': davis.evaluate,
+    'jhmdb': jhmdb.evaluate,
+    'vip': vip.evaluate,
+}
+_PACKAGES = 'rvm_jax', 'jax', 'jaxlib', 'numpy', 'pillow', 'scipy'
+
+
+def main(argv: list[str]):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+  given = flags.FLAGS
+  report = run(given.checkpoint, given.out, **given.config.to_dict())
+  for note in report.notes:
+    print(f'Note: {note}')
+  print(f'{report.task}: {report.scores[report.headline]:.2f}')
+  print(f'Wrote {given.out}')
+
+
+def run(
+    checkpoint: str,
+    out: str,
+    *,
+    benchmark: str,
+    data_dir: str | None,
+    protocol: dict[str, Any],
+) -> report_lib.Report:
+  """Runs a benchmark and writes what it found.
+
+  Args:
+    checkpoint: see `features.load`.
+    out: new folder.
+    benchmark: a key of `BENCHMARKS`.
+    data_dir: folder of the data set.
+    protocol: the benchmark's settings.
+
+  Raises:
+    FileExistsError: there is something at `out`.
+    FileNotFoundError: no checkpoint there, or the data set lacks a file.
+    ValueError: no such benchmark, no data_dir, broken files.
+  """
+  if os.path.lexists(out):
+    raise FileExistsError(f'{out} is there already: give --out a new folder')
+  if benchmark not in BENCHMARKS:
+    raise ValueError(
+        f'config.benchmark must be one of {", ".join(BENCHMARKS)}, got'
+        f' {benchmark!r}'
+    )
+  if data_dir is None:
+    raise ValueError('--config.data_dir must be the folder of the data set')
+  start = time.perf_counter()
+  model = features.load(checkpoint)
+  logging.info('%s (%s) on %s', model.name, model.identity, jax.devices()[0])
+  report = BENCHMARKS[benchmark](model, data_dir, **protocol)
+  os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
+  about = {
+      'benchmark': benchmark,
+      'protocol': protocol,
+      'model': {
+          'checkpoint': checkpoint,
+          'name': model.name,
+          'identity': model.identity,
+          'patch': model.patch,
+          'scaling': model.scaling,
+      },
+      'versions': {'python': platform.python_version()}
+      | {name: metadata.version(name) for name in _PACKAGES},
+      'device': jax.devices()[0].device_kind,
+      'seconds': round(time.perf_counter() - start, 1),
+  }
+  report_lib.write(report, out, data_dir, about)
+  return report
+
+
+if __name__ == '__main__':
+  config_flags.DEFINE_config_file(
+      'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
+  )
+  flags.DEFINE_string('checkpoint', None, 'Path, untrained:PATH or raw:16.')
+  flags.DEFINE_string('out', None, 'New folder for the results.')
+  flags.mark_flags_as_required(['config', 'checkpoint', 'out'])
+  app.run(main)

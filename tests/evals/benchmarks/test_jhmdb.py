@@ -1,0 +1,83 @@
+"""JHMDB: which frames and joints count, and how they are averaged."""
+
+import functools
+
+import numpy as np
+import pytest
+from scipy import io
+
+from rvm_jax.evals import features
+from rvm_jax.evals import poses as poses_lib
+from rvm_jax.evals.benchmarks import jhmdb as jhmdb_lib
+from rvm_jax.evals.datasets import jhmdb as dataset
+
+THRESHOLDS = 0.1, 0.4
+evaluate = functools.partial(
+    jhmdb_lib.evaluate,
+    features.raw_patches(8),
+    height=48,
+    width=64,
+    thresholds=THRESHOLDS,
+    propagation=dict(num_context=2, temperature=0.7, top_k=1, radius=20),
+)
+
+
+def test_finds_what_looks_the_same(jhmdb):
+  root, poses = jhmdb
+  report = evaluate(str(root))
+  assert report.scores['pck_0.4'] == 100
+  # A patch has votes of the joints beside it, which shifts it a little.
+  assert 20 < report.scores['pck_0.1'] < 100
+  assert report.headline == 'pck_0.1' and report.task == 'JHMDB PCK@0.1'
+  assert not report.notes and sorted(report.pictures) == sorted(poses)
+  assert [row['num_frames'] for row in report.rows] == [5, 5, 5]
+  assert len(report.files) == 2 + 3 * (6 + 1)
+
+
+def test_pools_samples_and_leaves_joints_without_any_out(jhmdb, monkeypatch):
+  root, poses = jhmdb
+  found = {name: pose + 0 for name, pose in poses.items()}
+  found['third'][1:4, 0] += 1000  # The neck: 3 of 15 samples wrong,
+  seen = np.ones((6, 15), bool)
+  seen[:, 1] = False  # the belly nowhere,
+  hidden = {name: seen.copy() for name in poses}
+  hidden['third'][:, 2] = False  # the face in two videos, wrong in one.
+  found['second jump (1)'][:, 2] += 1000
+  remaining = [(found[name], hidden[name]) for name in poses]
+  monkeypatch.setattr(poses_lib, 'decode', lambda *_: remaining.pop(0))
+  report = evaluate(str(root))
+  assert report.scores['pck_0.4'] == pytest.approx(
+      100 * (12 / 15 + 5 / 10 + 12) / 14
+  )
+  assert report.scores['pck_0.1_neck'] == pytest.approx(80)
+  assert report.scores['pck_0.1_face'] == pytest.approx(50)
+  assert 'pck_0.1_belly' not in report.scores
+  assert report.notes == [
+      'belly is found in no frame, and left out of the mean'
+  ]
+  (row,) = [row for row in report.rows if row['video'] == 'third']
+  assert row['pck_0.4'] == pytest.approx(100 * (2 / 5 + 12) / 13)
+
+
+def test_no_joint_anywhere_is_an_error(jhmdb, monkeypatch):
+  nothing = np.zeros((6, 15, 2)), np.zeros((6, 15), bool)
+  monkeypatch.setattr(poses_lib, 'decode', lambda *_: nothing)
+  with pytest.raises(ValueError, match='no joint is found in any video'):
+    evaluate(str(jhmdb[0]))
+
+
+def test_frames_without_a_pose_are_encoded_and_not_scored(jhmdb):
+  root, poses = jhmdb
+  path = root / 'joint_positions/jump/third/joint_positions.mat'
+  io.savemat(path, {'pos_img': poses['third'][:4].transpose(2, 1, 0) + 1})
+  report = evaluate(str(root))
+  assert report.notes == ['third: of 6 frames 4 have a pose']
+  assert [row['num_frames'] for row in report.rows] == [5, 5, 3]
+  assert report.scores['pck_0.4'] == 100
+  io.savemat(path, {'pos_img': poses['third'][:1].transpose(2, 1, 0) + 1})
+  with pytest.raises(ValueError, match='third has 1 poses; .* at least 2'):
+    evaluate(str(root))
+
+
+def test_names_all_joints():
+  assert len(set(dataset.JOINTS)) == 15

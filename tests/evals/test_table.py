@@ -1,0 +1,108 @@
+"""The table against the paper's own, whose normalised means are known."""
+
+import json
+
+import pytest
+
+from rvm_jax.evals import table
+
+# Of the paper's large models, four of eight tasks.
+PAPER = {
+    'DINOv2-L': (52.2, 36.6, 61.7, 40.6),
+    'VideoMAE-L': (62.7, 78.3, 54.3, 18.9),
+    'V-JEPA2-L': (67.5, 73.7, 47.5, 17.2),
+    'RVM-L': (66.7, 77.3, 66.0, 38.0),
+}
+TASKS = 'SSv2', 'Perception Test AJ', 'DAVIS J&F', 'VIP mIoU'
+
+
+def make_result(model, task, score, lower=False, identity='1a', manifest='m'):
+  return {
+      'task': task,
+      'headline': 'main',
+      'lower_is_better': lower,
+      'scores': {'main': score, 'other': 5.0},
+      'model': {'name': model, 'identity': identity},
+      'protocol': {'height': 480},
+      'data': {'manifest': manifest},
+  }
+
+
+def rows_of(text):
+  """Cells of the table's rows by model, the heading left out."""
+  lines = [line for line in text.split('\n') if line.startswith('|')]
+  cells = [[c.strip() for c in line[1:-1].split('|')] for line in lines]
+  return {row[0]: row[1:] for row in cells[2:]}
+
+
+def test_normalises_by_the_best_of_each_task():
+  results = [
+      make_result(model, task, score)
+      for model, scores in PAPER.items()
+      for task, score in zip(TASKS, scores)
+  ]
+  text = table.make(results)
+  assert text.startswith(
+      '| model | SSv2 | Perception Test AJ | DAVIS J&F | VIP mIoU |'
+  )
+  rows = rows_of(text)
+  assert rows['RVM-L'][:4] == ['66.7', '77.3', '66.0', '38.0']
+  for model, scores in PAPER.items():
+    best = [max(column) for column in zip(*PAPER.values())]
+    mean = 100 * sum(s / b for s, b in zip(scores, best)) / 4
+    assert rows[model][-1] == f'{mean:.1f}'
+  assert 'comparable' not in text and 'lower' not in text
+
+
+def test_says_where_tasks_are_missing():
+  results = [
+      make_result('a', 'DAVIS', 50.0),
+      make_result('a', 'VIP', 20.0),
+      make_result('b', 'VIP', 40.0),
+  ]
+  rows = rows_of(table.make(results))
+  assert rows['a'] == ['50.0', '20.0', '75.0']
+  assert rows['b'] == ['-', '40.0', '100.0 (of 1 tasks of 2)']
+
+
+def test_lower_is_better_is_turned_around_and_marked_as_our_choice():
+  results = [
+      make_result('a', 'AbsRel', 0.08, lower=True),
+      make_result('b', 'AbsRel', 0.1, lower=True),
+  ]
+  text = table.make(results)
+  assert rows_of(text) == {'a': ['0.08', '100.0'], 'b': ['0.1', '80.0']}
+  assert 'AbsRel: lower is better, normalised as best / score (our' in text
+
+
+def test_best_of_nothing_is_still_the_best():
+  results = [make_result('a', 'VIP', 0.0), make_result('b', 'VIP', 0.0)]
+  assert rows_of(table.make(results))['b'] == ['0', '100.0']
+
+
+def test_tells_models_of_one_name_apart_and_refuses_doubles():
+  one = make_result('RVM-L', 'VIP', 30.0, identity='aa')
+  other = make_result('RVM-L', 'VIP', 15.0, identity='bb')
+  rows = rows_of(table.make([one, other]))
+  assert rows['RVM-L (aa)'] == ['30.0', '100.0']
+  assert rows['RVM-L (bb)'] == ['15.0', '50.0']
+  with pytest.raises(ValueError, match='VIP has two results of RVM-L aa'):
+    table.make([one, one])
+
+
+def test_says_what_is_not_comparable():
+  one, other = make_result('a', 'VIP', 1.0), make_result('b', 'VIP', 2.0)
+  other['data']['manifest'] = 'another'
+  text = table.make([one, other])
+  assert 'VIP: not comparable, the results differ in data' in text
+  other['protocol'] = {'height': 240}
+  assert 'the results differ in protocol' in table.make([one, other])
+
+
+def test_reads_files(tmp_path, capsys):
+  path = tmp_path / 'result.json'
+  path.write_text(json.dumps(make_result('a', 'VIP', 12.5)))
+  table.main([str(path)])
+  assert rows_of(capsys.readouterr().out) == {'a': ['12.5', '100.0']}
+  with pytest.raises(SystemExit, match='python -m rvm_jax.evals.table'):
+    table.main([])
