@@ -2,18 +2,19 @@
 
   python benchmarks/kills.py --kills=50 --workdir=DIR
 
-The real command with a tiny model (tests/tiny.py) on CPU runs twice: whole, and
-started again and again, each time ended by SIGKILL. About a third of the kills
+The real command with a tiny model (tests/tiny.py) is started on CPU again and
+again, each time ended by SIGKILL. About a third of the kills
 come at a moment of the start-up (imports, restoring, compiling), drawn from the
-time that takes with a warm compilation cache; the others after a drawn number
-of steps and a drawn part of one more. After each it is checked, from outside:
+time that takes with a warm compilation cache; a third after a drawn number of
+steps and a drawn part of one more; a third at a moment of a save, drawn from
+the time that takes. After each it is checked, from outside:
   - the newest whole checkpoint can be read, all of it, with its data position;
   - its step has not gone back;
-  - at most `--save_every` steps are lost, besides those made while the next
-    checkpoint was still being written in the background;
+  - at most `--save_every` steps, by the run's log, are lost;
   - by the next start's log, that it went on from exactly this checkpoint.
-In the end the run is let go to its last step, and parameters, optimiser state
-and data position are compared with the whole run's, bit for bit.
+In the end the run goes on to one more checkpoint, and parameters, optimiser
+state and data position are compared with those of a run that was not stopped
+before, bit for bit.
 """
 
 import argparse
@@ -33,6 +34,7 @@ import orbax.checkpoint as ocp
 
 ROOT = pathlib.Path(__file__).parents[1]
 PHASES = ('imports', 'restore and compile', 'steps', 'save')
+NUM_STEPS = 1_000_000  # No run gets so far.
 
 
 class Kill(NamedTuple):
@@ -41,14 +43,26 @@ class Kill(NamedTuple):
   Attributes:
     phase: of PHASES.
     lost: steps that this life did, by its log, and that no checkpoint holds.
-    in_flight: those of them made while the next checkpoint was being written.
     newest: step of the newest whole checkpoint, 0 for none.
   """
 
   phase: str
   lost: int
-  in_flight: int
   newest: int
+
+
+class Times(NamedTuple):
+  """Seconds that parts of a run take.
+
+  Attributes:
+    startup: from the start of the process to the first step.
+    step: one step.
+    save: from the step of a checkpoint to the next, which waits for it.
+  """
+
+  startup: float
+  step: float
+  save: float
 
 
 class Run:
@@ -60,8 +74,8 @@ class Run:
     self._arguments = [
         f'--config={ROOT}/tests/tiny.py',
         f'--workdir={folder}',
-        f'--config.num_steps={num_steps(options)}',
-        f'--config.eval_every={num_steps(options)}',
+        f'--config.num_steps={NUM_STEPS}',
+        f'--config.eval_every={NUM_STEPS}',
         f'--config.checkpoint.save_every={options.save_every}',
         '--config.log_every=1',
     ]
@@ -83,24 +97,25 @@ class Run:
       )
     return process, log
 
-  def finish(self) -> str:
-    """Runs to the end and returns the log."""
-    process, log = self.start()
-    if process.wait():
-      raise SystemExit(f'the run failed, see {log}')
-    return log.read_text()
+  def advance(self, *nums_done: int) -> tuple[list[float], str]:
+    """Starts, does so many steps, kills.
 
-  def time_start(self, num_done: int) -> tuple[float, float]:
-    """Seconds from a start to the first step, and for each step after it."""
+    Returns the seconds to each of these numbers, and the log.
+    """
     began = time.perf_counter()
     process, log = self.start()
-    wait_for_steps(process, log, 1)
-    first = time.perf_counter()
-    wait_for_steps(process, log, num_done)
-    last = time.perf_counter()
+    seconds = []
+    for num_done in nums_done:
+      wait_for_steps(process, log, num_done)
+      seconds.append(time.perf_counter() - began)
     process.kill()
     process.wait()
-    return first - began, (last - first) / num_done
+    return seconds, log.read_text()
+
+  def measure(self, save_every: int) -> Times:
+    """Times a start, steps and a save."""
+    (first, last, saved), _ = self.advance(1, save_every, save_every + 1)
+    return Times(first, (last - first) / (save_every - 1), saved - last)
 
   def newest(self) -> int:
     """Step of the newest whole checkpoint, 0 for none."""
@@ -130,11 +145,6 @@ class Run:
         for key, leaf in jax.tree_util.tree_leaves_with_path(state)
     }
     return contents | {'data': (path / 'data' / 'metadata').read_bytes()}
-
-
-def num_steps(options: argparse.Namespace) -> int:
-  """More than all lives together can do: none of them reaches the end."""
-  return (options.kills + 1) * 3 * options.save_every
 
 
 def steps_in(log: str) -> list[int]:
@@ -172,17 +182,20 @@ def kill_once(
     run: Run,
     rng: np.random.Generator,
     before: int,
-    startup: float,
-    step_time: float,
+    times: Times,
     save_every: int,
 ) -> Kill:
   """Starts the run, which stands at step `before`, kills it and looks."""
   process, log = run.start()
-  if rng.random() < 1 / 3:
-    wait_for_steps(process, log, 2 * save_every, rng.uniform(0, startup))
+  moment = rng.integers(3)
+  if moment == 0:
+    wait_for_steps(process, log, 2 * save_every, rng.uniform(0, times.startup))
+  elif moment == 1:
+    wait_for_steps(process, log, rng.integers(1, 2 * save_every + 1))
+    time.sleep(rng.uniform(0, times.step))
   else:
-    wait_for_steps(process, log, int(rng.integers(1, 2 * save_every + 1)))
-  time.sleep(rng.uniform(0, step_time))
+    wait_for_steps(process, log, save_every * rng.integers(1, 3))
+    time.sleep(rng.uniform(0, times.save))
   process.send_signal(signal.SIGKILL)
   if process.wait() != -signal.SIGKILL:
     raise SystemExit(f'the run ended by itself, see {log}')
@@ -194,16 +207,14 @@ def kill_once(
   if newest:
     run.read(newest)
   last = max(steps_in(text), default=before)
-  due = last - last % save_every  # Its save began before the step after it.
-  in_flight = last - due if due > newest else 0
-  if run.is_saving() or in_flight:
+  if run.is_saving():
     phase = 'save'
   elif steps_in(text):
     phase = 'steps'
   else:
     phase = PHASES['Devices: ' in text]
-  kill = Kill(phase, last - newest, in_flight, newest)
-  if kill.lost - kill.in_flight > save_every:
+  kill = Kill(phase, last - newest, newest)
+  if kill.lost > save_every:
     raise SystemExit(f'{kill}: more than save_every={save_every}, see {log}')
   return kill
 
@@ -213,7 +224,9 @@ def main():
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--kills', type=int, default=50)
-  parser.add_argument('--save_every', type=int, default=20, help='steps')
+  parser.add_argument(
+      '--save_every', type=int, default=20, help='steps, at least 2'
+  )
   parser.add_argument('--seed', type=int, default=0, help='of the moments')
   parser.add_argument(
       '--workdir', type=pathlib.Path, required=True, help='empty or not there'
@@ -225,38 +238,39 @@ def main():
     raise SystemExit(f'{options.workdir} is not empty')
   os.environ['JAX_PLATFORMS'] = 'cpu'
 
-  whole = Run(options.workdir / 'whole', options)
-  whole.finish()
-  times = Run(options.workdir / 'timed', options).time_start(options.save_every)
+  timed = Run(options.workdir / 'timed', options)
+  timed.advance(1)  # Fills the compilation cache.
+  times = timed.measure(options.save_every)
+  print(times)
   killed = Run(options.workdir / 'killed', options)
   rng = np.random.default_rng(options.seed)
   kills, newest = [], 0
   for number in range(1, options.kills + 1):
-    kill = kill_once(killed, rng, newest, *times, options.save_every)
+    kill = kill_once(killed, rng, newest, times, options.save_every)
     newest = kill.newest
     kills.append(kill)
     print(
         f'kill {number:3d} in {kill.phase:19s} newest checkpoint {newest:5d}'
-        f'  lost {kill.lost:3d} steps, {kill.in_flight} of them during a save',
+        f'  lost {kill.lost:3d} steps',
         flush=True,
     )
-  check_start(killed.finish(), newest)
-  end = num_steps(options)
+  check_start(killed.advance(options.save_every + 1)[1], newest)
+  end = newest + options.save_every
+  whole = Run(options.workdir / 'whole', options)
+  whole.advance(end + 1)
   if killed.read(end) != whole.read(end):
-    raise SystemExit(f'the end, step {end}, is not that of the whole run')
+    raise SystemExit(f'step {end} is not that of a run that was not stopped')
 
   print(f'\n{"killed in":20s}{"kills":>6s}{"worst loss":>12s}')
   counts = collections.Counter(kill.phase for kill in kills)
   for phase in PHASES:
     worst = max((k.lost for k in kills if k.phase == phase), default='-')
     print(f'{phase:20s}{counts[phase]:6d}{worst:>12}')
-  worst = max(kill.lost - kill.in_flight for kill in kills)
-  more = max(kill.in_flight for kill in kills)
   print(
       f'{len(kills)} kills, each gone on from the newest whole checkpoint. A'
-      f' checkpoint every {options.save_every} steps: at most {worst} steps'
-      f' lost, and {more} more during a save.\n'
-      f'Step {end} equals that of the whole run, bit for bit.'
+      f' checkpoint every {options.save_every} steps: at most'
+      f' {max(kill.lost for kill in kills)} steps lost.\n'
+      f'Step {end} equals that of a run that was not stopped, bit for bit.'
   )
 
 

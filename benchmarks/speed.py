@@ -271,25 +271,15 @@ def main():
       clip_norm=1.0,
   )
   mesh = mesh_lib.make_mesh(1)
-  init = functools.partial(step_lib.init_state, model, optimizer, batch)
-  shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
-  state = jax.jit(init, out_shardings=shardings)(0)
+  init, ours = step_lib.make(
+      model, optimizer, batch, mesh, mask_ratio=MASK_RATIO, num_microbatches=1
+  )
+  state = init(0)
   copy = lambda tree: jax.tree.map(jnp.copy, tree)
   params = copy(state.params)
   plain_state = (copy(params), optimizer.init(params), jnp.zeros((), jnp.int32))
   on_device = mesh_lib.to_devices(batch, mesh)
 
-  ours = step_lib.compile_step(
-      functools.partial(
-          step_lib.train_step,
-          model=model,
-          optimizer=optimizer,
-          mask_ratio=MASK_RATIO,
-          num_microbatches=1,
-      ),
-      mesh,
-      shardings,
-  )
   plain = jax.jit(
       functools.partial(plain_step, optimizer=optimizer, patch=patch),
       donate_argnums=(0, 1, 2),

@@ -49,9 +49,10 @@ def main(argv: list[str]):
   os.makedirs(workdir, exist_ok=True)
   logging.info('Devices: %s', jax.devices())
   logging.info('Config:\n%s', config)
-  evaluators = {'reconstruction': reconstruction.Reconstruction(config)}
+  data = loop.open_data(config)
+  evaluators = {'reconstruction': reconstruction.Reconstruction(config, data)}
   try:
-    loop.train(config, workdir, evaluators)
+    loop.train(config, workdir, data, evaluators)
   except loop.Preempted as stop:
     logging.info('%s; run the same command to go on', stop)
     sys.exit(EXIT_PREEMPTED)

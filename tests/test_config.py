@@ -8,6 +8,7 @@ import pytest
 from rvm_jax import config as config_lib
 from rvm_jax.models import rvm
 from rvm_jax.training import loop
+from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import step as step_lib
 from tests import tiny
@@ -26,22 +27,17 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
       num_steps=config.num_steps, **config.optimizer
   )
   model = rvm.RVM(**config.model)
-  shapes = loop.batch_shapes(config.data)
-  state = jax.eval_shape(
-      lambda: step_lib.init_state(model, optimizer, shapes, config.seed)
+  batch = loop.batch_shapes(config.data)
+  init, step = step_lib.make(
+      model,
+      optimizer,
+      batch,
+      mesh_lib.make_mesh(config.fsdp),
+      mask_ratio=config.mask_ratio,
+      num_microbatches=config.num_microbatches,
   )
-  _, metrics = jax.eval_shape(
-      lambda s, b: step_lib.train_step(
-          s,
-          b,
-          model=model,
-          optimizer=optimizer,
-          mask_ratio=config.mask_ratio,
-          num_microbatches=config.num_microbatches,
-      ),
-      state,
-      shapes,
-  )
+  state = jax.eval_shape(init, config.seed)
+  _, metrics = jax.eval_shape(step, state, batch)
   assert metrics['loss'].shape == ()
   counts = {
       'rvm_small': 67_480_448,
@@ -76,15 +72,16 @@ def _keys(config, prefix=''):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        ({'data.batch_size': 6}, 'batch_size=6 must be a multiple of 4 devices'),
+        ({'data.batch_size': 6}, 'size=6 must be a multiple of 4 devices'),
         ({'data.batch_size': 6}, 'use 4 or 8'),
-        ({'data.height': 36}, 'height=36 must be a multiple of .*; use 32 or 40'),
+        ({'data.height': 36}, 'height=36 must be .*multiple of .*use 32 or 40'),
         ({'mask_ratio': 0.99}, 'must leave at least one of 16 patches'),
         ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
         ({'data.max_gap': 3}, 'max_gap=3 must be at least .*min_gap=4'),
         ({'data.sources': ('a', 'b')}, 'one weight for each of'),
         ({'fsdp': 3}, 'fsdp=3 must divide the 4 devices'),
         ({'num_steps': 0}, 'num_steps=0 must be at least 1'),
+        ({'checkpoint.fresh_decoder': True}, 'needs .*checkpoint.init_from'),
         ({'optimizer.warmup_steps': 6}, 'must be below config.num_steps=6'),
     ],
 )

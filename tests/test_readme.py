@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from configs import rvm_base
@@ -32,8 +33,12 @@ def test_python_blocks_run_as_written():
     names = {}
     exec(block, names)  # pylint: disable=exec-used
     # As the comments in the block say.
-    assert names['features'].shape == (1, 2, 1 + 256, 48)
-    assert names['state'].shape == (1, 1 + 256, 48)
+    assert names['features'].patches.shape == (6, 16, 16, 48)
+    assert names['features'].cls.shape == (6, 48)
+    assert names['step'].patches.shape == (1, 16, 16, 48)
+    np.testing.assert_allclose(
+        names['state'], names['features'].state, atol=1e-5
+    )
 
 
 def test_named_paths_exist():
@@ -57,7 +62,8 @@ def test_named_modules_exist():
 def test_named_settings_exist():
   config = rvm_base.get_config()
   groups = '|'.join(k for k, value in config.items() if hasattr(value, 'keys'))
-  keys = re.findall(r'--config\.([\w.]+)', CODE)
+  keys = set(re.findall(r'--config\.([\w.]+)', CODE)) - {'data_dir'}
+  keys = sorted(keys)
   keys += re.findall(rf'`((?:{groups})\.\w+)`', CODE)
   assert len(set(keys)) > 8
   for key in keys:
@@ -69,13 +75,8 @@ def test_named_settings_exist():
 
 def test_named_flags_exist():
   flags = set(re.findall(r'--(\w+)', CODE)) - {'config'}
-  sources = '\n'.join(
-      path.read_text()
-      for path in [
-          ROOT / 'rvm_jax' / 'main.py',
-          *(ROOT / 'benchmarks').glob('*.py'),
-      ]
-  )
+  commands = [*(ROOT / 'rvm_jax').rglob('*.py'), *ROOT.glob('benchmarks/*.py')]
+  sources = '\n'.join(path.read_text() for path in commands)
   for flag in flags:
     assert re.search(rf"'(--)?{flag}'", sources), flag
 

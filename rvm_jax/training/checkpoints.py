@@ -1,8 +1,15 @@
 """Checkpoints of state, data position and config, written together.
 
+A checkpoint is written in the background while the step after it is computed;
+that step counts only when the checkpoint is whole, and no other is begun until
+then. So whenever a run is killed, at most `save_every` steps are lost, and what
+was computed of the next one.
+
 Where a run takes its state from, in this order:
   1. the newest whole checkpoint of its workdir: everything goes on from there;
-  2. without one, fresh parameters from `config.seed`.
+  2. without one, the parameters of `config.checkpoint.init_from`, if it is set:
+     optimiser, data and step start anew;
+  3. fresh parameters from `config.seed`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +20,7 @@ from absl import logging
 import jax
 import orbax.checkpoint as ocp
 
+from rvm_jax import weights
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
 
@@ -30,6 +38,8 @@ class Checkpoints:
       save_every: int,
       keep_last: int,
       keep_every: int,
+      init_from: str | None = None,
+      fresh_decoder: bool = False,
   ):
     """Opens the folder.
 
@@ -38,7 +48,12 @@ class Checkpoints:
       save_every: steps between checkpoints.
       keep_last: this many of the newest are kept,
       keep_every: and every one whose step is a multiple of this for good.
+      init_from: what a run without a checkpoint starts from; None for fresh
+        parameters. See `weights.init_from`.
+      fresh_decoder: takes encoder and core alone from it.
     """
+    self._init_from = init_from
+    self._fresh_decoder = fresh_decoder
     self._save_every = save_every
     self.directory = os.path.join(os.path.abspath(workdir), runs.CHECKPOINTS)
     self._manager = ocp.CheckpointManager(
@@ -64,12 +79,7 @@ class Checkpoints:
       data: Mapping[str, Any],
       config: Mapping[str, Any],
   ):
-    """Saves in the background; a save still under way is waited for.
-
-    Raises an earlier save's error (a full disk, say). Older checkpoints stay.
-    """
-    if step in self._manager.all_steps():
-      return
+    """Saves in the background: the state may change as soon as this returns."""
     self._manager.save(
         step,
         args=ocp.args.Composite(
@@ -80,6 +90,13 @@ class Checkpoints:
         force=True,
     )
 
+  def wait(self):
+    """Until the save under way is whole, if there is one.
+
+    Raises its error (a full disk, say); older checkpoints stay.
+    """
+    self._manager.wait_until_finished()
+
   def restore(
       self, shapes: step_lib.TrainState, config: Mapping[str, Any]
   ) -> tuple[step_lib.TrainState, dict[str, Any]] | None:
@@ -88,17 +105,23 @@ class Checkpoints:
     Args:
       shapes: the state as `jax.ShapeDtypeStruct`s with this run's shardings:
         the devices may be others than those that saved.
-      config: this run's, whose `model` must be the saved one.
+      config: this run's: its `model` must be the saved one, and its `num_steps`
+        not fewer than are done.
 
     Returns:
       State and data position.
 
     Raises:
-      ValueError: the checkpoint is of another model.
+      ValueError: the checkpoint is of another model, or has more steps.
     """
     step = self._manager.latest_step()
     if step is None:
       return None
+    if step > config['num_steps']:
+      raise ValueError(
+          f'config.num_steps={config["num_steps"]} must be at least the {step}'
+          f' steps that {self.directory} has'
+      )
     saved = self._manager.restore(
         step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
     ).config
@@ -113,17 +136,29 @@ class Checkpoints:
     logging.info('Resumed from %s/%d', self.directory, step)
     return restored.state, restored.data
 
+  def start(self, fresh: step_lib.TrainState) -> step_lib.TrainState:
+    """What a run without a checkpoint starts with: see `weights.init_from`."""
+    if self._init_from is None:
+      return fresh
+    return fresh.replace(
+        params=weights.init_from(
+            self._init_from, fresh.params, fresh_decoder=self._fresh_decoder
+        )
+    )
+
   def last_saved(self) -> str:
     """Path of the newest whole checkpoint on disk, or 'none'."""
-    self._manager.wait_until_finished()
+    self.wait()
     self._manager.reload()
     step = self._manager.latest_step()
     return 'none' if step is None else f'{self.directory}/{step}'
 
   def close(self):
     """Waits for the save under way; raises its error."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    try:
+      self.wait()
+    finally:
+      self._manager.close()
 
 
 def _check_config(

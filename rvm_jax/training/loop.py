@@ -1,8 +1,7 @@
-"""The training loop: mesh, data, model, state, restore, then step after step."""
+"""The training loop: mesh, model, state, restore, then step after step."""
 
 from collections.abc import Callable, Mapping
 import contextlib
-import functools
 import math
 import os
 from typing import Any
@@ -39,9 +38,20 @@ class NonFiniteError(RuntimeError):
   """The loss or its gradient is not finite."""
 
 
+def open_data(config: ml_collections.ConfigDict) -> pipeline_lib.Pipeline:
+  """The run's clips: of each batch, the part of this process."""
+  return pipeline_lib.Pipeline(
+      **config.data,
+      seed=config.seed,
+      shard_index=jax.process_index(),
+      shard_count=jax.process_count(),
+  )
+
+
 def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
+    pipeline: pipeline_lib.Pipeline,
     evaluators: Mapping[str, Evaluator],
 ) -> step_lib.TrainState:
   """Trains until `config.num_steps`, from the newest checkpoint of `workdir`.
@@ -49,7 +59,9 @@ def train(
   Args:
     config: as in configs/rvm_base.py, validated.
     workdir: for checkpoints, events and pictures.
-    evaluators: called every `config.eval_every` steps with model and params.
+    pipeline: of `open_data`.
+    evaluators: called with model and params before the first step, every
+      `config.eval_every` steps, and after the last.
 
   Returns:
     The last state.
@@ -61,66 +73,43 @@ def train(
     ValueError: the workdir is of another model or has more steps already.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
-  pipeline = pipeline_lib.Pipeline(
-      **config.data,
-      seed=config.seed,
-      shard_index=jax.process_index(),
-      shard_count=jax.process_count(),
-  )
   model = rvm.RVM(**config.model)
   optimizer, schedule = optimizer_lib.make_optimizer(
       num_steps=config.num_steps, **config.optimizer
   )
-
-  init = functools.partial(
-      step_lib.init_state, model, optimizer, batch_shapes(config.data)
+  init, train_step = step_lib.make(
+      model,
+      optimizer,
+      batch_shapes(config.data),
+      mesh,
+      mask_ratio=config.mask_ratio,
+      num_microbatches=config.num_microbatches,
   )
   shapes = jax.eval_shape(init, config.seed)
-  shardings = mesh_lib.state_shardings(shapes, mesh)
-  train_step = step_lib.compile_step(
-      functools.partial(
-          step_lib.train_step,
-          model=model,
-          optimizer=optimizer,
-          mask_ratio=config.mask_ratio,
-          num_microbatches=config.num_microbatches,
+  logging.info(
+      'Parameters:\n%s',
+      parameter_overview.get_parameter_overview(
+          shapes.params, include_stats=False
       ),
-      mesh,
-      shardings,
   )
 
   with contextlib.ExitStack() as closing:
+    closing.enter_context(jax.set_mesh(mesh))
     open_ = lambda x: closing.enter_context(contextlib.closing(x))
     checkpoints = open_(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
     position = open_(Position(pipeline))
-    writer = open_(metrics_lib.Writer(workdir, config.num_steps))
-    restored = checkpoints.restore(
-        jax.tree.map(
-            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-            shapes,
-            shardings,
-        ),
-        config.to_dict(),
-    )
+    restored = checkpoints.restore(shapes, config.to_dict())
     if restored is None:
-      # Born sharded: no device ever holds the whole state.
-      state = jax.jit(init, out_shardings=shardings)(config.seed)
+      state = checkpoints.start(init(config.seed))
     else:
       state, data = restored
       position.set_state(data)
-      if int(state.step) > config.num_steps:
-        raise ValueError(
-            f'config.num_steps={config.num_steps} must be at least the'
-            f' {int(state.step)} steps that {checkpoints.directory} has'
-        )
-    logging.info(
-        'Parameters:\n%s',
-        parameter_overview.get_parameter_overview(
-            shapes.params, include_stats=False
-        ),
-    )
+    start = int(state.step)
+    writer = open_(metrics_lib.Writer(workdir, start, config.num_steps))
+    if start == 0:
+      evaluate(0, model, state.params, evaluators, writer)
 
     batch_size = config.data.batch_size
     watch = metrics_lib.Stopwatch()
@@ -131,40 +120,40 @@ def train(
       if pending is not None:
         check_finite(*pending, pipeline, checkpoints)
 
-    def save(step):
-      settle()  # Nothing bad is saved.
-      checkpoints.save(step, state, position.get_state(), config.to_dict())
-
-    closing.enter_context(jax.set_mesh(mesh))
-    for step in range(int(state.step), config.num_steps):
-      if step % config.eval_every == 0:
-        settle()
-        evaluate(step, model, state.params, evaluators, writer)
-      # Save before pulling the next batch: the saved position is then that of
-      # the first batch that the saved state has not seen.
-      if checkpoints.is_preempted(step):
-        save(step)
-        raise Preempted(f'stopped at step {step}, all saved')
-      if checkpoints.is_due(step) and step:
-        save(step)
-
+    for done in range(start + 1, config.num_steps + 1):
       batch = watch.take(position, batch_size)
       frames = {key: batch[key] for key in ('source', 'target', 'gaps')}
       state, metrics = train_step(state, mesh_lib.to_devices(frames, mesh))
       # Read a step's metrics after the next step is dispatched: the device
       # does not wait for the host.
       settle()
-      pending = step, metrics, batch['clip']
+      pending = done, metrics, batch['clip']
+      # A checkpoint is written while the step after it is computed. That step
+      # counts when the checkpoint is whole.
+      checkpoints.wait()
 
-      if (step + 1) % config.log_every == 0:
+      if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
         scalars |= watch.read() | position.counts()
-        scalars['learning_rate'] = float(schedule(step))
-        writer.progress(step + 1, scalars, batch_size)
+        scalars['learning_rate'] = float(schedule(done - 1))
+        writer.progress(done, scalars, batch_size)
         position.check(config.data.max_bad_share)
 
-    save(config.num_steps)
-    evaluate(config.num_steps, model, state.params, evaluators, writer)
+      is_last = done == config.num_steps
+      if done % config.eval_every == 0 or is_last:
+        settle()
+        evaluate(done, model, state.params, evaluators, writer)
+      # Save before pulling the next batch: the saved position is then that of
+      # the first batch that the saved state has not seen. Save after writing
+      # what belongs to this step: a start from here does not write it again.
+      is_preempted = checkpoints.is_preempted(done)
+      if checkpoints.is_due(done) or is_preempted or is_last:
+        settle()  # Nothing bad is saved.
+        checkpoints.save(
+            done, state, position.get_state(), config.to_dict()
+        )
+      if is_preempted:
+        raise Preempted(f'stopped at step {done}, all saved')
     return state
 
 

@@ -1,4 +1,4 @@
-"""What a run shows of itself: a progress line, TensorBoard scalars, pictures."""
+"""What a run shows of itself: progress lines, TensorBoard scalars, pictures."""
 
 from collections.abc import Mapping
 import os
@@ -8,7 +8,9 @@ from absl import logging
 import jax
 import numpy as np
 from PIL import Image
-import tensorboardX
+from tensorboardX import event_file_writer
+from tensorboardX.proto import event_pb2
+from tensorboardX.proto import summary_pb2
 
 
 class Stopwatch:
@@ -42,16 +44,34 @@ class Writer:
   """Writes to the log and to `workdir`; silent in all processes but the first.
 
   Scalars are TensorBoard events in the workdir (written without TensorFlow),
-  pictures are PNG files in `workdir`/pictures.
+  pictures are PNG files in `workdir`/pictures. What a call writes is on disk
+  when it returns: no kill can take it back.
   """
 
-  def __init__(self, workdir: str | os.PathLike[str], num_steps: int):
+  def __init__(
+      self, workdir: str | os.PathLike[str], start: int, num_steps: int
+  ):
+    """Opens the workdir.
+
+    Args:
+      workdir: of the run.
+      start: steps done. TensorBoard drops what an earlier start has written
+        beyond them, and where none are done all that it has.
+      num_steps: of the whole run.
+    """
     self._is_active = jax.process_index() == 0
     self._num_steps = num_steps
     self._pictures = os.path.join(workdir, 'pictures')
     if self._is_active:
       os.makedirs(self._pictures, exist_ok=True)
-      self._events = tensorboardX.SummaryWriter(str(workdir), write_to_disk=True)
+      # Not a SummaryWriter: its flush leaves out what is still in its queue.
+      self._events = event_file_writer.EventsWriter(
+          os.path.join(workdir, 'events')
+      )
+      self._write(
+          step=start + 1 if start else 0,
+          session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START),
+      )
 
   def progress(self, step: int, scalars: Mapping[str, float], batch_size: int):
     """One line for people, and the scalars under 'train/'."""
@@ -60,7 +80,8 @@ class Writer:
       return
     left = (self._num_steps - step) * batch_size / rate
     logging.info(
-        'step %d/%d  loss %.5f  %.1f clips/s  waiting for data %.0f %%  %s left',
+        'step %d/%d  loss %.5f  %.1f clips/s  waiting for data %.0f %%'
+        '  %s left',
         step,
         self._num_steps,
         scalars['loss'],
@@ -72,9 +93,11 @@ class Writer:
 
   def scalars(self, step: int, scalars: Mapping[str, float]):
     if self._is_active:
-      for key, value in scalars.items():
-        self._events.add_scalar(key, value, step)
-      self._events.flush()
+      values = [
+          summary_pb2.Summary.Value(tag=key, simple_value=value)
+          for key, value in scalars.items()
+      ]
+      self._write(step=step, summary=summary_pb2.Summary(value=values))
 
   def pictures(self, step: int, pictures: Mapping[str, np.ndarray]):
     """Pictures are uint8 [H, W, 3]."""
@@ -87,6 +110,10 @@ class Writer:
   def close(self):
     if self._is_active:
       self._events.close()
+
+  def _write(self, **event):
+    self._events.write_event(event_pb2.Event(wall_time=time.time(), **event))
+    self._events.flush()
 
 
 def format_seconds(seconds: float) -> str:

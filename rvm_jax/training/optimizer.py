@@ -44,7 +44,7 @@ def make_optimizer(
 
 
 def decay_mask(params: Any) -> Any:
-  """True for the kernels of dense layers: no biases, norms or learned tokens."""
+  """True for the kernels of dense layers: no biases, norms, learned tokens."""
   return jax.tree_util.tree_map_with_path(
       lambda path, _: path[-1].key == 'kernel', params
   )

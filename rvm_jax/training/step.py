@@ -36,13 +36,59 @@ class TrainState:
   rng: jax.Array
 
 
+def make(
+    model: rvm.RVM,
+    optimizer: optax.GradientTransformation,
+    batch: Mapping[str, jax.ShapeDtypeStruct],
+    mesh: jax.sharding.Mesh,
+    *,
+    mask_ratio: float,
+    num_microbatches: int,
+) -> tuple[
+    Callable[[int], TrainState],
+    Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
+]:
+  """`init_state` and `train_step` for this model and mesh, jitted.
+
+  Args:
+    model: what is trained.
+    optimizer: of its parameters.
+    batch: shapes of what a step takes (arrays will do).
+    mesh: of `mesh.make_mesh`; set it (`jax.set_mesh`) around the steps.
+    mask_ratio: hidden patches of a target, in 0..1.
+    num_microbatches: see `train_step`.
+
+  Returns:
+    init: seed -> state. The state is born sharded: no device ever holds the
+      whole. `jax.eval_shape(init, seed)` has its shapes and shardings.
+    step: state and batch -> state and metrics. The state is donated and keeps
+      its shardings.
+  """
+  # Jitted also without shardings, so that it is traced once for both.
+  init = jax.jit(functools.partial(init_state, model, optimizer, batch))
+  shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
+  step = functools.partial(
+      train_step,
+      model=model,
+      optimizer=optimizer,
+      mask_ratio=mask_ratio,
+      num_microbatches=num_microbatches,
+  )
+  return jax.jit(init, out_shardings=shardings), jax.jit(
+      step,
+      in_shardings=(shardings, mesh_lib.batch_sharding(mesh)),
+      out_shardings=(shardings, None),
+      donate_argnums=0,
+  )
+
+
 def init_state(
     model: rvm.RVM,
     optimizer: optax.GradientTransformation,
     batch: Mapping[str, jax.ShapeDtypeStruct],
     seed: int | jax.Array,
 ) -> TrainState:
-  """A fresh state. Pure: jit it with shardings, or take its eval_shape."""
+  """A fresh state, drawn from `seed`."""
   rng, init_rng = jax.random.split(jax.random.key(seed))
   frames = lambda x: jnp.zeros((1, *x.shape[1:]), jnp.float32)
   gaps = jnp.zeros((1, batch['gaps'].shape[1]), jnp.int32)
@@ -143,17 +189,3 @@ def accumulate(
   zero = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), params))
   total, _ = jax.lax.scan(add, zero, jax.tree.map(split, inputs))
   return jax.tree.map(lambda x: x / num_parts, total)
-
-
-def compile_step(
-    step: Callable[..., tuple[TrainState, Metrics]],
-    mesh: jax.sharding.Mesh,
-    shardings: TrainState,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-  """Jits `step`: the state is donated and keeps its shardings."""
-  return jax.jit(
-      step,
-      in_shardings=(shardings, mesh_lib.batch_sharding(mesh)),
-      out_shardings=(shardings, None),
-      donate_argnums=0,
-  )

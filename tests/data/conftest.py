@@ -1,7 +1,8 @@
-"""Small videos made on the spot, and a cache of its own for each test."""
+"""Small videos made on the spot, a cache for each test, and its warnings."""
 
 import fractions
 
+from absl import logging
 import av
 import numpy as np
 import pytest
@@ -10,6 +11,16 @@ import pytest
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+  """Texts of the warnings that the test logs."""
+  messages = []
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *args: messages.append(text % args)
+  )
+  return messages
 
 
 def picture(number, height, width):

@@ -3,7 +3,6 @@
 import json
 import os
 
-from absl import logging
 import av
 import numpy as np
 import pytest
@@ -183,15 +182,6 @@ def test_seeds_differ(folders):
   a = join(take(build(folders).iterator(), 3))
   b = join(take(build(folders, seed=6).iterator(), 3))
   assert not np.array_equal(a['clip'], b['clip'])
-
-
-@pytest.fixture
-def warnings(monkeypatch):
-  messages = []
-  monkeypatch.setattr(
-      logging, 'warning', lambda text, *args: messages.append(text % args)
-  )
-  return messages
 
 
 def test_files_that_break_later_are_skipped_and_counted(folders, warnings):

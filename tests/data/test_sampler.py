@@ -1,6 +1,5 @@
 """Records that cannot be read are replaced, counted, and named once."""
 
-from absl import logging
 import numpy as np
 import pytest
 
@@ -46,15 +45,6 @@ def build(broken):
       3, source, spacing, 8, 8, (1.0, 1.0), (1.0, 1.0), flip=0.0
   )
   return lambda index, seed: make(source[index], np.random.default_rng(seed))
-
-
-@pytest.fixture
-def warnings(monkeypatch):
-  messages = []
-  monkeypatch.setattr(
-      logging, 'warning', lambda text, *args: messages.append(text % args)
-  )
-  return messages
 
 
 def test_each_frame_lands_at_its_place():

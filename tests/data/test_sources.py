@@ -2,7 +2,6 @@
 
 import pickle
 
-from absl import logging
 import av
 import numpy as np
 import pytest
@@ -13,15 +12,6 @@ from rvm_jax.data import sources
 SPACING = clips.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
 )  # spans 10 frames, needs 3, and 4 for the least gap
-
-
-@pytest.fixture
-def warnings(monkeypatch):
-  messages = []
-  monkeypatch.setattr(
-      logging, 'warning', lambda text, *args: messages.append(text % args)
-  )
-  return messages
 
 
 def decode_all(path):

@@ -1,5 +1,3 @@
-import functools
-
 import jax
 from jax.sharding import Mesh
 import numpy as np
@@ -45,22 +43,15 @@ def run(
   optimizer = optimizer or optax.sgd(0.1)
   grid = np.array(jax.devices()[:devices]).reshape(devices // fsdp, fsdp)
   mesh = Mesh(grid, mesh_lib.BATCH_AXES)
-  init = functools.partial(
-      step_lib.init_state, MODEL, optimizer, loop.batch_shapes(CONFIG.data)
-  )
-  shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
-  state = jax.jit(init, out_shardings=shardings)(0)
-  step = step_lib.compile_step(
-      functools.partial(
-          step_lib.train_step,
-          model=MODEL,
-          optimizer=optimizer,
-          mask_ratio=0.75,
-          num_microbatches=parts,
-      ),
+  init, step = step_lib.make(
+      MODEL,
+      optimizer,
+      loop.batch_shapes(CONFIG.data),
       mesh,
-      shardings,
+      mask_ratio=0.75,
+      num_microbatches=parts,
   )
+  state = init(0)
   metrics = []
   with jax.set_mesh(mesh):
     for i in range(steps):
@@ -104,25 +95,23 @@ def test_devices_shards_and_microbatches_do_not_matter(one_device, how):
 
 
 def test_fsdp_splits_parameters_and_moments_but_not_the_core():
-  optimizer = optax.adam(1e-3)
-  state = jax.eval_shape(
-      functools.partial(
-          step_lib.init_state,
-          rvm.RVM(**dict(CONFIG.model, width=64)),
-          optimizer,
-          loop.batch_shapes(CONFIG.data),
-      ),
-      0,
+  init, _ = step_lib.make(
+      rvm.RVM(**dict(CONFIG.model, width=64)),
+      optax.adam(1e-3),
+      loop.batch_shapes(CONFIG.data),
+      mesh_lib.make_mesh(fsdp=2),
+      mask_ratio=0.75,
+      num_microbatches=1,
   )
-  mesh = mesh_lib.make_mesh(fsdp=2)
-  shardings = mesh_lib.state_shardings(state, mesh)
-  for params in (shardings.params, shardings.opt_state[0].mu):
+  state = jax.eval_shape(init, 0)
+  for params in (state.params, state.opt_state[0].mu):
     flat = trees.flatten(params)
     kernel = flat['encoder/layers_0/attention/query/kernel']
-    assert kernel.spec == jax.sharding.PartitionSpec('fsdp', None, None)
-    for key, sharding in flat.items():
+    spec = jax.sharding.PartitionSpec('fsdp', None, None)
+    assert kernel.sharding.spec == spec
+    for key, shape in flat.items():
       if key.startswith('rnn_core'):
-        assert sharding.is_fully_replicated, key
+        assert shape.sharding.is_fully_replicated, key
 
 
 def test_loss_falls_on_one_batch():

@@ -1,0 +1,135 @@
+"""What is saved comes back, and only into the run that it is of."""
+
+from absl import logging
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+import numpy as np
+import pytest
+
+from rvm_jax.training import checkpoints
+from rvm_jax.training import step as step_lib
+
+CONFIG = {
+    'num_steps': 9,
+    'model': {'width': 16, 'remat': 'none'},
+    'data': {'sources': ('scenes',)},
+}
+
+
+def make_state(step):
+  return step_lib.TrainState(
+      step=jnp.asarray(step, jnp.int32),
+      params={'kernel': step + jnp.arange(120_000.0).reshape(300, 400)},
+      opt_state=(),
+      rng=jax.random.key(step),
+  )
+
+
+def shapes(num_devices=1):
+  """The kernel is split over the devices, the rest is on each."""
+  mesh = jax.make_mesh((num_devices,), ('fsdp',))
+  spec = lambda x: PartitionSpec(*(['fsdp'] if x.ndim else []))
+  return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(
+          x.shape, x.dtype, sharding=NamedSharding(mesh, spec(x))
+      ),
+      make_state(0),
+  )
+
+
+@pytest.fixture
+def open_run(tmp_path):
+  """Opens the same workdir each time; all are closed at the end."""
+  opened = []
+
+  def open_():
+    opened.append(
+        checkpoints.Checkpoints(
+            tmp_path, save_every=2, keep_last=2, keep_every=4
+        )
+    )
+    return opened[-1]
+
+  yield open_
+  for run in opened:
+    run.close()
+
+
+@pytest.fixture
+def saved(open_run):
+  run = open_run()
+  for step in (2, 4, 6, 8):
+    assert run.is_due(step) and not run.is_due(step + 1)
+    run.save(step, make_state(step), {'at': 10 * step}, CONFIG)
+    run.wait()
+  return run
+
+
+@pytest.mark.parametrize('num_devices', [1, 2])
+def test_the_newest_comes_back_on_any_devices_and_the_old_go(
+    open_run, saved, tmp_path, num_devices
+):
+  state, data = open_run().restore(shapes(num_devices), CONFIG)
+  expected = make_state(8)
+  assert len(state.params['kernel'].devices()) == num_devices
+  np.testing.assert_array_equal(
+      state.params['kernel'], expected.params['kernel']
+  )
+  assert int(state.step) == 8 and state.rng == expected.rng
+  assert data == {'at': 80}
+  assert saved.last_saved() == f'{tmp_path}/checkpoints/8'
+  kept = sorted(path.name for path in (tmp_path / 'checkpoints').iterdir())
+  assert kept == ['4', '6', '8']
+
+
+def test_a_new_workdir_has_none(open_run):
+  run = open_run()
+  run.wait()
+  assert run.restore(shapes(), CONFIG) is None
+  assert run.last_saved() == 'none'
+
+
+def test_saved_is_the_state_of_the_call(open_run, tmp_path):
+  run, state = open_run(), make_state(2)
+  run.save(2, state, {}, CONFIG)
+  # The next step takes the memory of the state.
+  add = jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)
+  jax.block_until_ready(add(state.params))
+  run.wait()
+  assert (tmp_path / 'checkpoints' / '2').exists()
+  state, _ = open_run().restore(shapes(), CONFIG)
+  np.testing.assert_array_equal(
+      state.params['kernel'], make_state(2).params['kernel']
+  )
+
+
+def test_another_model_is_refused(open_run, saved, tmp_path):
+  config = CONFIG | {'model': {'width': 32, 'remat': 'none'}}
+  with pytest.raises(ValueError) as error:
+    open_run().restore(shapes(), config)
+  assert str(error.value) == (
+      f'{tmp_path}/checkpoints/8 was written by another model:\n'
+      '  config.model.width: saved 16, now 32\n'
+      'Go on with its config, or start in another --workdir'
+  )
+
+
+def test_fewer_steps_than_are_done_are_refused(open_run, saved):
+  with pytest.raises(ValueError, match='num_steps=7 must be at least the 8'):
+    open_run().restore(shapes(), CONFIG | {'num_steps': 7})
+  assert open_run().restore(shapes(), CONFIG | {'num_steps': 8})
+
+
+def test_other_changes_are_logged(open_run, saved, monkeypatch):
+  messages = []
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *args: messages.append(text % args)
+  )
+  config = CONFIG | {'num_steps': 10, 'model': {'width': 16, 'remat': 'full'}}
+  assert open_run().restore(shapes(), config)
+  assert messages == [
+      "Resuming with a changed config: config.model.remat: saved 'none', now"
+      " 'full'",
+      'Resuming with a changed config: config.num_steps: saved 9, now 10',
+  ]
