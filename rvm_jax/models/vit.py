@@ -12,8 +12,9 @@ PIXEL_STD = 0.225
 class PatchConvolution(nn.Module):
   """A convolution whose stride is its kernel, as a product with patches.
 
-  Before training, pixels weigh as much as if they had been divided by their
-  standard deviation: else positions drown what a patch shows.
+  Before training, mid-grey gives zero and pixels weigh as much as if they had
+  been divided by their standard deviation: else the brightness common to all
+  tokens, and their positions, drown what a patch shows.
   """
 
   width: int
@@ -28,7 +29,7 @@ class PatchConvolution(nn.Module):
 
     shape = (1, self.patch, self.patch, 3, self.width)
     kernel = self.param('kernel', init_kernel, shape)
-    bias = self.param('bias', nn.initializers.zeros, (self.width,))
+    bias = self.param('bias', lambda _: -0.5 * kernel.sum((0, 1, 2, 3)))
     kernel = kernel.reshape(-1, self.width).astype(self.dtype)
     x = patches.astype(self.dtype) @ kernel
     return x + bias.astype(self.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
