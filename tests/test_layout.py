@@ -115,5 +115,6 @@ def test_models_and_weights_need_no_data_libraries():
 def test_the_command_starts_without_tensorflow_and_touches_no_device():
   names, effects = loaded_by('from rvm_jax import main')
   assert 'grain' in names and 'tensorboardX' in names
-  assert not names & {'mujoco', 'tensorflow', 'torch'}
+  # tensorboardX imports torch wherever that is installed.
+  assert not names & {'mujoco', 'tensorflow'}
   assert effects.endswith('False'), 'devices were touched'
