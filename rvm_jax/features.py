@@ -43,9 +43,6 @@ from rvm_jax.data import stores
 from rvm_jax.data import views
 from rvm_jax.weights import trees
 
-# Frames on the device at once and in a file; fewer where frames are so large
-# that the scores of a head's attention would be more than so many (64 MiB).
-_CHUNK, _MAX_SCORES = 16, 2**24
 _NUM_NOTES_SHOWN = 5
 
 
@@ -189,7 +186,6 @@ def _cast(features: np.ndarray, dtype: str) -> np.ndarray:
 
 def _open_store(path, output, view, model, checkpoint, dtype) -> stores.Store:
   grid = view.height // model.patch, view.width // model.patch
-  num_tokens = 1 + grid[0] * grid[1]
   status = os.stat(path)
   sizes = {field.name for field in dataclasses.fields(model)}
   sizes -= {'parent', 'name'}
@@ -209,7 +205,7 @@ def _open_store(path, output, view, model, checkpoint, dtype) -> stores.Store:
           'grid': list(grid),
           'rvm_jax': metadata.version('rvm_jax'),
       },
-      chunk=max(1, min(_CHUNK, _MAX_SCORES // num_tokens**2)),
+      chunk=streaming.choose_chunk(1, 1 + grid[0] * grid[1]),
       arrays={
           'patches': ((*grid, model.width), dtype),
           'cls': ((model.width,), dtype),

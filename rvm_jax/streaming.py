@@ -23,6 +23,8 @@ from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
 
+_MAX_FRAMES, _MAX_SCORES = 16, 2**24  # See `choose_chunk`.
+
 
 class Features(NamedTuple):
   """What the model knows after each frame, float32.
@@ -55,7 +57,7 @@ class Encoder:
       model: rvm.RVM,
       params: Mapping[str, Any],
       dtype: str | None = None,
-      chunk: int = 16,
+      chunk: int | None = None,
   ):
     """Puts the parameters on the device.
 
@@ -64,9 +66,10 @@ class Encoder:
       params: its parameters.
       dtype: of the products, 'float32' or 'bfloat16'; None for the model's.
         State and features are float32 in either case.
-      chunk: so many frames of a video are on the device at once.
+      chunk: so many frames of a video are on the device at once; None for what
+        `choose_chunk` says.
     """
-    if chunk < 1:
+    if chunk is not None and chunk < 1:
       raise ValueError(f'chunk must be at least 1, got {chunk}')
     self.model = model if dtype is None else model.clone(dtype=dtype)
     self.params = jax.device_put(params)
@@ -148,7 +151,7 @@ class Encoder:
     if state is None:
       state = self.init(batch, height, width)
     result = np.empty((batch, time, *state.shape[1:]), np.float32)
-    size = min(self._chunk, time)
+    size = min(self._chunk or choose_chunk(*state.shape[:2]), time)
     for start in range(0, time, size):
       part = batched[:, start : start + size]
       length = part.shape[1]
@@ -158,6 +161,19 @@ class Encoder:
       state = encoded[:, length - 1]
       result[:, start : start + length] = encoded[:, :length]
     return _split(result if video.ndim == 5 else result[0], grid, state)
+
+
+def choose_chunk(batch: int, num_tokens: int) -> int:
+  """Frames of a video to encode in one call.
+
+  Sixteen, and fewer of large ones, so that the scores of one head's attention
+  are at most 2^24 (64 MiB in float32).
+
+  Args:
+    batch: B, videos encoded side by side.
+    num_tokens: 1 + N, of a frame.
+  """
+  return max(1, min(_MAX_FRAMES, _MAX_SCORES // (batch * num_tokens**2)))
 
 
 def load(path: str | os.PathLike[str], dtype: str = 'float32') -> Encoder:

@@ -133,3 +133,13 @@ def test_refuses_what_does_not_fit_together(encoder, video):
     encoder.step(video, state)
   with pytest.raises(ValueError, match='chunk must be at least 1'):
     streaming.Encoder(encoder.model, encoder.params, chunk=0)
+
+
+def test_fewer_large_frames_are_on_the_device_at_once():
+  assert streaming.choose_chunk(1, 257) == 16
+  large = 1 + 68 * 120  # 1088 x 1920 pixels.
+  assert streaming.choose_chunk(1, large) == 1
+  for batch, num_tokens in ((1, 1025), (1, 1651), (4, 1025)):
+    chunk = streaming.choose_chunk(batch, num_tokens)
+    scores = lambda frames: frames * batch * num_tokens**2
+    assert scores(chunk) <= 2**24 < scores(chunk + 1)

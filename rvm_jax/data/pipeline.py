@@ -141,6 +141,14 @@ class Pipeline:
     )
     return Batches(elastic, [len(source) for source in self._sources])
 
+  def first(self, count: int) -> dict[str, np.ndarray]:
+    """Returns the stream's first samples as a batch, the same in all shards."""
+    samples = [self._dataset[number] for number in range(count)]
+    return {
+        key: np.stack([sample[key] for sample in samples])
+        for key in samples[0]
+    }
+
   def describe(self, clip: np.ndarray) -> str:
     """Says where a clip [3] comes from: '/videos/a.mp4 from frame 120'."""
     return self._sources[int(clip[0])].describe(clip[1:])

@@ -20,9 +20,6 @@ from rvm_jax.models import rvm
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.weights import trees
 
-_CHUNK = 16  # Frames on the device at once, and fewer of large ones:
-_MAX_SCORES = 2**24  # so many scores of one head's attention.
-
 
 class Features(NamedTuple):
   """What a model says about each frame of videos.
@@ -133,15 +130,10 @@ def stream(name: str, model: rvm.RVM, params) -> Model:
     A model with D = model.width, and a cls.
   """
 
-  @functools.cache
-  def encoder(chunk):
-    return streaming.Encoder(model, params, chunk=chunk)
+  encoder = streaming.Encoder(model, params)
 
   def encode(frames):
-    rows, columns = patches_lib.grid(*frames.shape[2:4], model.patch)
-    num_scores = len(frames) * (1 + rows * columns) ** 2
-    chunk = max(1, min(_CHUNK, _MAX_SCORES // num_scores))
-    found = encoder(chunk)(frames)
+    found = encoder(frames)
     return Features(found.patches, found.cls)
 
   return Model(

@@ -1,7 +1,6 @@
 """What the model paints: masked targets, reconstructions, targets."""
 
 from collections.abc import Mapping
-import contextlib
 import functools
 from typing import Any
 
@@ -37,15 +36,15 @@ class Reconstruction:
   def __init__(
       self, config: ml_collections.ConfigDict, data: pipeline.Pipeline
   ):
-    """Reads the first batch of `data`; `config` is the run's."""
-    self._batch = first_clips(data)
+    """Reads the first clips of `data`; `config` is the run's."""
+    self._batch = data.first(NUM_CLIPS)
     num_patches = (config.data.height // config.model.patch) * (
         config.data.width // config.model.patch
     )
     self._visible = np.asarray(
         masks.sample_visible(
             jax.random.key(config.seed),
-            self._batch['gaps'].shape,
+            (NUM_CLIPS, config.data.num_target),
             num_patches,
             masks.num_visible(num_patches, config.mask_ratio),
         )
@@ -73,16 +72,3 @@ class Reconstruction:
     return {'loss': float(np.square(pixels - target / 255).mean())}, {
         'clips': sheet
     }
-
-
-def first_clips(data: pipeline.Pipeline) -> dict[str, np.ndarray]:
-  """The first clips of the first batch, the same in all processes."""
-  with contextlib.closing(data.iterator()) as batches:
-    batch = next(batches)
-  clips = {}
-  for key in ('source', 'target', 'gaps'):
-    # Process i of P has every P-th clip, from the i-th on.
-    parts = multihost_utils.process_allgather(batch[key][:NUM_CLIPS])
-    mixed = np.swapaxes(parts, 0, 1).reshape(-1, *parts.shape[2:])
-    clips[key] = mixed[:NUM_CLIPS]
-  return clips

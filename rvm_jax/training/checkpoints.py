@@ -38,8 +38,8 @@ class Checkpoints:
       save_every: int,
       keep_last: int,
       keep_every: int,
-      init_from: str | None = None,
-      fresh_decoder: bool = False,
+      init_from: str | None,
+      fresh_decoder: bool,
   ):
     """Opens the folder.
 
@@ -166,10 +166,11 @@ def _check_config(
 ):
   """Refuses another model; logs every other difference."""
   old, new = _flatten(saved), _flatten(config)
-  changed = [
-      key for key in sorted(old | new) if old.get(key) != new.get(key)
-  ]
-  show = lambda key: f'config.{key}: saved {old.get(key)}, now {new.get(key)}'
+  changed = sorted({key for key, _ in old.items() ^ new.items()})
+  name = lambda flat, key: flat[key] if key in flat else 'no such key'
+  show = lambda key: (
+      f'config.{key}: saved {name(old, key)}, now {name(new, key)}'
+  )
   other_model = [
       show(key)
       for key in changed

@@ -37,8 +37,6 @@ from rvm_jax.viz import stimuli
 from rvm_jax.weights import trees
 
 NOISE_SQUARE = 'noise_square'
-# Frames on the device at once: few, for they may be large.
-_CHUNK = 4
 
 _NOISE_SQUARE = (
     'A square of random pixels, half as wide as the frame, moves to the right'
@@ -65,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for video in videos:
       _check_grid(video, model.patch)
     with gallery.unfinished(options.out) as folder:
-      encoder = streaming.Encoder(model, params, chunk=_CHUNK)
+      encoder = streaming.Encoder(model, params)
       sections = []
       for number, video in enumerate(videos, 1):
         print(f'{video.name}: {len(video.frames)} frames', flush=True)

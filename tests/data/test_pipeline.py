@@ -152,6 +152,13 @@ def test_shards_together_are_the_whole(folders):
       assert np.array_equal(together.reshape(batch[key].shape), batch[key])
 
 
+def test_first_samples_are_those_of_the_stream_in_any_shard(folders):
+  expected = join(take(build(folders).iterator(), 2))
+  for changes in ({}, {'num_workers': 1}, dict(shard_index=1, shard_count=2)):
+    first = build(folders, **changes).first(6)
+    assert_same(first, {key: rows[:6] for key, rows in expected.items()})
+
+
 def test_each_record_once_an_epoch_and_weights_hold(folders):
   (num_records,) = build(
       folders[:1], weights=(1.0,)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rvm_jax import streaming
 from rvm_jax import weights
 from rvm_jax.evals import features
 from rvm_jax.models import rvm
@@ -68,7 +69,7 @@ def whole(frames, model, params):
 def test_rvm_streams_in_chunks_as_if_at_once(
     max_scores, frames, model, params, whole, monkeypatch
 ):
-  monkeypatch.setattr(features, '_MAX_SCORES', max_scores)
+  monkeypatch.setattr(streaming, '_MAX_SCORES', max_scores)
   assert np.abs(np.diff(whole[:, :, 1:], axis=1)).min(1).max() > 1e-3
   streamed = features.stream('streamed', model, params)
   assert streamed.identity == trees.fingerprint(params)

@@ -46,7 +46,12 @@ def open_run(tmp_path):
   def open_():
     opened.append(
         checkpoints.Checkpoints(
-            tmp_path, save_every=2, keep_last=2, keep_every=4
+            tmp_path,
+            save_every=2,
+            keep_last=2,
+            keep_every=4,
+            init_from=None,
+            fresh_decoder=False,
         )
     )
     return opened[-1]
@@ -132,4 +137,18 @@ def test_other_changes_are_logged(open_run, saved, monkeypatch):
       "Resuming with a changed config: config.model.remat: saved 'none', now"
       " 'full'",
       'Resuming with a changed config: config.num_steps: saved 9, now 10',
+  ]
+
+
+def test_keys_that_one_config_lacks_are_logged(open_run, saved, monkeypatch):
+  messages = []
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *args: messages.append(text % args)
+  )
+  config = {key: CONFIG[key] for key in ('num_steps', 'model')} | {'fsdp': None}
+  assert open_run().restore(shapes(), config)
+  assert messages == [
+      "Resuming with a changed config: config.data.sources: saved ['scenes'],"
+      ' now no such key',
+      'Resuming with a changed config: config.fsdp: saved no such key, now None',
   ]
