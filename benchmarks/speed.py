@@ -26,6 +26,7 @@ from rvm_jax.ops import masks
 from rvm_jax.ops import positions
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import pretraining
 from rvm_jax.training import step as step_lib
 
 NUM_SOURCE = NUM_TARGET = 4
@@ -265,6 +266,7 @@ def main():
       num_steps=100,
       learning_rate=1e-4,
       warmup_steps=10,
+      final_learning_rate=0.0,
       weight_decay=0.05,
       beta1=0.9,
       beta2=0.95,
@@ -272,7 +274,10 @@ def main():
   )
   mesh = mesh_lib.make_mesh(1)
   init, ours = step_lib.make(
-      model, optimizer, batch, mesh, mask_ratio=MASK_RATIO, num_microbatches=1
+      pretraining.Pretraining(model, batch, MASK_RATIO),
+      optimizer,
+      mesh,
+      num_microbatches=1,
   )
   state = init(0)
   copy = lambda tree: jax.tree.map(jnp.copy, tree)

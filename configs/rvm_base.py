@@ -67,10 +67,11 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.mask_ratio = 0.95  # [P] Hidden patches of a target.
 
-  # AdamW, linear warm-up, cosine to zero.
+  # AdamW, linear warm-up, cosine.
   config.optimizer = dict(
       learning_rate=1.5e-4,  # [R] Peak, for batches of 2048.
       warmup_steps=10_000,  # [R]
+      final_learning_rate=0.0,  # [R] At the end of the cosine.
       weight_decay=0.05,  # [R] Of dense kernels.
       beta1=0.9,  # [R]
       beta2=0.95,  # [R]

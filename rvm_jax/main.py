@@ -19,6 +19,7 @@ from ml_collections import config_flags
 from rvm_jax import config as config_lib
 from rvm_jax.evals import reconstruction
 from rvm_jax.training import loop
+from rvm_jax.training import pretraining
 
 EXIT_PREEMPTED = os.EX_TEMPFAIL  # 75: "try again later".
 
@@ -49,10 +50,11 @@ def main(argv: list[str]):
   os.makedirs(workdir, exist_ok=True)
   logging.info('Devices: %s', jax.devices())
   logging.info('Config:\n%s', config)
-  data = loop.open_data(config)
+  objective = pretraining.from_config(config)
+  data = pretraining.open_data(config)
   evaluators = {'reconstruction': reconstruction.Reconstruction(config, data)}
   try:
-    loop.train(config, workdir, data, evaluators)
+    loop.train(config, workdir, objective, data, evaluators)
   except loop.Preempted as stop:
     logging.info('%s; run the same command to go on', stop)
     sys.exit(EXIT_PREEMPTED)

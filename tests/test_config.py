@@ -7,9 +7,9 @@ import pytest
 
 from rvm_jax import config as config_lib
 from rvm_jax.models import rvm
-from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import pretraining
 from rvm_jax.training import step as step_lib
 from tests import tiny
 
@@ -26,18 +26,15 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
   optimizer, _ = optimizer_lib.make_optimizer(
       num_steps=config.num_steps, **config.optimizer
   )
-  model = rvm.RVM(**config.model)
-  batch = loop.batch_shapes(config.data)
+  objective = pretraining.from_config(config)
   init, step = step_lib.make(
-      model,
+      objective,
       optimizer,
-      batch,
       mesh_lib.make_mesh(config.fsdp),
-      mask_ratio=config.mask_ratio,
       num_microbatches=config.num_microbatches,
   )
   state = jax.eval_shape(init, config.seed)
-  _, metrics = jax.eval_shape(step, state, batch)
+  _, metrics = jax.eval_shape(step, state, objective.batch)
   assert metrics['loss'].shape == ()
   counts = {
       'rvm_small': 67_480_448,

@@ -17,7 +17,7 @@ from rvm_jax import weights
 from rvm_jax.data import scenes as scenes_lib
 from rvm_jax.evals import features
 from rvm_jax.evals.benchmarks import scene_masks
-from rvm_jax.training import loop
+from rvm_jax.training import pretraining
 from rvm_jax.training import step
 from rvm_jax.viz import sheets
 
@@ -33,12 +33,14 @@ def main():
   args = parser.parse_args()
 
   config, model, params = weights.load_run(args.workdir)
+  objective = pretraining.Pretraining(
+      model,
+      pretraining.batch_shapes(ml_collections.ConfigDict(config['data'])),
+      config['mask_ratio'],
+  )
   untrained = jax.jit(
       lambda: step.init_state(
-          model,
-          optax.identity(),
-          loop.batch_shapes(ml_collections.ConfigDict(config['data'])),
-          config['seed'],
+          objective, optax.identity(), config['seed']
       ).params
   )()
   source = scenes_lib.Scenes(

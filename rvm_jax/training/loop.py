@@ -1,20 +1,19 @@
-"""The training loop: mesh, model, state, restore, then step after step."""
+"""The training loop: mesh, state, restore, data, then step after step."""
 
 from collections.abc import Callable, Mapping
 import contextlib
 import math
 import os
-from typing import Any
+from typing import Any, Protocol
 
 from absl import logging
 from clu import parameter_overview
+import flax.linen as nn
 import jax
 from jax.experimental import multihost_utils
 import ml_collections
 import numpy as np
 
-from rvm_jax.data import pipeline as pipeline_lib
-from rvm_jax.models import rvm
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import metrics as metrics_lib
@@ -23,7 +22,7 @@ from rvm_jax.training import step as step_lib
 
 # What an evaluator gives: scalars by name, pictures (uint8 [H, W, 3]) by name.
 Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
-Evaluator = Callable[[rvm.RVM, Any], Report]
+Evaluator = Callable[[nn.Module, Any], Report]
 
 # Clips that are skipped count against at least this many clips, so that one
 # bad clip at the start does not end a run.
@@ -38,28 +37,37 @@ class NonFiniteError(RuntimeError):
   """The loss or its gradient is not finite."""
 
 
-def open_data(config: ml_collections.ConfigDict) -> pipeline_lib.Pipeline:
-  """The run's clips: of each batch, the part of this process."""
-  return pipeline_lib.Pipeline(
-      **config.data,
-      seed=config.seed,
-      shard_index=jax.process_index(),
-      shard_count=jax.process_count(),
-  )
+class Pipeline(Protocol):
+  """An endless stream of batches, as `data.pipeline` has it.
+
+  Batches hold what the objective takes, and for each row
+    clip: what it is, as `describe` takes it.
+    skipped: int32 [B], what could not be read before it could.
+  """
+
+  def iterator(self) -> Any:
+    """At the beginning; with `get_state`, `set_state` and `close`."""
+
+  def describe(self, clip: np.ndarray) -> str:
+    """Says where a clip comes from."""
 
 
 def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
-    pipeline: pipeline_lib.Pipeline,
+    objective: step_lib.Objective,
+    pipeline: Pipeline,
     evaluators: Mapping[str, Evaluator],
 ) -> step_lib.TrainState:
   """Trains until `config.num_steps`, from the newest checkpoint of `workdir`.
 
   Args:
-    config: as in configs/rvm_base.py, validated.
+    config: as in configs/rvm_base.py, validated. Of `model`, which decides
+      whether a checkpoint fits, and `data` nothing is read here but
+      `data.batch_size` and `data.max_bad_share`.
     workdir: for checkpoints, events and pictures.
-    pipeline: of `open_data`.
+    objective: what is trained.
+    pipeline: what it is trained on.
     evaluators: called with model and params before the first step, every
       `config.eval_every` steps, and after the last.
 
@@ -73,16 +81,13 @@ def train(
     ValueError: the workdir is of another model or has more steps already.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
-  model = rvm.RVM(**config.model)
   optimizer, schedule = optimizer_lib.make_optimizer(
       num_steps=config.num_steps, **config.optimizer
   )
   init, train_step = step_lib.make(
-      model,
+      objective,
       optimizer,
-      batch_shapes(config.data),
       mesh,
-      mask_ratio=config.mask_ratio,
       num_microbatches=config.num_microbatches,
   )
   shapes = jax.eval_shape(init, config.seed)
@@ -109,7 +114,7 @@ def train(
     start = int(state.step)
     writer = open_(metrics_lib.Writer(workdir, start, config.num_steps))
     if start == 0:
-      evaluate(0, model, state.params, evaluators, writer)
+      evaluate(0, objective.model, state.params, evaluators, writer)
 
     batch_size = config.data.batch_size
     watch = metrics_lib.Stopwatch()
@@ -122,8 +127,8 @@ def train(
 
     for done in range(start + 1, config.num_steps + 1):
       batch = watch.take(position, batch_size)
-      frames = {key: batch[key] for key in ('source', 'target', 'gaps')}
-      state, metrics = train_step(state, mesh_lib.to_devices(frames, mesh))
+      taken = {key: batch[key] for key in objective.batch}
+      state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
       # Read a step's metrics after the next step is dispatched: the device
       # does not wait for the host.
       settle()
@@ -142,7 +147,7 @@ def train(
       is_last = done == config.num_steps
       if done % config.eval_every == 0 or is_last:
         settle()
-        evaluate(done, model, state.params, evaluators, writer)
+        evaluate(done, objective.model, state.params, evaluators, writer)
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
       # what belongs to this step: a start from here does not write it again.
@@ -160,7 +165,7 @@ def train(
 class Position:
   """The stream of batches, with counts of clips seen and skipped so far."""
 
-  def __init__(self, pipeline: pipeline_lib.Pipeline):
+  def __init__(self, pipeline: Pipeline):
     self._iterator = pipeline.iterator()
     self._before = np.zeros(2, int)  # Of the whole run, before this start.
     self._here = np.zeros(2, int)  # Of this process, since.
@@ -198,22 +203,9 @@ class Position:
     self._iterator.close()
 
 
-def batch_shapes(
-    data: ml_collections.ConfigDict,
-) -> dict[str, jax.ShapeDtypeStruct]:
-  """Shapes and dtypes of what a step takes of a batch."""
-  size = (data.height, data.width, 3)
-  shape = lambda n: (data.batch_size, n)
-  return {
-      'source': jax.ShapeDtypeStruct((*shape(data.num_source), *size), 'uint8'),
-      'target': jax.ShapeDtypeStruct((*shape(data.num_target), *size), 'uint8'),
-      'gaps': jax.ShapeDtypeStruct(shape(data.num_target), 'int32'),
-  }
-
-
 def evaluate(
     step: int,
-    model: rvm.RVM,
+    model: nn.Module,
     params: Any,
     evaluators: Mapping[str, Evaluator],
     writer: metrics_lib.Writer,
@@ -228,7 +220,7 @@ def check_finite(
     step: int,
     metrics: Mapping[str, jax.Array],
     clips: np.ndarray,
-    pipeline: pipeline_lib.Pipeline,
+    pipeline: Pipeline,
     checkpoints: checkpoints_lib.Checkpoints,
 ):
   """Raises `NonFiniteError` where the loss or its gradient is not finite."""

@@ -11,6 +11,7 @@ def make_optimizer(
     num_steps: int,
     learning_rate: float,
     warmup_steps: int,
+    final_learning_rate: float,
     weight_decay: float,
     beta1: float,
     beta2: float,
@@ -19,16 +20,17 @@ def make_optimizer(
   """The optimiser and its learning rate.
 
   Args:
-    num_steps: steps of the whole run; the rate is zero after them.
-    learning_rate: peak, reached after `warmup_steps`, then a cosine to zero.
+    num_steps: steps of the whole run.
+    learning_rate: peak, reached after `warmup_steps`, then a cosine.
     warmup_steps: steps of linear warm-up from zero.
+    final_learning_rate: at the end of the cosine, after `num_steps`.
     weight_decay: decoupled, times the learning rate; dense kernels only.
     beta1: decay of the first moment.
     beta2: decay of the second moment.
     clip_norm: gradients with a larger global norm are scaled down to it.
   """
   schedule = optax.warmup_cosine_decay_schedule(
-      0.0, learning_rate, warmup_steps, num_steps
+      0.0, learning_rate, warmup_steps, num_steps, final_learning_rate
   )
   optimizer = optax.chain(
       optax.clip_by_global_norm(clip_norm),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import functools
-from typing import Any
+from typing import Any, Protocol
 
 import flax
 import flax.linen as nn
@@ -10,9 +10,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rvm_jax.models import rvm
-from rvm_jax.ops import losses
-from rvm_jax.ops import masks
 from rvm_jax.training import mesh as mesh_lib
 
 Batch = Mapping[str, jax.Array]
@@ -36,26 +33,46 @@ class TrainState:
   rng: jax.Array
 
 
+class Objective(Protocol):
+  """What is trained, and to which end.
+
+  Attributes:
+    model: the module.
+    batch: shapes of what a step takes of a batch, by name.
+  """
+
+  model: nn.Module
+  batch: Mapping[str, jax.ShapeDtypeStruct]
+
+  def init(self, rng: jax.Array) -> Any:
+    """Fresh parameters."""
+
+  def draw(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
+    """What the loss takes: the batch, and what is drawn for each of its rows.
+
+    Every array has the rows of the batch first.
+    """
+
+  def loss(self, params: Any, *inputs: Any) -> jax.Array:
+    """Mean loss, float32 [], of rows of what `draw` gives."""
+
+
 def make(
-    model: rvm.RVM,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
-    batch: Mapping[str, jax.ShapeDtypeStruct],
     mesh: jax.sharding.Mesh,
     *,
-    mask_ratio: float,
     num_microbatches: int,
 ) -> tuple[
     Callable[[int], TrainState],
     Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
 ]:
-  """`init_state` and `train_step` for this model and mesh, jitted.
+  """`init_state` and `train_step` for this objective and mesh, jitted.
 
   Args:
-    model: what is trained.
+    objective: what is trained.
     optimizer: of its parameters.
-    batch: shapes of what a step takes (arrays will do).
     mesh: of `mesh.make_mesh`; set it (`jax.set_mesh`) around the steps.
-    mask_ratio: hidden patches of a target, in 0..1.
     num_microbatches: see `train_step`.
 
   Returns:
@@ -65,13 +82,12 @@ def make(
       its shardings.
   """
   # Jitted also without shardings, so that it is traced once for both.
-  init = jax.jit(functools.partial(init_state, model, optimizer, batch))
+  init = jax.jit(functools.partial(init_state, objective, optimizer))
   shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
   step = functools.partial(
       train_step,
-      model=model,
+      objective=objective,
       optimizer=optimizer,
-      mask_ratio=mask_ratio,
       num_microbatches=num_microbatches,
   )
   return jax.jit(init, out_shardings=shardings), jax.jit(
@@ -83,22 +99,13 @@ def make(
 
 
 def init_state(
-    model: rvm.RVM,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
-    batch: Mapping[str, jax.ShapeDtypeStruct],
     seed: int | jax.Array,
 ) -> TrainState:
   """A fresh state, drawn from `seed`."""
   rng, init_rng = jax.random.split(jax.random.key(seed))
-  frames = lambda x: jnp.zeros((1, *x.shape[1:]), jnp.float32)
-  gaps = jnp.zeros((1, batch['gaps'].shape[1]), jnp.int32)
-  params = model.init(
-      init_rng,
-      frames(batch['source']),
-      frames(batch['target']),
-      gaps,
-      gaps[..., None],
-  )['params']
+  params = objective.init(init_rng)
   return TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
@@ -107,49 +114,26 @@ def init_state(
   )
 
 
-def loss_fn(
-    params: Any, batch: Batch, visible: jax.Array, *, model: rvm.RVM
-) -> jax.Array:
-  """Mean loss of a batch with uint8 frames; `visible` is int [B, K, V]."""
-  to_float = lambda x: x.astype(jnp.float32) / 255
-  target = to_float(batch['target'])
-  pixels = model.apply(
-      {'params': params},
-      to_float(batch['source']),
-      target,
-      batch['gaps'],
-      visible,
-  )
-  return losses.pixel_mse(pixels, target).mean()
-
-
 def train_step(
     state: TrainState,
     batch: Batch,
     *,
-    model: rvm.RVM,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
-    mask_ratio: float,
     num_microbatches: int,
 ) -> tuple[TrainState, Metrics]:
-  """One step on a batch: 'source', 'target' (uint8) and 'gaps'.
+  """One step on a batch.
 
   The gradient is the mean over `num_microbatches` equal parts of the batch, run
-  one after the other to save memory; the masks do not depend on that number.
+  one after the other to save memory; what is drawn does not depend on that
+  number.
   """
-  batch_size, num_targets, height, width, _ = batch['target'].shape
-  num_patches = (height // model.patch) * (width // model.patch)
-  visible = masks.sample_visible(
-      jax.random.fold_in(state.rng, state.step),
-      (batch_size, num_targets),
-      num_patches,
-      masks.num_visible(num_patches, mask_ratio),
-  )
+  inputs = objective.draw(jax.random.fold_in(state.rng, state.step), batch)
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
     loss, gradient = accumulate(
-        jax.value_and_grad(functools.partial(loss_fn, model=model)),
+        jax.value_and_grad(objective.loss),
         state.params,
-        (batch, visible),
+        inputs,
         num_microbatches,
     )
   updates, opt_state = optimizer.update(

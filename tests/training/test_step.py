@@ -1,26 +1,27 @@
+import dataclasses
+
 import jax
 from jax.sharding import Mesh
 import numpy as np
 import optax
 import pytest
 
-from rvm_jax.models import rvm
-from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import pretraining
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import trees
 from tests import tiny
 
 CONFIG = tiny.get_config()
-MODEL = rvm.RVM(**CONFIG.model)
+OBJECTIVE = pretraining.from_config(CONFIG)
 
 
 def random_batch(seed):
   rng = np.random.default_rng(seed)
   return {
       key: rng.integers(0, 50 if key == 'gaps' else 256, s.shape, s.dtype)
-      for key, s in loop.batch_shapes(CONFIG.data).items()
+      for key, s in OBJECTIVE.batch.items()
   }
 
 
@@ -31,7 +32,7 @@ def plain_batch(seed):
       key: np.broadcast_to(colors, s.shape).astype(s.dtype)
       if s.dtype == np.uint8
       else np.full(s.shape, 5, s.dtype)
-      for key, s in loop.batch_shapes(CONFIG.data).items()
+      for key, s in OBJECTIVE.batch.items()
   }
 
 
@@ -44,11 +45,9 @@ def run(
   grid = np.array(jax.devices()[:devices]).reshape(devices // fsdp, fsdp)
   mesh = Mesh(grid, mesh_lib.BATCH_AXES)
   init, step = step_lib.make(
-      MODEL,
+      OBJECTIVE,
       optimizer,
-      loop.batch_shapes(CONFIG.data),
       mesh,
-      mask_ratio=0.75,
       num_microbatches=parts,
   )
   state = init(0)
@@ -96,11 +95,9 @@ def test_devices_shards_and_microbatches_do_not_matter(one_device, how):
 
 def test_fsdp_splits_parameters_and_moments_but_not_the_core():
   init, _ = step_lib.make(
-      rvm.RVM(**dict(CONFIG.model, width=64)),
+      dataclasses.replace(OBJECTIVE, model=OBJECTIVE.model.clone(width=64)),
       optax.adam(1e-3),
-      loop.batch_shapes(CONFIG.data),
       mesh_lib.make_mesh(fsdp=2),
-      mask_ratio=0.75,
       num_microbatches=1,
   )
   state = jax.eval_shape(init, 0)
@@ -137,13 +134,17 @@ def test_decay_is_for_dense_kernels_only(one_device):
   assert kept == {'bias', 'scale', 'cls_token', 'mask_token'}
 
 
-def test_learning_rate_warms_up_and_ends_at_zero():
+@pytest.mark.parametrize('final', [0.0, 2e-4])
+def test_learning_rate_warms_up_and_ends_where_it_is_told(final):
+  settings = dict(warmup_steps=10, final_learning_rate=final)
   _, schedule = optimizer_lib.make_optimizer(
-      num_steps=100, **dict(CONFIG.optimizer, warmup_steps=10)
+      num_steps=100, **dict(CONFIG.optimizer, **settings)
   )
   rates = [float(schedule(i)) for i in range(101)]
   assert rates[0] == 0 and np.argmax(rates) == 10
-  assert rates[10] == pytest.approx(1e-3) and rates[100] == 0
+  assert rates[10] == pytest.approx(1e-3)
+  assert rates[55] == pytest.approx((1e-3 + final) / 2)
+  assert rates[100] == pytest.approx(final)
   np.testing.assert_allclose(np.diff(rates[:11]), 1e-4, rtol=1e-4)
 
 
