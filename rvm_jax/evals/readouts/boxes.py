@@ -74,10 +74,10 @@ class BoxesHead(nn.Module):
       'boxes': float32 [B, O, T, 4], not clipped, maybe of sides below 0; NaN for
       an object without a box in frame 0.
     """
-    asked = batch['boxes'][:, :, 0]
+    asked = batch['boxes'][:, :, :1]
     boxes = queries_lib.to_pixels(outputs, self.height, self.width)
-    boxes = boxes.at[:, :, 0].set(asked)
-    is_asked = _is_box(asked)[:, :, None, None]
+    boxes = jnp.concatenate([asked, boxes[:, :, 1:]], axis=2)
+    is_asked = _is_box(asked)[..., None]
     return {'boxes': jnp.where(is_asked, boxes, jnp.nan)}
 
   def _to_shares(self, places):

@@ -105,10 +105,11 @@ class PointsHead(nn.Module):
     """
     shares = jax.nn.sigmoid(outputs[..., :2])
     tracks = queries_lib.to_pixels(shares, self.height, self.width)
-    chances = jax.nn.sigmoid(outputs[..., 2:]).prod(-1)
-    visible = (chances > 0.5).at[:, :, 0].set(True)
+    asked = batch['tracks'][:, :, :1]
+    visible = jax.nn.sigmoid(outputs[..., 2:]).prod(-1) > 0.5
+    visible = visible.at[:, :, 0].set(True)
     return {
-        'tracks': tracks.at[:, :, 0].set(batch['tracks'][:, :, 0]),
+        'tracks': jnp.concatenate([asked, tracks[:, :, 1:]], axis=2),
         'visible': visible & batch['is_valid'][..., None],
     }
 
