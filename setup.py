@@ -6,6 +6,8 @@ import setuptools
 
 # Reads prepared data sets without TensorFlow.
 TFDS = ['tensorflow-datasets>=4.9.10,<5', 'importlib_resources>=6,<8']
+# Reads the parquet files of Waymo Open.
+WAYMO = ['pyarrow>=20,<27']
 
 setuptools.setup(
     name='rvm_jax',
@@ -41,8 +43,10 @@ setuptools.setup(
         'bench': ['matplotlib>=3.10,<4'],
         'tfds': TFDS,
         'torch': ['torch>=2.6,<3'],
+        'waymo': WAYMO,
         'test': [
-            'pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS
+            'pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS,
+            *WAYMO,
         ],
     },
 )

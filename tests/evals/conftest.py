@@ -3,6 +3,7 @@
 import pytest
 
 from tests.evals import tiny_sets
+from tests.evals import tiny_videos
 
 
 @pytest.fixture
@@ -18,3 +19,23 @@ def vip(tmp_path):
 @pytest.fixture
 def jhmdb(tmp_path):
   return tmp_path / 'jhmdb', tiny_sets.write_jhmdb(tmp_path / 'jhmdb')
+
+
+@pytest.fixture
+def video_set(tmp_path, tmp_path_factory, monkeypatch):
+  """Writes one of `tiny_videos` by name and returns its folder."""
+  cache = tmp_path_factory.mktemp('cache')
+  monkeypatch.setenv('XDG_CACHE_HOME', str(cache))
+
+  def write(name):
+    write_set = {
+        'ssv2': tiny_videos.write_ssv2,
+        'kinetics': tiny_videos.write_kinetics,
+        'perception_test': tiny_videos.write_perception_test,
+        'waymo': tiny_videos.write_waymo,
+        'scannet': tiny_videos.write_scannet,
+    }[name]
+    write_set(tmp_path / name)
+    return tmp_path / name
+
+  return write

@@ -5,7 +5,9 @@ Whatever is missing or not what it should be is named in the error, with
 """
 
 from collections.abc import Sequence
+import json
 import os
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,6 +25,22 @@ def read_lines(path: str, source: str) -> list[str]:
     return [line.strip() for line in f if line.strip()]
 
 
+def read_json(path: str, source: str) -> Any:
+  """What a JSON file holds.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: it is not JSON.
+  """
+  if not os.path.isfile(path):
+    raise FileNotFoundError(f'{path} is missing. {source}')
+  with open(path, encoding='utf-8') as f:
+    try:
+      return json.load(f)
+    except ValueError as error:
+      raise ValueError(f'{path} is not JSON: {error}') from error
+
+
 def list_files(folder: str, suffix: str, source: str) -> list[str]:
   """Paths of the files in a folder that end in `suffix`, by name.
 
@@ -35,6 +53,16 @@ def list_files(folder: str, suffix: str, source: str) -> list[str]:
   if not names:
     raise FileNotFoundError(f'{folder} holds no {suffix} files. {source}')
   return [os.path.join(folder, name) for name in names]
+
+
+def find_by_stem(folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
+  """{name without suffix: path} of all such files in a folder and below."""
+  return {
+      os.path.splitext(name)[0]: os.path.join(place, name)
+      for place, _, names in os.walk(folder)
+      for name in names
+      if name.endswith(suffixes)
+  }
 
 
 def check_pairs(frames: Sequence[str], masks: Sequence[str], source: str):

@@ -1,0 +1,104 @@
+"""Something-Something v2: what hands do to things, in 174 classes.
+
+  20bn-something-something-v2/ID.webm
+  something-something-v2-labels.json      {class: number as a string}
+  something-something-v2-train.json       [{id, label, template, ...}]
+  something-something-v2-validation.json  likewise
+
+The lists may also be labels/labels.json, labels/train.json and
+labels/validation.json.
+"""
+
+import os
+
+from rvm_jax.evals.datasets import files
+from rvm_jax.evals.datasets import labelled
+from rvm_jax.evals.datasets import sampling as sampling_lib
+
+SOURCE = (
+    'Something-Something v2 is had from'
+    ' https://www.qualcomm.com/developer/software/'
+    'something-something-v-2-dataset; see docs/datasets/ssv2.md'
+)
+
+
+def read(
+    data_dir: str,
+    split: str,
+    sampling: sampling_lib.Sampling,
+    max_bad_share: float,
+) -> tuple[list[labelled.LabelledClip], list[str]]:
+  """Lists the clips of a split, whose videos are scanned but not kept.
+
+  Args:
+    data_dir: the folder with the lists and the folder of videos.
+    split: 'train' or 'validation'.
+    sampling: how videos are cut.
+    max_bad_share: see `videos.open_all`.
+
+  Returns:
+    The clips, those of a video together, and notes on what is left out.
+
+  Raises:
+    FileNotFoundError: names the file or folder that is missing.
+    ValueError: a list of another form, a class that is not in the list of
+      classes, or too many bad videos.
+  """
+  classes_file = _find(data_dir, 'labels')
+  list_file = _find(data_dir, split)
+  numbers = read_classes(classes_file)
+  entries = files.read_json(list_file, SOURCE)
+  if not isinstance(entries, list) or not entries:
+    raise ValueError(
+        f'{list_file} must be a list of {{id, template}}, got'
+        f' {str(entries)[:60]}'
+    )
+  folder = os.path.join(data_dir, '20bn-something-something-v2')
+  if not os.path.isdir(folder):
+    raise FileNotFoundError(f'the folder {folder} is missing. {SOURCE}')
+  items = []
+  for entry in entries:
+    if not isinstance(entry, dict) or not {'id', 'template'} <= set(entry):
+      raise ValueError(
+          f'{list_file}: an entry must have id and template, got {entry}'
+      )
+    name = entry['template'].replace('[', '').replace(']', '')
+    if name not in numbers:
+      raise ValueError(
+          f'{list_file}: video {entry["id"]} is of the class {name!r}, which'
+          f' is none of the {len(numbers)} in {classes_file}'
+      )
+    path = os.path.abspath(os.path.join(folder, f'{entry["id"]}.webm'))
+    items.append(labelled.Labelled(str(entry['id']), path, numbers[name]))
+  return labelled.open_clips(
+      items, (classes_file, list_file), sampling, max_bad_share, SOURCE
+  )
+
+
+def count_classes(data_dir: str) -> int:
+  """How many classes the list of classes has: 174 in the public release."""
+  return len(read_classes(_find(data_dir, 'labels')))
+
+
+def read_classes(path: str) -> dict[str, int]:
+  """Class names to numbers from 0.
+
+  Raises:
+    ValueError: not {class: number}, or numbers with gaps.
+  """
+  found = files.read_json(path, SOURCE)
+  if isinstance(found, dict) and sorted(map(str, found.values())) == sorted(
+      map(str, range(len(found)))
+  ):
+    return {name: int(number) for name, number in found.items()}
+  raise ValueError(
+      f'{path} must be {{class: number}}, with the numbers from 0 on, got'
+      f' {str(found)[:60]}'
+  )
+
+
+def _find(data_dir: str, name: str) -> str:
+  """The list of that name, the older way of naming it first."""
+  older = os.path.join(data_dir, f'something-something-v2-{name}.json')
+  newer = os.path.join(data_dir, 'labels', f'{name}.json')
+  return newer if os.path.isfile(newer) else older

@@ -1,0 +1,171 @@
+"""Which frames and parts are taken, and truths that follow the pixels."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from rvm_jax.evals.datasets import sampling as sampling_lib
+from tests.evals import tiny_videos
+
+SAMPLING = sampling_lib.Sampling(
+    num_frames=4, frame_rate=6.0, height=32, width=32, squash=False
+)
+DRAWN = dataclasses.replace(
+    SAMPLING, crop_area=(0.3, 1.0), crop_aspect=(0.75, 1.33), flip=0.5
+)
+
+
+@dataclasses.dataclass
+class Drawn:
+  """Frames drawn on the spot."""
+
+  num_frames: int = 60
+  frame_rate: float = 12.0
+  height: int = tiny_videos.HEIGHT
+  width: int = tiny_videos.WIDTH
+
+  def read(self, numbers):
+    return np.stack([tiny_videos.draw(number) for number in numbers])
+
+
+def replace(**changes):
+  return dataclasses.replace(SAMPLING, **changes)
+
+
+def numbers(sampling, **video):
+  return [c.numbers.tolist() for c in sampling.list_cuts(Drawn(**video))]
+
+
+def boxes(sampling, **video):
+  return [c.view.box for c in sampling.list_cuts(Drawn(**video))]
+
+
+def test_clips_are_spread_over_the_video_at_the_rate_asked_for():
+  assert SAMPLING.span(12.0) == 7
+  assert numbers(SAMPLING, num_frames=17) == [[5, 7, 9, 11]]
+  assert numbers(replace(num_clips=3), num_frames=17) == [
+      [0, 2, 4, 6], [5, 7, 9, 11], [10, 12, 14, 16],
+  ]
+  # 2.5 frames from one to the next: each time the nearest.
+  assert numbers(replace(frame_rate=12.0), frame_rate=30.0, num_frames=9) == [
+      [0, 3, 5, 8]
+  ]
+  # A video of half the rate shows each frame twice.
+  assert numbers(SAMPLING, frame_rate=3.0, num_frames=3) == [[0, 1, 1, 2]]
+
+
+def test_what_a_short_video_lacks_is_its_last_frame_again():
+  assert numbers(replace(num_clips=2), num_frames=4) == [[0, 2, 3, 3]] * 2
+
+
+def test_crops_are_the_largest_of_the_right_shape():
+  assert boxes(SAMPLING) == [(8, 0, 56, 48)]
+  assert boxes(replace(num_crops=3)) == [
+      (0, 0, 48, 48), (8, 0, 56, 48), (16, 0, 64, 48),
+  ]
+  assert boxes(replace(num_crops=2), height=64, width=48) == [
+      (0, 0, 48, 48), (0, 16, 48, 64),
+  ]
+  assert boxes(replace(height=16)) == [(0, 8, 64, 40)]
+  assert boxes(replace(squash=True)) == [(0, 0, 64, 48)]
+  cuts = replace(num_clips=2, num_crops=2).list_cuts(Drawn())
+  assert [(c.numbers[0], c.view.box[0]) for c in cuts] == [
+      (0, 0), (0, 16), (53, 0), (53, 16),
+  ]
+
+
+def test_draws_cover_what_the_settings_allow():
+  rng = np.random.default_rng(0)
+  cuts = [DRAWN.draw(rng, Drawn(num_frames=17)) for _ in range(400)]
+  assert {int(cut.numbers[0]) for cut in cuts} == set(range(11))
+  box = np.array([cut.view.box for cut in cuts])
+  sides = box[:, 2:] - box[:, :2]
+  share = sides.prod(-1) / 48**2
+  assert 0.28 < share.min() < 0.35 and 0.9 < share.max() < 1.02
+  aspect = sides[:, 0] / sides[:, 1]
+  assert 0.72 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.38
+  assert box.min() >= 0 and box[:, 2].max() <= 64 and box[:, 3].max() <= 48
+  assert 150 < sum(cut.view.is_flipped for cut in cuts) < 250
+  # Nothing asked for: the largest crop, wherever it fits.
+  cuts = [SAMPLING.draw(rng, Drawn(num_frames=4)) for _ in range(99)]
+  assert {cut.view.box[0] for cut in cuts} == set(range(17))
+  assert all(c.view.box[2] - c.view.box[0] == 48 for c in cuts)
+  assert not any(cut.view.is_flipped for cut in cuts)
+  whole = replace(squash=True).draw(rng, Drawn())
+  assert whole.view.box == (0, 0, 64, 48)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_truths_follow_the_pixels(seed):
+  rng = np.random.default_rng(seed)
+  video = Drawn(num_frames=30)
+  cut = DRAWN.draw(rng, video)
+  frames = cut.read(video)
+  assert frames.shape == (4, 32, 32, 3) and frames.dtype == np.uint8
+  found = tiny_videos.locate(frames)  # (x, y, number) of each pixel.
+  np.testing.assert_allclose(found[:, 16, 16, 2], cut.numbers, atol=0.2)
+
+  points = rng.uniform((2, 2), (62, 46), (200, 2))
+  moved = cut.view.move_points(points)
+  assert moved.dtype == np.float32
+  inside = cut.view.is_inside(moved)
+  x0, y0, x1, y1 = cut.view.box
+  np.testing.assert_array_equal(
+      inside, np.all((points >= (x0, y0)) & (points < (x1, y1)), -1)
+  )
+  column, row = moved[inside].astype(int).T
+  seen = found[0, row, column, :2]
+  # Half a pixel of the view, and the grey levels of which there are few.
+  assert np.abs(seen - points[inside]).max() < 1.3
+
+  first = points[::2]
+  true = np.concatenate([first, first + rng.uniform(3, 12, (100, 2))], -1)
+  boxes_seen = cut.view.move_boxes(true)
+  assert boxes_seen.dtype == np.float32
+  corners = cut.view.move_points(true.reshape(-1, 2, 2))
+  is_seen = (np.clip(true[:, 2:], (x0, y0), (x1, y1))
+             > np.clip(true[:, :2], (x0, y0), (x1, y1))).all(-1)
+  np.testing.assert_array_equal(np.isfinite(boxes_seen).all(-1), is_seen)
+  np.testing.assert_allclose(
+      boxes_seen[is_seen].reshape(-1, 2, 2),
+      np.clip(np.sort(corners[is_seen], 1), 0, 32),
+  )
+  assert np.isnan(cut.view.move_boxes(np.full((1, 4), np.nan))).all()
+
+  # A map of half the size of the frames, which says where its pixels are.
+  x = np.tile(2 * np.arange(32) + 1, (4, 24, 1))
+  picked = cut.view.pick_nearest(x, (48, 64))
+  assert picked.shape == (4, 32, 32)
+  assert np.abs(picked - found[..., 0]).max() < 2.3
+
+
+def test_nearest_pixels_by_hand():
+  view = sampling_lib.View((0, 0, 12, 4), height=2, width=3)
+  maps = np.arange(12).reshape(1, 2, 6)  # Of half the size of the frames.
+  np.testing.assert_array_equal(
+      view.pick_nearest(maps, (4, 12)), [[[1, 3, 5], [7, 9, 11]]]
+  )
+  flipped = dataclasses.replace(view, box=(6, 2, 12, 4), is_flipped=True)
+  np.testing.assert_array_equal(
+      flipped.pick_nearest(maps, (4, 12)), [[[11, 10, 9], [11, 10, 9]]]
+  )
+
+
+def test_draws_until_there_is_something_to_ask():
+  rng = np.random.default_rng(0)
+  fixed = SAMPLING.list_cuts(Drawn())[0]
+  late = lambda cut: {'found': 1} if cut.numbers[0] > 40 else None
+  for _ in range(5):
+    cut, truths = SAMPLING.draw_asking(rng, Drawn(), fixed, late)
+    assert cut.numbers[0] > 40 and truths == {'found': 1}
+  only_fixed = lambda cut: {'found': 2} if cut is fixed else None
+  cut, truths = SAMPLING.draw_asking(rng, Drawn(), fixed, only_fixed)
+  assert cut is fixed and truths == {'found': 2}
+
+
+def test_settings_out_of_range():
+  with pytest.raises(ValueError, match='num_clips=0 must be at least 1'):
+    replace(num_clips=0)
+  with pytest.raises(ValueError, match='frame_rate=0.0 must be positive'):
+    replace(frame_rate=0.0)

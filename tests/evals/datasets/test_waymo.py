@@ -1,0 +1,161 @@
+"""Waymo's boxes: rows in any order, identities, and what counts as an object."""
+
+import dataclasses
+import pickle
+import sys
+
+import numpy as np
+import pyarrow
+from pyarrow import parquet
+import pytest
+
+from rvm_jax.evals.datasets import sampling as sampling_lib
+from rvm_jax.evals.datasets import waymo
+from tests.evals import tiny_videos
+
+SAMPLING = sampling_lib.Sampling(
+    8, 5.0, 48, 48, False, num_clips=2, crop_area=(0.5, 1.0), flip=0.5
+)
+
+
+@pytest.fixture
+def root(video_set):
+  return video_set('waymo')
+
+
+def read(root, sampling=SAMPLING, **changes):
+  options = dict(cameras=(1,), min_area=0.005, min_presence=0.7) | changes
+  return waymo.read(str(root), 'validation', sampling, **options)
+
+
+def rewrite(path, function):
+  """Replaces the rows of a parquet file, a list of dicts."""
+  rows = function(parquet.read_table(path).to_pylist())
+  parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def true_boxes(number, frames):
+  """In pixels of the largest square crop of the frames: columns 8 to 56."""
+  x, y = 64 * 48 * np.array([tiny_videos.share(number, t) for t in frames]).T
+  x, y = x / 48, y / 64
+  half = 8 + 2 * number
+  boxes = np.stack([x - half, y - 6, x + half, y + 6], -1) - [8, 0, 8, 0]
+  return boxes.clip(0, 48)
+
+
+def test_reads_frames_in_order_and_boxes_by_identity(root):
+  clips, notes = read(root, cameras=(2, 1))
+  assert [clip.name for clip in clips] == [
+      f'segment-1/{camera}@{first}' for camera in (2, 1) for first in (0, 9)
+  ]
+  assert not notes and len(set(clips[0].files)) == 2
+  assert clips[0].video.height == 40 and clips[2].video.height == 48
+  example = pickle.loads(pickle.dumps(clips[2])).read()
+  assert {k: (v.shape, v.dtype.name) for k, v in example.items()} == {
+      'frames': ((8, 48, 48, 3), 'uint8'), 'boxes': ((2, 8, 4), 'float32'),
+  }
+  frames = range(0, 16, 2)  # Ten a second, of which every other is taken.
+  found = tiny_videos.locate(example['frames'][:, 24, 24])
+  np.testing.assert_allclose(found[:, 2], frames, atol=0.5)
+  # The larger in the first frame comes first.
+  expected = [true_boxes(1, frames), true_boxes(0, frames)]
+  np.testing.assert_allclose(example['boxes'], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_only_objects_that_stay_are_asked_for(root):
+  # In the second clip, frames 9, 11, ..., 23, object 1 has 5 boxes of 8.
+  boxes = read(root)[0][1].read()['boxes']
+  assert np.isfinite(boxes[0]).all() and np.isnan(boxes[1]).all()
+  boxes = read(root, min_presence=0.6)[0][1].read()['boxes']
+  np.testing.assert_allclose(boxes[0, :5], true_boxes(1, range(9, 18, 2)),
+                             rtol=1e-5, atol=1e-4)
+  assert np.isnan(boxes[0, 5:]).all() and np.isfinite(boxes[1]).all()
+
+
+def test_small_boxes_are_none(root):
+  area = (true_boxes(0, [0])[0, 2:] - true_boxes(0, [0])[0, :2]).prod()
+  share = area / 48**2
+  assert len(read(root, min_area=0.99 * share)[0][0].read()['boxes']) == 2
+  assert len(read(root, min_area=1.01 * share)[0][0].read()['boxes']) == 1
+  with pytest.raises(ValueError, match=r'cameras \(1,\) has an object'):
+    read(root, min_area=0.9)
+
+
+def test_drawn_clips_hold_as_many_objects_as_asked_for(root):
+  (clip, *_), _ = read(root, num_objects=1)
+  assert clip.read()['boxes'].shape == (1, 8, 4)
+  for seed in range(12):
+    example = clip.read(np.random.default_rng(seed))
+    assert example['boxes'].shape == (1, 8, 4)
+    box = example['boxes'][0, 0]
+    assert 0 <= box.min() and box.max() <= 48
+    # What the box's middle shows is the object's middle, unless it is cut off.
+    x, y = (box[:2] + box[2:]).astype(int) // 2
+    found = tiny_videos.locate(example['frames'][0, y, x])
+    places = [
+        np.array(tiny_videos.share(n, round(found[2]))) * (64, 48)
+        for n in range(2)
+    ]
+    off = np.abs(places - found[:2]).max(1)
+    if box.min() > 0 and box.max() < 48:
+      assert off.min() < 2
+  whole = dataclasses.replace(SAMPLING, crop_area=(1.0, 1.0), squash=True)
+  (clip, *_), _ = read(root, whole, num_objects=1, min_presence=0)
+  sizes = [
+      np.ptp(clip.read(np.random.default_rng(seed))['boxes'][0, 0, ::2])
+      for seed in range(12)
+  ]
+  assert {12, 15} == set(np.round(sizes))  # In 48 columns of 64.
+  example = read(root, num_objects=5)[0][0].read(np.random.default_rng(0))
+  assert np.isnan(example['boxes'][2:]).all()
+
+
+def test_what_a_person_can_get_wrong(root):
+  images, boxes = (
+      root / f'validation/{name}/segment-1.parquet'
+      for name in ('camera_image', 'camera_box')
+  )
+  good = images.read_bytes(), boxes.read_bytes()
+  with pytest.raises(ValueError, match='24 frames are too few for a clip'):
+    read(root, dataclasses.replace(SAMPLING, num_frames=16))
+  with pytest.raises(ValueError, match='camera 4 must have two frames or more'):
+    read(root, cameras=(4,))
+  rewrite(images, lambda rows: rows[2:])
+  with pytest.raises(ValueError, match='boxes at the time .* has no image'):
+    read(root)
+  images.write_bytes(good[0])
+  rewrite(images, lambda rows: [
+      row | {'[CameraImageComponent].image': b'no jpeg'} for row in rows
+  ])
+  with pytest.raises(ValueError, match='camera 1 in .* cannot be read as a pic'):
+    read(root)
+  images.write_bytes(good[0])
+  clip = read(root)[0][0]
+  rewrite(images, lambda rows: [
+      row | ({'[CameraImageComponent].image': b'no jpeg'} if i == 7 else {})
+      for i, row in enumerate(rows)
+  ])
+  clip = dataclasses.replace(clip, cut=clip.cut._replace(
+      numbers=np.flatnonzero(clip.video.rows == 7)))
+  with pytest.raises(ValueError, match=f'row 7 of {images} cannot be read'):
+    clip.read()
+  images.write_bytes(good[0])
+  rewrite(boxes, lambda rows: [
+      {k: v for k, v in row.items() if 'size.x' not in k} for row in rows
+  ])
+  with pytest.raises(ValueError, match=r'lacks the columns .*box.size.x; it has'):
+    read(root)
+  boxes.write_bytes(good[1][:-9])
+  with pytest.raises(ValueError, match='camera_box.* is not a parquet file'):
+    read(root)
+  boxes.rename(boxes.with_name('segment-2.parquet'))
+  with pytest.raises(FileNotFoundError, match='lacks .* segment-1.*http'):
+    read(root)
+  with pytest.raises(FileNotFoundError, match='camera_image is missing.*http'):
+    read(root / 'nowhere')
+
+
+def test_says_what_to_install(root, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'pyarrow', None)
+  with pytest.raises(ImportError, match=r"pip install 'rvm_jax\[waymo\]'"):
+    read(root)

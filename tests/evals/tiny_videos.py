@@ -1,0 +1,198 @@
+"""Small video data sets, written in the files of the real ones.
+
+A frame says what it is: red is 4 x, green is 5 y, blue is 8 times its number.
+So whatever part of which frame is seen, its pixels can be checked.
+"""
+
+import csv
+import fractions
+import io
+import json
+import pathlib
+
+import av
+import numpy as np
+from PIL import Image
+
+HEIGHT, WIDTH = 48, 64
+NUM_FRAMES = 24
+SSV2 = {'Pushing something left': '1', 'Moving something': '0'}
+KINETICS = 'yoga (easy)', 'abseiling'  # Their numbers: 1, 0.
+
+
+def draw(number: int) -> np.ndarray:
+  """Frame `number`, uint8 [48, 64, 3]."""
+  y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+  return np.stack([4 * x, 5 * y, np.full_like(x, 8 * number)], -1).astype(
+      np.uint8
+  )
+
+
+def locate(pixels: np.ndarray) -> np.ndarray:
+  """(x, y, number) that pixels [..., 3] are from, float."""
+  return pixels / np.array([4, 5, 8])
+
+
+def write_video(
+    path: pathlib.Path, num_frames: int = NUM_FRAMES, rate: int = 12
+):
+  """Writes frames 0, 1, ..., by the suffix VP9 in WebM or H.264 in MP4."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  codec, options = {
+      '.webm': (
+          'libvpx-vp9',
+          {'crf': '5', 'b:v': '0', 'deadline': 'realtime', 'cpu-used': '8'},
+      ),
+      '.mp4': ('libx264', {'crf': '5', 'preset': 'ultrafast'}),
+  }[path.suffix]
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream(codec, rate=rate, options=options)
+    stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, 'yuv444p'
+    stream.codec_context.time_base = fractions.Fraction(1, rate)
+    for number in range(num_frames):
+      frame = av.VideoFrame.from_ndarray(draw(number))
+      frame.pts, frame.time_base = number, fractions.Fraction(1, rate)
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def write_ssv2(root: pathlib.Path):
+  """Four videos to train on, two to validate, in two classes."""
+  root.mkdir(parents=True, exist_ok=True)
+  path = lambda name: root / f'something-something-v2-{name}.json'
+  path('labels').write_text(json.dumps(SSV2))
+  templates = 'Moving [something]', 'Pushing [something] left'
+  for split, ids in {'train': '1234', 'validation': '56'}.items():
+    entries = [
+        {
+            'id': i,
+            'label': 'moving a cup',
+            'template': templates[int(i) % 2],
+            'placeholders': ['a cup'],
+        }
+        for i in ids
+    ]
+    path(split).write_text(json.dumps(entries))
+    for i in ids:
+      write_video(root / '20bn-something-something-v2' / f'{i}.webm')
+
+
+def write_kinetics(root: pathlib.Path):
+  """Four videos to train on, two to validate, in two classes."""
+  for split, count in {'train': 4, 'val': 2}.items():
+    rows = [
+        {
+            'label': KINETICS[i % 2],
+            'youtube_id': f'-a_{split}{i}',
+            'time_start': 7 * i,
+            'time_end': 7 * i + 10,
+            'split': {'val': 'validate'}.get(split, split),
+        }
+        for i in range(count)
+    ]
+    for row in rows:
+      start, end = row['time_start'], row['time_end']
+      name = f'{row["youtube_id"]}_{start:06d}_{end:06d}.mp4'
+      write_video(root / split / row['label'] / name)
+    (root / 'annotations').mkdir(exist_ok=True)
+    with open(root / f'annotations/{split}.csv', 'w', newline='') as f:
+      writer = csv.DictWriter(f, rows[0])
+      writer.writeheader()
+      writer.writerows(rows)
+
+
+def share(number: int, frame: int) -> tuple[float, float]:
+  """Where point or box `number` is in a frame, (x, y) as shares of it."""
+  x = 0.15 + 0.2 * number + 0.005 * frame
+  return x % 1, (0.2 + 0.15 * number + 0.01 * frame) % 1
+
+
+def write_perception_test(root: pathlib.Path):
+  """A video of each split, three points each, of which the last hides."""
+  for split in ('train', 'valid'):
+    name = f'video_{split}'
+    write_video(root / f'point_tracking_{split}_videos/videos/{name}.mp4')
+    tracks = []
+    for number in range(3):
+      frames = [t for t in range(NUM_FRAMES) if number < 2 or t not in (9, 13)]
+      x, y = np.transpose([share(number, frame) for frame in frames])
+      tracks.append({
+          'id': number,
+          'label': 'cup',
+          'parent_objects': [],
+          'frame_ids': frames,
+          'points': [y.tolist(), x.tolist()],
+      })
+    metadata = {
+        'split': split,
+        'video_id': name,
+        'frame_rate': 12.0,
+        'num_frames': NUM_FRAMES,
+        'resolution': [HEIGHT, WIDTH],
+    }
+    (root / f'point_tracking_{split}.json').write_text(
+        json.dumps({name: {'metadata': metadata, 'point_tracking': tracks}})
+    )
+
+
+def write_waymo(root: pathlib.Path):
+  """A segment of each split: two objects, one of which goes.
+
+  Camera 1 has 48 rows and camera 2 only the first 40.
+  """
+  import pyarrow
+  from pyarrow import parquet
+
+  for split in ('training', 'validation'):
+    images, boxes = [], []
+    # Neither cameras nor times are in order.
+    for t in np.random.default_rng(0).permutation(NUM_FRAMES).tolist():
+      for camera in (2, 1):
+        key = {
+            'key.segment_context_name': split,
+            'key.frame_timestamp_micros': 1_500_000 + 100_000 * t,
+            'key.camera_name': camera,
+        }
+        file = io.BytesIO()
+        drawn = Image.fromarray(draw(t)[: {1: 48, 2: 40}[camera]])
+        drawn.save(file, 'JPEG', quality=95, subsampling=0)
+        image = {'[CameraImageComponent].image': file.getvalue()}
+        images.append(key | image)
+        for number in range(2 if t < 18 else 1):
+          x, y = share(number, t)
+          boxes.append(key | {
+              'key.camera_object_id': f'{camera}-{number}',
+              '[CameraBoxComponent].box.center.x': x * WIDTH,
+              '[CameraBoxComponent].box.center.y': y * HEIGHT,
+              '[CameraBoxComponent].box.size.x': 16.0 + 4 * number,
+              '[CameraBoxComponent].box.size.y': 12.0,
+              '[CameraBoxComponent].type': 1,
+          })
+    for name, rows in (('camera_image', images), ('camera_box', boxes)):
+      path = root / split / name / 'segment-1.parquet'
+      path.parent.mkdir(parents=True)
+      table = pyarrow.Table.from_pylist(rows)
+      parquet.write_table(table, path, row_group_size=10)
+
+
+def write_scannet(root: pathlib.Path):
+  """A scan of each split, with depth of half the size.
+
+  It is 1 m and 1 cm times x and 10 cm times the frame's number.
+  """
+  for split, name in (('train', 'scene0000_00'), ('val', 'scene0011_01')):
+    folder = root / 'scans' / name
+    for kind in ('color', 'depth', 'pose'):
+      (folder / kind).mkdir(parents=True)
+    (root / f'scannetv2_{split}.txt').write_text(f'{name}\n')
+    for t in range(NUM_FRAMES):
+      Image.fromarray(draw(t)).save(
+          folder / f'color/{t}.jpg', quality=95, subsampling=0
+      )
+      x = 2 * np.arange(WIDTH // 2) + 1
+      depth = np.tile(1000 + 100 * t + 10 * x, (HEIGHT // 2, 1)).astype(np.uint16)
+      depth[0] = 0
+      Image.fromarray(depth).save(folder / f'depth/{t}.png')
+      pose = np.eye(4)
+      pose[0, 3] = 0.1 * t
+      np.savetxt(folder / f'pose/{t}.txt', pose)
