@@ -190,9 +190,9 @@ def write_scannet(root: pathlib.Path):
           folder / f'color/{t}.jpg', quality=95, subsampling=0
       )
       x = 2 * np.arange(WIDTH // 2) + 1
-      depth = np.tile(1000 + 100 * t + 10 * x, (HEIGHT // 2, 1)).astype(np.uint16)
+      depth = np.tile(1000 + 100 * t + 10 * x, (HEIGHT // 2, 1))
       depth[0] = 0
-      Image.fromarray(depth).save(folder / f'depth/{t}.png')
+      Image.fromarray(depth.astype(np.uint16)).save(folder / f'depth/{t}.png')
       pose = np.eye(4)
       pose[0, 3] = 0.1 * t
       np.savetxt(folder / f'pose/{t}.txt', pose)

@@ -1,7 +1,8 @@
 """Kinetics-700-2020: ten seconds of what people do, in 700 classes.
 
-  SPLIT.csv or annotations/SPLIT.csv   label,youtube_id,time_start,time_end,split
-  SPLIT/**/ID_SSSSSS_EEEEEE.mp4        from second S to E; also .webm, .mkv
+  SPLIT.csv or annotations/SPLIT.csv, with the header
+    label,youtube_id,time_start,time_end,split
+  SPLIT/**/ID_SSSSSS_EEEEEE.mp4, from second S to E; also .webm, .mkv
 
 or manifests of one's own, SPLIT.csv with the header path,label and paths
 relative to it. SPLIT is train or val; validate or validation will also do.

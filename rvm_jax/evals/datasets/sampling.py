@@ -213,9 +213,10 @@ class Sampling:
 
   def _cut(self, video, start, x, y, height, width, is_flipped):
     numbers = start + self._offsets(video.frame_rate)
+    box = x, y, x + width, y + height
     return Cut(
         np.minimum(numbers, video.num_frames - 1),
-        View((x, y, x + width, y + height), self.height, self.width, is_flipped),
+        View(box, self.height, self.width, is_flipped),
     )
 
 

@@ -142,17 +142,24 @@ class DepthClip:
     Raises:
       ValueError: a broken file.
     """
-    cut = self.sampling.draw(rng, self.scan) if rng is not None else self.cut
-    example = {
-        'frames': cut.read(self.scan),
-        'depth': cut.view.pick_nearest(
-            self.scan.read_depth(cut.numbers),
-            (self.scan.height, self.scan.width),
-        ),
-    }
-    if self.with_pose:
-      example['pose'] = self.scan.read_motion(cut.numbers)
-    return example
+    if rng is None:
+      cut, pose = self.cut, self._ask(self.cut)
+    else:
+      cut, pose = self.sampling.draw_asking(
+          rng, self.scan, self.cut, self._ask
+      )
+    depth = cut.view.pick_nearest(
+        self.scan.read_depth(cut.numbers), (self.scan.height, self.scan.width)
+    )
+    example = {'frames': cut.read(self.scan), 'depth': depth}
+    return example | (pose if self.with_pose else {})
+
+  def _ask(self, cut: sampling_lib.Cut) -> dict[str, np.ndarray] | None:
+    """The pose; None if the camera is lost, which only a pose minds."""
+    if not self.with_pose:
+      return {'depth': np.empty(0)}
+    pose = self.scan.read_motion(cut.numbers)
+    return {'pose': pose} if np.isfinite(pose).all() else None
 
 
 def read(

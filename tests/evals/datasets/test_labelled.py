@@ -82,7 +82,8 @@ def test_kinetics_finds_files_by_identity_and_seconds(video_set):
   for path in list((root / 'validate').glob('*/*.mp4')):
     path.rename(root / 'validate' / path.name)
   moved, _ = kinetics.read(str(root), 'val', SAMPLING, 0.0)
-  assert [(c.name, c.label) for c in moved] == [(c.name, c.label) for c in clips]
+  assert [c.name for c in moved] == [c.name for c in clips]
+  assert [c.label for c in moved] == [c.label for c in clips]
 
 
 def test_kinetics_reads_manifests(video_set):
@@ -169,7 +170,7 @@ def test_kinetics_says_what_is_missing_or_wrong(video_set):
   for row, message in (
       (['zumba', *rows[1][1:]], "class 'zumba', which is none of the 2 in"),
       (['', *rows[1][1:]], 'row 2: expected a label'),
-      (['abseiling', 'a', 'noon', '3', 'val'], 'row 2: time_start and time_end'),
+      (['abseiling', 'a', 'noon', '3', 'val'], 'row 2: time_start and'),
       (['abseiling', 'a', '1', '3', 'val', 'x'], 'row 2: expected a label'),
       (None, 'lists no videos'),
   ):

@@ -105,10 +105,13 @@ def test_what_is_outside_the_crop_is_not_visible(root):
       example['visible'], (x >= 1 / 8) & (x < 7 / 8)
   )
   check(example)
-  change(root, lambda video: [
-      t.update(points=[[0.5] * len(t['frame_ids']), [0.05] * len(t['frame_ids'])])
-      for t in video['point_tracking']
-  ])
+
+  def move_out(video):
+    for track in video['point_tracking']:
+      y, _ = track['points']
+      track['points'] = [y, [0.05] * len(y)]
+
+  change(root, move_out)
   with pytest.raises(ValueError, match='no clip has a point in its first'):
     read(root, dataclasses.replace(SAMPLING, squash=False))
 

@@ -142,13 +142,13 @@ def test_truths_follow_the_pixels(seed):
 
 def test_nearest_pixels_by_hand():
   view = sampling_lib.View((0, 0, 12, 4), height=2, width=3)
-  maps = np.arange(12).reshape(1, 2, 6)  # Of half the size of the frames.
+  maps = np.arange(6).reshape(1, 2, 3)  # Of pixels of 4 x 2.
   np.testing.assert_array_equal(
-      view.pick_nearest(maps, (4, 12)), [[[1, 3, 5], [7, 9, 11]]]
+      view.pick_nearest(maps, (4, 12)), [[[0, 1, 2], [3, 4, 5]]]
   )
   flipped = dataclasses.replace(view, box=(6, 2, 12, 4), is_flipped=True)
   np.testing.assert_array_equal(
-      flipped.pick_nearest(maps, (4, 12)), [[[11, 10, 9], [11, 10, 9]]]
+      flipped.pick_nearest(maps, (4, 12)), [[[5, 5, 4], [5, 5, 4]]]
   )
 
 
