@@ -51,7 +51,7 @@ class Sampler:
 
   def __setstate__(self, state: dict[str, Any]):
     self.__dict__ = state
-    _live_with_parent()  # Unpickled: this is a worker.
+    live_with_parent()  # Unpickled: this is a worker.
 
   def __call__(
       self, record: dict[str, Any], rng: np.random.Generator
@@ -100,7 +100,7 @@ class Sampler:
 
 
 @functools.cache
-def _live_with_parent():
+def live_with_parent():
   """Lets a worker live as long as its run: grain leaves both cases open.
 
   It ends when the run is killed, and stays when a signal to stop goes to all

@@ -21,6 +21,7 @@ import tensorstore
 
 _ATTRIBUTES, _GROUP = '.zattrs', '.zgroup'
 _PROGRESS = 'unfinished.npz'
+_CACHED_BYTES = 2**30  # Of a complete store, in memory at most.
 
 
 class Store:
@@ -49,8 +50,14 @@ class Store:
       with np.load(progress) as archive:
         self.num_frames = int(archive['num_frames'])
         self.carried = archive['carried']
+    how = {}
+    if self.is_complete:  # Nobody writes it any more: what is read is kept.
+      how['recheck_cached_data'] = 'open'
+      how['context'] = tensorstore.Context(
+          {'cache_pool': {'total_bytes_limit': _CACHED_BYTES}}
+      )
     self._arrays = {
-        name: _open(os.path.join(path, name))
+        name: _open(os.path.join(path, name), **how)
         for name in self.attributes['arrays']
     }
 
@@ -95,6 +102,11 @@ class Store:
       np.savez(file, num_frames=stop, carried=carried)
     _replace(part)
 
+  def read(self, frames: int | slice) -> dict[str, np.ndarray]:
+    """A frame of every array, or several of them, by name."""
+    reads = {name: array[frames].read() for name, array in self._arrays.items()}
+    return {name: done.result() for name, done in reads.items()}
+
   def finish(self, attributes: Mapping[str, Any]):
     """Adds attributes and calls the store complete."""
     self.attributes |= attributes
@@ -128,6 +140,11 @@ def open_or_create(
   settings = settings | {'chunk': chunk, 'arrays': shapes}
   if not os.path.exists(path):
     _create(path, {'complete': False} | settings | about, chunk, arrays)
+  return open_existing(path, settings)
+
+
+def open_existing(path: str, settings: Mapping[str, Any]) -> Store:
+  """Opens the store at `path`, whatever its arrays: see `open_or_create`."""
   try:
     attributes = _read_attributes(path)
   except (FileNotFoundError, NotADirectoryError):
@@ -175,7 +192,7 @@ def _create(path, attributes, chunk, arrays):
         'chunks': [chunk, *shape],
         'dtype': np.dtype(dtype).str,
         'compressor': None,
-        'fill_value': 'NaN',
+        'fill_value': 'NaN' if np.dtype(dtype).kind == 'f' else None,
     }
     try:
       _open(
@@ -189,9 +206,9 @@ def _create(path, attributes, chunk, arrays):
   os.rename(part, path)
 
 
-def _open(path: str, **how) -> tensorstore.TensorStore:
+def _open(path: str, context=None, **how) -> tensorstore.TensorStore:
   spec = {'driver': 'zarr', 'kvstore': {'driver': 'file', 'path': path}}
-  return tensorstore.open(spec | how).result()
+  return tensorstore.open(spec | how, context=context).result()
 
 
 def _write_json(path: str, contents: Mapping[str, Any]):

@@ -10,15 +10,24 @@ report. In the workdir there are
 and the same call goes on from whatever is there.
 """
 
+import collections
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import math
+import os
 from typing import Any
 
+from absl import logging
 from flax import linen as nn
 import numpy as np
 
 from rvm_jax.evals import features as features_lib
+from rvm_jax.evals.benchmarks import propagation
 from rvm_jax.evals.readouts import examples as examples_lib
+from rvm_jax.evals.readouts import fit as fit_lib
+from rvm_jax.evals.readouts import store as store_lib
+from rvm_jax.evals.readouts import stream as stream_lib
+from rvm_jax.training import loop
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -117,4 +126,109 @@ def evaluate(
     ValueError: the workdir is of another encoder, other examples or another
       head; too many examples cannot be read; settings that do not fit together.
   """
-  raise NotImplementedError
+  _check(train, test, features, training)
+  training = dict(training)
+  rates = training.pop('learning_rates')
+  is_augmented = training.pop('is_augmented')
+  order = dict(batch_size=training['batch_size'], seed=training['seed'])
+  identity = store_lib.identify(model, train, examples)
+  reading = {k: features[k] for k in ('num_workers', 'max_bad_share')}
+  notes = []
+  if features['is_kept']:
+    keep = lambda part, records: store_lib.extract(
+        model, records, os.path.join(workdir, 'features', f'{part}.zarr'),
+        store_lib.identify(model, records, examples), dtype=features['dtype'],
+        **reading,
+    )
+    stored = keep('train', train)
+    notes += _note_skipped('training', stored.skipped)
+    identity |= {'dtype': features['dtype']}
+    stream = stream_lib.of_stored(stored, train, **order)
+    stored_test = keep('test', test)
+    notes += _note_skipped('test', stored_test.skipped)
+    test_batches = lambda: stored_test.batches(store_lib.BATCH)
+  else:
+    bad = set()
+    identity |= {'is_augmented': is_augmented}
+    stream = stream_lib.of_records(
+        model, train, is_augmented=is_augmented,
+        num_workers=features['num_workers'], **order,
+    )
+    test_batches = lambda: store_lib.encode(model, test, 0, bad, **reading)
+
+  best, headlines = None, {}
+  for rate in rates:
+    try:
+      params = fit_lib.fit(
+          head, stream, os.path.join(workdir, name, f'{rate:g}'), identity,
+          learning_rate=rate, max_bad_share=features['max_bad_share'],
+          **training,
+      )
+    except loop.NonFiniteError as error:
+      if best is None and rate == rates[-1]:
+        raise
+      logging.warning('The learning rate %g is given up: %s', rate, error)
+      headlines[rate] = float('nan')
+      continue
+    rows, shown = _predict(head, params, test_batches(), test, metric)
+    scores = metric.summarise(rows)
+    headlines[rate] = scores[metric.headline]
+    logging.info('%s, learning rate %g: %s', name, rate, dict(scores))
+    if best is None or _is_better(metric, scores, best.scores):
+      best = Result(scores, rows, shown, notes, rate, params)
+  if not features['is_kept']:
+    notes += _note_skipped('test', [test[i].name for i in sorted(bad)])
+  if len(rates) > 1:
+    notes.append(
+        f'the learning rate was chosen on the test examples, by'
+        f' {metric.headline}: '
+        + ', '.join(f'{score:.4g} at {r:g}' for r, score in headlines.items())
+    )
+  return best
+
+
+def _check(train, test, features, training):
+  for part, records in (('training', train), ('test', test)):
+    if not records:
+      raise ValueError(f'there must be {part} examples, got none')
+    names = collections.Counter(record.name for record in records)
+    (most, count), = names.most_common(1)
+    if count > 1:
+      raise ValueError(f'{count} {part} examples have the name {most}')
+  if features['is_kept'] and training['is_augmented']:
+    raise ValueError(
+        'training.is_augmented=True needs features.is_kept=False: features of'
+        ' examples that are new each time cannot be kept'
+    )
+  if not training['learning_rates']:
+    raise ValueError('training.learning_rates must name one at least')
+
+
+def _predict(head, params, batches, records, metric):
+  """Rows of the test examples, and a few of them to be shown."""
+  chosen = propagation.choose_shown(len(records))
+  rows, shown = [], []
+  for truth, predicted in fit_lib.predict(head, params, batches):
+    number = int(truth.pop('number'))
+    record = records[number]
+    rows.append(metric.score(record, truth, predicted))
+    if number in chosen:
+      shown.append(Shown(record.name, record.read(None), predicted))
+  return rows, shown
+
+
+def _is_better(metric, scores, others):
+  score, other = scores[metric.headline], others[metric.headline]
+  if math.isnan(other):
+    return True
+  return score < other if metric.lower_is_better else score > other
+
+
+def _note_skipped(part, names):
+  if not names:
+    return []
+  more = ', ...' * (len(names) > 5)
+  return [
+      f'{len(names)} {part} examples could not be read and are left out:'
+      f' {", ".join(names[:5])}{more}'
+  ]
