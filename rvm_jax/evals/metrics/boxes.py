@@ -9,8 +9,8 @@ def iou(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
   Args:
     true: float [..., 4], (x0, y0, x1, y1); NaN, or a side that is not above 0,
       where there is no box.
-    predicted: float [..., 4], in the same units. A predicted box that is not
-      finite, or has a side that is not above 0, overlaps with nothing.
+    predicted: float [..., 4], in the same units. What is not finite, or has a
+      side that is not above 0, overlaps with nothing.
 
   Returns:
     float64 [...] in [0, 1], NaN where there is no true box.
@@ -24,13 +24,12 @@ def iou(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         f' {true.shape} and {predicted.shape}'
     )
   true, predicted = true.astype(np.float64), predicted.astype(np.float64)
-  is_true, is_predicted = _is_box(true), _is_box(predicted)
+  is_true = _is_box(true)
   true = np.where(is_true[..., None], true, 0)
-  predicted = np.where(is_predicted[..., None], predicted, 0)
+  predicted = np.where(_is_box(predicted)[..., None], predicted, 0)
   low = np.maximum(true[..., :2], predicted[..., :2])
   high = np.minimum(true[..., 2:], predicted[..., 2:])
   both = np.maximum(high - low, 0).prod(-1)
-  both = np.where(is_predicted, both, 0)
   either = _area(true) + _area(predicted) - both
   return np.where(is_true, both / np.where(is_true, either, 1), np.nan)
 
@@ -59,8 +58,7 @@ def track_iou(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def _is_box(boxes):
-  sides = boxes[..., 2:] - boxes[..., :2]
-  return np.isfinite(boxes).all(-1) & (sides > 0).all(-1)
+  return (boxes[..., 2:] > boxes[..., :2]).all(-1)
 
 
 def _area(boxes):
