@@ -11,18 +11,19 @@ all alike:
 - `head.decode(outputs, batch)` is a dict of arrays in the units of the truths,
   under their names. It has no parameters either.
 
-All three can be jitted. `features` is float [B, T, N, C], the N = h * w patches of
-every frame, without a CLS. `batch` is a dict of arrays with a leading B; it may
-hold more than the head reads:
+All three can be jitted. `features` is float [B, T, N, C], the N = h * w patches
+of every frame, without a CLS. `batch` is a dict of arrays with a leading B; it
+may hold more than the head reads:
 
 | head | truths in `batch` | asked by | `decode` |
 |---|---|---|---|
-| classification.ClassificationHead | label int [B] | | probabilities [B, K] |
-| points.PointsHead | tracks [B, P, T, 2], visible bool [B, P, T], is_valid
-  bool [B, P] | tracks[:, :, 0], is_valid | tracks, visible |
-| boxes.BoxesHead | boxes [B, O, T, 4] | boxes[:, :, 0] | boxes |
-| depth.DepthHead | depth [B, T, H, W] | | depth |
-| pose.PoseHead | pose [B, 12] | | pose |
+| `ClassificationHead` | label int [B] | | probabilities [B, K] |
+| `PointsHead` | tracks [B, P, T, 2], | tracks[:, :, 0], | tracks, |
+| | visible bool [B, P, T], | | visible |
+| | is_valid bool [B, P] | is_valid | |
+| `BoxesHead` | boxes [B, O, T, 4] | boxes[:, :, 0] | boxes |
+| `DepthHead` | depth [B, T, H, W] | | depth |
+| `PoseHead` | pose [B, 12] | | pose |
 
 Points are (x, y) and boxes (x0, y0, x1, y1), in pixels of the frames that the
 encoder sees; boxes are NaN where there is none; points of which `is_valid` is

@@ -71,8 +71,8 @@ class BoxesHead(nn.Module):
     """Boxes in pixels; in frame 0 the answer is what was asked.
 
     Returns:
-      'boxes': float32 [B, O, T, 4], not clipped, maybe of sides below 0; NaN for
-      an object without a box in frame 0.
+      'boxes': float32 [B, O, T, 4], not clipped, maybe of sides below 0; NaN
+      for an object without a box in frame 0.
     """
     asked = batch['boxes'][:, :, :1]
     boxes = queries_lib.to_pixels(outputs, self.height, self.width)

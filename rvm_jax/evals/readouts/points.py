@@ -16,10 +16,11 @@ class PointsHead(nn.Module):
   frames, and each copy gets a learned vector of its time. The paper's readout
   has 1024 channels, 8 heads, queries 512 wide, 16 octaves and 2 frames a query.
 
-  The loss is TAPIR's (Doersch et al., ICCV 2023), a default of ours, with places
-  scaled to 256 x 256: 0.05 times the Huber loss of the distance (delta 4 pixels)
-  where a point is visible, plus the cross entropies of its visibility and, where
-  it is visible, of being certain, which is right at 6 pixels or less.
+  The loss is TAPIR's (Doersch et al., ICCV 2023), a default of ours, with
+  places scaled to 256 x 256. It adds up 0.05 times the Huber loss of the distance
+  (delta 4 pixels), the cross entropy of being visible, and that of being
+  certain, as a place should be that is at most 6 pixels off. The first and the
+  last count only where the point is visible.
 
   Attributes:
     num_params, num_heads: of the readout.
@@ -73,9 +74,7 @@ class PointsHead(nn.Module):
         self.num_heads,
         name='readout',
     )(features, query.reshape(size, -1, self.query_width))
-    found = found.reshape(
-        size, copies, num_points, self.frames_per_query, 4
-    )
+    found = found.reshape(size, copies, num_points, self.frames_per_query, 4)
     return found.swapaxes(1, 2).reshape(size, num_points, num_frames, 4)
 
   def loss(self, outputs: jax.Array, batch) -> jax.Array:
@@ -96,8 +95,8 @@ class PointsHead(nn.Module):
   def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
     """Tracks in pixels; a point is visible if probably visible and certain.
 
-    In frame 0 the answer is what was asked: the query's place, visible. (TAP-Vid
-    does not score the frame of the query.)
+    In frame 0 the answer is what was asked: the query's place, visible.
+    (TAP-Vid does not score the frame of the query.)
 
     Returns:
       'tracks': float32 [B, P, T, 2], and 'visible': bool [B, P, T], False for

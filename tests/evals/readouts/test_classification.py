@@ -25,7 +25,7 @@ def test_loss_agrees_with_scikit_learn():
 
 
 def test_clips_are_averaged_after_the_softmax():
-  # Clips of a video stand side by side in the batch, as in the released readout.
+  # Clips of a video stand side by side in the batch.
   logits = np.array([[9, 0, 0], [-1, 9, 8], [-1, 9, 8], [0, 0, 3]], np.float32)
   logits = np.concatenate([logits, np.full((4, 2), -9, np.float32)], -1)
   probabilities = np.asarray(HEAD.decode(logits, {})['probabilities'])
