@@ -5,7 +5,6 @@ Exit codes: 0 done; 75 stopped by SIGTERM with everything saved: run the same
 command again; 1 an error, said in the last lines of the log.
 """
 
-import logging as std_logging
 import os
 import socket
 import sys
@@ -19,6 +18,7 @@ from ml_collections import config_flags
 from rvm_jax import config as config_lib
 from rvm_jax.evals import reconstruction
 from rvm_jax.training import loop
+from rvm_jax.training import metrics
 from rvm_jax.training import pretraining
 
 EXIT_PREEMPTED = os.EX_TEMPFAIL  # 75: "try again later".
@@ -43,7 +43,7 @@ flags.mark_flags_as_required(['config', 'workdir'])
 def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-  logging.get_absl_handler().addFilter(is_ours_or_urgent)
+  logging.get_absl_handler().addFilter(metrics.is_ours_or_urgent)
   connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
   config_lib.validate(config, jax.device_count())
@@ -58,12 +58,6 @@ def main(argv: list[str]):
   except loop.Preempted as stop:
     logging.info('%s; run the same command to go on', stop)
     sys.exit(EXIT_PREEMPTED)
-
-
-def is_ours_or_urgent(record: std_logging.LogRecord) -> bool:
-  """Keeps the log readable: a checkpoint alone is 40 lines of Orbax."""
-  ours = os.path.dirname(os.path.abspath(__file__)) + os.sep
-  return record.pathname.startswith(ours) or record.levelno > std_logging.INFO
 
 
 def connect():

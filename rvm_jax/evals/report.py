@@ -45,13 +45,14 @@ class Report:
 
 
 def write(
-    report: Report, folder: str, data_dir: str, about: Mapping[str, Any]
+    report: Report, folder: str, data_dir: str | None, about: Mapping[str, Any]
 ):
   """Writes a report to a new folder, which appears once it is whole.
 
   `result.json` has of the report task, headline, lower_is_better, scores and
   notes; all that is in `about`; and `data`: the folder, the number of files and
-  a hash over their paths in that folder and their contents.
+  a hash over their paths in that folder and their contents. No folder: the data
+  are generated.
 
   Raises:
     FileExistsError: there is something at `folder`.
@@ -60,9 +61,9 @@ def write(
   keys = 'task', 'headline', 'lower_is_better', 'scores', 'notes'
   result = {key: getattr(report, key) for key in keys} | about | {
       'data': {
-          'folder': os.path.abspath(data_dir),
+          'folder': data_dir and os.path.abspath(data_dir),
           'num_files': len(set(report.files)),
-          'manifest': hash_files(report.files, data_dir),
+          'manifest': hash_files(report.files, data_dir or os.curdir),
       }
   }
   text = json.dumps(result, indent=2, allow_nan=False)

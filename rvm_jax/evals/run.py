@@ -7,6 +7,11 @@
 untrained:PATH (fresh parameters of that checkpoint's sizes) or raw:16 (plain
 pixels in patches of 16 a side).
 
+A benchmark that trains a readout needs --workdir=DIR, for the encoder's
+features and the readout's checkpoints: stopped in whatever way, the same
+command goes on from them. A workdir of another checkpoint, protocol or data is
+refused.
+
 --out must not exist; it appears when all is done, with
   result.json
     benchmark         the key in `BENCHMARKS`
@@ -17,8 +22,10 @@ pixels in patches of 16 a side).
     protocol          all settings, as the benchmark was given them
     model             checkpoint as given; name, identity (a hash of the
                       parameters), patch, scaling of pixels
-    data              folder, num_files, manifest (a hash over the names and
-                      contents of all files that were read)
+    workdir           of the readout, null where none is trained
+    data              folder (null where the data are generated), num_files,
+                      manifest (a hash over the names and contents of all files
+                      that were read)
     versions          of Python, this package and those that decide numbers
     device            what it ran on
     seconds           it took, reading and scoring included
@@ -27,11 +34,12 @@ pixels in patches of 16 a side).
 `python -m rvm_jax.evals.table results/*/result.json` makes a table of them.
 """
 
+from collections.abc import Callable
 from importlib import metadata
 import os
 import platform
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import app
 from absl import flags
@@ -44,20 +52,44 @@ from rvm_jax.evals import report as report_lib
 from rvm_jax.evals.benchmarks import davis
 from rvm_jax.evals.benchmarks import jhmdb
 from rvm_jax.evals.benchmarks import vip
+from rvm_jax.training import metrics
+
+
+
+class Benchmark(NamedTuple):
+  """How a benchmark is called.
+
+  Attributes:
+    evaluate: takes the model, by their names `data_dir` and `workdir` as far as
+      it needs them, and the protocol's settings; gives a report.
+    trains: a readout, for which it needs a workdir.
+    generates: its data, for which it needs no folder.
+  """
+
+  evaluate: Callable[..., report_lib.Report]
+  trains: bool = False
+  generates: bool = False
+
 
 BENCHMARKS = {
-    'davis': davis.evaluate,
-    'jhmdb': jhmdb.evaluate,
-    'vip': vip.evaluate,
+    'davis': Benchmark(davis.evaluate),
+    'jhmdb': Benchmark(jhmdb.evaluate),
+    'vip': Benchmark(vip.evaluate),
 }
-_PACKAGES = 'rvm_jax', 'jax', 'jaxlib', 'numpy', 'pillow', 'scipy'
+_PACKAGES = (
+    'rvm_jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow', 'scipy',
+    'av',
+)
 
 
 def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+  logging.get_absl_handler().addFilter(metrics.is_ours_or_urgent)
   given = flags.FLAGS
-  report = run(given.checkpoint, given.out, **given.config.to_dict())
+  report = run(
+      given.checkpoint, given.out, given.workdir, **given.config.to_dict()
+  )
   for note in report.notes:
     print(f'Note: {note}')
   print(f'{report.task}: {report.scores[report.headline]:.2f}')
@@ -67,9 +99,10 @@ def main(argv: list[str]):
 def run(
     checkpoint: str,
     out: str,
+    workdir: str | None = None,
     *,
     benchmark: str,
-    data_dir: str | None,
+    data_dir: str | None = None,
     protocol: dict[str, Any],
 ) -> report_lib.Report:
   """Runs a benchmark and writes what it found.
@@ -77,14 +110,16 @@ def run(
   Args:
     checkpoint: see `features.load`.
     out: new folder.
+    workdir: for features and checkpoints, where a readout is trained.
     benchmark: a key of `BENCHMARKS`.
-    data_dir: folder of the data set.
+    data_dir: folder of the data set, unless it is generated.
     protocol: the benchmark's settings.
 
   Raises:
     FileExistsError: there is something at `out`.
     FileNotFoundError: no checkpoint there, or the data set lacks a file.
-    ValueError: no such benchmark, no data_dir, broken files.
+    ValueError: no such benchmark, a folder that it needs is not given or one
+      that it does not need is, broken files, or a workdir of something else.
   """
   if os.path.lexists(out):
     raise FileExistsError(f'{out} is there already: give --out a new folder')
@@ -93,12 +128,29 @@ def run(
         f'config.benchmark must be one of {", ".join(BENCHMARKS)}, got'
         f' {benchmark!r}'
     )
-  if data_dir is None:
+  called = BENCHMARKS[benchmark]
+  folders = {}
+  if called.generates:
+    if data_dir is not None:
+      raise ValueError(f'{benchmark} generates its data: leave data_dir out')
+  elif data_dir is None:
     raise ValueError('--config.data_dir must be the folder of the data set')
+  else:
+    folders['data_dir'] = data_dir
+  if not called.trains:
+    if workdir is not None:
+      raise ValueError(f'{benchmark} trains nothing: leave --workdir out')
+  elif workdir is None:
+    raise ValueError(
+        f'{benchmark} trains a readout: --workdir must be a folder for the'
+        ' features and checkpoints'
+    )
+  else:
+    folders['workdir'] = workdir
   start = time.perf_counter()
   model = features.load(checkpoint)
   logging.info('%s (%s) on %s', model.name, model.identity, jax.devices()[0])
-  report = BENCHMARKS[benchmark](model, data_dir, **protocol)
+  report = called.evaluate(model, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
   about = {
       'benchmark': benchmark,
@@ -110,6 +162,7 @@ def run(
           'patch': model.patch,
           'scaling': model.scaling,
       },
+      'workdir': workdir and os.path.abspath(workdir),
       'versions': {'python': platform.python_version()}
       | {name: metadata.version(name) for name in _PACKAGES},
       'device': jax.devices()[0].device_kind,
@@ -125,5 +178,8 @@ if __name__ == '__main__':
   )
   flags.DEFINE_string('checkpoint', None, 'Path, untrained:PATH or raw:16.')
   flags.DEFINE_string('out', None, 'New folder for the results.')
+  flags.DEFINE_string(
+      'workdir', None, 'Folder for features and checkpoints of a readout.'
+  )
   flags.mark_flags_as_required(['config', 'checkpoint', 'out'])
   app.run(main)

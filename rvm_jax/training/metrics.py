@@ -1,6 +1,7 @@
 """What a run shows of itself: progress lines, TensorBoard scalars, pictures."""
 
 from collections.abc import Mapping
+import logging as std_logging
 import os
 import time
 
@@ -11,6 +12,13 @@ from PIL import Image
 from tensorboardX import event_file_writer
 from tensorboardX.proto import event_pb2
 from tensorboardX.proto import summary_pb2
+
+
+def is_ours_or_urgent(record: std_logging.LogRecord) -> bool:
+  """Keeps the log readable: a checkpoint alone is 40 lines of Orbax."""
+  training = os.path.dirname(os.path.abspath(__file__))
+  ours = os.path.dirname(training) + os.sep
+  return record.pathname.startswith(ours) or record.levelno > std_logging.INFO
 
 
 class Stopwatch:

@@ -1,6 +1,7 @@
 """The whole command on small data sets, in the shipped configs' protocols."""
 
 import importlib
+import inspect
 import json
 import pathlib
 import subprocess
@@ -10,8 +11,12 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from configs import readouts
+from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
+from rvm_jax.evals.benchmarks import readout
+from tests.evals import tiny_examples
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ROOT / 'tests/golden/rvm_tiny_params.npz'
@@ -80,17 +85,76 @@ def test_the_whole_command(
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_shipped_configs_name_a_benchmark_and_all_its_settings(name):
+def test_shipped_configs_have_the_settings_of_a_benchmark(name, tmp_path):
   config = importlib.import_module(f'configs.{name}').get_config()
   assert config.benchmark == name.removeprefix('eval_')
-  with pytest.raises(FileNotFoundError, match='docs/datasets'):
-    # Not a TypeError: it has every setting, and no other.
-    run_lib.BENCHMARKS[config.benchmark](
-        None, 'nowhere', **config.protocol.to_dict()
+  called = run_lib.BENCHMARKS[config.benchmark]
+  folders = {} if called.generates else {'data_dir': 'nowhere'}
+  folders |= {'workdir': str(tmp_path / 'none')} if called.trains else {}
+  # No TypeError: it has every setting, and no other.
+  protocol = config.protocol.to_dict()
+  inspect.signature(called.evaluate).bind(None, **folders, **protocol)
+  if not called.generates:
+    with pytest.raises(FileNotFoundError, match='docs/datasets'):
+      called.evaluate(None, **folders, **protocol)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def generated(monkeypatch):
+  """A benchmark that generates its data and trains a readout."""
+
+  def evaluate(model, *, workdir, num_train, training):
+    score = lambda record, truth, predicted: {
+        'video': record.name,
+        'right': float(predicted['probabilities'].argmax() == truth['label']),
+    }
+    summarise = lambda rows: {'top_1': sum(100 * r['right'] for r in rows) / 4}
+    found = readout.evaluate(
+        model, tiny_examples.Head(), tiny_examples.records(num_train),
+        tiny_examples.records(4), readout.Metric(score, summarise, 'top_1'),
+        name='classes', workdir=workdir, examples={}, training=training,
+        features=readouts.get_features().to_dict(),
+    )
+    return report.Report(
+        'Tiny', 'top_1', found.scores, found.rows, {}, (), found.notes
     )
 
+  monkeypatch.setitem(
+      run_lib.BENCHMARKS, 'tiny',
+      run_lib.Benchmark(evaluate, trains=True, generates=True),
+  )
 
-def test_what_a_person_can_get_wrong(tmp_path):
+
+def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
+  training = readouts.get_training().to_dict()
+  training |= dict(
+      num_steps=4, batch_size=2, warmup_steps=1, learning_rates=(1e-1, 3e-1)
+  )
+  run = lambda out, checkpoint, workdir='work': run_lib.run(
+      checkpoint, str(tmp_path / out), str(tmp_path / workdir),
+      benchmark='tiny', protocol={'num_train': 8, 'training': training},
+  )
+  run('first', 'raw:8')
+  result = json.loads((tmp_path / 'first/result.json').read_text())
+  assert result['workdir'] == str(tmp_path / 'work')
+  assert result['data']['folder'] is None and not result['data']['num_files']
+  assert result['protocol']['training']['learning_rates'] == [0.1, 0.3]
+  assert 'chosen on the test examples' in result['notes'][0]
+  assert sorted(p.name for p in (tmp_path / 'work').iterdir()) == [
+      'classes', 'features'
+  ]
+  run('second', 'raw:8')
+  again = json.loads((tmp_path / 'second/result.json').read_text())
+  assert again['scores'] == result['scores']
+  with pytest.raises(
+      ValueError, match='encoder is raw:8, patch 8.* asked for is raw:4, patch'
+  ):
+    run('third', 'raw:4')
+  assert not (tmp_path / 'third').exists()
+
+
+def test_what_a_person_can_get_wrong(generated, tmp_path):
   run = lambda **changes: run_lib.run(
       **dict(
           checkpoint='raw:8', out=str(tmp_path / 'out'), benchmark='vip',
@@ -103,6 +167,12 @@ def test_what_a_person_can_get_wrong(tmp_path):
     run(benchmark='dvais')
   with pytest.raises(ValueError, match='--config.data_dir must be'):
     run(data_dir=None)
+  with pytest.raises(ValueError, match='vip trains nothing: leave --workdir'):
+    run(workdir=str(tmp_path))
+  with pytest.raises(ValueError, match='tiny generates .* leave data_dir out'):
+    run(benchmark='tiny')
+  with pytest.raises(ValueError, match='tiny trains a readout: --workdir must'):
+    run(benchmark='tiny', data_dir=None)
   with pytest.raises(TypeError, match='colour'):
     run(colour=3)
   with pytest.raises(FileNotFoundError, match='nothing.npz'):
