@@ -17,10 +17,10 @@ class PointsHead(nn.Module):
   has 1024 channels, 8 heads, queries 512 wide, 16 octaves and 2 frames a query.
 
   The loss is TAPIR's (Doersch et al., ICCV 2023), a default of ours, with
-  places scaled to 256 x 256. It adds up 0.05 times the Huber loss of the distance
-  (delta 4 pixels), the cross entropy of being visible, and that of being
-  certain, as a place should be that is at most 6 pixels off. The first and the
-  last count only where the point is visible.
+  places scaled to 256 x 256. It adds up 0.05 times the Huber loss of the
+  distance (delta 4 pixels), the cross entropy of being visible, and that of
+  being certain, as a place should be that is at most 6 pixels off. The first
+  and the last count only where the point is visible.
 
   Attributes:
     num_params, num_heads: of the readout.
