@@ -160,10 +160,9 @@ def fit(
           eval_every=num_steps,
       )
   )
-  shown = stream.first(1)
   batch = {
-      key: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
-      for key, x in shown.items()
+      key: jax.ShapeDtypeStruct(x.shape, x.dtype)
+      for key, x in stream.first(batch_size).items()
       if key not in ('clip', 'skipped', 'number')
   }
   objective = Readout(head, batch)

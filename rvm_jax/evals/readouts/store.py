@@ -80,15 +80,15 @@ def extract(
     RuntimeError: too many records cannot be read.
     OSError: the store cannot be written.
   """
-  store, done, bad = None, 0, []
+  store, done, bad = None, 0, set()
   if os.path.exists(path):
     store = stores.open_existing(path, identity | {'dtype': dtype})
     if store.is_complete:
       return Stored(store)
     if store.carried is not None:
-      done, *bad = store.carried.tolist()
+      done, *known = store.carried.tolist()
+      bad.update(known)
   os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-  bad = set(bad)
   for rows in encode(
       model, records, done, bad,
       num_workers=num_workers, max_bad_share=max_bad_share,
@@ -97,8 +97,7 @@ def extract(
     if store is None:
       store = _create(path, identity, dtype, rows)
     done = int(rows['number'][-1]) + 1
-    known = sorted(number for number in bad if number < done)
-    store.append(rows, carried=np.array([done, *known]))
+    store.append(rows, carried=np.array([done, *sorted(bad)]))
     logging.info('%s: %d/%d', path, done, len(records))
   if store is None:
     raise RuntimeError(f'none of the {len(records)} examples could be read')
