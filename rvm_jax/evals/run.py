@@ -51,7 +51,12 @@ from rvm_jax.evals import features
 from rvm_jax.evals import report as report_lib
 from rvm_jax.evals.benchmarks import davis
 from rvm_jax.evals.benchmarks import jhmdb
+from rvm_jax.evals.benchmarks import kinetics
+from rvm_jax.evals.benchmarks import perception_test
+from rvm_jax.evals.benchmarks import scannet
+from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
+from rvm_jax.evals.benchmarks import waymo
 from rvm_jax.training import metrics
 
 
@@ -75,6 +80,11 @@ BENCHMARKS = {
     'davis': Benchmark(davis.evaluate),
     'jhmdb': Benchmark(jhmdb.evaluate),
     'vip': Benchmark(vip.evaluate),
+    'ssv2': Benchmark(ssv2.evaluate, trains=True),
+    'kinetics': Benchmark(kinetics.evaluate, trains=True),
+    'perception_test': Benchmark(perception_test.evaluate, trains=True),
+    'waymo': Benchmark(waymo.evaluate, trains=True),
+    'scannet': Benchmark(scannet.evaluate, trains=True),
 }
 _PACKAGES = (
     'rvm_jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow', 'scipy',

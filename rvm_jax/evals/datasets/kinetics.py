@@ -50,7 +50,7 @@ def read(
       have, or too many bad videos.
   """
   train_list, list_file = (_find_list(data_dir, s) for s in ('train', split))
-  numbers = {name: i for i, name in enumerate(_read_classes(train_list))}
+  numbers = {name: i for i, name in enumerate(list_classes(data_dir))}
   items = []
   for name, path, label in _read_list(data_dir, split, list_file):
     if label not in numbers:
@@ -68,9 +68,10 @@ def read(
   )
 
 
-def count_classes(data_dir: str) -> int:
-  """How many classes the training list has: 700 in the public release."""
-  return len(_read_classes(_find_list(data_dir, 'train')))
+def list_classes(data_dir: str) -> list[str]:
+  """Names of the classes by their numbers: 700 in the public release."""
+  rows = _read_rows(_find_list(data_dir, 'train'))
+  return sorted({row['label'] for row in rows})
 
 
 def _find_list(data_dir: str, split: str) -> str:
@@ -85,10 +86,6 @@ def _find_list(data_dir: str, split: str) -> str:
   raise FileNotFoundError(
       f'{paths[0]} is missing, and so are {", ".join(paths[1:])}. {SOURCE}'
   )
-
-
-def _read_classes(path: str) -> list[str]:
-  return sorted({row['label'] for row in _read_rows(path)})
 
 
 def _read_rows(path: str) -> list[dict[str, str]]:

@@ -46,7 +46,7 @@ def read(
   """
   classes_file = _find(data_dir, 'labels')
   list_file = _find(data_dir, split)
-  numbers = read_classes(classes_file)
+  numbers = _read_classes(classes_file)
   entries = files.read_json(list_file, SOURCE)
   if not isinstance(entries, list) or not entries:
     raise ValueError(
@@ -75,12 +75,13 @@ def read(
   )
 
 
-def count_classes(data_dir: str) -> int:
-  """How many classes the list of classes has: 174 in the public release."""
-  return len(read_classes(_find(data_dir, 'labels')))
+def list_classes(data_dir: str) -> list[str]:
+  """Names of the classes by their numbers: 174 in the public release."""
+  numbers = _read_classes(_find(data_dir, 'labels'))
+  return sorted(numbers, key=numbers.get)
 
 
-def read_classes(path: str) -> dict[str, int]:
+def _read_classes(path: str) -> dict[str, int]:
   """Class names to numbers from 0.
 
   Raises:

@@ -25,7 +25,10 @@ def test_ssv2_gives_each_video_the_number_of_its_template(video_set):
       f'{i}#{k}' for i in '1234' for k in range(2)
   ]
   assert [clip.label for clip in clips] == [1, 1, 0, 0, 1, 1, 0, 0]
-  assert ssv2.count_classes(str(root)) == 2 and not notes
+  assert not notes
+  assert ssv2.list_classes(str(root)) == [
+      'Moving something', 'Pushing something left',
+  ]
   assert [pathlib.Path(path).name for path in clips[0].files] == [
       '1.webm',
       'something-something-v2-labels.json',
@@ -74,7 +77,7 @@ def test_kinetics_finds_files_by_identity_and_seconds(video_set):
   names = ['-a_val0_000000_000010', '-a_val1_000007_000017']
   assert [c.name for c in clips] == [f'{n}#{k}' for n in names for k in (0, 1)]
   assert [c.label for c in clips] == [1, 1, 0, 0] and not notes
-  assert kinetics.count_classes(str(root)) == 2
+  assert kinetics.list_classes(str(root)) == ['abseiling', 'yoga (easy)']
   # Elsewhere below the folder of the split, lists beside it, other names.
   (root / 'val').rename(root / 'validate')
   (root / 'annotations/val.csv').rename(root / 'validate.csv')
@@ -146,7 +149,7 @@ def test_ssv2_says_what_is_missing_or_wrong(video_set):
       read()
   labels.write_text('{"a": "0", "b": "2"}')
   with pytest.raises(ValueError, match=r'numbers from 0 on, got .*2'):
-    ssv2.count_classes(str(root))
+    ssv2.list_classes(str(root))
   tiny_videos.write_ssv2(root)
   (root / '20bn-something-something-v2').rename(root / 'videos')
   with pytest.raises(FileNotFoundError, match='folder .*-v2 is missing.*http'):
