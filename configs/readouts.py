@@ -34,7 +34,7 @@ def get_training() -> ml_collections.ConfigDict:
           learning_rates=(1e-4, 3e-4, 1e-3),
           warmup_steps=1000,
           final_learning_rate=1e-7,
-          weight_decay=1e-4,
+          weight_decay=1e-4,  # [O] Of dense kernels alone, as in pretraining.
           beta1=0.9,  # [O]
           beta2=0.999,  # [O]
           clip_norm=1.0,  # [O] Global norm of the gradient.

@@ -23,10 +23,9 @@ import numpy as np
 
 from rvm_jax.evals import features as features_lib
 from rvm_jax.evals.benchmarks import propagation
+from rvm_jax.evals.readouts import data as data_lib
 from rvm_jax.evals.readouts import examples as examples_lib
 from rvm_jax.evals.readouts import fit as fit_lib
-from rvm_jax.evals.readouts import store as store_lib
-from rvm_jax.evals.readouts import stream as stream_lib
 from rvm_jax.training import loop
 
 Arrays = Mapping[str, np.ndarray]
@@ -120,71 +119,58 @@ def evaluate(
       are refused.
     features: `is_kept`, `dtype`, `num_workers`, `max_bad_share`, as in
       configs/readouts.py.
-    training: see `fit.fit` and configs/readouts.py.
+    training: `learning_rates`, `is_augmented`, and arguments of `fit.fit`, as
+      in configs/readouts.py.
 
   Raises:
     ValueError: the workdir is of another encoder, other examples or another
-      head; too many examples cannot be read; settings that do not fit together.
+      head; or settings that do not fit together.
+    RuntimeError: too many examples cannot be read.
+    NonFiniteError: at every learning rate.
   """
   _check(train, test, features, training)
-  training = dict(training)
-  rates = training.pop('learning_rates')
-  is_augmented = training.pop('is_augmented')
-  order = dict(batch_size=training['batch_size'], seed=training['seed'])
-  identity = store_lib.identify(model, train, examples)
-  reading = {k: features[k] for k in ('num_workers', 'max_bad_share')}
-  notes = []
-  if features['is_kept']:
-    keep = lambda part, records: store_lib.extract(
-        model, records, os.path.join(workdir, 'features', f'{part}.zarr'),
-        store_lib.identify(model, records, examples), dtype=features['dtype'],
-        **reading,
-    )
-    stored = keep('train', train)
-    notes += _note_skipped('training', stored.skipped)
-    identity |= {'dtype': features['dtype']}
-    stream = stream_lib.of_stored(stored, train, **order)
-    stored_test = keep('test', test)
-    notes += _note_skipped('test', stored_test.skipped)
-    test_batches = lambda: stored_test.batches(store_lib.BATCH)
-  else:
-    bad = set()
-    identity |= {'is_augmented': is_augmented}
-    stream = stream_lib.of_records(
-        model, train, is_augmented=is_augmented,
-        num_workers=features['num_workers'], **order,
-    )
-    test_batches = lambda: store_lib.encode(model, test, 0, bad, **reading)
-
+  open_ = data_lib.keep if features['is_kept'] else data_lib.stream
+  data = open_(model, train, test, workdir, examples, features, training)
+  settings = {
+      key: value
+      for key, value in training.items()
+      if key not in ('learning_rates', 'is_augmented')
+  }
+  rates = training['learning_rates']
   best, headlines = None, {}
   for rate in rates:
     try:
       params = fit_lib.fit(
-          head, stream, os.path.join(workdir, name, f'{rate:g}'), identity,
-          learning_rate=rate, max_bad_share=features['max_bad_share'],
-          **training,
+          head, data.stream, os.path.join(workdir, name, f'{rate:g}'),
+          data.identity, learning_rate=rate,
+          max_bad_share=features['max_bad_share'], **settings,
       )
     except loop.NonFiniteError as error:
       if best is None and rate == rates[-1]:
         raise
       logging.warning('The learning rate %g is given up: %s', rate, error)
-      headlines[rate] = float('nan')
+      headlines[rate] = math.nan
       continue
-    rows, shown = _predict(head, params, test_batches(), test, metric)
+    batches = data.open_test()
+    rows, shown = _predict(head, params, batches, test, metric)
     scores = metric.summarise(rows)
     headlines[rate] = scores[metric.headline]
     logging.info('%s, learning rate %g: %s', name, rate, dict(scores))
     if best is None or _is_better(metric, scores, best.scores):
-      best = Result(scores, rows, shown, notes, rate, params)
-  if not features['is_kept']:
-    notes += _note_skipped('test', [test[i].name for i in sorted(bad)])
+      best = Result(scores, rows, shown, (), rate, params)
+  notes = [
+      f'{len(names)} {part} examples could not be read and are left out:'
+      f' {", ".join(names[:5])}{", ..." * (len(names) > 5)}'
+      for part, names in data.list_skipped().items()
+      if names
+  ]
   if len(rates) > 1:
     notes.append(
         f'the learning rate was chosen on the test examples, by'
         f' {metric.headline}: '
         + ', '.join(f'{score:.4g} at {r:g}' for r, score in headlines.items())
     )
-  return best
+  return dataclasses.replace(best, notes=notes)
 
 
 def _check(train, test, features, training):
@@ -222,13 +208,3 @@ def _is_better(metric, scores, others):
   if math.isnan(other):
     return True
   return score < other if metric.lower_is_better else score > other
-
-
-def _note_skipped(part, names):
-  if not names:
-    return []
-  more = ', ...' * (len(names) > 5)
-  return [
-      f'{len(names)} {part} examples could not be read and are left out:'
-      f' {", ".join(names[:5])}{more}'
-  ]

@@ -1,0 +1,91 @@
+"""Features to fit heads to and to score them on: kept on disk, or not."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rvm_jax.evals import features as features_lib
+from rvm_jax.evals.readouts import examples as examples_lib
+from rvm_jax.evals.readouts import store as store_lib
+from rvm_jax.evals.readouts import stream as stream_lib
+
+
+class Data(NamedTuple):
+  """What a head is fitted to and scored on.
+
+  Attributes:
+    stream: batches to fit it to.
+    identity: of the features in them.
+    open_test: gives batches of the test examples, from the first on.
+    list_skipped: gives names of examples that could not be read, by part.
+  """
+
+  stream: stream_lib.Stream
+  identity: Mapping[str, Any]
+  open_test: Callable[[], Iterator[Mapping[str, np.ndarray]]]
+  list_skipped: Callable[[], Mapping[str, Sequence[str]]]
+
+
+def keep(
+    model: features_lib.Model,
+    train: Sequence[examples_lib.Record],
+    test: Sequence[examples_lib.Record],
+    workdir: str,
+    examples: Mapping[str, Any],
+    features: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> Data:
+  """Features on disk, computed now if they are not there.
+
+  Args:
+    See `benchmarks.readout.evaluate`.
+
+  Raises:
+    As `store.extract`.
+  """
+  settings = {key: x for key, x in features.items() if key != 'is_kept'}
+
+  def extract(part, records):
+    path = os.path.join(workdir, 'features', f'{part}.zarr')
+    identity = store_lib.identify(model, records, examples)
+    return store_lib.extract(model, records, path, identity, **settings)
+
+  stored = {'training': extract('train', train), 'test': extract('test', test)}
+  return Data(
+      stream_lib.of_stored(
+          stored['training'], train, batch_size=training['batch_size'],
+          seed=training['seed'],
+      ),
+      store_lib.identify(model, train, examples)
+      | {'dtype': features['dtype']},
+      lambda: stored['test'].batches(store_lib.BATCH),
+      lambda: {part: found.skipped for part, found in stored.items()},
+  )
+
+
+def stream(
+    model: features_lib.Model,
+    train: Sequence[examples_lib.Record],
+    test: Sequence[examples_lib.Record],
+    workdir: str,
+    examples: Mapping[str, Any],
+    features: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> Data:
+  """Features that are computed whenever they are needed: see `keep`."""
+  del workdir
+  reading = {key: features[key] for key in ('num_workers', 'max_bad_share')}
+  bad = set()
+  return Data(
+      stream_lib.of_records(
+          model, train, batch_size=training['batch_size'],
+          seed=training['seed'], is_augmented=training['is_augmented'],
+          num_workers=features['num_workers'],
+      ),
+      store_lib.identify(model, train, examples)
+      | {'is_augmented': training['is_augmented']},
+      lambda: store_lib.encode(model, test, 0, bad, **reading),
+      lambda: {'test': [test[number].name for number in sorted(bad)]},
+  )
