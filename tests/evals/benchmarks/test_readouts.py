@@ -13,6 +13,7 @@ from rvm_jax.evals import run as run_lib
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import readout
 from rvm_jax.evals.datasets import ssv2
+from tests.evals import tiny_videos
 
 SMALL_HEADS = {
     'ssv2': dict(num_params=8, num_heads=2),
@@ -180,6 +181,7 @@ def test_boxes_weigh_alike(run, answer):
   # Four frames of two objects, the first not counted; the last clips, from
   # frames 14 and 17 on, lose one.
   assert counts == [6, 6, 6, 6, 4, 3]
+  assert {row['num_objects'] for row in rows} == {'2'}
   assert result['scores']['num_boxes'] == sum(counts)
   static = [float(row['static_mean_iou']) for row in rows]
   assert result['scores']['static_mean_iou'] == pytest.approx(
@@ -201,17 +203,20 @@ def test_depth_is_averaged_over_pixels_and_over_frames(run, answer):
 
   examples = []
 
-  def off(example):  # The first frame of each clip, of which half is known.
-    example['depth'][0, :, 16:] = 0
+  def off(example):  # One frame, of which half is known.
+    factor = np.ones((4, 1, 1), np.float32)
+    if not examples:
+      example['depth'][0, :, 16:] = 0
+      factor[0] = 2
     examples.append(example['depth'])
-    return {'depth': example['depth'] * np.array([2, 1, 1, 1])[:, None, None]}
+    return {'depth': example['depth'] * factor}
 
   answer(off)
   scores = load(run('scannet'))[0]['scores']
   known = np.stack(examples) > 0
-  share = known[:, 0].sum() / known.sum()
+  share = known[0, 0].sum() / known.sum()
   assert scores['abs_rel'] == pytest.approx(share)
-  assert scores['abs_rel_by_frame'] == pytest.approx(0.25)
+  assert scores['abs_rel_by_frame'] == pytest.approx(1 / 16)
   assert scores['delta_1'] == pytest.approx(100 * (1 - share))
 
 
@@ -236,3 +241,45 @@ def test_an_unknown_setting_is_an_error(video_set):
         ssv2.read, str(root), ('train', 'validation'), sampling,
         {'max_bad_share': 0.0, 'num_clip': 2}, {'max_bad_share': 0.0},
     )
+
+
+@pytest.mark.parametrize(
+    'name, frame_rate, num_params',
+    [
+        ('ssv2', 6.0, 7_041_966),  # As 4DS counts.
+        ('perception_test', 12.0, 12_400_000),
+        ('waymo', 10.0, 12_500_000),
+        ('scannet', 30.0, 18_100_000),
+    ],
+)
+def test_shipped_heads_fit_their_examples(
+    name, frame_rate, num_params, run, answer, video_set, tmp_path
+):
+  root = video_set(name)
+  if name == 'ssv2':
+    classes = tiny_videos.SSV2 | {f'{i}': str(i) for i in range(2, 174)}
+    (root / 'something-something-v2-labels.json').write_text(
+        json.dumps(classes)
+    )
+  asked = answer(
+      lambda example: example | {'probabilities': np.eye(174)[0]}
+  )
+  config = importlib.import_module(f'configs.eval_{name}').get_config()
+  config.protocol.sampling.frame_rate = frame_rate  # The videos are short.
+  result, _ = load(run(name, config=config))
+  assert not [note for note in result['notes'] if 'classes' in note]
+  example = asked['train'][0].read(np.random.default_rng(0))
+  assert example.pop('frames').shape == (16, 224, 224, 3)
+  batch = {
+      key: jax.ShapeDtypeStruct((2, *np.shape(x)), np.asarray(x).dtype)
+      for key, x in example.items()
+  }
+  features = jax.ShapeDtypeStruct((2, 16, 196, 1024), np.float32)
+  head = asked['head']
+  params = jax.eval_shape(head.init, jax.random.key(0), features, batch)
+  counted = sum(x.size for x in jax.tree.leaves(params))
+  assert counted == pytest.approx(num_params, rel=0 if name == 'ssv2' else 0.02)
+  outputs = jax.eval_shape(head.apply, params, features, batch)
+  assert jax.eval_shape(head.loss, outputs, batch).shape == (2,)
+  for key, x in jax.eval_shape(head.decode, outputs, batch).items():
+    assert key == 'probabilities' or x.shape == batch[key].shape
