@@ -106,34 +106,41 @@ class Playback:
     """Pictures to be trusted; reports all others."""
     places = {}  # In the file, of the packets whose pictures are awaited.
     damaged, reason = math.inf, ''  # Nothing from this place on is good.
+    for place, packet in enumerate(self._packets(stream)):
+      places[packet.pts] = place
+      if len(places) > _MAX_DELAY:
+        del places[next(iter(places))]
+      try:
+        if packet.is_corrupt:
+          raise av.InvalidDataError(0, 'data in the file are not whole')
+        pictures = packet.decode()
+      except av.FFmpegError as error:
+        damaged, reason = min(damaged, place), reason or error.strerror
+        continue
+      for picture in pictures:
+        origin = places.pop(picture.pts, place)
+        if picture.is_corrupt:
+          damaged = min(damaged, origin)
+          reason = reason or 'the decoder calls it corrupt'
+        if origin >= damaged:
+          self._report(reason)
+          if picture.key_frame and origin > damaged:
+            damaged, reason = math.inf, ''
+        if origin < damaged:
+          yield picture
+    if reason:
+      self._report(reason)
+
+  def _packets(self, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """All that can be read; an empty one asks for what the decoder holds."""
     try:
-      for place, packet in enumerate(stream.container.demux(stream)):
-        places[packet.pts] = place
-        if len(places) > _MAX_DELAY:
-          del places[next(iter(places))]
-        try:
-          if packet.is_corrupt:
-            raise av.InvalidDataError(0, 'data in the file are not whole')
-          pictures = packet.decode()
-        except av.FFmpegError as error:
-          damaged, reason = min(damaged, place), reason or error.strerror
-          continue
-        for picture in pictures:
-          origin = places.pop(picture.pts, place)
-          if picture.is_corrupt:
-            damaged = min(damaged, origin)
-            reason = reason or 'the decoder calls it corrupt'
-          if origin >= damaged:
-            self._report(reason)
-            if picture.key_frame and origin > damaged:
-              damaged, reason = math.inf, ''
-          if origin < damaged:
-            yield picture
-      if reason:
-        self._report(reason)
+      yield from stream.container.demux(stream)  # The empty one is its last.
     except av.FFmpegError as error:
       if error.errno in _NOT_DAMAGE:
         raise
+      last = av.Packet()
+      last.stream = stream
+      yield last
       self._report(error.strerror)
 
   def _report(self, reason: str):

@@ -1,7 +1,9 @@
 """Good frames with their own times, and a note for all that is missing."""
 
+from http import server
 import pathlib
 import re
+import threading
 
 import av
 import numpy as np
@@ -143,6 +145,49 @@ def test_a_cut_is_noted(make):
     assert_true(found, truth)
     assert 5 < len(found) < 40
     assert f'the header claims {claim}' in notes[-1]
+
+
+@pytest.fixture
+def serve_half(monkeypatch):
+  """Serves the first half of a file, then the connection breaks."""
+  monkeypatch.delenv('http_proxy', raising=False)
+  opened = []
+
+  def serve(path):
+    data = pathlib.Path(path).read_bytes()
+
+    class Handler(server.BaseHTTPRequestHandler):
+
+      def do_GET(self):
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+
+      def log_message(self, *_):
+        pass
+
+    opened.append(server.HTTPServer(('127.0.0.1', 0), Handler))
+    threading.Thread(target=opened[-1].serve_forever, daemon=True).start()
+    return f'http://127.0.0.1:{opened[-1].server_port}/{path}'
+
+  yield serve
+  for each in opened:
+    each.shutdown()
+    each.server_close()
+
+
+def test_a_disk_that_fails_costs_no_frame_read_before(make, serve_half):
+  path = make('a.mkv')
+  failing = serve_half(path)
+  data = pathlib.Path(path).read_bytes()
+  pathlib.Path(path).write_bytes(data[: len(data) // 2])
+  expected, _ = play(path)  # A file that ends there: no error at all.
+  found, notes = play(failing)
+  assert found == expected and 20 < len(found) < 40
+  time, _ = found[-1]
+  last = f'after the last, frame {len(found) - 1} ({time:.6g} s)'
+  assert f'{last}: Input/output error' in notes
 
 
 def test_odd_timestamps_are_noted(make, tmp_path, make_video):
