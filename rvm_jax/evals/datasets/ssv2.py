@@ -33,7 +33,7 @@ def read(
   Args:
     data_dir: the folder with the lists and the folder of videos.
     split: 'train' or 'validation'.
-    sampling: how videos are cut.
+    sampling: how videos are cut; never mirrored.
     max_bad_share: see `videos.open_all`.
 
   Returns:
@@ -42,8 +42,12 @@ def read(
   Raises:
     FileNotFoundError: names the file or folder that is missing.
     ValueError: a list of another form, a class that is not in the list of
-      classes, or too many bad videos.
+      classes, too many bad videos, or clips that may be mirrored.
   """
+  if sampling.flip:
+    raise ValueError(
+        f'flip={sampling.flip} must be 0: classes tell left from right'
+    )
   classes_file = _find(data_dir, 'labels')
   list_file = _find(data_dir, split)
   numbers = _read_classes(classes_file)

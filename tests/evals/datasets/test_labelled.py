@@ -1,6 +1,7 @@
 """SSv2 and Kinetics: clips with classes, and what is said of broken sets."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 import pickle
@@ -14,7 +15,7 @@ from rvm_jax.evals.datasets import ssv2
 from tests.evals import tiny_videos
 
 SAMPLING = sampling_lib.Sampling(
-    4, 6.0, 32, 32, False, num_clips=2, crop_area=(0.3, 1.0), flip=0.5
+    4, 6.0, 32, 32, False, num_clips=2, crop_area=(0.3, 1.0)
 )
 
 
@@ -130,6 +131,9 @@ def test_bad_videos_are_named_and_left_out_up_to_a_bound(video_set):
 def test_ssv2_says_what_is_missing_or_wrong(video_set):
   root = video_set('ssv2')
   read = lambda: ssv2.read(str(root), 'train', SAMPLING, 0.0)
+  with pytest.raises(ValueError, match='flip=0.5 must be 0: classes tell left'):
+    mirrored = dataclasses.replace(SAMPLING, flip=0.5)
+    ssv2.read(str(root), 'train', mirrored, 0.0)
   labels, train = (
       root / f'something-something-v2-{n}.json' for n in ('labels', 'train')
   )
