@@ -242,12 +242,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument('--out', required=True, help='folder of the stores')
   for side in ('--height', '--width'):
     parser.add_argument(side, type=int, help='pixels that the model sees')
-  for flag, choices, meaning in (
-      ('--fit', ['crop', 'stretch'], 'where the shapes differ'),
-      ('--dtype', ['float32', 'float16'], 'of the features on disk'),
-  ):
-    parser.add_argument(flag, choices=choices, default=choices[0], help=meaning)
-  return parser.parse_args(arguments)
+  parser.add_argument(
+      '--fit',
+      choices=['crop', 'stretch'],
+      help='where the shapes differ (default: crop)',
+  )
+  parser.add_argument(
+      '--dtype',
+      choices=['float32', 'float16'],
+      default='float32',
+      help='of the features on disk (default: %(default)s)',
+  )
+  options = parser.parse_args(arguments)
+  if options.fit and options.height is None and options.width is None:
+    parser.error(
+        f'--fit={options.fit} needs --height or --width: without them frames'
+        ' keep their size'
+    )
+  options.fit = options.fit or 'crop'
+  return options
 
 
 if __name__ == '__main__':

@@ -265,6 +265,13 @@ def test_wrong_arguments(videos, tmp_path, capsys, flags, message):
   assert re.search(message, error)
 
 
+def test_a_fit_to_no_size_is_refused(tmp_path, capsys):
+  with pytest.raises(SystemExit, match='2'):
+    run('a.mp4', out=tmp_path, flags=['--fit=crop'])
+  assert '--fit=crop needs --height or --width' in capsys.readouterr().err
+  assert not list(tmp_path.iterdir())
+
+
 def test_two_videos_for_one_store_are_refused(videos, tmp_path, capsys):
   path = tmp_path / 'short.mp4'
   path.touch()
