@@ -10,7 +10,8 @@ workdir of a run or one of its checkpoints. FORMAT is one of
   torch        a PyTorch state_dict and the file that runs it: encoder and core
 
 Before it says done, the export is read back and run: its features must be those
-of RUN. What is already at --out is never replaced.
+of RUN. What is already at --out is never replaced. An export that was killed
+leaves a folder `.NAME.*.part` beside it, which the next one names.
 
 Exit code: 0 done; 2 an input is wrong or the output cannot be written, and
 nothing was.

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -40,6 +41,51 @@ def test_nothing_is_replaced(tmp_path):
   assert (tmp_path / 'a.txt').read_text() == 'kept'
 
 
+@pytest.mark.parametrize('has_links', [True, False])
+@pytest.mark.parametrize('arrives', ['file', 'folder', 'link'])
+@pytest.mark.parametrize('written', ['file', 'folder'])
+def test_what_came_meanwhile_is_not_replaced(
+    tmp_path, monkeypatch, written, arrives, has_links
+):
+  if not has_links:
+    monkeypatch.setattr(os, 'link', without_links)
+  path = tmp_path / 'a'
+
+  def fill(path, kind, text):
+    if kind == 'folder':
+      os.mkdir(path)
+      path = os.path.join(path, 'b.txt')
+    if kind == 'link':
+      os.symlink('nowhere', path)
+    else:
+      with open(path, 'w') as f:
+        f.write(text)
+
+  with pytest.raises(FileExistsError, match='a is there already'):
+    with files.write_whole(path) as part:
+      fill(part, written, 'new')
+      fill(path, arrives, 'kept')
+  assert [p.name for p in tmp_path.iterdir()] == ['a']
+  if arrives == 'link':
+    assert os.readlink(path) == 'nowhere'
+  else:
+    found = path / 'b.txt' if arrives == 'folder' else path
+    assert found.read_text() == 'kept'
+
+
+def without_links(source, target):
+  raise PermissionError(errno.EPERM, 'Operation not permitted')
+
+
+def test_a_disk_without_hard_links_will_do(tmp_path, monkeypatch):
+  monkeypatch.setattr(os, 'link', without_links)
+  with files.write_whole(tmp_path / 'a.txt') as part:
+    with open(part, 'w') as f:
+      f.write('a')
+  assert [p.name for p in tmp_path.iterdir()] == ['a.txt']
+  assert (tmp_path / 'a.txt').read_text() == 'a'
+
+
 def test_a_full_disk_and_a_folder_that_is_none_are_named(tmp_path):
   with scratch.full_disk(100):
     with pytest.raises(OSError, match='cannot be written: .*a.txt'):
@@ -52,7 +98,17 @@ def test_a_full_disk_and_a_folder_that_is_none_are_named(tmp_path):
       raise AssertionError('not reached')
 
 
-def test_a_killed_writer_leaves_no_file_of_that_name(tmp_path):
+def test_one_error_says_it_once_from_however_deep(tmp_path):
+  with scratch.full_disk(100), pytest.raises(OSError) as error:
+    with files.write_whole(tmp_path / 'a.txt') as outer:
+      with files.write_whole(outer) as part, open(part, 'w') as f:
+        f.write('x' * 1000)
+  path = str(tmp_path / 'a.txt')
+  expected = f'[Errno 27] cannot be written: File too large: {path!r}'
+  assert str(error.value) == expected
+
+
+def test_a_killed_writer_leaves_no_file_of_that_name(tmp_path, caplog):
   code = f"""
 import os, signal
 from rvm_jax.weights import files
@@ -68,3 +124,10 @@ with files.write_whole({str(tmp_path / 'a.txt')!r}) as part:
   assert not (tmp_path / 'a.txt').exists()
   (left,) = tmp_path.iterdir()
   assert left.name.startswith('.a.txt.') and left.name.endswith('.part')
+
+  with files.write_whole(tmp_path / 'a.txt') as part:
+    with open(part, 'w') as f:
+      f.write('whole')
+  (warning,) = caplog.messages
+  assert warning.startswith(f'{left} is what a killed process left')
+  assert sorted(tmp_path.iterdir()) == [left, tmp_path / 'a.txt']
