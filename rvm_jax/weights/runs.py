@@ -1,6 +1,7 @@
 """Parameters out of the Orbax checkpoints that a run leaves."""
 
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -29,7 +30,8 @@ def load_run(
 
   Raises:
     FileNotFoundError: no checkpoint of a run there.
-    ValueError: a checkpoint of something else.
+    ValueError: a checkpoint of something else; or missing, unused or misshapen
+      keys among its parameters, all of them listed.
   """
   path = _find_checkpoint(os.path.abspath(path))
   with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
@@ -42,25 +44,23 @@ def load_run(
         f' fits ({error})'
     ) from error
   shapes = {'params': released.shapes(model)}
+  state = pathlib.Path(path, 'state')
+  saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
+  trees.check_match(
+      path, trees.flatten(saved), trees.flatten(shapes['params'])
+  )
   with ocp.PyTreeCheckpointer() as reader:
     restored = reader.restore(
-        os.path.join(path, 'state'),
+        state,
         args=ocp.args.PyTreeRestore(
             item=shapes,
             restore_args=jax.tree.map(
                 lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
             ),
-            partial_restore=True,
+            partial_restore=True,  # Of the state, the parameters alone.
         ),
     )
-  params = restored['params']
-  found = {  # What the checkpoint lacks comes back as it was asked for.
-      key: x
-      for key, x in trees.flatten(params).items()
-      if isinstance(x, np.ndarray)
-  }
-  trees.check_match(path, found, trees.flatten(shapes['params']))
-  return config, model, params
+  return config, model, restored['params']
 
 
 def _find_checkpoint(path):
