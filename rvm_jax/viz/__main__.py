@@ -21,7 +21,6 @@ import re
 import sys
 from typing import NamedTuple
 
-from absl import logging
 import jax
 import numpy as np
 
@@ -50,24 +49,26 @@ class Video(NamedTuple):
   name: str
   frames: np.ndarray  # uint8 [T, H, W, 3]
   about: str
+  damage: str  # 'damaged after frame 36: ...', or nothing.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Writes the gallery that `arguments` ask for; returns the exit code."""
   options = _parse(arguments)
+  open_ = lambda path: read(path, options.num_frames, options.size)
   try:
-    videos = [
-        read(path, options.num_frames, options.size) for path in options.videos
-    ]
+    # Each is read here and again below: a wrong one is found before the work
+    # begins, and no more than one is in memory.
+    sizes = {path: open_(path).frames.shape[1:3] for path in options.videos}
     model, params = weights.load(options.checkpoint)
-    for video in videos:
-      _check_grid(video, model.patch)
+    for path, size in sizes.items():
+      _check_grid(path, size, model.patch)
     with gallery.unfinished(options.out) as folder:
       encoder = streaming.Encoder(model, params)
-      sections = []
-      for number, video in enumerate(videos, 1):
-        print(f'{video.name}: {len(video.frames)} frames', flush=True)
-        sections.append(_add(folder, number, video, encoder))
+      sections = [
+          _add(folder, number, open_(path), encoder)
+          for number, path in enumerate(options.videos, 1)
+      ]
       facts = _describe_model(options.checkpoint, encoder)
       path = os.path.join(folder, gallery.PAGE)
       with open(path, 'w', encoding='utf-8') as f:
@@ -92,8 +93,8 @@ def read(path: str, num_frames: int, size: tuple[int, int] | None) -> Video:
   """
   if path == NOISE_SQUARE:
     frames = stimuli.noise_square(*(size or ()))[:num_frames]
-    return Video('Noise square', frames, _NOISE_SQUARE)
-  frames, rgb = [], decoder.RGB()
+    return Video('Noise square', frames, _NOISE_SQUARE, '')
+  frames, damage, rgb = [], '', decoder.RGB()
   try:
     with decoder.open_stream(path) as stream:
       rate = float(stream.average_rate or 0)
@@ -106,7 +107,7 @@ def read(path: str, num_frames: int, size: tuple[int, int] | None) -> Video:
   except decoder.BrokenVideo as error:
     if len(frames) < 2:
       raise
-    logging.warning('%s: only %d frames are shown', error, len(frames))
+    damage = f'damaged after frame {len(frames) - 1}: {error.reason}'
   shapes = {frame.shape for frame in frames}
   if len(frames) < 2 or len(shapes) > 1:
     raise ValueError(
@@ -116,7 +117,9 @@ def read(path: str, num_frames: int, size: tuple[int, int] | None) -> Video:
   about = f'Recorded at {rate:.4g} frames a second.' if rate else ''
   if size:
     about += f' Resized from {_by(width, height)} pixels.'
-  return Video(os.path.basename(path), np.stack(frames), about)
+  if damage:
+    about += f' The file is {damage}.'
+  return Video(os.path.basename(path), np.stack(frames), about, damage)
 
 
 def _parse(arguments):
@@ -151,15 +154,17 @@ def _parse(arguments):
   return options
 
 
-def _check_grid(video, patch):
+def _check_grid(path, size, patch):
   try:
-    patches.grid(*video.frames.shape[1:3], patch)
+    patches.grid(*size, patch)
   except ValueError as error:
-    raise ValueError(f'{video.name}: {error} with --size') from error
+    raise ValueError(f'{path}: {error} with --size') from error
 
 
 def _add(folder, number, video, encoder):
   """Runs the model over a video and draws what comes out."""
+  damage = f'; {video.damage}' * bool(video.damage)
+  print(f'{video.name}: {len(video.frames)} frames{damage}', flush=True)
   features = encoder(video.frames).patches
   num_frames, rows, columns, _ = features.shape
   height, width = video.frames.shape[1:3]

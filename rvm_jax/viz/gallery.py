@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import fcntl
 import os
 import shutil
 
@@ -34,17 +35,38 @@ def unfinished(folder: str) -> Iterator[str]:
 
   Raises:
     OSError: nothing can be written there.
+    ValueError: another process is writing there.
   """
+  os.makedirs(folder, exist_ok=True)
   part = os.path.join(folder, _UNFINISHED)
-  if os.path.isdir(part):
-    shutil.rmtree(part)
-  os.makedirs(part)
+  lock = _lock(folder)
   try:
-    yield part
-    for name in sorted(os.listdir(part), key=lambda name: name == PAGE):
-      os.replace(os.path.join(part, name), os.path.join(folder, name))
+    if os.path.isdir(part):
+      shutil.rmtree(part)
+    os.mkdir(part)
+    try:
+      yield part
+      for name in sorted(os.listdir(part), key=lambda name: name == PAGE):
+        os.replace(os.path.join(part, name), os.path.join(folder, name))
+    finally:
+      shutil.rmtree(part)
   finally:
-    shutil.rmtree(part)
+    os.close(lock)
+
+
+def _lock(folder: str) -> int:
+  """Two writers of one gallery would throw away each other's files.
+
+  Returns:
+    A file descriptor: the lock goes when it is closed, or the process ends.
+  """
+  lock = os.open(folder, os.O_RDONLY)
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    os.close(lock)
+    raise ValueError(f'{folder} is being written by another process') from error
+  return lock
 
 
 def add(

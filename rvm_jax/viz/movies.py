@@ -1,6 +1,7 @@
 """Videos that browsers play."""
 
 from collections.abc import Iterable
+import itertools
 import os
 
 import av
@@ -44,7 +45,7 @@ def save_movie(
     stream.color_primaries = reformatter.ColorPrimaries.BT709
     stream.color_trc = reformatter.ColorTrc.BT709
     stream.color_range = _VIDEO_RANGE
-    for image in (first, *images):
+    for image in itertools.chain([first], images):
       if image.shape != first.shape:
         raise ValueError(
             f'all images must be {first.shape}, got {image.shape}'

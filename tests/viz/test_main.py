@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import re
+import weakref
 import zipfile
 
 import av
@@ -12,6 +14,8 @@ import pytest
 
 from rvm_jax import weights
 from rvm_jax.viz import __main__ as command
+from rvm_jax.viz import gallery as gallery_lib
+from rvm_jax.viz import page
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 from tests.viz import conftest
@@ -73,6 +77,53 @@ def test_a_run_that_broke_off_leaves_the_old_gallery(
   after = contents(tmp_path)
   assert after.pop('notes.txt') == b'of old'
   assert after == contents(gallery)
+
+
+def test_two_at_once_do_not_throw_away_each_others_files(
+    video, tmp_path, capsys
+):
+  with gallery_lib.unfinished(tmp_path) as folder:
+    pathlib.Path(folder, 'a.mp4').write_text('of the first')
+    assert run(tmp_path, video, options=['--num_frames=2']) == 2
+    assert f'{tmp_path} is being written by' in capsys.readouterr().err
+  assert contents(tmp_path) == {'a.mp4': b'of the first'}
+  with gallery_lib.unfinished(tmp_path):  # The lock has gone.
+    pass
+
+
+def test_one_video_is_in_memory_at_a_time(tmp_path, monkeypatch):
+  videos, read = [], command.read
+  is_left = lambda: [frames() is not None for frames in videos]
+
+  def read_alone(*args):
+    assert not any(is_left())
+    video = read(*args)
+    videos.append(weakref.ref(video.frames))
+    return video
+
+  monkeypatch.setattr(command, 'read', read_alone)
+  monkeypatch.setattr(command, '_add', lambda *args: sum(is_left()))
+  monkeypatch.setattr(page, 'write', lambda _, sections, rate: str(sections))
+  paths = [
+      conftest.write_video(tmp_path / f'{i}.mp4', num_frames=2)
+      for i in range(3)
+  ]
+  assert run(tmp_path / 'out', *paths) == 0
+  assert (tmp_path / 'out' / 'index.html').read_text() == '[1, 1, 1]'
+
+
+def test_what_is_good_of_a_damaged_video_is_shown(video, tmp_path, capsys):
+  data = bytearray(video.read_bytes())
+  with av.open(str(video)) as container:
+    packet = [p for p in container.demux(video=0) if p.size][-1]
+  data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+  (tmp_path / 'bad.mp4').write_bytes(data)
+  assert run(tmp_path / 'out', tmp_path / 'bad.mp4') == 0
+  output = capsys.readouterr().out
+  (last,) = re.findall(r'bad.mp4: \d+ frames; damaged after frame (\d):', output)
+  html = (tmp_path / 'out' / 'index.html').read_text()
+  assert f'The file is damaged after frame {last}: Invalid data' in html
+  assert f'Frames 0 to {last} are shown' in html
 
 
 def test_a_checkpoint_without_decoder(video, tmp_path):

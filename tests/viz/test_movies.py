@@ -1,5 +1,7 @@
 """Movies are read back: size, rate, colours."""
 
+import weakref
+
 import av
 import numpy as np
 import pytest
@@ -42,6 +44,21 @@ def test_a_movie_starts_before_all_of_it_is_read(tmp_path):
   movies.save_movie(path, np.zeros((3, 32, 32, 3), np.uint8), 16)
   data = path.read_bytes()
   assert 0 < data.index(b'moov') < data.index(b'mdat')
+
+
+def test_a_movie_takes_its_images_one_after_the_other(tmp_path):
+  taken, most = [], 0
+
+  def draw():
+    nonlocal most
+    for _ in range(30):
+      image = np.zeros((32, 32, 3), np.uint8)
+      taken.append(weakref.ref(image))
+      most = max(most, sum(image() is not None for image in taken))
+      yield image
+
+  movies.save_movie(tmp_path / 'a.mp4', draw(), 16)
+  assert len(taken) == 30 and most <= 3
 
 
 @pytest.mark.parametrize(
