@@ -171,7 +171,7 @@ def _read_attributes(path: str) -> dict[str, Any]:
 
 def _lock(path: str) -> IO[bytes]:
   """Two writers of one store would cut off each other's frames."""
-  lock = open(os.path.join(path, _GROUP), 'rb')
+  lock = open(os.path.join(path, _GROUP), 'r+b')  # NFS locks no other.
   try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError as error:

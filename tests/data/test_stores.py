@@ -1,5 +1,6 @@
 """Stores survive being interrupted anywhere, and open everywhere."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -190,3 +191,10 @@ def test_one_writer_at_a_time(tmp_path):
     open_it(tmp_path / 'store')
   del first
   open_it(tmp_path / 'store')
+
+
+def test_network_disks_lock_too(tmp_path, monkeypatch):
+  # NFS makes of `flock` such locks of ranges: they take a file open to write.
+  monkeypatch.setattr(fcntl, 'flock', fcntl.lockf)
+  fill(tmp_path / 'store')
+  assert open_it(tmp_path / 'store').is_complete
