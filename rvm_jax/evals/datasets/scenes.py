@@ -1,0 +1,188 @@
+"""Generated scenes as examples for all readouts at once: see docs/scenes.md.
+
+A clip is a few frames of a scene, evenly spaced. Clips begin at places spread
+evenly over the camera's path, and half of them are shown backwards: which way
+the camera moves, only the order of frames can tell. (A single frame of known
+number can hint at it: a first frame that tilts to the left makes a roll to the
+right likelier. The longer the path, the less.)
+
+A clip follows from its split and number alone.
+"""
+
+from collections.abc import Mapping, Sequence
+import concurrent.futures
+import dataclasses
+import hashlib
+import multiprocessing
+
+import numpy as np
+
+from rvm_jax.data import scenes as scenes_lib
+
+MOTIONS = scenes_lib.MOTIONS
+MAX_OBJECTS = 8
+# Unlike the seeds of runs: what a readout is fitted to, no encoder has seen.
+_SEED = 4_000_037
+_AT_ONCE = 8  # Clips that a process draws in one go.
+
+
+@dataclasses.dataclass(frozen=True)
+class Clips:
+  """What clips look like.
+
+  Attributes:
+    split: 'train' or 'held_out'; they share no scene.
+    size: H and W, in pixels.
+    num_frames: T.
+    stride: frames from one to the next, at 24 a second.
+    path: frames in which the camera goes its whole way; a multiple of
+      num_frames * stride.
+    num_points: P.
+    min_share: an object that covers less of the first frame is not followed.
+  """
+
+  split: str
+  size: int
+  num_frames: int
+  stride: int
+  path: int
+  num_points: int
+  min_share: float
+
+  def __post_init__(self):
+    span = self.num_frames * self.stride
+    if self.num_frames < 2 or self.path % span:
+      raise ValueError(
+          'path must be a multiple of num_frames * stride, and num_frames at'
+          f' least 2, got path={self.path}, num_frames={self.num_frames} and'
+          f' stride={self.stride}'
+      )
+
+  def draw(self, number: int) -> dict[str, np.ndarray]:
+    """Draws a clip.
+
+    Returns:
+      'frames' uint8 [T, H, W, 3];
+      'segments' uint8 [T, H, W]: the objects to follow, from 1; 0 elsewhere;
+      'label' int32 []: the camera's motion, an index into MOTIONS;
+      'tracks' float32 [P, T, 2]: (x, y) in pixels of points chosen in the first
+        frame; 0 behind the camera; 'visible' bool [P, T]; 'is_valid' bool [P],
+        all true;
+      'boxes' float32 [8, T, 4]: (x0, y0, x1, y1) in pixels around what is
+        visible of each object to follow, nan where nothing is;
+      'depth' float32 [T, H, W]: metres, 0 in the sky;
+      'pose' float32 [12]: rotation, row by row, and translation (m) that take
+        points from the first camera's axes (x right, y down, z ahead) to the
+        last one's;
+      'cameras' float32 [T, 12]: the same, from the first to each;
+      'lens' float32 [3, 3]: camera to homogeneous pixels.
+    """
+    source = scenes_lib.Scenes(
+        number + 1, self.size, self.size, _SEED, self.split
+    )
+    # The motion has nothing to do with the number: it is drawn on its own.
+    is_backwards = number % 2
+    span = self.num_frames * self.stride
+    start = number // 2 % (self.path // span) * span
+    times = list(range(start, start + span, self.stride))
+    if is_backwards:
+      times.reverse()
+    scene = scenes_lib.generate(
+        source.scene_seed(number),
+        height=self.size,
+        width=self.size,
+        num_frames=self.path,
+        frames=times,
+        num_tracks=self.num_points,
+        track_frame=times[0],
+    )
+    followed = follow(scene.segments[0], self.min_share)
+    new_numbers = np.zeros(256, np.uint8)
+    new_numbers[followed] = 1 + np.arange(len(followed))
+    boxes = np.full((MAX_OBJECTS, self.num_frames, 4), np.nan, np.float32)
+    boxes[: len(followed)] = scene.boxes[followed - 1]
+    is_ahead = np.isfinite(scene.tracks).all(-1)
+    moves = np.linalg.inv(scene.poses) @ scene.poses[0]
+    cameras = np.concatenate(
+        [moves[:, :3, :3].reshape(-1, 9), moves[:, :3, 3]], 1
+    ).astype(np.float32)
+    return {
+        'frames': scene.frames,
+        'segments': new_numbers[scene.segments],
+        'label': np.int32(scene.motion ^ is_backwards),
+        'tracks': np.where(is_ahead[..., None], scene.tracks, 0),
+        'visible': scene.visible & is_ahead,
+        'is_valid': np.ones(self.num_points, bool),
+        'boxes': boxes,
+        'depth': np.where(np.isfinite(scene.depth), scene.depth, 0),
+        'pose': cameras[-1],
+        'cameras': cameras,
+        'lens': scene.intrinsics.astype(np.float32),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """A clip that is drawn: an `evals.readouts.examples.Record`.
+
+  Attributes:
+    name: split and number.
+    example: of `Clips.draw`.
+    files: none.
+  """
+
+  name: str
+  example: Mapping[str, np.ndarray]
+  files: tuple[str, ...] = ()
+
+  def read(self, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
+    """The example; nothing of it is random."""
+    del rng
+    return dict(self.example)
+
+
+def read(clips: Clips, num_clips: int, num_workers: int) -> list[Record]:
+  """Draws the first clips of a split, into memory.
+
+  Args:
+    clips: which.
+    num_clips: how many.
+    num_workers: processes that draw them; 0 for this one.
+  """
+  numbers = range(num_clips)
+  if num_workers:
+    with concurrent.futures.ProcessPoolExecutor(
+        num_workers, multiprocessing.get_context('spawn')
+    ) as pool:
+      examples = list(pool.map(clips.draw, numbers, chunksize=_AT_ONCE))
+  else:
+    examples = [clips.draw(number) for number in numbers]
+  return [
+      Record(f'{clips.split}_{number}', example)
+      for number, example in zip(numbers, examples)
+  ]
+
+
+def follow(segment: np.ndarray, min_share: float) -> np.ndarray:
+  """The objects that a frame shows well enough to follow them.
+
+  Args:
+    segment: uint8 [H, W], 0 the background.
+    min_share: of the frame's pixels.
+
+  Returns:
+    int [O], their numbers, ascending.
+  """
+  area = np.bincount(segment.ravel(), minlength=256)
+  area[0] = 0
+  return np.flatnonzero(area >= max(1, min_share * segment.size))
+
+
+def fingerprint(records: Sequence[Record]) -> str:
+  """Sixteen hexadecimal digits for frames and truths."""
+  digest = hashlib.sha256()
+  for record in records:
+    for key, value in sorted(record.example.items()):
+      digest.update(f'{key} {value.dtype} {value.shape}'.encode())
+      digest.update(np.ascontiguousarray(value).tobytes())
+  return digest.hexdigest()[:16]
