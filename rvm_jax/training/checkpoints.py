@@ -12,7 +12,7 @@ Where a run takes its state from, in this order:
   3. fresh parameters from `config.seed`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import os
 from typing import Any
 
@@ -49,7 +49,7 @@ class Checkpoints:
       keep_last: this many of the newest are kept,
       keep_every: and every one whose step is a multiple of this for good.
       init_from: what a run without a checkpoint starts from; None for fresh
-        parameters. See `weights.init_from`.
+        parameters. See `weights.read_initial`.
       fresh_decoder: takes encoder and core alone from it.
     """
     self._init_from = init_from
@@ -136,15 +136,27 @@ class Checkpoints:
     logging.info('Resumed from %s/%d', self.directory, step)
     return restored.state, restored.data
 
-  def start(self, fresh: step_lib.TrainState) -> step_lib.TrainState:
-    """What a run without a checkpoint starts with: see `weights.init_from`."""
+  def start(
+      self,
+      shapes: step_lib.TrainState,
+      init: Callable[[], step_lib.TrainState],
+  ) -> step_lib.TrainState:
+    """What a run without a checkpoint starts with.
+
+    Args:
+      shapes: as `restore` takes them.
+      init: makes a fresh state.
+
+    Raises:
+      OSError, ValueError: see `weights.read_initial`; nothing was made yet.
+    """
     if self._init_from is None:
-      return fresh
-    return fresh.replace(
-        params=weights.init_from(
-            self._init_from, fresh.params, fresh_decoder=self._fresh_decoder
-        )
+      return init()
+    initial = weights.read_initial(
+        self._init_from, shapes.params, fresh_decoder=self._fresh_decoder
     )
+    fresh = init()
+    return fresh.replace(params=weights.put_initial(initial, fresh.params))
 
   def last_saved(self) -> str:
     """Path of the newest whole checkpoint on disk, or 'none'."""

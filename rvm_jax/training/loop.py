@@ -107,7 +107,7 @@ def train(
     position = open_(Position(pipeline))
     restored = checkpoints.restore(shapes, config.to_dict())
     if restored is None:
-      state = checkpoints.start(init(config.seed))
+      state = checkpoints.start(shapes, lambda: init(config.seed))
     else:
       state, data = restored
       position.set_state(data)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from rvm_jax.models import rvm
 from rvm_jax.weights import reading
 from rvm_jax.weights import trees
-from rvm_jax.weights.initial import init_from as init_from
+from rvm_jax.weights.initial import put_initial as put_initial
+from rvm_jax.weights.initial import read_initial as read_initial
 from rvm_jax.weights.released import save_npz as save_npz
 from rvm_jax.weights.runs import load_run as load_run
 from rvm_jax.weights.safetensors import save_safetensors as save_safetensors

@@ -6,32 +6,32 @@ from typing import Any
 
 from absl import logging
 import jax
+import numpy as np
 
 from rvm_jax.weights import reading
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 
 
-def init_from(
+def read_initial(
     path: str | os.PathLike[str],
-    params: Mapping[str, Any],
+    shapes: Mapping[str, Any],
     *,
     fresh_decoder: bool,
-) -> dict[str, Any]:
-  """Puts the parameters of a checkpoint in the place of a run's fresh ones.
+) -> dict[str, np.ndarray]:
+  """Reads what of a checkpoint is to replace the fresh parameters of a run.
 
-  Strict: every name, shape and dtype must be the same. What stays fresh is
-  listed in the log.
+  Strict: every name, shape and dtype must be the same.
 
   Args:
     path: a released `.npz`, a `.safetensors`, a workdir or one of its
       checkpoints.
-    params: fresh parameters, on the run's devices.
-    fresh_decoder: takes the encoder and the core alone; the decoder stays as it
-      is in `params`, whatever the checkpoint has of one.
+    shapes: of the run's parameters, a tree.
+    fresh_decoder: takes the encoder and the core alone, whatever the checkpoint
+      has of a decoder.
 
   Returns:
-    Such a tree as `params`, each array on the same devices.
+    Arrays on the host by their released keys, for `put_initial`.
 
   Raises:
     FileNotFoundError: nothing there, or no checkpoint of a run.
@@ -47,17 +47,33 @@ def init_from(
         ' with a decoder that has learned nothing yet'
     )
   is_kept = lambda key: not (fresh_decoder and is_decoder(key))
-  fresh = trees.flatten(params)
   found = {key: array for key, array in arrays.items() if is_kept(key)}
-  wanted = {key: array for key, array in fresh.items() if is_kept(key)}
+  wanted = trees.flatten(shapes)
+  wanted = {key: shape for key, shape in wanted.items() if is_kept(key)}
   trees.check_match(os.fspath(path), found, wanted)
   logging.info('Parameters from %s', path)
-  if fresh_decoder:
-    logging.info(
-        'Initialised afresh:\n  %s', '\n  '.join(sorted(fresh.keys() - wanted))
-    )
+  return found
+
+
+def put_initial(
+    arrays: Mapping[str, np.ndarray], params: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Puts what `read_initial` gave in the place of fresh parameters.
+
+  What stays fresh is listed in the log.
+
+  Args:
+    arrays: by their released keys.
+    params: a tree of arrays on the run's devices.
+
+  Returns:
+    Such a tree as `params`, each array on the same devices.
+  """
+  fresh = trees.flatten(params)
+  if rest := sorted(fresh.keys() - arrays):
+    logging.info('Initialised afresh:\n  %s', '\n  '.join(rest))
   return trees.unflatten(
-      fresh | {key: _put(found[key], wanted[key].sharding) for key in wanted}
+      fresh | {k: _put(x, fresh[k].sharding) for k, x in arrays.items()}
   )
 
 

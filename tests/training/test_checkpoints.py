@@ -43,14 +43,14 @@ def open_run(tmp_path):
   """Opens the same workdir each time; all are closed at the end."""
   opened = []
 
-  def open_():
+  def open_(init_from=None):
     opened.append(
         checkpoints.Checkpoints(
             tmp_path,
             save_every=2,
             keep_last=2,
             keep_every=4,
-            init_from=None,
+            init_from=init_from,
             fresh_decoder=False,
         )
     )
@@ -93,6 +93,19 @@ def test_a_new_workdir_has_none(open_run):
   run.wait()
   assert run.restore(shapes(), CONFIG) is None
   assert run.last_saved() == 'none'
+
+
+def test_what_to_start_from_is_refused_before_anything_is_made(
+    open_run, tmp_path
+):
+  np.savez(tmp_path / 'other.npz', kernel=np.zeros(3, np.float32))
+  for name, kind, message in (
+      ('gone.npz', FileNotFoundError, 'gone.npz'),
+      ('other.npz', ValueError, 'other.npz is not an RVM checkpoint'),
+  ):
+    run = open_run(init_from=str(tmp_path / name))
+    with pytest.raises(kind, match=message):
+      run.start(shapes(), init=None)
 
 
 def test_saved_is_the_state_of_the_call(open_run, tmp_path):
