@@ -32,6 +32,9 @@ class Report:
     files: paths of all files that the scores depend on.
     notes: what a reader of the scores must know.
     lower_is_better: of the headline.
+    columns: of a benchmark of several tasks, (task, headline, lower_is_better)
+      of each; the three above are then one of them.
+    lines: for people, on the terminal.
   """
 
   task: str
@@ -42,6 +45,8 @@ class Report:
   files: Sequence[str]
   notes: Sequence[str] = ()
   lower_is_better: bool = False
+  columns: Sequence[tuple[str, str, bool]] = ()
+  lines: Sequence[str] = ()
 
 
 def write(
@@ -59,6 +64,7 @@ def write(
     ValueError: a score that is not finite.
   """
   keys = 'task', 'headline', 'lower_is_better', 'scores', 'notes'
+  keys += ('columns',) if report.columns else ()
   result = {key: getattr(report, key) for key in keys} | about | {
       'data': {
           'folder': data_dir and os.path.abspath(data_dir),

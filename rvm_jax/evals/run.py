@@ -17,6 +17,7 @@ refused.
     benchmark         the key in `BENCHMARKS`
     task, headline    the column in a table, and the score that stands there
     lower_is_better   of that score
+    columns           of a benchmark of several tasks: these three of each
     scores            name -> number; shares are percentages
     notes             what a reader of the scores must know
     protocol          all settings, as the benchmark was given them
@@ -54,6 +55,7 @@ from rvm_jax.evals.benchmarks import jhmdb
 from rvm_jax.evals.benchmarks import kinetics
 from rvm_jax.evals.benchmarks import perception_test
 from rvm_jax.evals.benchmarks import scannet
+from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
 from rvm_jax.evals.benchmarks import waymo
@@ -85,6 +87,7 @@ BENCHMARKS = {
     'perception_test': Benchmark(perception_test.evaluate, trains=True),
     'waymo': Benchmark(waymo.evaluate, trains=True),
     'scannet': Benchmark(scannet.evaluate, trains=True),
+    'scenes': Benchmark(scenes.evaluate, trains=True, generates=True),
 }
 _PACKAGES = (
     'rvm_jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow', 'scipy',
@@ -102,6 +105,8 @@ def main(argv: list[str]):
   )
   for note in report.notes:
     print(f'Note: {note}')
+  for line in report.lines:
+    print(line)
   print(f'{report.task}: {report.scores[report.headline]:.2f}')
   print(f'Wrote {given.out}')
 

@@ -34,6 +34,7 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
   Raises:
     ValueError: two results of one model and task.
   """
+  results = [column for result in results for column in _split(result)]
   tasks = list(dict.fromkeys(r['task'] for r in results))
   models = dict.fromkeys(_model(r) for r in results)
   found = {}
@@ -63,6 +64,13 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
       mean += f' (of {len(shares)} tasks of {len(tasks)})'
     lines.append(_line([name, *cells, mean]))
   return '\n'.join(lines + _remarks(results, tasks))
+
+
+def _split(result):
+  """A result for each task of a benchmark that has several."""
+  keys = 'task', 'headline', 'lower_is_better'
+  columns = result.get('columns') or [[result[key] for key in keys]]
+  return [result | dict(zip(keys, column)) for column in columns]
 
 
 def _remarks(results, tasks):

@@ -106,3 +106,19 @@ def test_reads_files(tmp_path, capsys):
   assert rows_of(capsys.readouterr().out) == {'a': ['12.5', '100.0']}
   with pytest.raises(SystemExit, match='python -m rvm_jax.evals.table'):
     table.main([])
+
+
+def test_a_benchmark_of_several_tasks_has_several_columns():
+  result = {
+      'task': 'A', 'headline': 'a', 'lower_is_better': False,
+      'columns': [['A', 'a', False], ['B', 'b', True]],
+      'scores': {'a': 40.0, 'b': 2.0}, 'protocol': {}, 'data': {'manifest': '0'},
+      'model': {'name': 'first', 'identity': '1'},
+  }
+  second = result | {
+      'scores': {'a': 80.0, 'b': 4.0}, 'model': {'name': 'second', 'identity': '2'}
+  }
+  lines = table.make([result, second]).splitlines()
+  assert lines[0] == '| model | A | B | normalised mean |'
+  assert lines[2] == '| first | 40.0 | 2 | 75.0 |'
+  assert lines[3] == '| second | 80.0 | 4 | 75.0 |'

@@ -1,0 +1,45 @@
+"""Verdicts on pairs of results."""
+
+import numpy as np
+import pytest
+
+from rvm_jax.evals import compare
+from rvm_jax.evals import report
+from rvm_jax.evals.benchmarks import scenes
+
+
+def make_rows(shift, seed=0):
+  hard = np.random.default_rng(7).normal(40, 20, 50)
+  rng = np.random.default_rng(seed)
+  return [
+      {'clip': f'held_out_{i}', 'num_boxes': i % 4, 'num_objects': 2}
+      | {t.name: hard[i] + shift + rng.normal() for t in scenes.TASKS}
+      for i in range(50)
+  ]
+
+
+def test_verdicts():
+  lines = compare.compare(make_rows(0), make_rows(3, 1))
+  for task, line in zip(scenes.TASKS, lines, strict=True):
+    assert line.startswith(task.text)
+    assert line.endswith('worse' if task.lower_is_better else 'better')
+  lines = compare.compare(make_rows(0), make_rows(0, 1))
+  assert sum('no difference' in line for line in lines) > len(lines) / 2
+
+
+def test_reads_results_and_refuses_others(tmp_path, capsys):
+  for name, num, shift in (('a', 50, 0), ('b', 50, 3), ('c', 40, 0)):
+    made = report.Report('t', 's', {'s': 1.0}, make_rows(shift)[:num], {}, ())
+    about = {'benchmark': 'scenes', 'protocol': {'num_test': num}}
+    about['model'] = {'checkpoint': name}
+    report.write(made, str(tmp_path / name), None, about)
+  folder = lambda name: str(tmp_path / name)
+  compare.main([folder('a'), folder('b')])
+  printed = capsys.readouterr().out
+  assert printed.startswith('second minus first: b a') and '+3.0' in printed
+  with pytest.raises(ValueError, match='differ in protocol'):
+    compare.main([folder('a'), folder('c')])
+  with pytest.raises(ValueError, match='the same clips'):
+    compare.compare(make_rows(0), make_rows(0)[:-1])
+  with pytest.raises(SystemExit):
+    compare.main([folder('a')])
