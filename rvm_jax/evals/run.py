@@ -25,8 +25,8 @@ refused.
                       parameters), patch, scaling of pixels
     workdir           of the readout, null where none is trained
     data              folder (null where the data are generated), num_files,
-                      manifest (a hash over the names and contents of all files
-                      that were read)
+                      manifest (a hash over the names, sizes and first 64 KiB of
+                      all files that were read)
     versions          of Python, this package and those that decide numbers
     device            what it ran on
     seconds           it took, reading and scoring included
