@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     views.check(options.height, options.width, encoder.model.patch)
     os.makedirs(options.out, exist_ok=True)
   except (OSError, ValueError) as error:
-    print(error, file=sys.stderr)
+    print(f'error: {error}', file=sys.stderr)
     return 2
   checkpoint = {
       'checkpoint_path': os.path.abspath(options.checkpoint),

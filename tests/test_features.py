@@ -262,7 +262,7 @@ def test_wrong_arguments(videos, tmp_path, capsys, flags, message):
   flags = [flag.format(tmp_path=tmp_path) for flag in flags]
   assert run(videos / 'short.avi', out=tmp_path / 'out', flags=flags) == 2
   error = capsys.readouterr().err.replace("'", '')
-  assert re.search(message, error)
+  assert error.startswith('error: ') and re.search(message, error)
 
 
 def test_a_fit_to_no_size_is_refused(tmp_path, capsys):

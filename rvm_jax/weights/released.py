@@ -10,6 +10,7 @@ import os
 import re
 from typing import Any
 import zipfile
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -36,21 +37,28 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     FileNotFoundError: no such file.
     ValueError: not an archive of plain arrays. Pickles are never executed.
   """
+  with open(path, 'rb') as f:
+    is_zip = zipfile.is_zipfile(f)
   try:
-    archive = np.load(path, allow_pickle=False)
-    if isinstance(archive, np.ndarray):
-      raise ValueError('it is a single array')
-    with archive:
-      arrays = {key: archive[key] for key in archive.files}
-    for key, array in arrays.items():
-      if not isinstance(array, np.ndarray):  # Any other file in the zip.
-        raise ValueError(f'{key} in it is not an array')
-    return arrays
-  except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    if not is_zip:
+      raise ValueError('it is not a zip archive, or its end is missing')
+    with np.load(path, allow_pickle=False) as archive:
+      return {key: _read_array(archive, key) for key in archive.files}
+  except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
     raise ValueError(
         f'{path} is not a plain .npz archive of arrays (pickles are refused):'
         f' {error}'
     ) from error
+
+
+def _read_array(archive, key):
+  try:
+    array = archive[key]
+  except ValueError as error:
+    raise ValueError(f'{key} in it is no plain array: {error}') from error
+  if not isinstance(array, np.ndarray):  # Any other file in the zip.
+    raise ValueError(f'{key} in it is no array')
+  return array
 
 
 def save_npz(path: str | os.PathLike[str], params: Mapping[str, Any]):

@@ -49,17 +49,21 @@ def load_run(
   trees.check_match(
       path, trees.flatten(saved), trees.flatten(shapes['params'])
   )
-  with ocp.PyTreeCheckpointer() as reader:
-    restored = reader.restore(
-        state,
-        args=ocp.args.PyTreeRestore(
-            item=shapes,
-            restore_args=jax.tree.map(
-                lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
-            ),
-            partial_restore=True,  # Of the state, the parameters alone.
-        ),
-    )
+  try:
+    with ocp.PyTreeCheckpointer() as reader:
+      restored = reader.restore(
+          state,
+          args=ocp.args.PyTreeRestore(
+              item=shapes,
+              restore_args=jax.tree.map(
+                  lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
+              ),
+              partial_restore=True,  # Of the state, the parameters alone.
+          ),
+      )
+  except ValueError as error:  # TensorStore's, and its spec at their end.
+    reason = str(error).split(' [tensorstore_spec')[0]
+    raise ValueError(f'{path} is damaged: {reason}') from error
   return config, model, restored['params']
 
 

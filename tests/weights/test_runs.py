@@ -1,5 +1,6 @@
 """A run's parameters come out whole, or with a list of what is wrong."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -42,3 +43,18 @@ def test_one_error_lists_missing_unused_and_misshapen(golden, tmp_path):
   assert '1 unused:\n    head/kernel' in text
   assert 'cls_token: expected float32[1, 48], got float32[1, 10]' in text
   assert 'mask_token: expected float32[1, 32], got float16[1, 32]' in text
+
+
+# Orbax does not wait for its other reads.
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
+def test_a_damaged_checkpoint_is_named(golden, tmp_path):
+  scratch.save_run(tmp_path, *golden)
+  checkpoint = tmp_path / 'checkpoints' / '7'
+  arrays = [p for p in (checkpoint / 'state').rglob('d/*') if p.is_file()]
+  largest = max(arrays, key=lambda path: path.stat().st_size)
+  os.truncate(largest, 1000)
+  with pytest.raises(ValueError) as error:
+    weights.load_run(tmp_path)
+  text = str(error.value)
+  assert text.startswith(f'{checkpoint} is damaged: ')
+  assert 'byte range' in text and 'tensorstore_spec' not in text
