@@ -1,5 +1,6 @@
 """Parameters out of the Orbax checkpoints that a run leaves."""
 
+import contextlib
 import os
 import pathlib
 from typing import Any
@@ -45,26 +46,33 @@ def load_run(
     ) from error
   shapes = {'params': released.shapes(model)}
   state = pathlib.Path(path, 'state')
-  saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
+  with _naming_damage(path):
+    saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
   trees.check_match(
       path, trees.flatten(saved), trees.flatten(shapes['params'])
   )
+  with _naming_damage(path), ocp.PyTreeCheckpointer() as reader:
+    restored = reader.restore(
+        state,
+        args=ocp.args.PyTreeRestore(
+            item=shapes,
+            restore_args=jax.tree.map(
+                lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
+            ),
+            partial_restore=True,  # Of the state, the parameters alone.
+        ),
+    )
+  return config, model, restored['params']
+
+
+@contextlib.contextmanager
+def _naming_damage(path):
+  """Puts a sentence in the place of TensorStore's page."""
   try:
-    with ocp.PyTreeCheckpointer() as reader:
-      restored = reader.restore(
-          state,
-          args=ocp.args.PyTreeRestore(
-              item=shapes,
-              restore_args=jax.tree.map(
-                  lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
-              ),
-              partial_restore=True,  # Of the state, the parameters alone.
-          ),
-      )
-  except ValueError as error:  # TensorStore's, and its spec at their end.
+    yield
+  except ValueError as error:
     reason = str(error).split(' [tensorstore_spec')[0]
     raise ValueError(f'{path} is damaged: {reason}') from error
-  return config, model, restored['params']
 
 
 def _find_checkpoint(path):

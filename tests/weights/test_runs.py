@@ -47,12 +47,14 @@ def test_one_error_lists_missing_unused_and_misshapen(golden, tmp_path):
 
 # Orbax does not wait for its other reads.
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
-def test_a_damaged_checkpoint_is_named(golden, tmp_path):
+@pytest.mark.parametrize('num_damaged', [1, 100])
+def test_a_damaged_checkpoint_is_named(golden, tmp_path, num_damaged):
   scratch.save_run(tmp_path, *golden)
   checkpoint = tmp_path / 'checkpoints' / '7'
   arrays = [p for p in (checkpoint / 'state').rglob('d/*') if p.is_file()]
-  largest = max(arrays, key=lambda path: path.stat().st_size)
-  os.truncate(largest, 1000)
+  arrays.sort(key=lambda path: -path.stat().st_size)
+  for path in arrays[:num_damaged]:
+    os.truncate(path, min(path.stat().st_size, 1000))
   with pytest.raises(ValueError) as error:
     weights.load_run(tmp_path)
   text = str(error.value)
