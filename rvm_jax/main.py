@@ -16,6 +16,7 @@ import jax
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
+from rvm_jax.evals import carried_masks
 from rvm_jax.evals import reconstruction
 from rvm_jax.training import loop
 from rvm_jax.training import metrics
@@ -52,7 +53,10 @@ def main(argv: list[str]):
   logging.info('Config:\n%s', config)
   objective = pretraining.from_config(config)
   data = pretraining.open_data(config)
-  evaluators = {'reconstruction': reconstruction.Reconstruction(config, data)}
+  evaluators = {
+      'reconstruction': reconstruction.Reconstruction(config, data),
+      'scenes': carried_masks.CarriedMasks(config),
+  }
   try:
     loop.train(config, workdir, objective, data, evaluators)
   except loop.Preempted as stop:
