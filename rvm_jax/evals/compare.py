@@ -2,8 +2,8 @@
 
   python -m rvm_jax.evals.compare results/first results/second
 
-Takes folders of `rvm_jax.evals.run` with configs/eval_scenes.py. Differences are
-paired: scenes that are hard for both models do not widen the 95 % intervals.
+Takes folders of `rvm_jax.evals.run` with configs/eval_scenes.py. Differences
+are paired: scenes that are hard for both do not widen the 95 % intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,8 @@ def main(folders: Sequence[str]):
   for key in ('benchmark', 'protocol'):
     if results[0][key] != results[1][key]:
       raise ValueError(f'{folders[0]} and {folders[1]} differ in {key}')
-  print('second minus first:', *(r['model']['checkpoint'] for r in results[::-1]))
+  names = [result['model']['checkpoint'] for result in results]
+  print('second minus first:', *names[::-1])
   for line in compare(*rows):
     print(line)
 
