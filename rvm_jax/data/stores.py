@@ -19,6 +19,8 @@ from typing import IO, Any
 import numpy as np
 import tensorstore
 
+from rvm_jax.data import settings as settings_lib
+
 _ATTRIBUTES, _GROUP = '.zattrs', '.zgroup'
 _PROGRESS = 'unfinished.npz'
 _CACHED_BYTES = 2**30  # Of a complete store, in memory at most.
@@ -151,15 +153,12 @@ def open_existing(path: str, settings: Mapping[str, Any]) -> Store:
     attributes = {}
   if not attributes.keys() >= settings.keys() | {'complete'}:
     raise ValueError(f'{path} is there already and is not a store of features')
-  differences = [
-      f'{key} is {attributes[key]}, asked for is {value}'
-      for key, value in settings.items()
-      if attributes[key] != value
-  ]
-  if differences:
+  saved = {key: attributes[key] for key in settings}
+  if differences := settings_lib.list_differences(saved, settings):
+    lines = '\n  '.join(f'{key}: {x}' for key, x in differences.items())
     raise ValueError(
-        f'{path} was made with other settings: {"; ".join(differences)}. Delete'
-        ' it, or write into another folder'
+        f'{path} was made with other settings:\n  {lines}\nDelete it, or write'
+        ' into another folder'
     )
   return Store(path)
 

@@ -21,10 +21,13 @@ import jax
 import orbax.checkpoint as ocp
 
 from rvm_jax import weights
+from rvm_jax.data import settings
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
 
-# Keys of the model that change how it is computed and not what it is.
+# Keys of a config that decide what is trained: a run's, or a readout's,
+_WHAT = ('model.', 'protocol.')
+# but for those that change how it is computed and not what it is.
 HOW_NOT_WHAT = ('model.dtype', 'model.attention', 'model.remat')
 
 
@@ -105,22 +108,22 @@ class Checkpoints:
     Args:
       shapes: the state as `jax.ShapeDtypeStruct`s with this run's shardings:
         the devices may be others than those that saved.
-      config: this run's: its `model` must be the saved one, and its `num_steps`
-        not fewer than are done.
+      config: this run's: its `model` and `protocol`, as far as it has them,
+        must be the saved ones, and its `num_steps` not fewer than are done.
 
     Returns:
       State and data position.
 
     Raises:
-      ValueError: the checkpoint is of another model, or has more steps.
+      ValueError: the checkpoint is of something else, or has more steps.
     """
     step = self._manager.latest_step()
     if step is None:
       return None
     if step > config['num_steps']:
       raise ValueError(
-          f'config.num_steps={config["num_steps"]} must be at least the {step}'
-          f' steps that {self.directory} has'
+          f'num_steps={config["num_steps"]} must be at least the {step} steps'
+          f' that {self.directory} has'
       )
     saved = self._manager.restore(
         step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
@@ -176,35 +179,18 @@ class Checkpoints:
 def _check_config(
     path: str, saved: Mapping[str, Any], config: Mapping[str, Any]
 ):
-  """Refuses another model; logs every other difference."""
-  old, new = _flatten(saved), _flatten(config)
-  changed = sorted({key for key, _ in old.items() ^ new.items()})
-  name = lambda flat, key: flat[key] if key in flat else 'no such key'
-  show = lambda key: (
-      f'config.{key}: saved {name(old, key)}, now {name(new, key)}'
-  )
-  other_model = [
-      show(key)
-      for key in changed
-      if key.startswith('model.') and key not in HOW_NOT_WHAT
+  """Refuses what trains something else; logs every other difference."""
+  changed = settings.list_differences(saved, config)
+  deciding = [
+      f'config.{key}: {found}'
+      for key, found in changed.items()
+      if key.startswith(_WHAT) and key not in HOW_NOT_WHAT
   ]
-  if other_model:
+  if deciding:
     raise ValueError(
-        f'{path} was written by another model:\n  '
-        + '\n  '.join(other_model)
+        f'{path} was written with other settings:\n  '
+        + '\n  '.join(deciding)
         + '\nGo on with its config, or start in another --workdir'
     )
-  for key in changed:
-    logging.warning('Resuming with a changed config: %s', show(key))
-
-
-def _flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
-  """Nested config to {'a.b': text of the value}, tuples being lists in JSON."""
-  flat = {}
-  for key, value in config.items():
-    if isinstance(value, Mapping):
-      flat |= _flatten(value, f'{prefix}{key}.')
-    else:
-      value = list(value) if isinstance(value, tuple) else value
-      flat[prefix + key] = repr(value)
-  return flat
+  for key, found in changed.items():
+    logging.warning('Resuming with a changed config: config.%s: %s', key, found)

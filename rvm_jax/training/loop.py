@@ -62,9 +62,10 @@ def train(
   """Trains until `config.num_steps`, from the newest checkpoint of `workdir`.
 
   Args:
-    config: as in configs/rvm_base.py, validated. Of `model`, which decides
-      whether a checkpoint fits, and `data` nothing is read here but
-      `data.batch_size` and `data.max_bad_share`.
+    config: as in configs/rvm_base.py, validated; for a readout, with
+      `protocol` in place of `model`. These decide whether a checkpoint fits; of
+      them and of `data` nothing is read here but `data.batch_size` and
+      `data.max_bad_share`.
     workdir: for checkpoints, events and pictures.
     objective: what is trained.
     pipeline: what it is trained on.
@@ -78,7 +79,7 @@ def train(
     Preempted: SIGTERM came; the state of the moment is saved.
     NonFiniteError: names the step, its clips and the last good checkpoint.
     RuntimeError: more clips are broken than `config.data.max_bad_share`.
-    ValueError: the workdir is of another model or has more steps already.
+    ValueError: the workdir is of something else or has more steps already.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   optimizer, schedule = optimizer_lib.make_optimizer(
@@ -187,8 +188,7 @@ class Position:
     if skipped > max_bad_share * max(seen, MIN_CLIPS_SEEN):
       raise RuntimeError(
           f'{skipped} of {seen} clips could not be read, more than'
-          f' config.data.max_bad_share={max_bad_share}; the log names the'
-          ' files'
+          f' max_bad_share={max_bad_share}; the log names the files'
       )
 
   def get_state(self) -> dict[str, Any]:

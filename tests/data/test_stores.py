@@ -157,9 +157,9 @@ def test_complete_ones_are_only_read(whole):
 
 
 def test_other_settings_are_refused(whole):
-  with pytest.raises(ValueError, match=r'key is \[1, 2\], asked for is \[3\]'):
+  with pytest.raises(ValueError, match=r'key: saved \[1, 2\], now \[3\]'):
     open_it(whole, key=[3])
-  with pytest.raises(ValueError, match='chunk is 4, asked for is 8'):
+  with pytest.raises(ValueError, match='chunk: saved 4, now 8'):
     stores.open_or_create(str(whole), {'key': [1, 2]}, {}, 8, ARRAYS)
 
 

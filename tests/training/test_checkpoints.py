@@ -127,7 +127,7 @@ def test_another_model_is_refused(open_run, saved, tmp_path):
   with pytest.raises(ValueError) as error:
     open_run().restore(shapes(), config)
   assert str(error.value) == (
-      f'{tmp_path}/checkpoints/8 was written by another model:\n'
+      f'{tmp_path}/checkpoints/8 was written with other settings:\n'
       '  config.model.width: saved 16, now 32\n'
       'Go on with its config, or start in another --workdir'
   )

@@ -42,7 +42,8 @@ def test_too_many_skipped_clips_end_the_run():
   for _ in range(100):
     next(position)
   position.check(max_bad_share=0.25)
-  with pytest.raises(RuntimeError, match='100 of 400 clips could not be read'):
+  message = '100 of 400 clips could not be read, more than max_bad_share=0.2;'
+  with pytest.raises(RuntimeError, match=message):
     position.check(max_bad_share=0.2)
 
 

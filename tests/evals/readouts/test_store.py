@@ -113,21 +113,21 @@ def test_refuses_what_is_of_something_else(tmp_path, is_complete):
     with pytest.raises(KeyboardInterrupt):
       extract(path, records, counted(fail_at=2)[0])
   other = dataclasses.replace(MODEL, identity='0123')
-  with pytest.raises(ValueError, match='encoder is raw:8, .* asked for is 012'):
+  with pytest.raises(ValueError, match="encoder: saved 'raw:8, .* now '0123"):
     extract(path, records, other)
   with pytest.raises(
       ValueError,
-      match=r"examples is {'sizes': \[8, 16\]}, asked for is {'sizes': \[8, 9",
+      match=r'examples.sizes: saved \[8, 16\], now \[8, 9\]',
   ):
     extract(path, records, examples={'sizes': (8, 9)})
-  with pytest.raises(ValueError, match='dtype is float32, asked for is float1'):
+  with pytest.raises(ValueError, match="dtype: saved 'float32', now 'float16'"):
     extract(path, records, dtype='float16')
-  with pytest.raises(ValueError, match='data is 40 examples, .* is 39 example'):
+  with pytest.raises(ValueError, match="data: saved '40 .*, now '39 exampl"):
     extract(path, records[:-1])
   renamed = [*records[:-1], dataclasses.replace(records[0], number=77)]
-  with pytest.raises(ValueError, match='data is 40 .*, asked for is 40 examp'):
+  with pytest.raises(ValueError, match="data: saved '40 .*, now '40 examples"):
     extract(path, renamed)
-  changed = 'data is 40 .*, asked for is 40 examp'
+  changed = "data: saved '40 .*, now '40 examples"
   times = file.stat().st_atime_ns, file.stat().st_mtime_ns
   file.write_text('longer than before')
   os.utime(file, ns=times)
