@@ -110,7 +110,8 @@ def plain_encode(p, frames, patch):
     e = plain_encoder(p, plain_tokens(p, frames[:, t], patch))
     s = jnp.zeros_like(e) if t == 0 else s
     gate = lambda name: jax.nn.sigmoid(
-        e @ core[f'input_{name}']['kernel'] + s @ core[f'state_{name}']['kernel']
+        e @ core[f'input_{name}']['kernel']
+        + s @ core[f'state_{name}']['kernel']
     )
     u, r = gate('update'), gate('reset')
     context = r * plain_norm(core['state_layer_norm'], s, 1e-4)
@@ -345,8 +346,8 @@ def main():
   rate = clip_flops * args.batch / seconds['ours']
   print(
       f'losses {({k: round(float(x), 5) for k, x in losses.items()})};'
-      f' {clip_flops / 1e9:.1f} GFLOP a clip, {args.batch / seconds["ours"]:.2f}'
-      f' clips/s, {rate / 1e12:.3f} TFLOP/s'
+      f' {clip_flops / 1e9:.1f} GFLOP a clip,'
+      f' {args.batch / seconds["ours"]:.2f} clips/s, {rate / 1e12:.3f} TFLOP/s'
   )
   if args.peak:
     print(f'utilisation {rate / args.peak / jax.device_count():.1%}')

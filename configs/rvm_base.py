@@ -5,14 +5,14 @@
       --config.data.weights="(0.25, 0.75)"
 
 Hardware: the paper's runs took 256 TPU v6 cores. One step is 2.3 PFLOP, so that
-a million steps take about 68 days on one GPU that does 395 TFLOP/s, half of what
-an H200 does on large products (arithmetic, not measured). Memory (computed):
-2.6 GB of state on each device, 0.43 GB more for each clip with remat 'dots'.
-On few devices raise `num_microbatches` until a microbatch fits.
+a million steps take about 68 days on one GPU that does 395 TFLOP/s, half of
+what an H200 does on large products (arithmetic, not measured). Memory
+(computed): 2.6 GB of state on each device, 0.43 GB more for each clip with
+remat 'dots'. On few devices raise `num_microbatches` until a microbatch fits.
 
 The other configs say only how they differ from this one. Source of the values:
-arXiv 2512.13684, marked [P]; values that the paper's readers report, unverified,
-marked [R]; ours, marked [O].
+arXiv 2512.13684, marked [P]; values that the paper's readers report,
+unverified, marked [R]; ours, marked [O].
 """
 
 import ml_collections

@@ -6,11 +6,11 @@ Gaps are short: at gaps of 2 to 24 frames, copying the last source frame has a
 squared error of .029 (2026-11-22, 3200 clips), as much as each frame's mean
 colour; at 1 to 8 frames it has .014, so there is something to learn early.
 
-Weight decay is large so that weights which the loss does not need shrink as much
-over this short run as over the paper's long one: by exp(-sum of learning rate
-times decay), which is e^-3.75 there and e^-3.2 here. Without it the core keeps
-its random start, in which the state after the first frame differs from all later
-ones, and features of one thing do not agree over time.
+Weight decay is large so that weights which the loss does not need shrink as
+much over this short run as over the paper's long one: by exp(-sum of learning
+rate times decay), which is e^-3.75 there and e^-3.2 here. Without it the core
+keeps its random start, in which the state after the first frame differs from
+all later ones, and features of one thing do not agree over time.
 """
 
 import ml_collections

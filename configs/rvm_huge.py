@@ -4,9 +4,10 @@
       --config.data.sources="('/data/videos',)" --config.fsdp=8
 
 Hardware: a step at batch 2048 is 10.7 PFLOP: 31 days for a million steps on
-eight H100s at half of 989 TFLOP/s each (arithmetic, not measured). Memory (computed):
-12.5 GB of state where it is not split, 1.2 GB a clip with remat 'dots'. On eight
-H100s set `num_microbatches=8`; on devices of 16 GB `fsdp` of 8 or more.
+eight H100s at half of 989 TFLOP/s each (arithmetic, not measured). Memory
+(computed): 12.5 GB of state where it is not split, 1.2 GB a clip with remat
+'dots'. On eight H100s set `num_microbatches=8`; on devices of 16 GB `fsdp` of 8
+or more.
 """
 
 import ml_collections
