@@ -133,7 +133,7 @@ def read(
     data_dir: folder with the annotations and videos of the split, wherever in
       it they are.
     split: 'train', 'valid' or 'test'.
-    sampling: num_clips * num_crops clips of each video that is long enough.
+    sampling: num_clips clips of each video that is long enough.
     max_bad_share: see `videos.open_all`.
     num_points: P of the examples; None for as many as the most that a clip has.
 
@@ -143,7 +143,7 @@ def read(
   Raises:
     FileNotFoundError: names the file or folder that is missing.
     ValueError: annotations of another form, of frames that the video does not
-      have, too many bad videos, or no clip with a point.
+      have, too many bad videos, several crops, or no clip with a point.
   """
   name = f'point_tracking_{split}'
   list_file = files.find_by_stem(data_dir, ('.json',)).get(name)
@@ -175,7 +175,7 @@ def read(
     claimed = annotations[name]['metadata']['num_frames']
     if claimed != video.num_frames:
       notes.append(f'{path} has {video.num_frames} frames, not {claimed}')
-    for cut in _distinct(sampling.list_cuts(video)):
+    for cut in sampling.list_starts(video):
       if follow(tracks, video, cut):
         clips.append(
             TrackedClip(
@@ -194,11 +194,6 @@ def _set_num_points(clips, num_points, list_file):
         for clip in clips
     )
   return [dataclasses.replace(clip, num_points=num_points) for clip in clips]
-
-
-def _distinct(cuts):
-  """Without those that begin where another does, of a short video."""
-  return {(int(c.numbers[0]), c.view.box): c for c in cuts}.values()
 
 
 def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:

@@ -161,6 +161,18 @@ class Sampling:
         )
     ]
 
+  def list_starts(self, video: Video) -> list[Cut]:
+    """The cuts of an evaluation that begin in different frames: fewer than
+    num_clips, if the video is short.
+
+    Raises:
+      ValueError: more than one crop, as whose mean only classes are scored.
+    """
+    if self.num_crops > 1:
+      raise ValueError(f'num_crops={self.num_crops} must be 1 but for classes')
+    cuts = self.list_cuts(video)
+    return list({int(cut.numbers[0]): cut for cut in cuts}.values())
+
   def draw(self, rng: np.random.Generator, video: Video) -> Cut:
     """A cut for training, uniform over the starts that fit."""
     last = max(0, video.num_frames - self.span(video.frame_rate))

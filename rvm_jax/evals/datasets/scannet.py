@@ -69,27 +69,18 @@ class Scan:
         )
     return np.stack(maps).astype(np.float32) / 1000
 
-  def read_motion(self, numbers: np.ndarray) -> np.ndarray:
-    """What takes the first camera's coordinates to the last one's.
+  def read_poses(self, numbers: np.ndarray) -> np.ndarray:
+    """What takes each camera's coordinates to the world's.
 
     Returns:
-      float32 [12], rotation by rows, and translation in metres; nan where the
-      camera was lost.
+      float64 [n, 4, 4], metres; not finite where the camera was lost.
 
     Raises:
       ValueError: a file that is no matrix of 4 x 4.
       FileNotFoundError: names the file that is missing.
     """
-    first, last = (
-        _read_pose(path)
-        for path in self.paths('pose', '.txt', numbers[[0, -1]])
-    )
-    if not (np.isfinite(first).all() and np.isfinite(last).all()):
-      return np.full(12, np.nan, np.float32)
-    motion = np.linalg.solve(last, first)
-    return np.concatenate(
-        [motion[:3, :3].ravel(), motion[:3, 3]]
-    ).astype(np.float32)
+    paths = self.paths('pose', '.txt', numbers)
+    return np.stack([_read_pose(path) for path in paths])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,14 +92,12 @@ class DepthClip:
     lists: path of the list that it is from.
     sampling: how it is cut.
     cut: the clip.
-    with_pose: whether the example has the camera's motion.
   """
 
   scan: Scan
   lists: tuple[str, ...]
   sampling: sampling_lib.Sampling
   cut: sampling_lib.Cut
-  with_pose: bool
 
   @property
   def name(self) -> str:
@@ -119,22 +108,17 @@ class DepthClip:
   def files(self) -> tuple[str, ...]:
     """Paths of what the clip's own cut is read from."""
     numbers = self.cut.numbers
-    poses = self.scan.paths('pose', '.txt', numbers[[0, -1]])
     return (
         *self.lists,
         *self.scan.paths('color', '.jpg', numbers),
         *self.scan.paths('depth', '.png', numbers),
-        *(poses if self.with_pose else ()),
     )
 
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
     """The example: frames uint8 [T, height, width, 3], depth float32
-    [T, height, width] in metres, 0 where not known (nearest pixels); and, if
-    asked for, pose float32 [12], see `Scan.read_motion`.
-
-    A clip mirrored left to right has no pose.
+    [T, height, width] in metres, 0 where not known (nearest pixels).
 
     Args:
       rng: draws another cut of the scan; None for the clip's own.
@@ -142,31 +126,15 @@ class DepthClip:
     Raises:
       ValueError: a broken file.
     """
-    if rng is None:
-      cut, pose = self.cut, self._ask(self.cut)
-    else:
-      cut, pose = self.sampling.draw_asking(
-          rng, self.scan, self.cut, self._ask
-      )
+    cut = self.cut if rng is None else self.sampling.draw(rng, self.scan)
     depth = cut.view.pick_nearest(
         self.scan.read_depth(cut.numbers), (self.scan.height, self.scan.width)
     )
-    example = {'frames': cut.read(self.scan), 'depth': depth}
-    return example | (pose if self.with_pose else {})
-
-  def _ask(self, cut: sampling_lib.Cut) -> dict[str, np.ndarray] | None:
-    """The pose; None if the camera is lost, which only a pose minds."""
-    if not self.with_pose:
-      return {'depth': np.empty(0)}
-    pose = self.scan.read_motion(cut.numbers)
-    return {'pose': pose} if np.isfinite(pose).all() else None
+    return {'frames': cut.read(self.scan), 'depth': depth}
 
 
 def read(
-    data_dir: str,
-    split: str,
-    sampling: sampling_lib.Sampling,
-    with_pose: bool = False,
+    data_dir: str, split: str, sampling: sampling_lib.Sampling
 ) -> tuple[list[DepthClip], list[str]]:
   """Lists the clips of a split, which are not read yet.
 
@@ -174,8 +142,6 @@ def read(
     data_dir: the folder with the lists and the folder scans.
     split: 'train' or 'val'.
     sampling: num_clips clips of each scan that is long enough.
-    with_pose: whether examples have the motion of the camera; clips where it is
-      not known are left out.
 
   Returns:
     The clips, and notes on scans that are left out.
@@ -183,10 +149,8 @@ def read(
   Raises:
     FileNotFoundError: names the file or folder that is missing.
     ValueError: frames of colour and depth that are not the same, pictures that
-      cannot be read, no clip at all, or poses asked of mirrored clips.
+      cannot be read, several crops, or no clip at all.
   """
-  if with_pose and sampling.flip:
-    raise ValueError(f'flip={sampling.flip} must be 0: poses are not mirrored')
   path = os.path.join(data_dir, f'scannetv2_{split}.txt')
   clips, notes = [], []
   for name in files_lib.read_lines(path, SOURCE):
@@ -197,19 +161,10 @@ def read(
           ' out'
       )
       continue
-    mine = {
-        clip.name: clip
-        for clip in (
-            DepthClip(scan, (path,), sampling, cut, with_pose)
-            for cut in sampling.list_cuts(scan)
-        )
-    }
-    if with_pose:
-      motions = {n: scan.read_motion(c.cut.numbers) for n, c in mine.items()}
-      lost = [n for n, motion in motions.items() if np.isnan(motion).any()]
-      notes += [f'{n}: the camera is lost; it is left out' for n in lost]
-      mine = {n: clip for n, clip in mine.items() if n not in lost}
-    clips += mine.values()
+    clips += [
+        DepthClip(scan, (path,), sampling, cut)
+        for cut in sampling.list_starts(scan)
+    ]
   if not clips:
     raise ValueError(f'{path}: no clip in any scan. {"; ".join(notes[:3])}')
   return clips, notes

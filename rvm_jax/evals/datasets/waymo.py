@@ -136,7 +136,7 @@ def read(
     ImportError: pyarrow is not installed.
     FileNotFoundError: names the file or folder that is missing.
     ValueError: columns or values other than expected, boxes at times without an
-      image, or no clip with an object.
+      image, several crops, or no clip with an object.
   """
   waymo_segments.import_parquet()
   image_folder, box_folder = (
@@ -163,20 +163,20 @@ def read(
               (image_file, box_file), video, boxes, sampling, cut,
               min_area, min_presence, 0,
           )
-          for cut in sampling.list_cuts(video)
+          for cut in sampling.list_starts(video)
       ]
-  counted = {}
+  counted = []
   for clip in found:
     if truths := follow(clip.boxes, clip.cut, min_area, min_presence):
-      counted[clip.name] = clip, len(truths['boxes'])
+      counted.append((clip, len(truths['boxes'])))
   if not counted:
     raise ValueError(
         f'{image_folder}: no clip of the cameras {tuple(cameras)} has an object'
         f' in its first frame. {"; ".join(notes[:3])}'
     )
   if num_objects is None:
-    num_objects = max(count for _, count in counted.values())
+    num_objects = max(count for _, count in counted)
   return [
       dataclasses.replace(clip, num_objects=num_objects)
-      for clip, _ in counted.values()
+      for clip, _ in counted
   ], notes

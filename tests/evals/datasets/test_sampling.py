@@ -59,6 +59,18 @@ def test_what_a_short_video_lacks_is_its_last_frame_again():
   assert numbers(replace(num_clips=2), num_frames=4) == [[0, 2, 3, 3]] * 2
 
 
+def test_clips_that_begin_alike_are_one():
+  four = replace(num_clips=4)
+  starts = lambda **video: [
+      int(c.numbers[0]) for c in four.list_starts(Drawn(**video))
+  ]
+  assert starts(num_frames=9) == [0, 1, 2]
+  assert starts(num_frames=4) == [0]
+  assert starts(num_frames=16) == [0, 3, 6, 9]
+  with pytest.raises(ValueError, match='num_crops=2 must be 1'):
+    replace(num_crops=2).list_starts(Drawn())
+
+
 def test_crops_are_the_largest_of_the_right_shape():
   assert boxes(SAMPLING) == [(8, 0, 56, 48)]
   assert boxes(replace(num_crops=3)) == [

@@ -14,7 +14,6 @@ from tests.evals import tiny_videos
 SAMPLING = sampling_lib.Sampling(
     4, 12.0, 32, 32, False, num_clips=2, crop_area=(0.5, 1.0), flip=0.5
 )
-MOVED = dataclasses.replace(SAMPLING, flip=0.0)
 
 
 @pytest.fixture
@@ -22,8 +21,8 @@ def root(video_set):
   return video_set('scannet')
 
 
-def read(root, sampling=SAMPLING, **changes):
-  return scannet.read(str(root), 'val', sampling, **changes)
+def read(root, sampling=SAMPLING):
+  return scannet.read(str(root), 'val', sampling)
 
 
 def test_depth_lies_below_its_pixels(root):
@@ -54,49 +53,33 @@ def test_depth_lies_below_its_pixels(root):
       )
 
 
-def test_pose_takes_the_first_camera_to_the_last(root):
+def test_poses_are_the_files(root):
   folder = root / 'scans/scene0011_01/pose'
-  rng = np.random.default_rng(0)
-  world = {}
-  for t in (0, 8):
-    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    world[t] = np.eye(4)
-    world[t][:3] = np.c_[rotation, rng.normal(size=3)]
-    np.savetxt(folder / f'{t}.txt', world[t])
-  clips, _ = read(root, MOVED, with_pose=True)
-  example = clips[0].read()
-  assert example['pose'].shape == (12,) and example['pose'].dtype == np.float32
-  point = np.array([0.3, -0.2, 2.0])  # Of the first camera.
-  place = world[0][:3, :3] @ point + world[0][:3, 3]
-  expected = world[8][:3, :3].T @ (place - world[8][:3, 3])
-  found = example['pose'][:9].reshape(3, 3) @ point + example['pose'][9:]
-  np.testing.assert_allclose(found, expected, atol=1e-5)
-  assert [path.rsplit('/')[-1] for path in clips[0].files[-2:]] == [
-      '0.txt', '8.txt',
-  ]
+  scan = read(root)[0][0].scan
+  pose = np.eye(4)
+  pose[:3, 3] = 0.5, -1.25, 2.0
+  np.savetxt(folder / '3.txt', pose)
   np.savetxt(folder / '8.txt', np.full((4, 4), -np.inf))
-  clips, notes = read(root, MOVED, with_pose=True)
-  assert [clip.name for clip in clips] == ['scene0011_01@15']
-  assert notes == ['scene0011_01@0: the camera is lost; it is left out']
-  for seed in range(30):  # Nor is it lost at the end of what is drawn.
-    assert np.isfinite(clips[0].read(np.random.default_rng(seed))['pose']).all()
-  with pytest.raises(ValueError, match='flip=0.5 must be 0'):
-    read(root, with_pose=True)
+  found = scan.read_poses(np.array([3, 8]))
+  np.testing.assert_array_equal(found[0], pose)
+  assert not np.isfinite(found[1]).any()
 
 
 def test_what_a_person_can_get_wrong(root):
   folder = root / 'scans/scene0011_01'
-  pose = folder / 'pose/0.txt'
+  pose, scan = folder / 'pose/0.txt', read(root)[0][0].scan
   pose.write_text('1 0 0\n0 1 0\n')
   with pytest.raises(ValueError, match=r'0.txt must .* 4 x 4, got \(2, 3\)'):
-    read(root, MOVED, with_pose=True)
+    scan.read_poses(np.array([0]))
   pose.write_text('1 0 0\n0 1\n')
   with pytest.raises(ValueError, match='0.txt must hold numbers'):
-    read(root, MOVED, with_pose=True)
+    scan.read_poses(np.array([0]))
   pose.unlink()
   with pytest.raises(FileNotFoundError, match='0.txt is missing.*http'):
-    read(root, MOVED, with_pose=True)
+    scan.read_poses(np.array([0]))
   assert read(root)[0]  # Depth needs no poses.
+  with pytest.raises(ValueError, match='num_crops=3 must be 1'):
+    read(root, dataclasses.replace(SAMPLING, num_crops=3))
 
   clip = read(root)[0][0]
   path = folder / 'depth/3.png'
