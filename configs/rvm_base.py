@@ -73,6 +73,8 @@ def get_config() -> ml_collections.ConfigDict:
       warmup_steps=10_000,  # [R]
       final_learning_rate=0.0,  # [R] At the end of the cosine.
       weight_decay=0.05,  # [R] Of dense kernels.
+      # Of those of the recurrent core, if it is another.
+      core_weight_decay=config_dict.placeholder(float),
       beta1=0.9,  # [R]
       beta2=0.95,  # [R]
       clip_norm=1.0,  # [R] Global norm of the gradient.

@@ -5,17 +5,9 @@ import jax
 
 from rvm_jax.models import layers
 
-# Of natural images with colours in [0, 1].
-PIXEL_STD = 0.225
-
 
 class PatchConvolution(nn.Module):
-  """A convolution whose stride is its kernel, as a product with patches.
-
-  Before training, mid-grey gives zero and pixels weigh as much as if they had
-  been divided by their standard deviation: else the brightness common to all
-  tokens, and their positions, drown what a patch shows.
-  """
+  """A convolution whose stride is its kernel, as a product with patches."""
 
   width: int
   patch: int
@@ -25,11 +17,11 @@ class PatchConvolution(nn.Module):
   def __call__(self, patches: jax.Array) -> jax.Array:  # [..., N, P * P * 3]
     def init_kernel(key, shape):  # One frame, P rows, P columns, channels.
       flat = layers.XAVIER(key, (patches.shape[-1], self.width))
-      return flat.reshape(shape) / PIXEL_STD
+      return flat.reshape(shape)
 
     shape = (1, self.patch, self.patch, 3, self.width)
     kernel = self.param('kernel', init_kernel, shape)
-    bias = self.param('bias', lambda _: -0.5 * kernel.sum((0, 1, 2, 3)))
+    bias = self.param('bias', nn.initializers.zeros, (self.width,))
     kernel = kernel.reshape(-1, self.width).astype(self.dtype)
     x = patches.astype(self.dtype) @ kernel
     return x + bias.astype(self.dtype).reshape((1,) * (x.ndim - 1) + (-1,))

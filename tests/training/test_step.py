@@ -126,12 +126,27 @@ def test_each_step_draws_other_masks():
   assert metrics[0]['update_norm'] == 0
 
 
-def test_decay_is_for_dense_kernels_only(one_device):
-  mask = trees.flatten(optimizer_lib.decay_mask(one_device[0].params))
-  decayed = {k.split('/')[-1] for k, is_decayed in mask.items() if is_decayed}
-  kept = {k.split('/')[-1] for k, is_decayed in mask.items() if not is_decayed}
-  assert decayed == {'kernel'}
-  assert kept == {'bias', 'scale', 'cls_token', 'mask_token'}
+@pytest.mark.parametrize('core_decay, expected', [(0.3, 0.3), (None, 0.1)])
+def test_decay_is_for_dense_kernels_and_its_own_for_the_core(
+    one_device, core_decay, expected
+):
+  params = one_device[0].params
+  settings = dict(weight_decay=0.1, core_weight_decay=core_decay)
+  optimizer, schedule = optimizer_lib.make_optimizer(
+      num_steps=100, **dict(CONFIG.optimizer, **settings)
+  )
+  zeros = jax.tree.map(np.zeros_like, params)
+  _, state = optimizer.update(zeros, optimizer.init(params), params)
+  updates, _ = optimizer.update(zeros, state, params)
+  updates, params = trees.flatten(updates), trees.flatten(params)
+  for name, update in updates.items():
+    decay = 0.0
+    if name.endswith('/kernel'):
+      decay = expected if name.startswith('rnn_core/') else 0.1
+    np.testing.assert_allclose(
+        update, -float(schedule(1)) * decay * params[name], rtol=1e-5,
+        err_msg=name,
+    )
 
 
 @pytest.mark.parametrize('final', [0.0, 2e-4])
