@@ -15,8 +15,10 @@ def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.benchmark = 'scenes'
   features = readouts.get_features()
+  features.is_kept = True
   training = readouts.get_training()
   training.update(
+      is_augmented=False,
       num_steps=600,
       learning_rates=(3e-3,),
       warmup_steps=20,

@@ -44,6 +44,4 @@ def get_config() -> ml_collections.ConfigDict:
           training=readouts.get_training(),
       )
   )
-  config.protocol.features.is_kept = False
-  config.protocol.training.is_augmented = True  # [O]
   return config

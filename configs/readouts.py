@@ -13,8 +13,8 @@ def get_features() -> ml_collections.ConfigDict:
   """How the encoder's features come to the head."""
   return ml_collections.ConfigDict(
       dict(
-          # Computed once and kept on disk; else anew for each batch.
-          is_kept=True,
+          # [O] Computed once and kept on disk; else anew for each batch.
+          is_kept=False,
           dtype='float16',  # [O] On disk: 'float16' or 'float32'.
           num_workers=0,  # [O] Processes that read examples; 0 for a thread.
           max_bad_share=0.01,  # [O] Of examples that cannot be read.
@@ -30,7 +30,7 @@ def get_training() -> ml_collections.ConfigDict:
           num_steps=40_000,
           batch_size=32,  # Examples in a step, over all devices.
           num_microbatches=1,
-          is_augmented=False,  # Needs features.is_kept=False.
+          is_augmented=True,  # [O] Needs features.is_kept=False.
           learning_rates=(1e-4, 3e-4, 1e-3),
           warmup_steps=1000,
           final_learning_rate=1e-7,

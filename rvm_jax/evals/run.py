@@ -29,7 +29,8 @@ refused.
                       all files that were read)
     versions          of Python, this package and those that decide numbers
     device            what it ran on
-    seconds           it took, reading and scoring included
+    seconds           that this call took, reading and scoring included; not
+                      those of calls before it whose work it went on with
   rows.csv            scores of each object (DAVIS) or video
   picture_NAME.png    a few videos, truth and prediction
 `python -m rvm_jax.evals.table results/*/result.json` makes a table of them.
@@ -60,7 +61,6 @@ from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
 from rvm_jax.evals.benchmarks import waymo
 from rvm_jax.training import metrics
-
 
 
 class Benchmark(NamedTuple):

@@ -113,8 +113,9 @@ def generated(monkeypatch):
     found = readout.evaluate(
         model, tiny_examples.Head(), tiny_examples.records(num_train),
         tiny_examples.records(4), readout.Metric(score, summarise, 'top_1'),
-        name='classes', workdir=workdir, examples={}, training=training,
-        features=readouts.get_features().to_dict(),
+        name='classes', workdir=workdir, examples={'train': {}, 'test': {}},
+        features=readouts.get_features().to_dict() | {'is_kept': True},
+        training=training,
     )
     return report.Report(
         'Tiny', 'top_1', found.scores, found.rows, {}, (), found.notes
@@ -129,7 +130,8 @@ def generated(monkeypatch):
 def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
   training = readouts.get_training().to_dict()
   training |= dict(
-      num_steps=4, batch_size=2, warmup_steps=1, learning_rates=(1e-1, 3e-1)
+      num_steps=4, batch_size=2, warmup_steps=1, learning_rates=(1e-1, 3e-1),
+      is_augmented=False,
   )
   run = lambda out, checkpoint, workdir='work': run_lib.run(
       checkpoint, str(tmp_path / out), str(tmp_path / workdir),
@@ -148,7 +150,7 @@ def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
   again = json.loads((tmp_path / 'second/result.json').read_text())
   assert again['scores'] == result['scores']
   with pytest.raises(
-      ValueError, match='encoder is raw:8, patch 8.* asked for is raw:4, patch'
+      ValueError, match="encoder: saved 'raw:8, patch 8.* now 'raw:4, patch"
   ):
     run('third', 'raw:4')
   assert not (tmp_path / 'third').exists()

@@ -15,7 +15,7 @@ class Splits(NamedTuple):
     train, test: records.
     files: paths of what they are read from.
     notes: on what is left out, for the report.
-    settings: that decide what is in the examples.
+    settings: 'train' and 'test', that decide what is in their examples.
   """
 
   train: Sequence[examples_lib.Record]
@@ -46,8 +46,8 @@ def read(
     TypeError: a setting that neither has.
     What `reader` raises.
   """
-  lists, notes = [], []
-  for name, own in zip(names, (train, test)):
+  lists, notes, settings = [], [], {}
+  for name, part, own in zip(names, ('train', 'test'), (train, test)):
     fields = {field.name for field in dataclasses.fields(sampling_lib.Sampling)}
     cutting = {key: own[key] for key in own if key in fields}
     rest = {key: own[key] for key in own if key not in fields}
@@ -56,6 +56,8 @@ def read(
     )
     lists.append(records)
     notes += [f'{name}: {note}' for note in found]
+    # What is left out for being broken is no setting: the records tell.
+    deciding = {key: own[key] for key in own if key != 'max_bad_share'}
+    settings[part] = {'sampling': sampling, part: deciding}
   files = dict.fromkeys(p for part in lists for r in part for p in r.files)
-  settings = {'sampling': sampling, 'train': train, 'test': test}
   return Splits(*lists, list(files), notes, settings)

@@ -75,16 +75,12 @@ class Result:
     rows: of `Metric.score`, in the order of the test records.
     shown: a few test examples.
     notes: learning rates and their scores, and examples left out.
-    learning_rate: the best.
-    params: of the head.
   """
 
   scores: Mapping[str, float]
   rows: Sequence[Mapping[str, Any]]
   shown: Sequence[Shown]
   notes: Sequence[str]
-  learning_rate: float
-  params: Mapping[str, Any]
 
 
 def evaluate(
@@ -96,7 +92,7 @@ def evaluate(
     *,
     name: str,
     workdir: str,
-    examples: Mapping[str, Any],
+    examples: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> Result:
@@ -115,8 +111,9 @@ def evaluate(
     name: of the head's folder in the workdir. Heads for one and the same
       examples may share a workdir and with it the features.
     workdir: for features and checkpoints; the same call goes on in it.
-    examples: settings that decide what is in the examples: features of others
-      are refused.
+    examples: 'train' and 'test', settings that decide what is in these
+      examples: features of others are refused, and so is a head that was fitted
+      to others.
     features: `is_kept`, `dtype`, `num_workers`, `max_bad_share`, as in
       configs/readouts.py.
     training: `learning_rates`, `is_augmented`, and arguments of `fit.fit`, as
@@ -137,27 +134,27 @@ def evaluate(
       if key not in ('learning_rates', 'is_augmented')
   }
   rates = training['learning_rates']
-  best, headlines = None, {}
+  fitted = {}
   for rate in rates:
     try:
-      params = fit_lib.fit(
+      fitted[rate] = fit_lib.fit(
           head, data.stream, os.path.join(workdir, name, f'{rate:g}'),
           data.identity, learning_rate=rate,
           max_bad_share=features['max_bad_share'], **settings,
       )
     except loop.NonFiniteError as error:
-      if best is None and rate == rates[-1]:
+      if not fitted and rate == rates[-1]:
         raise
       logging.warning('The learning rate %g is given up: %s', rate, error)
-      headlines[rate] = math.nan
-      continue
-    batches = data.open_test()
-    rows, shown = _predict(head, params, batches, test, metric)
+  best, headlines = None, dict.fromkeys(rates, math.nan)
+  # Of all at once: the test examples are encoded but once.
+  found = _predict(head, fitted, data.test, test, metric)
+  for rate, (rows, shown) in found.items():
     scores = metric.summarise(rows)
     headlines[rate] = scores[metric.headline]
     logging.info('%s, learning rate %g: %s', name, rate, dict(scores))
     if best is None or _is_better(metric, scores, best.scores):
-      best = Result(scores, rows, shown, (), rate, params)
+      best = Result(scores, rows, shown, ())
   notes = [
       f'{len(names)} {part} examples could not be read and are left out:'
       f' {", ".join(names[:5])}{", ..." * (len(names) > 5)}'
@@ -190,17 +187,19 @@ def _check(train, test, features, training):
     raise ValueError('training.learning_rates must name one at least')
 
 
-def _predict(head, params, batches, records, metric):
-  """Rows of the test examples, and a few of them to be shown."""
+def _predict(head, fitted, batches, records, metric):
+  """For each of `fitted` its rows, and a few test examples to be shown."""
   chosen = propagation.choose_shown(len(records))
-  rows, shown = [], []
-  for truth, predicted in fit_lib.predict(head, params, batches):
+  found = {key: ([], []) for key in fitted}
+  for truth, answers in fit_lib.predict(head, fitted.values(), batches):
     number = int(truth.pop('number'))
     record = records[number]
-    rows.append(metric.score(record, truth, predicted))
-    if number in chosen:
-      shown.append(Shown(record.name, record.read(None), predicted))
-  return rows, shown
+    example = record.read(None) if number in chosen else None
+    for (rows, shown), predicted in zip(found.values(), answers, strict=True):
+      rows.append(metric.score(record, truth, predicted))
+      if example is not None:
+        shown.append(Shown(record.name, example, predicted))
+  return found
 
 
 def _is_better(metric, scores, others):

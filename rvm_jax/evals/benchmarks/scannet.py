@@ -80,6 +80,7 @@ def evaluate(
 def _score_clip(record, truth, predicted):
   by_frame = metric.score(truth['depth'], predicted['depth'])
   known = by_frame['num_pixels'] > 0
+  by_frame['delta_1'] = 100 * by_frame['delta_1']
   return {
       'clip': record.name,
       'num_frames': int(known.sum()),
@@ -101,7 +102,7 @@ def _summarise(rows):
       'abs_rel': pooled['abs_rel'],
       'abs_rel_by_frame': sum(r['sum_abs_rel_by_frame'] for r in rows)
       / num_frames,
-      'delta_1': 100 * pooled['delta_1'],
+      'delta_1': pooled['delta_1'],
       'num_clips': len(rows),
       'num_frames': num_frames,
   }

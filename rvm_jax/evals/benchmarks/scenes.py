@@ -137,7 +137,9 @@ def evaluate(
     found = readout.evaluate(
         model, head, train, test, scored,
         name=name, workdir=workdir, features=features, training=training,
-        examples=dict(clips) | {'held_out': data},
+        examples=dict.fromkeys(
+            ('train', 'test'), dict(clips) | {'held_out': data}
+        ),
     )
     for row, more in zip(rows, found.rows, strict=True):
       row.update(more)

@@ -1,6 +1,6 @@
 """Features to fit heads to and to score them on: kept on disk, or not."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import os
 from typing import Any, NamedTuple
 
@@ -18,13 +18,14 @@ class Data(NamedTuple):
   Attributes:
     stream: batches to fit it to.
     identity: of the features in them.
-    open_test: gives batches of the test examples, from the first on.
-    list_skipped: gives names of examples that could not be read, by part.
+    test: batches of the test examples, to be taken once.
+    list_skipped: gives names of examples that could not be read, by part; of
+      those that are not kept, once they have been taken.
   """
 
   stream: stream_lib.Stream
   identity: Mapping[str, Any]
-  open_test: Callable[[], Iterator[Mapping[str, np.ndarray]]]
+  test: Iterable[Mapping[str, np.ndarray]]
   list_skipped: Callable[[], Mapping[str, Sequence[str]]]
 
 
@@ -33,7 +34,7 @@ def keep(
     train: Sequence[examples_lib.Record],
     test: Sequence[examples_lib.Record],
     workdir: str,
-    examples: Mapping[str, Any],
+    examples: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> Data:
@@ -49,19 +50,20 @@ def keep(
 
   def extract(part, records):
     path = os.path.join(workdir, 'features', f'{part}.zarr')
-    identity = store_lib.identify(model, records, examples)
+    identity = store_lib.identify(model, records, examples[part])
     return store_lib.extract(model, records, path, identity, **settings)
 
-  stored = {'training': extract('train', train), 'test': extract('test', test)}
+  stored, tested = extract('train', train), extract('test', test)
   return Data(
       stream_lib.of_stored(
-          stored['training'], train, batch_size=training['batch_size'],
+          stored, train, batch_size=training['batch_size'],
           seed=training['seed'],
       ),
-      store_lib.identify(model, train, examples)
-      | {'dtype': features['dtype']},
-      lambda: stored['test'].batches(store_lib.BATCH),
-      lambda: {part: found.skipped for part, found in stored.items()},
+      # With other rows in the store, a position in the stream means another.
+      store_lib.identify(model, train, examples['train'])
+      | {'dtype': features['dtype'], 'skipped': stored.skipped},
+      tested.batches(store_lib.BATCH),
+      lambda: {'training': stored.skipped, 'test': tested.skipped},
   )
 
 
@@ -70,7 +72,7 @@ def stream(
     train: Sequence[examples_lib.Record],
     test: Sequence[examples_lib.Record],
     workdir: str,
-    examples: Mapping[str, Any],
+    examples: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> Data:
@@ -84,8 +86,8 @@ def stream(
           seed=training['seed'], is_augmented=training['is_augmented'],
           num_workers=features['num_workers'],
       ),
-      store_lib.identify(model, train, examples)
+      store_lib.identify(model, train, examples['train'])
       | {'is_augmented': training['is_augmented']},
-      lambda: store_lib.encode(model, test, 0, bad, **reading),
+      store_lib.encode(model, test, 0, bad, **reading),
       lambda: {'test': [test[number].name for number in sorted(bad)]},
   )

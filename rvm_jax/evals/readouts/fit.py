@@ -1,6 +1,6 @@
 """A head fitted to features by the trainer that pretrains, and put to use."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 import dataclasses
 import json
 from typing import Any
@@ -124,12 +124,13 @@ def fit(
       warmup_steps=warmup_steps,
       final_learning_rate=final_learning_rate,
       weight_decay=weight_decay,
+      core_weight_decay=None,
       beta1=beta1,
       beta2=beta2,
       clip_norm=clip_norm,
   )
   # All that decides what the head becomes: a checkpoint of another is refused.
-  model = dict(
+  protocol = dict(
       head=describe(head),
       features=dict(identity),
       training=dict(
@@ -146,7 +147,7 @@ def fit(
           num_steps=num_steps,
           num_microbatches=num_microbatches,
           fsdp=1,
-          model=json.loads(json.dumps(model)),
+          protocol=json.loads(json.dumps(protocol)),
           data=dict(batch_size=batch_size, max_bad_share=max_bad_share),
           optimizer=optimizer,
           checkpoint=dict(
@@ -170,17 +171,18 @@ def fit(
 
 
 def predict(
-    head: nn.Module, params: Any, batches: Iterable[Arrays]
-) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-  """What a head says about examples, one after the other.
+    head: nn.Module, fitted: Collection[Any], batches: Iterable[Arrays]
+) -> Iterator[tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]]:
+  """What heads say about examples, one after the other.
 
   Args:
     head: see `readouts`.
-    params: of `fit`.
+    fitted: parameters, each of a call of `fit`.
     batches: of 'features' and truths, at most `store.BATCH` rows each.
 
   Yields:
-    A row of a batch without its features, and what `head.decode` gives for it.
+    A row of a batch without its features, and what `head.decode` gives for it
+    with each of the parameters.
   """
   mesh = mesh_lib.make_mesh(1)
   size = -(-store_lib.BATCH // mesh.size) * mesh.size
@@ -198,11 +200,12 @@ def predict(
         for key, x in batch.items()
     }
     with jax.set_mesh(mesh):
-      found = jax.device_get(decode(params, mesh_lib.to_devices(filled, mesh)))
+      on_devices = mesh_lib.to_devices(filled, mesh)
+      found = [jax.device_get(decode(p, on_devices)) for p in fitted]
     for row in range(length):
       yield (
           {key: x[row] for key, x in batch.items() if key != 'features'},
-          {key: x[row] for key, x in found.items()},
+          [{key: x[row] for key, x in answer.items()} for answer in found],
       )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ TRAIN = tiny_examples.records(24, broken={3})
 TEST = [
     tiny_examples.Record(100 + i, is_broken=i == 2) for i in range(21)
 ]
+EXAMPLES = {'train': {'num_frames': 2}, 'test': {'num_clips': 1}}
 FEATURES = dict(
     is_kept=True, dtype='float32', num_workers=0, max_bad_share=0.1
 )
@@ -59,13 +61,24 @@ LOSS = readout.Metric(score, summarise, 'loss', lower_is_better=True)
 
 def evaluate(
     workdir, metric=LOSS, model=MODEL, train=TRAIN, test=TEST, features=None,
-    **changes
+    examples=None, **changes
 ):
   return readout.evaluate(
       model, tiny_examples.Head(), train, test, metric, name='classes',
-      workdir=str(workdir), examples={'num_frames': 2},
+      workdir=str(workdir), examples=examples or EXAMPLES,
       features=features or FEATURES, training=TRAINING | changes,
   )
+
+
+def counted():
+  """The encoder, with a list of the clips that it was given."""
+  seen = []
+
+  def function(frames):
+    seen.extend(frames)
+    return MODEL.function(frames)
+
+  return dataclasses.replace(MODEL, function=function), seen
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +89,6 @@ def done(tmp_path_factory):
 
 def test_the_better_learning_rate_is_reported(done):
   workdir, found = done
-  assert found.learning_rate == 0.1
   assert found.scores['top_1'] == 100 and found.scores['loss'] < 0.3
   assert found.scores == summarise(found.rows)
   names = [f'clip {100 + i}' for i in range(21) if i != 2]
@@ -113,24 +125,49 @@ def test_nothing_is_done_twice(done):
 
 def test_features_need_not_be_kept(done, tmp_path):
   anew = FEATURES | {'is_kept': False}
+  model, seen = counted()
   found = evaluate(
-      tmp_path, TOP_1, features=anew, is_augmented=True,
+      tmp_path, TOP_1, model, features=anew, is_augmented=True,
       learning_rates=(0.1, 1e-12),
   )
   assert found.scores['top_1'] == 100
+  # Whatever the number of learning rates, test examples are encoded once.
+  first = TEST[0].read(None)['frames']
+  assert sum(np.array_equal(frames, first) for frames in seen) == 1
   assert [row['name'] for row in found.rows] == [
       row['name'] for row in done[1].rows
   ]
-  assert found.learning_rate == 0.1
   assert found.notes[:-1] == done[1].notes[1:2]
   assert os.listdir(tmp_path) == ['classes']
+
+
+def test_a_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
+  before, found = done
+  workdir = shutil.copytree(before, tmp_path / 'work')
+  other = {
+      'examples': EXAMPLES | {'test': {'num_clips': 2}}, 'test': TEST[3:],
+      'learning_rates': (0.1,),
+  }
+  with pytest.raises(ValueError, match=r'test.zarr .*\n.*\n.*num_clips'):
+    evaluate(workdir, **other)
+  shutil.rmtree(workdir / 'features/test.zarr')
+  assert evaluate(workdir, **other).rows == found.rows[2:]
+
+
+def test_a_head_is_of_the_examples_that_could_be_read(done, tmp_path):
+  workdir = shutil.copytree(done[0], tmp_path / 'work')
+  shutil.rmtree(workdir / 'features/train.zarr')
+  mended = [*TRAIN]
+  mended[3] = tiny_examples.Record(3)
+  with pytest.raises(ValueError, match="skipped: saved .'clip 3'., now .."):
+    evaluate(workdir, train=mended)
 
 
 def test_a_learning_rate_that_blows_up_is_given_up(tmp_path):
   good = dict(train=TRAIN[4:], num_steps=4)
   found = evaluate(tmp_path, learning_rates=(1e38, 0.1), **good)
-  assert found.learning_rate == 0.1
   assert 'nan at 1e+38, ' in found.notes[-1]
+  assert np.isfinite(found.scores['loss'])
   with pytest.raises(loop.NonFiniteError):
     evaluate(tmp_path / 'none', learning_rates=(1e38,), **good)
 

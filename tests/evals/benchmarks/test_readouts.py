@@ -82,7 +82,7 @@ def answer(monkeypatch):
         rows.append(metric.score(record, truth, predicted))
         shown.append(readout.Shown(record.name, example, predicted))
       return readout.Result(
-          metric.summarise(rows), rows, shown[:2], ['fitted'], 1e-3, {}
+          metric.summarise(rows), rows, shown[:2], ['fitted']
       )
 
     monkeypatch.setattr(readout, 'evaluate', evaluate)
@@ -137,7 +137,9 @@ def test_videos_are_right_by_the_mean_over_their_clips(run, answer):
   assert result['notes'] == ['2 classes, not 700', 'fitted']
   assert asked['head'].num_classes == 2 and asked['head'].num_params == 8
   assert len(asked['train']) == 4 and len(asked['test']) == 4
-  assert asked['examples']['test']['num_clips'] == 2
+  assert asked['examples']['test']['test'] == {'num_clips': 2, 'num_crops': 1}
+  # What is fitted does not depend on how it is scored.
+  assert asked['examples']['train'].keys() == {'sampling', 'train'}
   chances = iter([(0.1, 0.9), (0.6, 0.4), (0.2, 0.8), (0.6, 0.4)])
   result, _ = load(run('kinetics', config=config))
   assert result['scores']['top_1'] == 50.0
@@ -176,7 +178,7 @@ def test_boxes_weigh_alike(run, answer):
   config.protocol.test.min_presence = 0.0
   result, rows = load(run('waymo', config=config))
   assert result['scores']['mean_iou'] == 100
-  assert asked['examples']['train']['num_objects'] == 25
+  assert asked['examples']['train']['train']['num_objects'] == 25
   counts = [int(row['num_boxes']) for row in rows]
   # Four frames of two objects, the first not counted; the last clips, from
   # frames 14 and 17 on, lose one.
@@ -194,8 +196,9 @@ def test_boxes_weigh_alike(run, answer):
 
 def test_depth_is_averaged_over_pixels_and_over_frames(run, answer):
   asked = answer(lambda example: {'depth': 1.1 * example['depth']})
-  result, _ = load(run('scannet'))
+  result, rows = load(run('scannet'))
   scores = result['scores']
+  assert {row['delta_1'] for row in rows} == {'100.0'}  # In % as the scores.
   assert scores['abs_rel'] == pytest.approx(0.1, rel=1e-5)
   assert scores['abs_rel_by_frame'] == pytest.approx(0.1, rel=1e-5)
   assert scores['delta_1'] == 100 and scores['num_frames'] == 16

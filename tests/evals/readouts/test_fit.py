@@ -156,14 +156,19 @@ def test_what_is_fitted_is_not_fitted_again(whole):
     [
         (dict(identity={'encoder': 'x'}), 's.encoder: saved raw:8, now x'),
         (dict(head=tiny_examples.Head(3)), 'head.width: saved 2, now 3'),
-        (dict(weight_decay=1.0), 'ng.weight_decay: saved 0.0001, now 1.0'),
+        (
+            dict(weight_decay=1.0),
+            'config.protocol.training.weight_decay: saved 0.0001, now 1.0',
+        ),
         (dict(num_steps=9), 'training.num_steps: saved 7, now 9'),
     ],
 )
 def test_refuses_a_workdir_of_something_else(whole, changes, message):
-  with pytest.raises(ValueError, match='written by another model') as error:
+  with pytest.raises(ValueError, match='written with other settings') as error:
     fit(whole[0], **changes)
   assert message in str(error.value).replace("'", '')
+  with pytest.raises(ValueError, match='^num_steps=6 must be at least the 7 '):
+    fit(whole[0], num_steps=6)
 
 
 def test_refuses_settings_that_do_not_fit_together(tmp_path):
@@ -175,18 +180,20 @@ def test_refuses_settings_that_do_not_fit_together(tmp_path):
 
 def test_predicts_each_example_of_any_batch(whole):
   _, params = whole
+  half = jax.tree.map(lambda x: x / 2, params)
   rows = [Rows()[i] for i in range(21)]
   stack = lambda part: {k: np.stack([x[k] for x in part]) for k in part[0]}
   batches = [stack(rows[:16]), stack(rows[16:])]
-  found = list(fit_lib.predict(HEAD, params, batches))
+  found = list(fit_lib.predict(HEAD, [params, half], batches))
   assert [int(truth['number']) for truth, _ in found] == list(range(21))
-  for row, (truth, predicted) in zip(rows, found):
+  dense = jax.device_get(params['Dense_0'])
+  for row, (truth, answers) in zip(rows, found):
     assert truth.keys() == {'label', 'number'}
-    dense = jax.device_get(params['Dense_0'])
     mean = row['features'].astype(np.float32).mean((0, 1))
     logits = mean @ dense['kernel'] + dense['bias']
-    odds = np.exp(logits - logits.max())
-    np.testing.assert_allclose(
-        predicted['probabilities'], odds / odds.sum(), rtol=1e-4
-    )
-    assert predicted['probabilities'].argmax() == truth['label']
+    for scale, predicted in zip((1, 0.5), answers, strict=True):
+      odds = np.exp(scale * (logits - logits.max()))
+      np.testing.assert_allclose(
+          predicted['probabilities'], odds / odds.sum(), rtol=1e-4
+      )
+      assert predicted['probabilities'].argmax() == truth['label']
