@@ -48,8 +48,6 @@ def get_config() -> ml_collections.ConfigDict:
           ),
           features=features,
           training=training,
-          # Features made of the truth instead: the ceiling of each task.
-          is_ceiling=False,
       )
   )
   return config

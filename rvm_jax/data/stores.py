@@ -10,7 +10,7 @@ shrink): each file is an array as numpy writes it.
   STORE/unfinished.npz      until it is complete: where to go on
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 import fcntl
 import json
 import os
@@ -104,9 +104,12 @@ class Store:
       np.savez(file, num_frames=stop, carried=carried)
     _replace(part)
 
-  def read(self, frames: int | slice) -> dict[str, np.ndarray]:
-    """A frame of every array, or several of them, by name."""
-    reads = {name: array[frames].read() for name, array in self._arrays.items()}
+  def read(
+      self, frames: int | slice, names: Collection[str] | None = None
+  ) -> dict[str, np.ndarray]:
+    """A frame, or several of them, of some arrays or of all, by name."""
+    names = self._arrays if names is None else names
+    reads = {name: self._arrays[name][frames].read() for name in names}
     return {name: done.result() for name, done in reads.items()}
 
   def finish(self, attributes: Mapping[str, Any]):

@@ -23,9 +23,16 @@ def main(folders: Sequence[str]):
   if len(folders) != 2:
     sys.exit(__doc__)
   results, rows = zip(*map(read, folders))
-  for key in ('benchmark', 'protocol'):
-    if results[0][key] != results[1][key]:
-      raise ValueError(f'{folders[0]} and {folders[1]} differ in {key}')
+  for what, value in (
+      ('benchmark', lambda result: result['benchmark']),
+      ('protocol', lambda result: result['protocol']),
+      ('clips', lambda result: result['data']['manifest']),
+  ):
+    if value(results[0]) != value(results[1]):
+      raise ValueError(
+          f'{folders[0]} and {folders[1]} differ in {what}:'
+          f' {value(results[0])} and {value(results[1])}'
+      )
   names = [result['model']['checkpoint'] for result in results]
   print('second minus first:', *names[::-1])
   for line in compare(*rows):

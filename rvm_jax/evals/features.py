@@ -44,6 +44,7 @@ class Model:
     patch: P, side of a patch in pixels; h = H // P and w = W // P.
     scaling: what is done to pixels, in words, for the result file.
     function: `encode`, without its checks.
+    is_truth: it looks at nothing; `benchmarks.scenes` tells it what is true.
   """
 
   name: str
@@ -51,6 +52,7 @@ class Model:
   patch: int
   scaling: str
   function: Callable[[np.ndarray], Features]
+  is_truth: bool = False
 
   def encode(self, frames: np.ndarray) -> Features:
     """Encodes whole videos, from their first frames on.
@@ -91,7 +93,8 @@ def load(checkpoint: str) -> Model:
   Args:
     checkpoint: a path that `rvm_jax.load` reads; 'untrained:PATH' for fresh
       parameters of that checkpoint's sizes; 'raw:16' for plain pixels in
-      patches of 16 a side.
+      patches of 16 a side; 'truth:16' for what is true of such patches, where
+      the benchmark knows it.
 
   Raises:
     FileNotFoundError: nothing there, or no checkpoint of a run.
@@ -141,13 +144,36 @@ def stream(name: str, model: rvm.RVM, params) -> Model:
   )
 
 
+def the_truth(patch: int) -> Model:
+  """A ceiling, for benchmarks that tell what is true of each patch."""
+
+  def encode(frames):
+    del frames
+    raise ValueError(
+        f'--checkpoint=truth:{patch} is for configs/eval_scenes.py alone: no'
+        ' other benchmark tells what is true of each patch'
+    )
+
+  return Model(
+      'the truth', f'truth:{patch}', patch, 'not looked at', encode, True
+  )
+
+
 def _load_raw(patch: str) -> Model:
+  return raw_patches(_side('raw', patch))
+
+
+def _load_truth(patch: str) -> Model:
+  return the_truth(_side('truth', patch))
+
+
+def _side(kind: str, patch: str) -> int:
   if not patch.isdecimal() or not int(patch):
     raise ValueError(
-        'raw patches need their side in pixels, as in --checkpoint=raw:16, got'
-        f' raw:{patch}'
+        f'{kind} patches need their side in pixels, as in'
+        f' --checkpoint={kind}:16, got {kind}:{patch}'
     )
-  return raw_patches(int(patch))
+  return int(patch)
 
 
 def _load_untrained(path: str) -> Model:
@@ -165,4 +191,6 @@ def _name(model: rvm.RVM) -> str:
   return f'RVM {model.width} wide'
 
 
-_KINDS = {'raw': _load_raw, 'untrained': _load_untrained}
+_KINDS = {
+    'raw': _load_raw, 'truth': _load_truth, 'untrained': _load_untrained
+}

@@ -60,6 +60,28 @@ def decode(
   return masks
 
 
+def choose_objects(mask: np.ndarray, min_share: float) -> np.ndarray:
+  """The objects that a frame shows well enough to follow them.
+
+  Args:
+    mask: uint8 [H, W], 0 the background.
+    min_share: of the frame's pixels.
+
+  Returns:
+    int [O], their numbers, ascending.
+  """
+  area = np.bincount(mask.ravel(), minlength=256)
+  area[0] = 0
+  return np.flatnonzero(area >= max(1, min_share * mask.size))
+
+
+def renumber(masks: np.ndarray, objects: np.ndarray) -> np.ndarray:
+  """Uint8 masks with these objects numbered from 1, and all else 0."""
+  table = np.zeros(256, np.uint8)
+  table[objects] = 1 + np.arange(len(objects))
+  return table[masks]
+
+
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """Bilinear, pixel centres at one half, no antialiasing: float [H, W, C]."""
   for axis, (old, new) in enumerate(zip(image.shape, size)):

@@ -33,6 +33,7 @@ class Report:
     pictures: name -> uint8 [height, width, 3].
     files: paths of all files that the scores depend on.
     notes: what a reader of the scores must know.
+    generated: a hash over the data, where no file holds them.
     lower_is_better: of the headline.
     columns: of a benchmark of several tasks, (task, headline, lower_is_better)
       of each; the three above are then one of them.
@@ -46,6 +47,7 @@ class Report:
   pictures: Mapping[str, np.ndarray]
   files: Sequence[str]
   notes: Sequence[str] = ()
+  generated: str | None = None
   lower_is_better: bool = False
   columns: Sequence[tuple[str, str, bool]] = ()
   lines: Sequence[str] = ()
@@ -58,7 +60,8 @@ def write(
 
   `result.json` has of the report task, headline, lower_is_better, scores and
   notes; all that is in `about`; and `data`: the folder (none where the data are
-  generated), the number of files and a hash over them, see `hash_files`.
+  generated), the number of files and a hash over them, see `hash_files`, or over
+  what was generated.
 
   Raises:
     FileExistsError: there is something at `folder`.
@@ -70,7 +73,9 @@ def write(
       'data': {
           'folder': data_dir and os.path.abspath(data_dir),
           'num_files': len(set(report.files)),
-          'manifest': hash_files(report.files, data_dir or os.curdir),
+          'manifest': report.generated or hash_files(
+              report.files, data_dir or os.curdir
+          ),
       }
   }
   text = json.dumps(result, indent=2, allow_nan=False)

@@ -28,8 +28,13 @@ def test_verdicts():
 
 
 def test_reads_results_and_refuses_others(tmp_path, capsys):
-  for name, num, shift in (('a', 50, 0), ('b', 50, 3), ('c', 40, 0)):
-    made = report.Report('t', 's', {'s': 1.0}, make_rows(shift)[:num], {}, ())
+  for name, num, shift in (
+      ('a', 50, 0), ('b', 50, 3), ('c', 40, 0), ('d', 50, 0)
+  ):
+    made = report.Report(
+        't', 's', {'s': 1.0}, make_rows(shift)[:num], {}, (),
+        generated='aa' if name in 'abc' else 'bb',
+    )
     about = {'benchmark': 'scenes', 'protocol': {'num_test': num}}
     about['model'] = {'checkpoint': name}
     report.write(made, str(tmp_path / name), None, about)
@@ -39,6 +44,8 @@ def test_reads_results_and_refuses_others(tmp_path, capsys):
   assert printed.startswith('second minus first: b a') and '+3.0' in printed
   with pytest.raises(ValueError, match='differ in protocol'):
     compare.main([folder('a'), folder('c')])
+  with pytest.raises(ValueError, match='differ in clips: aa and bb'):
+    compare.main([folder('a'), folder('d')])
   with pytest.raises(ValueError, match='the same clips'):
     compare.compare(make_rows(0), make_rows(0)[:-1])
   with pytest.raises(SystemExit):

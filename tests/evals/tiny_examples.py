@@ -41,6 +41,8 @@ class Head(nn.Module):
 
   width: int = 2
 
+  truths = ('label',)
+
   @nn.compact
   def __call__(self, features, batch):
     del batch

@@ -127,7 +127,9 @@ def evaluate(
   """
   _check(train, test, features, training)
   open_ = data_lib.keep if features['is_kept'] else data_lib.stream
-  data = open_(model, train, test, workdir, examples, features, training)
+  data = open_(
+      model, train, test, workdir, examples, features, training, head.truths
+  )
   settings = {
       key: value
       for key, value in training.items()

@@ -5,12 +5,14 @@ scenes whose masks are exact. The score says how well features find the same
 thing again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from rvm_jax.evals import features as features_lib
 from rvm_jax.evals import labelprop
+from rvm_jax.evals import labels
 from rvm_jax.evals.benchmarks import propagation
 from rvm_jax.evals.metrics import regions
 
@@ -48,45 +50,87 @@ def evaluate(
   Raises:
     ValueError: no object takes part.
   """
-  truth = np.stack([_visible_objects(s.segments, min_share) for s in scenes])
-  num_labels = 1 + int(truth.max())
-  if num_labels == 1:
+  truth = np.stack([
+      labels.renumber(
+          s.segments, labels.choose_objects(s.segments[0], min_share)
+      )
+      for s in scenes
+  ])
+  if not truth[:, 0].any():
     raise ValueError(
         'scenes must show an object in their first frame, got none that covers'
         f' min_share={min_share} of it'
     )
-  predicted = np.empty_like(truth)
-  for start in range(0, len(scenes), batch):
-    part = slice(start, start + batch)
-    found = model.encode(np.stack([s.frames for s in scenes[part]]))
-    features = labelprop.normalize(found.patches)
-    for index, of_scene in enumerate(features, start):
-      mask = truth[index, 0]
-      predicted[index] = propagation.carry_masks(
-          of_scene, mask, np.arange(num_labels, dtype=np.uint8), mask.shape,
-          protocol,
-      )
-  j, f = [], []
-  for true, found in zip(truth, predicted):
-    for label in range(1, 1 + int(true[0].max())):
-      pair = true[1:] == label, found[1:] == label
-      j.append(regions.jaccard(*pair).mean())
-      f.append(regions.boundary_f(*pair).mean())
-  return {
-      'j': float(np.mean(j)),
-      'f': float(np.mean(f)),
-      'j_and_f': float(np.mean(j) + np.mean(f)) / 2,
-      'num_objects': len(j),
-      'predicted': predicted,
-      'true': truth,
+  frames = [scene.frames for scene in scenes]
+  found = np.stack(list(carry(model, frames, truth, protocol, batch=batch)))
+  nums = truth[:, 0].max((1, 2))
+  scores = [
+      score(*pair) for pair, num in zip(zip(truth, found), nums) if num
+  ]
+  means = {
+      key: float(np.average([s[key] for s in scores], weights=nums[nums > 0]))
+      for key in scores[0]
+  }
+  return means | {
+      'num_objects': int(nums.sum()), 'predicted': found, 'true': truth
   }
 
 
-def _visible_objects(segments, min_share):
-  """Numbers the objects that the first frame shows well from 1."""
-  area = np.bincount(segments[0].ravel(), minlength=256)
-  area[0] = 0
-  kept = np.flatnonzero(area >= max(1, min_share * segments[0].size))
-  table = np.zeros(256, np.uint8)
-  table[kept] = 1 + np.arange(len(kept))
-  return table[segments]
+def carry(
+    model: features_lib.Model,
+    frames: Sequence[np.ndarray],
+    true: Sequence[np.ndarray],
+    settings: Mapping[str, Any],
+    *,
+    batch: int,
+) -> Iterator[np.ndarray]:
+  """Yields the masks of one scene after the other: uint8 [F, H, W].
+
+  Args:
+    model: the encoder.
+    frames: uint8 [F, H, W, 3] of each scene, all of one shape.
+    true: uint8 [F, H, W] of each, of which the first frame is read: objects
+      from 1.
+    settings: of `labelprop.propagate`.
+    batch: scenes that are encoded at once.
+  """
+  for start in range(0, len(frames), batch):
+    part = slice(start, start + batch)
+    found = model.encode(np.stack(frames[part]))
+    for features, masks in zip(
+        labelprop.normalize(found.patches), true[part], strict=True
+    ):
+      yield propagation.carry_masks(
+          features, masks[0], _numbers(masks), masks.shape[1:], settings
+      )
+
+
+def score(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
+  """'j', 'f' and 'j_and_f' of the frames after the first, in [0, 1].
+
+  Args:
+    true: uint8 [F, H, W], whose first frame has objects numbered from 1.
+    found: of the same shape.
+
+  Returns:
+    Means over frames and then over objects; nan where there are none.
+  """
+  pairs = [(true[1:] == n, found[1:] == n) for n in _numbers(true)[1:]]
+  j, f = (
+      float(np.mean([measure(*pair).mean() for pair in pairs]))
+      if pairs else float('nan')
+      for measure in (regions.jaccard, regions.boundary_f)
+  )
+  return {'j': j, 'f': f, 'j_and_f': (j + f) / 2}
+
+
+def coarsen(true: np.ndarray, patch: int) -> np.ndarray:
+  """Masks [F, H, W] as a grid of patches can hold them."""
+  size, numbers = true.shape[1:], _numbers(true)
+  grid = size[0] // patch, size[1] // patch
+  soft = np.stack([labels.encode(m, numbers, size, grid) for m in true])
+  return labels.decode(soft, numbers, size, size)
+
+
+def _numbers(true):
+  return np.arange(1 + true[0].max(), dtype=np.uint8)

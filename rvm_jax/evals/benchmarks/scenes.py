@@ -13,18 +13,15 @@ from absl import logging
 import numpy as np
 
 from rvm_jax.evals import features as features_lib
-from rvm_jax.evals import labels
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.benchmarks import propagation as propagation_lib
 from rvm_jax.evals.benchmarks import readout
+from rvm_jax.evals.benchmarks import scene_masks
+from rvm_jax.evals.benchmarks import scene_scores
+from rvm_jax.evals.benchmarks import scene_truth
 from rvm_jax.evals.datasets import scenes
-from rvm_jax.evals.metrics import boxes as boxes_metric
-from rvm_jax.evals.metrics import depth as depth_metric
 from rvm_jax.evals.metrics import intervals
-from rvm_jax.evals.metrics import points as points_metric
-from rvm_jax.evals.metrics import poses as poses_metric
-from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.readouts import local
 
 
@@ -50,13 +47,14 @@ TASKS = (
     Task('motion_top1', 'motion, top-1 of 8 (%)', 'chance'),
     Task('motion_direction', 'motion, its direction (%)', 'chance'),
     Task('points_aj', 'points, average Jaccard (%)', 'they stay'),
-    Task('points_occlusion', 'points, occlusion (%)', 'all visible'),
+    Task('points_hidden', 'points, hidden ones told (%)', 'chance'),
     Task('boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'),
     Task('masks_j_and_f', 'masks, J&F (%)', 'they stay', weight='num_objects'),
     Task('depth_abs_rel', 'depth, relative error (%)', 'training mean', True),
     Task('pose_epe', 'camera, end-point error (cm)', 'training mean', True),
 )
 HEADLINE = 'masks_j_and_f'
+_ENCODED_AT_ONCE = 16  # Clips.
 
 
 def evaluate(
@@ -71,12 +69,11 @@ def evaluate(
     propagation: Mapping[str, Any],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
-    is_ceiling: bool,
 ) -> report.Report:
   """Scores an encoder on held-out scenes.
 
   Args:
-    model: the encoder.
+    model: the encoder; for a ceiling `features.the_truth`.
     workdir: see `readout.evaluate`.
     clips: settings of `datasets.scenes.Clips`, but the split.
     num_train: clips to fit readouts to.
@@ -85,8 +82,6 @@ def evaluate(
     width: of the heads, see `readouts.local`.
     propagation: settings of `labelprop.propagate`.
     features, training: see `readout.evaluate`.
-    is_ceiling: score features that are made of the truth instead of the
-      model's, see `know_all`.
 
   Returns:
     A report with a row for each held-out clip.
@@ -99,38 +94,13 @@ def evaluate(
       scenes.Clips(split, **clips), num, num_workers
   )
   train, test = draw('train', num_train), draw('held_out', num_test)
-  data = scenes.fingerprint(test)
+  data = scenes.fingerprint([*train, *test])
   logging.info('Clips are drawn: %s', data)
-  if is_ceiling:
-    model = know_all([*train, *test], model.patch)
-  size = clips['size']
-  metric = lambda score, headline, lower=False: readout.Metric(
-      score, functools.partial(_mean_of, headline), headline, lower
+  if model.is_truth:
+    model = scene_truth.tell(model, [*train, *test])
+  readouts = _list_readouts(
+      width, clips['size'], scene_scores.find_typical(train)
   )
-  typical = _find_typical(train)
-  readouts = {
-      'motion': (
-          local.ClassificationHead(len(scenes.MOTIONS), width),
-          metric(_score_motion, 'motion_top1'),
-      ),
-      'points': (
-          local.PointsHead(width, size),
-          metric(_score_points, 'points_aj'),
-      ),
-      'boxes': (
-          local.BoxesHead(width, size), metric(_score_boxes, 'boxes_iou')
-      ),
-      'depth': (
-          local.DepthHead(width, size),
-          metric(
-              functools.partial(_score_depth, typical), 'depth_abs_rel', True
-          ),
-      ),
-      'pose': (
-          local.PoseHead(width),
-          metric(functools.partial(_score_pose, typical), 'pose_epe', True),
-      ),
-  }
   rows = [{'clip': record.name} for record in test]
   pictures_, notes = {}, []
   for name, (head, scored) in readouts.items():
@@ -138,7 +108,7 @@ def evaluate(
         model, head, train, test, scored,
         name=name, workdir=workdir, features=features, training=training,
         examples=dict.fromkeys(
-            ('train', 'test'), dict(clips) | {'held_out': data}
+            ('train', 'test'), dict(clips) | {'drawn': data}
         ),
     )
     for row, more in zip(rows, found.rows, strict=True):
@@ -147,12 +117,19 @@ def evaluate(
     if name in _DRAW:
       for shown in found.shown:
         pictures_[f'{name}_{shown.name}'] = _DRAW[name](shown)
-  for index, (row, more, sheet) in enumerate(
-      _carry_masks(model, test, rows, propagation)
+  clips_ = [(r.example['frames'], r.example['segments']) for r in test]
+  carried = scene_masks.carry(
+      model, *zip(*clips_), propagation, batch=_ENCODED_AT_ONCE
+  )
+  chosen = propagation_lib.choose_shown(len(test))
+  for index, (row, (frames, true), found) in enumerate(
+      zip(rows, clips_, carried, strict=True)
   ):
-    row.update(more)
-    if index in propagation_lib.choose_shown(len(test)):
-      pictures_[f'masks_{row["clip"]}'] = sheet()
+    row.update(scene_scores.score_masks(true, found, model.patch))
+    if index in chosen:
+      pictures_[f'masks_{row["clip"]}'] = propagation_lib.draw_masks(
+          frames, true, found
+      )
   scores = summarise(rows)
   return report.Report(
       task='Scenes masks, J&F (%)',
@@ -161,11 +138,8 @@ def evaluate(
       rows=rows,
       pictures=pictures_,
       files=(),
-      notes=[
-          f'the held-out clips are {data}',
-          *['features are made of the truth: a ceiling'] * is_ceiling,
-          *notes,
-      ],
+      notes=notes,
+      generated=data,
       columns=[(f'Scenes {t.text}', t.name, t.lower_is_better) for t in TASKS],
       lines=tabulate(scores),
   )
@@ -208,192 +182,39 @@ def tabulate(scores: Mapping[str, float]) -> list[str]:
   return lines
 
 
-def know_all(records: Sequence[scenes.Record], patch: int) -> features_lib.Model:
-  """Features made of the truth, for ceilings: they know these clips alone.
-
-  Of each patch: which object it shows and which part of it, or which place of
-  the room; its depth; and where the camera is.
-
-  Args:
-    records: clips that will be asked for.
-    patch: side of a patch in pixels.
-  """
-  known = {r.example['frames'].tobytes(): r.example for r in records}
-
-  def encode(frames):
-    return features_lib.Features(
-        np.stack([
-            _describe(known[clip.tobytes()], patch) if clip.tobytes() in known
-            else np.zeros(_describe(records[0].example, patch).shape)
-            for clip in frames
-        ]).astype(np.float32),
-        None,
-    )
-
-  return features_lib.Model(
-      'the truth', f'truth:{scenes.fingerprint(records)}', patch,
-      'not looked at', encode,
+def _list_readouts(width, size, typical):
+  """By name, a head and how it is scored."""
+  metric = lambda score, headline, lower=False: readout.Metric(
+      score, functools.partial(_mean_of, headline), headline, lower
   )
-
-
-def _describe(example, patch):
-  """float [T, h, w, D]: what is true of each patch."""
-  segments, depth = example['segments'], example['depth']
-  num_frames, height, width = segments.shape
-  grid = height // patch, width // patch
-  centre = lambda x: x[:, patch // 2 :: patch, patch // 2 :: patch]
-  far = np.where(centre(depth) > 0, centre(depth), 20.0)
-  rows, columns = np.mgrid[: grid[0], : grid[1]]
-  rays = np.stack([columns, rows, np.ones_like(rows)], -1).astype(float)
-  rays[..., :2] = rays[..., :2] * patch + patch / 2 + 0.5
-  rays = rays @ np.linalg.inv(example['lens']).T
-  seen = rays * far[..., None]  # [T, h, w, 3], in each camera's axes.
-  moves = example['cameras'].reshape(num_frames, 12)
-  rotation = moves[:, :9].reshape(-1, 3, 3)
-  offset = seen - moves[:, None, None, 9:]
-  room = np.einsum('tji,thwj->thwi', rotation, offset)  # In the first one's.
-  shares = segments.reshape(num_frames, grid[0], patch, grid[1], patch)
-  kinds = np.arange(1 + scenes.MAX_OBJECTS)
-  shares = (shares[..., None] == kinds).mean((2, 4))
-  waves = np.concatenate(
-      [f(room * rate) for rate in (1.0, 2.5) for f in (np.sin, np.cos)], -1
+  score_depth, score_pose = (
+      functools.partial(score, typical)
+      for score in (scene_scores.score_depth, scene_scores.score_pose)
   )
-  waves *= shares[..., :1]
-  camera = np.broadcast_to(
-      moves[:, None, None], (num_frames, *grid, 12)
-  )
-  return np.concatenate(
-      [3 * shares, waves, np.log(far)[..., None], 0.5 * camera], -1
-  )
-
-
-def _find_typical(records):
-  """What to answer without looking: mean log depth and camera."""
-  depth = np.stack([r.example['depth'] for r in records])
-  known = depth > 0
-  logs = np.where(known, np.log(np.where(known, depth, 1)), 0).sum((0, 1))
-  mean = np.exp(logs / np.maximum(known.sum((0, 1)), 1))
   return {
-      'depth': mean, 'pose': np.mean([r.example['pose'] for r in records], 0)
+      'motion': (
+          local.ClassificationHead(len(scenes.MOTIONS), width),
+          metric(scene_scores.score_motion, 'motion_top1'),
+      ),
+      'points': (
+          local.PointsHead(width, size),
+          metric(scene_scores.score_points, 'points_aj'),
+      ),
+      'boxes': (
+          local.BoxesHead(width, size),
+          metric(scene_scores.score_boxes, 'boxes_iou'),
+      ),
+      'depth': (
+          local.DepthHead(width, size),
+          metric(score_depth, 'depth_abs_rel', True),
+      ),
+      'pose': (local.PoseHead(), metric(score_pose, 'pose_epe', True)),
   }
 
 
 def _mean_of(headline, rows):
   """The plain mean over clips, by which a learning rate would be chosen."""
   return {headline: float(np.nanmean([row[headline] for row in rows]))}
-
-
-def _score_motion(record, truth, predicted):
-  label, chances = int(truth['label']), predicted['probabilities']
-  return {
-      'motion_top1': 100.0 * (chances.argmax() == label),
-      'motion_top1_floor': 100 / len(chances),
-      # Motions come in pairs, each the other backwards.
-      'motion_direction': 100.0 * (chances[label] > chances[label ^ 1]),
-      'motion_direction_floor': 50.0,
-  }
-
-
-def _score_points(record, truth, predicted):
-  tracks, visible = truth['tracks'], truth['visible']
-  score = functools.partial(
-      points_metric.score, tracks, visible,
-      query_frames=np.zeros(len(tracks), int), query_mode='first',
-      # So that thresholds are in pixels of the frames as they are: on 256 x
-      # 256, all but the widest are finer than a tenth of a patch.
-      height=256, width=256,
-  )
-  found = score(
-      predicted=predicted['tracks'], predicted_visible=predicted['visible']
-  )
-  floor = score(
-      predicted=np.broadcast_to(tracks[:, :1], tracks.shape),
-      predicted_visible=np.ones_like(visible),
-  )
-  return {
-      f'points_{name}{end}': 100 * scores[key]
-      for name, key in (
-          ('aj', 'average_jaccard'),
-          ('position', 'average_pts_within_thresh'),
-          ('occlusion', 'occlusion_accuracy'),
-      )
-      for end, scores in (('', found), ('_floor', floor))
-  }
-
-
-def _score_boxes(record, truth, predicted):
-  boxes = truth['boxes']
-  found = boxes_metric.track_iou(boxes, predicted['boxes'])
-  floor = boxes_metric.track_iou(
-      boxes, np.broadcast_to(boxes[:, :1], boxes.shape)
-  )
-  num = int(np.isfinite(found).sum())
-  mean = lambda x: 100 * float(np.nanmean(x)) if num else float('nan')
-  return {
-      'num_boxes': num, 'boxes_iou': mean(found), 'boxes_iou_floor': mean(floor)
-  }
-
-
-def _score_depth(typical, record, truth, predicted):
-  score = lambda depth: depth_metric.pool(
-      depth_metric.score(truth['depth'], depth)
-  )
-  found = score(predicted['depth'])
-  floor = score(np.broadcast_to(typical['depth'], truth['depth'].shape))
-  return {
-      f'depth_{name}{end}': 100 * scores[name]
-      for name in ('abs_rel', 'delta_1')
-      for end, scores in (('', found), ('_floor', floor))
-  }
-
-
-def _score_pose(typical, record, truth, predicted):
-  error = lambda pose: 100 * float(poses_metric.end_point_error(
-      truth['pose'], pose, poses_metric.points_ahead()
-  ))
-  return {
-      'pose_epe': error(predicted['pose']),
-      'pose_epe_floor': error(typical['pose']),
-  }
-
-
-def _carry_masks(model, test, rows, settings):
-  """Yields of each clip its row, scores and a function that draws them."""
-  for record, row in zip(test, rows):
-    frames, true = record.example['frames'], record.example['segments']
-    size = frames.shape[1:3]
-    numbers = np.arange(1 + true[0].max(), dtype=np.uint8)
-    features = propagation_lib.encode(model, frames, size)
-    found = propagation_lib.carry_masks(
-        features, true[0], numbers, size, settings
-    )
-    whole = _coarsen(true, numbers, size, features.shape[1:3])
-    still = np.broadcast_to(whole[:1], true.shape)
-    scores = {'num_objects': len(numbers) - 1}
-    for end, masks in (('', found), ('_floor', still), ('_ceiling', whole)):
-      scores |= {
-          f'masks_{key}{end}': value
-          for key, value in _score_masks(true, masks, numbers[1:]).items()
-      }
-    yield row, scores, functools.partial(
-        propagation_lib.draw_masks, frames, true, found
-    )
-
-
-def _coarsen(true, numbers, size, grid):
-  """The true masks as a grid of patches can hold them."""
-  soft = np.stack([labels.encode(m, numbers, size, grid) for m in true])
-  return labels.decode(soft, numbers, size, size)
-
-
-def _score_masks(true, found, numbers):
-  """J and F of the frames after the first, in %, means over objects."""
-  pairs = [(true[1:] == n, found[1:] == n) for n in numbers]
-  mean = lambda measure: 100 * float(
-      np.mean([measure(*pair).mean() for pair in pairs]) if pairs else np.nan
-  )
-  j, f = mean(regions.jaccard), mean(regions.boundary_f)
-  return {'j': j, 'f': f, 'j_and_f': (j + f) / 2}
 
 
 _DRAW = {

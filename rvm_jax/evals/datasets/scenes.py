@@ -18,11 +18,13 @@ import multiprocessing
 import numpy as np
 
 from rvm_jax.data import scenes as scenes_lib
+from rvm_jax.evals import labels
 
 MOTIONS = scenes_lib.MOTIONS
 MAX_OBJECTS = 8
 # Unlike the seeds of runs: what a readout is fitted to, no encoder has seen.
 _SEED = 4_000_037
+_UNASKED = 'segments', 'cameras', 'lens'  # Kept out of stores of features.
 _AT_ONCE = 8  # Clips that a process draws in one go.
 
 
@@ -96,9 +98,7 @@ class Clips:
         num_tracks=self.num_points,
         track_frame=times[0],
     )
-    followed = follow(scene.segments[0], self.min_share)
-    new_numbers = np.zeros(256, np.uint8)
-    new_numbers[followed] = 1 + np.arange(len(followed))
+    followed = labels.choose_objects(scene.segments[0], self.min_share)
     boxes = np.full((MAX_OBJECTS, self.num_frames, 4), np.nan, np.float32)
     boxes[: len(followed)] = scene.boxes[followed - 1]
     is_ahead = np.isfinite(scene.tracks).all(-1)
@@ -108,7 +108,7 @@ class Clips:
     ).astype(np.float32)
     return {
         'frames': scene.frames,
-        'segments': new_numbers[scene.segments],
+        'segments': labels.renumber(scene.segments, followed),
         'label': np.int32(scene.motion ^ is_backwards),
         'tracks': np.where(is_ahead[..., None], scene.tracks, 0),
         'visible': scene.visible & is_ahead,
@@ -136,9 +136,11 @@ class Record:
   files: tuple[str, ...] = ()
 
   def read(self, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
-    """The example; nothing of it is random."""
+    """What readouts are asked and answer; nothing of it is random."""
     del rng
-    return dict(self.example)
+    return {
+        key: value for key, value in self.example.items() if key not in _UNASKED
+    }
 
 
 def read(clips: Clips, num_clips: int, num_workers: int) -> list[Record]:
@@ -161,21 +163,6 @@ def read(clips: Clips, num_clips: int, num_workers: int) -> list[Record]:
       Record(f'{clips.split}_{number}', example)
       for number, example in zip(numbers, examples)
   ]
-
-
-def follow(segment: np.ndarray, min_share: float) -> np.ndarray:
-  """The objects that a frame shows well enough to follow them.
-
-  Args:
-    segment: uint8 [H, W], 0 the background.
-    min_share: of the frame's pixels.
-
-  Returns:
-    int [O], their numbers, ascending.
-  """
-  area = np.bincount(segment.ravel(), minlength=256)
-  area[0] = 0
-  return np.flatnonzero(area >= max(1, min_share * segment.size))
 
 
 def fingerprint(records: Sequence[Record]) -> str:

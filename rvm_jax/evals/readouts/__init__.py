@@ -10,6 +10,7 @@ all alike:
   parameters: call it on the head itself.
 - `head.decode(outputs, batch)` is a dict of arrays in the units of the truths,
   under their names. It has no parameters either.
+- `head.truths` names what it reads of `batch`.
 
 All three can be jitted. `features` is float [B, T, N, C], the N = h * w patches
 of every frame, without a CLS. `batch` is a dict of arrays with a leading B; it

@@ -33,6 +33,8 @@ class BoxesHead(nn.Module):
   query_width: int
   num_bases: int
 
+  truths = ('boxes',)
+
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Asks for the objects that have a box in frame 0.

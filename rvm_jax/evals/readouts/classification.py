@@ -22,6 +22,8 @@ class ClassificationHead(nn.Module):
   num_params: int
   num_heads: int
 
+  truths = ('label',)
+
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Features [B, T, N, C] to logits, float32 [B, K]; asks nothing."""

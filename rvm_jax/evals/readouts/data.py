@@ -1,6 +1,6 @@
 """Features to fit heads to and to score them on: kept on disk, or not."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import os
 from typing import Any, NamedTuple
 
@@ -37,11 +37,13 @@ def keep(
     examples: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
+    truths: Collection[str],
 ) -> Data:
   """Features on disk, computed now if they are not there.
 
   Args:
-    See `benchmarks.readout.evaluate`.
+    truths: what the head reads of them.
+    See `benchmarks.readout.evaluate` for the others.
 
   Raises:
     As `store.extract`.
@@ -56,7 +58,7 @@ def keep(
   stored, tested = extract('train', train), extract('test', test)
   return Data(
       stream_lib.of_stored(
-          stored, train, batch_size=training['batch_size'],
+          stored.choose(truths), train, batch_size=training['batch_size'],
           seed=training['seed'],
       ),
       # With other rows in the store, a position in the stream means another.
@@ -75,9 +77,10 @@ def stream(
     examples: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
+    truths: Collection[str],
 ) -> Data:
   """Features that are computed whenever they are needed: see `keep`."""
-  del workdir
+  del workdir, truths  # Examples are read whole.
   reading = {key: features[key] for key in ('num_workers', 'max_bad_share')}
   bad = set()
   return Data(

@@ -33,6 +33,8 @@ class DepthHead(nn.Module):
   patch: tuple[int, int, int]
   query_chunk: int | None
 
+  truths = ('depth',)
+
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Features [B, T, N, C] to float32 [B, T, H, W]; asks nothing.

@@ -19,6 +19,7 @@ import numpy as np
 from rvm_jax.evals.readouts import boxes
 from rvm_jax.evals.readouts import classification
 from rvm_jax.evals.readouts import depth
+from rvm_jax.evals.readouts import matches
 from rvm_jax.evals.readouts import points
 from rvm_jax.evals.readouts import pose
 
@@ -30,7 +31,21 @@ _POOL = 4  # Rows and columns that motion is averaged over.
 _LOG_DEPTH = 1.4  # At first, all is 4 metres away.
 
 
-class PointsHead(nn.Module):
+class _Like:
+  """Losses and answers are those of another head with the same outputs."""
+
+  @property
+  def truths(self):
+    return self._like().truths
+
+  def loss(self, outputs, batch):
+    return self._like().loss(outputs, batch)
+
+  def decode(self, outputs, batch):
+    return self._like().decode(outputs, batch)
+
+
+class PointsHead(_Like, nn.Module):
   """Points that are looked for; at first, they stay where they were asked for.
 
   Always certain: on coarse patches a point is hardly ever right to 6 pixels of
@@ -50,8 +65,8 @@ class PointsHead(nn.Module):
     place = jnp.where(
         batch['is_valid'][..., None], batch['tracks'][:, :, 0] / self.size, 0
     )
-    asked = share_points(place, features.shape[2])
-    cues = Matches(name='matches')(features, asked)
+    asked = matches.share_points(place, features.shape[2])
+    cues = matches.Matches(name='matches')(features, asked)
     found = Answers(self.width, 3, name='answers')(cues, place)
     inside = jnp.clip(place, 0.005, 0.995)
     start = jnp.log(inside / (1 - inside))[:, :, None]
@@ -60,17 +75,16 @@ class PointsHead(nn.Module):
         [found[..., :2] + start, visible, jnp.full_like(visible, _CERTAIN)], -1
     )
 
-  def loss(self, outputs, batch):
-    return self._like().loss(outputs, batch)
-
   def decode(self, outputs, batch):
-    return self._like().decode(outputs, batch)
+    """As `points.PointsHead`; and 'chance' [B, P, T], of being visible."""
+    chance = jax.nn.sigmoid(outputs[..., 2])
+    return super().decode(outputs, batch) | {'chance': chance}
 
   def _like(self):
     return points.PointsHead(1, 1, self.size, self.size, 1, 1, 1, parent=None)
 
 
-class BoxesHead(nn.Module):
+class BoxesHead(_Like, nn.Module):
   """Boxes that are looked for; at first, they stay where they were asked for.
 
   Attributes:
@@ -87,22 +101,16 @@ class BoxesHead(nn.Module):
     box = batch['boxes'][:, :, 0]
     is_box = (box[..., 2:] > box[..., :2]).all(-1, keepdims=True)
     box = jnp.where(is_box, box / self.size, 0)
-    cues = Matches(name='matches')(
-        features, share_boxes(box, features.shape[2])
+    cues = matches.Matches(name='matches')(
+        features, matches.share_boxes(box, features.shape[2])
     )
     return box[:, :, None] + Answers(self.width, 4, name='answers')(cues, box)
-
-  def loss(self, outputs, batch):
-    return self._like().loss(outputs, batch)
-
-  def decode(self, outputs, batch):
-    return self._like().decode(outputs, batch)
 
   def _like(self):
     return boxes.BoxesHead(1, 1, self.size, self.size, 1, 1, parent=None)
 
 
-class ClassificationHead(nn.Module):
+class ClassificationHead(_Like, nn.Module):
   """Classes of motion, read off where patches went.
 
   Attributes:
@@ -117,13 +125,11 @@ class ClassificationHead(nn.Module):
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Logits [B, K]; asks nothing."""
     del batch
-    return Flow(self.num_classes, self.width, name='flow')(features)
-
-  def loss(self, outputs, batch):
-    return self._like().loss(outputs, batch)
-
-  def decode(self, outputs, batch):
-    return self._like().decode(outputs, batch)
+    x = Flow(name='flow')(features)
+    hidden = nn.gelu(nn.Dense(self.width, name='dense_in')(x), approximate=True)
+    return nn.Dense(
+        self.num_classes, kernel_init=nn.initializers.zeros, name='dense_out'
+    )(jnp.concatenate([x, hidden], -1))
 
   def _like(self):
     return classification.ClassificationHead(
@@ -131,32 +137,25 @@ class ClassificationHead(nn.Module):
     )
 
 
-class PoseHead(nn.Module):
-  """The camera's motion, read like its class; near none at first.
+class PoseHead(_Like, nn.Module):
+  """The camera's motion, read off where patches went; none at first.
 
-  Attributes:
-    width: of the MLP.
+  Linear: an MLP learns a thousand clips by heart.
   """
-
-  width: int
 
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Rotation and translation [B, 12]; asks nothing."""
     del batch
-    return _STILL + Flow(12, self.width, name='flow')(features)
-
-  def loss(self, outputs, batch):
-    return self._like().loss(outputs, batch)
-
-  def decode(self, outputs, batch):
-    return self._like().decode(outputs, batch)
+    return _STILL + nn.Dense(
+        12, kernel_init=nn.initializers.zeros, name='dense_out'
+    )(Flow(name='flow')(features))
 
   def _like(self):
     return pose.PoseHead(1, 1, parent=None)
 
 
-class DepthHead(nn.Module):
+class DepthHead(_Like, nn.Module):
   """Each patch's own features, its place and an MLP paint its pixels' depth.
 
   Attributes:
@@ -188,56 +187,9 @@ class DepthHead(nn.Module):
     )
     return x.swapaxes(3, 4).reshape(size, num_frames, self.size, self.size)
 
-  def loss(self, outputs, batch):
-    return self._like().loss(outputs, batch)
-
-  def decode(self, outputs, batch):
-    return self._like().decode(outputs, batch)
-
   def _like(self):
     return depth.DepthHead(
         1, 1, self.size, self.size, (1, 1, 1), None, parent=None
-    )
-
-
-class Matches(nn.Module):
-  """Where things of frame 0 are in all frames, by similarity of features."""
-
-  @nn.compact
-  def __call__(self, features: jax.Array, asked: jax.Array) -> jax.Array:
-    """Looks for mixtures of the patches of frame 0.
-
-    Args:
-      features: float [B, T, N, C].
-      asked: float [B, Q, N], shares of the patches.
-
-    Returns:
-      float32 [B, Q, T, 6]: in sides of the frame, by how much a thing is off
-      its first place (x, y), and the variances of that; then how like the
-      likely places are (cosine), and how like the first place still is.
-    """
-    _, num_frames, num_patches, _ = features.shape
-    x = features.astype(jnp.float32)
-    x = x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-6)
-    query = jnp.einsum('bqn,bnd->bqd', asked, x[:, 0])
-    like = jnp.einsum('bqd,btnd->bqtn', query, x)
-    centres = _centres(num_patches)
-    off = centres[None, None] - (asked @ centres)[:, :, None]  # [B, Q, N, 2]
-    # Things are likelier near where they were: how much, is learned.
-    sharpness = self.param('sharpness', nn.initializers.constant(3.0), ())
-    nearness = self.param(
-        'nearness', nn.initializers.constant(3.0), (num_frames, 1)
-    )
-    far = jnp.square(off).sum(-1)[:, :, None]  # [B, Q, 1, N]
-    chance = jax.nn.softmax(
-        jnp.exp(sharpness) * like - jnp.exp(nearness)[None, None] * far
-    )
-    mean = jnp.einsum('bqtn,bqnd->bqtd', chance, off)
-    square = jnp.einsum('bqtn,bqnd->bqtd', chance, jnp.square(off))
-    likely = (chance * like).sum(-1, keepdims=True)
-    still = jnp.einsum('bqtn,bqn->bqt', like, asked)[..., None]
-    return jnp.concatenate(
-        [mean, square - jnp.square(mean), likely, still], -1
     )
 
 
@@ -268,17 +220,10 @@ class Answers(nn.Module):
 
 
 class Flow(nn.Module):
-  """Reads K numbers off where patches went within a few frames: [B, K].
+  """Where patches went within a few frames: [B, F], to be read by a few layers.
 
-  Moves are averaged over a grid of 4 x 4 and mixed over time, then an MLP.
-
-  Attributes:
-    num_answers: K; all 0 at first.
-    width: of the MLP.
+  Moves are averaged over a grid of 4 x 4 and mixed over time in two ways.
   """
-
-  num_answers: int
-  width: int
 
   @nn.compact
   def __call__(self, features: jax.Array) -> jax.Array:
@@ -289,7 +234,7 @@ class Flow(nn.Module):
     asked = jnp.broadcast_to(
         jnp.eye(num_patches), (len(pairs), num_patches, num_patches)
     )
-    moves = Matches(name='matches')(pairs, asked)[:, :, 1, :2]
+    moves = matches.Matches(name='matches')(pairs, asked)[:, :, 1, :2]
     side = round(num_patches**0.5)
     moves = jax.image.resize(
         moves.reshape(len(pairs), side, side, 2),
@@ -298,56 +243,4 @@ class Flow(nn.Module):
     mixed = nn.Dense(
         2, use_bias=False, kernel_init=nn.initializers.ones, name='times'
     )(moves.swapaxes(1, 2))
-    x = 20 / (num_frames - lag) * mixed.reshape(size, -1)
-    hidden = nn.gelu(nn.Dense(self.width, name='dense_in')(x), approximate=True)
-    zeros = nn.initializers.zeros
-    return nn.Dense(self.num_answers, kernel_init=zeros, name='dense_out')(
-        jnp.concatenate([x, hidden], -1)
-    )
-
-
-def share_points(places: jax.Array, num_patches: int) -> jax.Array:
-  """How points mix the patches around them, bilinearly.
-
-  Args:
-    places: float [..., 2], (x, y) as shares of the frame.
-    num_patches: N.
-
-  Returns:
-    float32 [..., N], of sum 1.
-  """
-  side = round(num_patches**0.5)
-  at = jnp.clip(places * side - 0.5, 0, side - 1)[..., None]
-  near = jnp.maximum(0, 1 - jnp.abs(at - _along_last(np.arange(side), at)))
-  both = near[..., 1, :, None] * near[..., 0, None, :]
-  return both.reshape(*places.shape[:-1], num_patches)
-
-
-def share_boxes(boxes: jax.Array, num_patches: int) -> jax.Array:
-  """How much of a box is on each patch.
-
-  Args:
-    boxes: float [..., 4], (x0, y0, x1, y1) as shares of the frame.
-    num_patches: N.
-
-  Returns:
-    float32 [..., N], of sum 1, or all 0 for a box outside the frame.
-  """
-  side = round(num_patches**0.5)
-  first, last = boxes[..., :2, None], boxes[..., 2:, None]
-  low = _along_last(np.arange(side) / side, first)
-  cover = jnp.minimum(last, low + 1 / side) - jnp.maximum(first, low)
-  cover = jnp.maximum(0, cover)  # [..., 2, side]
-  both = cover[..., 1, :, None] * cover[..., 0, None, :]
-  both = both.reshape(*boxes.shape[:-1], num_patches)
-  return both / jnp.maximum(both.sum(-1, keepdims=True), 1e-9)
-
-
-def _along_last(values, like):
-  return values.astype(np.float32).reshape(*(1,) * (like.ndim - 1), -1)
-
-
-def _centres(num_patches):
-  side = round(num_patches**0.5)
-  rows, columns = np.divmod(np.arange(num_patches), side)
-  return (np.stack([columns, rows], 1).astype(np.float32) + 0.5) / side
+    return 20 / (num_frames - lag) * mixed.reshape(size, -1)

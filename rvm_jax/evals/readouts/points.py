@@ -38,6 +38,8 @@ class PointsHead(nn.Module):
   num_bases: int
   frames_per_query: int
 
+  truths = ('tracks', 'visible', 'is_valid')
+
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Asks for the points in frame 0.

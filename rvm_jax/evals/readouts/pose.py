@@ -20,6 +20,8 @@ class PoseHead(nn.Module):
   num_params: int
   num_heads: int
 
+  truths = ('pose',)
+
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
     """Features [B, T, N, C] to float32 [B, 12]; asks nothing."""

@@ -10,7 +10,7 @@ It is of one encoder, of one choice of examples and of one state of the data:
 another one is refused, never used.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 import functools
 import hashlib
 from importlib import metadata
@@ -36,8 +36,10 @@ class Stored:
     skipped: names of the records that could not be read.
   """
 
-  def __init__(self, store: stores.Store):
+  def __init__(self, store: stores.Store, names: Collection[str] | None = None):
+    """Rows of some arrays, or of all."""
     self._store = store
+    self._names = names
     self.skipped = store.attributes['skipped']
 
   def __len__(self) -> int:
@@ -45,12 +47,17 @@ class Stored:
 
   def __getitem__(self, row: int) -> dict[str, np.ndarray]:
     """`number`, `features` [T, N, C] and truths."""
-    return self._store.read(int(row))
+    return self._store.read(int(row), self._names)
+
+  def choose(self, truths: Collection[str]) -> 'Stored':
+    """The same rows with no truths but these."""
+    return Stored(self._store, ('number', 'features', *truths))
 
   def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
     """All rows in their order; the last batch may be smaller."""
     for start in range(0, len(self), size):
-      yield self._store.read(slice(start, min(start + size, len(self))))
+      rows = slice(start, min(start + size, len(self)))
+      yield self._store.read(rows, self._names)
 
 
 def extract(

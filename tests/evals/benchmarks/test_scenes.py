@@ -3,138 +3,184 @@
 import csv
 import json
 
-import jax
 import numpy as np
 import pytest
 
 from configs import eval_scenes
+from rvm_jax.evals import features
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
 from rvm_jax.evals.benchmarks import readout
+from rvm_jax.evals.benchmarks import scene_scores
+from rvm_jax.evals.benchmarks import scene_truth
 from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.evals.datasets import scenes as data
 
-SMALL = dict(num_train=8, num_test=4, num_workers=0, width=8)
+SMALL = dict(num_train=2, num_test=4, num_workers=0, width=8)
 
 
-def make_protocol(**changes):
-  protocol = eval_scenes.get_config().protocol.to_dict() | SMALL | changes
+def make_protocol():
+  protocol = eval_scenes.get_config().protocol.to_dict() | SMALL
   protocol['clips'] |= dict(size=32, num_frames=4, path=8, num_points=5)
-  protocol['training'] |= dict(
-      num_steps=2, warmup_steps=1, batch_size=4, save_every=2
-  )
   return protocol
 
 
-def run(folder, **changes):
-  return run_lib.run(
-      'raw:8', str(folder / 'out'), str(folder / 'work'), benchmark='scenes',
-      protocol=make_protocol(**changes),
-  )
+@pytest.fixture(scope='module')
+def record():
+  clips = data.Clips('held_out', **make_protocol()['clips'])
+  return data.read(clips, 1, 0)[0]
 
 
-def guess(model, head, train, test, metric, *, features, **settings):
-  """In place of `readout.evaluate`: a head as it is before it is fitted."""
-  assert len(train) == 8 and settings['examples']['train']['held_out']
-
-  @jax.jit
-  def predict(features, batch):
-    params = head.init(jax.random.key(0), features, batch)
-    return head.decode(head.apply(params, features, batch), batch)
-
+def stay(model, head, train, test, metric, *, name, examples, **settings):
+  """In place of `readout.evaluate`: answers of who does not look."""
+  assert len(train) == 2 and examples['test']['drawn']
   rows, shown = [], []
   for record in test:
-    truth = record.read(None)
-    frames = truth.pop('frames')[None]
-    encoded = model.encode(frames).patches.reshape(1, len(frames[0]), 16, -1)
-    batch = {key: np.asarray(value)[None] for key, value in truth.items()}
-    found = {k: np.array(x[0]) for k, x in predict(encoded, batch).items()}
+    example = record.read(None)
+    assert model.encode(example['frames'][None]).patches.shape[3] == 4
+    found = {
+        'probabilities': np.eye(8)[0],
+        'tracks': example['tracks'][:, :1].repeat(4, 1),
+        'visible': np.ones((5, 4), bool),
+        'chance': np.ones((5, 4)),
+        'boxes': example['boxes'][:, :1].repeat(4, 1),
+        'depth': np.full((4, 32, 32), 3.0),
+        'pose': np.eye(3, 4).T.ravel(),
+    }
+    found = {key: found[key] for key in ANSWERS[name]}
+    truth = {key: example[key] for key in head.truths}
     rows.append(metric.score(record, truth, found))
-    shown.append(readout.Shown(record.name, record.read(None), found))
+    shown.append(readout.Shown(record.name, example, found))
   assert metric.headline in metric.summarise(rows)
-  return readout.Result({}, rows, shown, ['a guess'])
+  return readout.Result({}, rows, shown, ['nobody looked'])
 
 
-def test_the_whole_benchmark(tmp_path, monkeypatch):
-  monkeypatch.setattr(readout, 'evaluate', guess)
-  found = run(tmp_path)
-  result = json.loads((tmp_path / 'out/result.json').read_text())
+ANSWERS = {
+    'motion': ['probabilities'],
+    'points': ['tracks', 'visible', 'chance'],
+    'boxes': ['boxes'],
+    'depth': ['depth'],
+    'pose': ['pose'],
+}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+  """Of the results of the truth, in which nothing is fitted."""
+  folder = tmp_path_factory.mktemp('scenes')
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(readout, 'evaluate', stay)
+    run_lib.run(
+        'truth:8', str(folder / 'out'), str(folder / 'work'),
+        benchmark='scenes', protocol=make_protocol(),
+    )
+  return folder / 'out'
+
+
+def test_the_whole_benchmark(folder):
+  result = json.loads((folder / 'result.json').read_text())
   scores = result['scores']
-  assert scores == found.scores
-  with open(tmp_path / 'out/rows.csv', encoding='utf-8') as f:
+  with open(folder / 'rows.csv', encoding='utf-8') as f:
     rows = list(csv.DictReader(f))
   assert [r['clip'] for r in rows] == [f'held_out_{i}' for i in range(4)]
-  assert len(list((tmp_path / 'out').glob('picture_*.png'))) == 5 * 4
+  assert len(list(folder.glob('picture_*.png'))) == 5 * 4
   for task in scenes.TASKS:
     low, score, high = (
         scores[task.name + end] for end in ('_low', '', '_high')
     )
     assert low <= score <= high
     # A row a clip, of which the score is the mean.
-    weights = [float(r[task.weight]) if task.weight else 1 for r in rows]
-    values = [float(r[task.name]) for r in rows]
+    values = np.array([float(r[task.name]) for r in rows])
+    weights = np.isfinite(values) * np.array(
+        [float(r[task.weight]) if task.weight else 1 for r in rows]
+    )
+    values = np.nan_to_num(values)
     np.testing.assert_allclose(score, np.average(values, weights=weights))
-    assert any(task.text in line for line in found.lines)
     assert f'Scenes {task.text}' in table.make([result])
+    lines = scenes.tabulate(scores)
+    assert any(task.text in line for line in lines)
   assert scores['motion_top1_floor'] == 12.5
-  # Heads start from the floor.
-  assert scores['points_aj'] == pytest.approx(scores['points_aj_floor'], abs=1)
-  assert scores['boxes_iou'] == pytest.approx(scores['boxes_iou_floor'])
-  assert scores['masks_j_and_f_ceiling'] > scores['masks_j_and_f_floor']
+  for name in ('points_aj', 'points_hidden', 'boxes_iou'):
+    assert scores[name] == pytest.approx(scores[f'{name}_floor'])
+  assert scores['masks_j_and_f_floor'] < scores['masks_j_and_f_ceiling'] - 1
 
 
-def make_record():
-  clips = data.Clips('held_out', **make_protocol()['clips'])
-  (record,) = data.read(clips, 1, 0)
-  return record
+def test_results_say_what_was_looked_at(folder):
+  result = json.loads((folder / 'result.json').read_text())
+  assert result['model']['name'] == 'the truth'
+  assert result['model']['identity'] == 'truth:8'
+  draw = lambda split, num: data.read(
+      data.Clips(split, **make_protocol()['clips']), num, 0
+  )
+  drawn = [*draw('train', 2), *draw('held_out', 4)]
+  assert result['data']['manifest'] == data.fingerprint(drawn)
 
 
-def test_the_truth_scores_full_and_staying_scores_the_floor():
-  record = make_record()
+def test_the_truth_scores_full_and_staying_scores_the_floor(record):
   truth = record.example
   label = int(truth['label'])
-  row = scenes._score_motion(
-      record, truth, {'probabilities': np.eye(8)[label] * 0.9}
-  )
+  score = scene_scores.score_motion
+  row = score(record, truth, {'probabilities': np.eye(8)[label] * 0.9})
   assert row['motion_top1'] == row['motion_direction'] == 100
   other = np.eye(8)[label ^ 1] + 0.1 * np.eye(8)[label]
-  row = scenes._score_motion(record, truth, {'probabilities': other})
+  row = score(record, truth, {'probabilities': other})
   assert row['motion_top1'] == row['motion_direction'] == 0
-  row = scenes._score_points(record, truth, truth)
+  row = scene_scores.score_points(
+      record, truth, truth | {'chance': truth['visible'].astype(float)}
+  )
   assert row['points_aj'] == row['points_occlusion'] == 100
   assert row['points_aj_floor'] < 100
   stay = np.broadcast_to(truth['boxes'][:, :1], truth['boxes'].shape)
-  row = scenes._score_boxes(record, truth, {'boxes': stay})
+  row = scene_scores.score_boxes(record, truth, {'boxes': stay})
   assert row['boxes_iou'] == row['boxes_iou_floor'] < 100
-  row = scenes._score_boxes(record, truth, truth)
+  row = scene_scores.score_boxes(record, truth, truth)
   assert row['boxes_iou'] == pytest.approx(100)
   typical = {'depth': np.full((32, 32), 2.0), 'pose': np.zeros(12)}
-  assert scenes._score_depth(typical, record, truth, truth)[
-      'depth_abs_rel'
-  ] == 0
+  row = scene_scores.score_depth(typical, record, truth, truth)
+  assert row['depth_abs_rel'] == 0 < row['depth_abs_rel_floor']
   moved = {'pose': truth['pose'] + np.eye(12)[10] / 4}  # 25 cm down.
-  row = scenes._score_pose(typical, record, truth, moved)
+  row = scene_scores.score_pose(typical, record, truth, moved)
   assert row['pose_epe'] == pytest.approx(25, rel=1e-5)
-  masks = scenes._score_masks(
-      truth['segments'], truth['segments'], [1]
-  )
-  assert masks == {'j': 100, 'f': 100, 'j_and_f': 100}
+  masks = truth['segments']
+  row = scene_scores.score_masks(masks, masks, 8)
+  assert row['masks_j'] == row['masks_f'] == row['masks_j_and_f'] == 100
+  assert row['masks_j_and_f_floor'] < row['masks_j_and_f_ceiling'] < 100
 
 
-def test_a_scene_without_objects_says_nothing_of_boxes_and_masks():
-  record = make_record()
+def test_hidden_points_are_ranked_within_frames(record):
+  visible = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 0, 1]], bool)
+  truth = {'visible': visible, 'tracks': np.zeros((4, 3, 2))}
+
+  def score(chance):
+    found = {'chance': chance, 'visible': visible, 'tracks': truth['tracks']}
+    return scene_scores.score_points(record, truth, found)['points_hidden']
+
+  assert score(visible + 0.0) == 100 and score(1 - visible) == 0
+  # The later, the likelier hidden: true, but of no use within a frame.
+  assert score(-np.arange(3.0)[None].repeat(4, 0)) == 50
+  # Frame 1: points 0 and 2 seen, 1 and 3 hidden; frame 2: 2 and 3, 0 and 1.
+  chance = np.array([[9, 0.9, 0.4], [9, 0.5, 0.2], [9, 0.3, 0.4], [9, 0.1, 1]])
+  assert score(chance) == pytest.approx(100 * (3 + 3.5) / 8)
+  truth['visible'] = np.ones((4, 3), bool)
+  assert np.isnan(score(chance))
+
+
+def test_a_scene_without_objects_says_nothing_of_boxes_and_masks(record):
   truth = record.example | {'boxes': np.full((8, 4, 4), np.nan)}
-  row = scenes._score_boxes(record, truth, truth)
+  row = scene_scores.score_boxes(record, truth, truth)
   assert row['num_boxes'] == 0 and np.isnan(row['boxes_iou'])
-  masks = scenes._score_masks(truth['segments'], truth['segments'], [])
-  assert np.isnan(masks['j'])
+  nothing = np.zeros_like(truth['segments'])
+  row = scene_scores.score_masks(nothing, nothing, 8)
+  assert row['num_objects'] == 0 and np.isnan(row['masks_j_and_f'])
 
 
-def test_the_truth_as_features_names_what_a_patch_shows():
-  record = make_record()
-  model = scenes.know_all([record], 8)
+def test_the_truth_as_features_names_what_a_patch_shows(record):
+  model = features.the_truth(8)
   frames = record.example['frames']
+  with pytest.raises(ValueError, match='truth:8 is for configs/eval_scenes'):
+    model.encode(frames[None])
+  model = scene_truth.tell(model, [record])
   patches = model.encode(np.stack([frames, frames // 2])).patches
   assert not patches[1].any()  # It knows no other clip.
   shares = patches[0, ..., :9] / 3
