@@ -60,8 +60,8 @@ def write(
 
   `result.json` has of the report task, headline, lower_is_better, scores and
   notes; all that is in `about`; and `data`: the folder (none where the data are
-  generated), the number of files and a hash over them, see `hash_files`, or over
-  what was generated.
+  generated), the number of files and a hash over them, see `hash_files`, or
+  over what was generated.
 
   Raises:
     FileExistsError: there is something at `folder`.

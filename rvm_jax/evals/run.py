@@ -5,7 +5,8 @@
 
 --checkpoint is whatever `rvm_jax.load` reads; or a floor to compare with,
 untrained:PATH (fresh parameters of that checkpoint's sizes) or raw:16 (plain
-pixels in patches of 16 a side).
+pixels in patches of 16 a side). truth:16 is a ceiling, for scenes: features
+made of what is true of such patches.
 
 A benchmark that trains a readout needs --workdir=DIR, for the encoder's
 features and the readout's checkpoints: stopped in whatever way, the same
@@ -26,7 +27,7 @@ refused.
     workdir           of the readout, null where none is trained
     data              folder (null where the data are generated), num_files,
                       manifest (a hash over the names, sizes and first 64 KiB of
-                      all files that were read)
+                      all files that were read, or over what was generated)
     versions          of Python, this package and those that decide numbers
     device            what it ran on
     seconds           that this call took, reading and scoring included; not
@@ -191,7 +192,9 @@ if __name__ == '__main__':
   config_flags.DEFINE_config_file(
       'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
   )
-  flags.DEFINE_string('checkpoint', None, 'Path, untrained:PATH or raw:16.')
+  flags.DEFINE_string(
+      'checkpoint', None, 'Path, untrained:PATH, raw:16 or truth:16.'
+  )
   flags.DEFINE_string('out', None, 'New folder for the results.')
   flags.DEFINE_string(
       'workdir', None, 'Folder for features and checkpoints of a readout.'

@@ -4,8 +4,9 @@ The paper's point and box readouts ask with coordinates alone. The encoder must
 have written down where each thing came from, and the readout must learn to find
 it, in 40,000 steps of 32 examples. These heads are ours. They ask with the
 features at a thing's place in frame 0, look for similar ones in every frame,
-and learn only what to make of that: a few hundred steps, and what they find depends
-on whether the features of one thing agree over time. Depth is read where it is.
+and learn only what to make of that: a few hundred steps, and what they find
+depends on whether the features of one thing agree over time. Depth is read
+where it is.
 
 `apply`, `loss` and `decode` are as for the heads in the other files, and so are
 the outputs. Patches must make a square.
