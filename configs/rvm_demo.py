@@ -21,7 +21,7 @@ from configs import rvm_base
 
 def get_config() -> ml_collections.ConfigDict:
   config = rvm_base.get_config()
-  config.num_steps = 1200
+  config.num_steps = 1600
   config.mask_ratio = 0.9
   config.model.update(
       width=96,
@@ -48,10 +48,10 @@ def get_config() -> ml_collections.ConfigDict:
       height=64,
       width=64,
       crop_area=(0.5, 1.0),
-      num_workers=1,
+      num_workers=2,
   )
   config.optimizer.update(
-      learning_rate=4e-3, warmup_steps=60, core_weight_decay=2.0
+      learning_rate=4e-3, warmup_steps=60, core_weight_decay=1.5
   )
   config.checkpoint.update(save_every=100, keep_last=2)
   config.log_every = 20
