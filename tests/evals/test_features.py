@@ -101,9 +101,11 @@ def test_names_the_sizes_of_the_paper():
     assert features._name(rvm.RVM(**widths)) == f'RVM-{size}'
 
 
-@pytest.mark.parametrize('checkpoint', ['raw:', 'raw:x', 'raw:0', 'raw:-8'])
+@pytest.mark.parametrize(
+    'checkpoint', ['raw:', 'raw:x', 'raw:0', 'raw:-8', 'truth:x']
+)
 def test_refuses_patches_without_a_side(checkpoint):
-  with pytest.raises(ValueError, match=f'raw:16, got {checkpoint}'):
+  with pytest.raises(ValueError, match=f':16, got {checkpoint}'):
     features.load(checkpoint)
 
 

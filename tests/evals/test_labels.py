@@ -36,6 +36,17 @@ def test_decode_inverts_encode_where_objects_fill_patches():
   np.testing.assert_array_equal(centres[0], coarse)
 
 
+def test_objects_that_are_too_small_are_background():
+  mask = np.zeros((10, 10), np.uint8)
+  mask[0, :4], mask[1, :5], mask[2:5] = 9, 7, 2
+  np.testing.assert_array_equal(labels.choose_objects(mask, 0.05), [2, 7])
+  np.testing.assert_array_equal(labels.choose_objects(mask, 0.0), [2, 7, 9])
+  found = labels.renumber(mask, np.array([2, 7]))
+  assert found.dtype == np.uint8
+  np.testing.assert_array_equal(found[:5, 0], [0, 2, 1, 1, 1])
+  assert not labels.choose_objects(np.zeros_like(mask), 0.0).size
+
+
 def test_resize_is_linear_between_centres_and_flat_outside():
   ramp = np.float32([0, 1, 2, 3]).reshape(1, 4, 1)
   wide = labels.resize(ramp, (2, 8))[1, :, 0]

@@ -65,6 +65,17 @@ def test_has_each_example_in_order_but_the_broken(tmp_path, num_workers):
       )
 
 
+def test_reads_only_the_truths_that_are_chosen(tmp_path):
+  whole = extract(tmp_path / 'a.zarr', tiny_examples.records(3))
+  for truths in ((), ('label',)):
+    chosen = whole.choose(truths)
+    assert len(chosen) == 3 and chosen.skipped == []
+    assert chosen[1].keys() == {'number', 'features', *truths}
+    (batch,) = chosen.batches(16)
+    assert batch.keys() == chosen[1].keys()
+    np.testing.assert_array_equal(batch['features'][1], whole[1]['features'])
+
+
 def test_goes_on_where_it_stopped_to_the_same_bytes(tmp_path):
   records = tiny_examples.records(70, broken={3, 33, 69})
   model, calls = counted()
