@@ -164,7 +164,7 @@ def test_what_was_made_otherwise_is_refused(videos, whole, tmp_path, capsys):
   run_again = lambda flags=(): run(videos / 'short.avi', out=whole, flags=flags)
   before = contents(whole / 'short.zarr')
   assert run_again(['--height=32', '--fit=stretch']) == 1
-  assert 'preprocessing is' in capsys.readouterr().err
+  assert 'preprocessing.box_x0_y0_x1_y1: saved' in capsys.readouterr().err
   assert run_again(['--dtype=float16']) == 1
   assert "'float32'" in capsys.readouterr().err
   with np.load(TINY) as archive:
@@ -172,12 +172,12 @@ def test_what_was_made_otherwise_is_refused(videos, whole, tmp_path, capsys):
   params['cls_token'] += 1
   np.savez(tmp_path / 'other.npz', **params)
   assert run_again([f'--checkpoint={tmp_path}/other.npz']) == 1
-  assert 'checkpoint_fingerprint is' in capsys.readouterr().err
+  assert 'checkpoint_fingerprint: saved' in capsys.readouterr().err
   (tmp_path / 'short.avi').write_bytes(
       (videos / 'short.avi').read_bytes() + bytes(8)
   )
   assert run(tmp_path / 'short.avi', out=whole) == 1
-  assert 'source_size is' in capsys.readouterr().err
+  assert 'source_size: saved' in capsys.readouterr().err
   assert contents(whole / 'short.zarr') == before
 
 
