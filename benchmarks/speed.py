@@ -269,6 +269,7 @@ def main():
       warmup_steps=10,
       final_learning_rate=0.0,
       weight_decay=0.05,
+      core_weight_decay=None,
       beta1=0.9,
       beta2=0.95,
       clip_norm=1.0,

@@ -182,7 +182,7 @@ def plot(size: str, resolution: int):
     ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter('{x:g}')
     ax.minorticks_off()
-    ax.legend(loc='upper left', fontsize=11)
+    ax.legend(loc='center right', fontsize=11)
   figure.suptitle(
       f'RVM-{size} and a ViT as large, {resolution} x {resolution} pixels'
   )
