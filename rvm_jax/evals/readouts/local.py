@@ -141,7 +141,7 @@ class ClassificationHead(_Like, nn.Module):
 class PoseHead(_Like, nn.Module):
   """The camera's motion, read off where patches went; none at first.
 
-  Linear: an MLP learns a thousand clips by heart.
+  Linear: an MLP fits a few hundred clips better than others.
   """
 
   @nn.compact
