@@ -4,24 +4,52 @@
 
 Takes folders of `rvm_jax.evals.run` with configs/eval_scenes.py. Differences
 are paired: scenes that are hard for both do not widen the 95 % intervals.
+
+Exit code: 0 done; 2 a folder is not such a result, or they differ in more than
+the model.
 """
 
+import argparse
 from collections.abc import Mapping, Sequence
 import csv
-import json
 import os
 import sys
 from typing import Any
 
 import numpy as np
 
+from rvm_jax.evals import table
 from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.evals.metrics import intervals
 
 
-def main(folders: Sequence[str]):
-  if len(folders) != 2:
-    sys.exit(__doc__)
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Compares what `arguments` name; returns the exit code."""
+  parser = argparse.ArgumentParser(
+      prog='python -m rvm_jax.evals.compare',
+      description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('first', help='folder of a result')
+  parser.add_argument('second', help='of the one that may be better')
+  options = parser.parse_args(arguments)
+  try:
+    lines = compare_folders(options.first, options.second)
+  except (OSError, ValueError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  for line in lines:
+    print(line)
+  return 0
+
+
+def compare_folders(*folders: str) -> list[str]:
+  """A line that names both models, and those of `compare`.
+
+  Raises:
+    OSError: one of them has no result.
+    ValueError: one is of something else, or both are of different things.
+  """
   results, rows = zip(*map(read, folders))
   for what, value in (
       ('benchmark', lambda result: result['benchmark']),
@@ -33,19 +61,31 @@ def main(folders: Sequence[str]):
           f'{folders[0]} and {folders[1]} differ in {what}:'
           f' {value(results[0])} and {value(results[1])}'
       )
-  names = [result['model']['checkpoint'] for result in results]
-  print('second minus first:', *names[::-1])
-  for line in compare(*rows):
-    print(line)
+  first, second = (result['model']['checkpoint'] for result in results)
+  return [f'second minus first: {second} {first}', *compare(*rows)]
 
 
 def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
-  """`result.json` and the rows of `rows.csv`."""
-  open_ = lambda name: open(os.path.join(folder, name), encoding='utf-8')
-  with open_('result.json') as f:
-    result = json.load(f)
-  with open_('rows.csv') as f:
-    return result, list(csv.DictReader(f))
+  """`result.json` and the rows of `rows.csv`.
+
+  Raises:
+    OSError: one of them is not there.
+    ValueError: they are not of generated scenes.
+  """
+  result = table.read(os.path.join(folder, 'result.json'))
+  path = os.path.join(folder, 'rows.csv')
+  with open(path, encoding='utf-8') as f:
+    reader = csv.DictReader(f)
+    rows = list(reader)
+  needed = ['clip', *(task.name for task in scenes.TASKS)]
+  needed += [task.weight for task in scenes.TASKS if task.weight]
+  missing = [key for key in needed if key not in (reader.fieldnames or ())]
+  if missing:
+    raise ValueError(
+        f'{path} is not of configs/eval_scenes.py: it lacks'
+        f' {", ".join(missing)}'
+    )
+  return result, rows
 
 
 def compare(
@@ -79,4 +119,4 @@ def compare(
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  sys.exit(main())

@@ -35,12 +35,16 @@ refused.
   rows.csv            scores of each object (DAVIS) or video
   picture_NAME.png    a few videos, truth and prediction
 `python -m rvm_jax.evals.table results/*/result.json` makes a table of them.
+
+Exit code: 0 done; 2 an input is wrong, a package is missing or the disk full,
+and there is nothing at --out.
 """
 
 from collections.abc import Callable
 from importlib import metadata
 import os
 import platform
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -96,20 +100,26 @@ _PACKAGES = (
 )
 
 
-def main(argv: list[str]):
+def main(argv: list[str]) -> int:
+  """Runs what the flags ask for; returns the exit code."""
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+    raise app.UsageError(f'unexpected arguments: {argv[1:]}', 2)
   logging.get_absl_handler().addFilter(metrics.is_ours_or_urgent)
   given = flags.FLAGS
-  report = run(
-      given.checkpoint, given.out, given.workdir, **given.config.to_dict()
-  )
+  try:
+    report = run(
+        given.checkpoint, given.out, given.workdir, **given.config.to_dict()
+    )
+  except (ImportError, OSError, ValueError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
   for note in report.notes:
     print(f'Note: {note}')
   for line in report.lines:
     print(line)
   print(f'{report.task}: {report.scores[report.headline]:.2f}')
   print(f'Wrote {given.out}')
+  return 0
 
 
 def run(
@@ -134,6 +144,7 @@ def run(
   Raises:
     FileExistsError: there is something at `out`.
     FileNotFoundError: no checkpoint there, or the data set lacks a file.
+    ImportError: says which package to install.
     ValueError: no such benchmark, a folder that it needs is not given or one
       that it does not need is, broken files, or a workdir of something else.
   """
@@ -188,6 +199,22 @@ def run(
   return report
 
 
+def _parse(argv: list[str]) -> list[str]:
+  """Reads the flags; a mistake in them ends it like one in the data."""
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    print(f'error: {error}', file=sys.stderr)
+  except (AttributeError, KeyError) as error:
+    lacking = error.args[0] if isinstance(error, AttributeError) else error
+    # A ConfigDict was asked for what it lacks; else its file is wrong.
+    if not isinstance(getattr(lacking, '__context__', None), KeyError):
+      raise
+    text = ' '.join(lacking.args[0].split())
+    print(f'error: the config lacks a setting: {text}', file=sys.stderr)
+  sys.exit(2)
+
+
 if __name__ == '__main__':
   config_flags.DEFINE_config_file(
       'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
@@ -200,4 +227,4 @@ if __name__ == '__main__':
       'workdir', None, 'Folder for features and checkpoints of a readout.'
   )
   flags.mark_flags_as_required(['config', 'checkpoint', 'out'])
-  app.run(main)
+  app.run(main, flags_parser=_parse)

@@ -7,22 +7,59 @@ the best in its column, averaged over the tasks that the model has a score in;
 it says so where these are not all. It compares rows of one table only. Where
 lower is better, the percentage is best / score: our choice, as the paper's is
 not known.
+
+Exit code: 0 done; 2 a file is not such a result, or there are two of one thing.
 """
 
+import argparse
 from collections.abc import Mapping, Sequence
 import json
 import sys
 from typing import Any
 
+# Of a result, what is read here and in `compare`.
+_KEYS = (
+    'benchmark', 'task', 'headline', 'lower_is_better', 'scores', 'protocol',
+    'model', 'data',
+)
 
-def main(paths: Sequence[str]):
-  if not paths:
-    sys.exit(__doc__)
-  results = []
-  for path in paths:
-    with open(path, encoding='utf-8') as f:
-      results.append(json.load(f))
-  print(make(results))
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Prints the table that `arguments` ask for; returns the exit code."""
+  parser = argparse.ArgumentParser(
+      prog='python -m rvm_jax.evals.table',
+      description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('results', nargs='+', metavar='RESULT')
+  try:
+    table = make([read(path) for path in parser.parse_args(arguments).results])
+  except (OSError, ValueError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  print(table)
+  return 0
+
+
+def read(path: str) -> dict[str, Any]:
+  """What a file `result.json` holds, see `run`.
+
+  Raises:
+    OSError: there is none at `path`.
+    ValueError: it is something else.
+  """
+  with open(path, encoding='utf-8') as f:
+    try:
+      result = json.load(f)
+    except ValueError as error:
+      raise ValueError(f'{path} is not a result.json: {error}') from error
+  held = result if isinstance(result, dict) else {}
+  missing = [key for key in _KEYS if key not in held]
+  if missing:
+    raise ValueError(
+        f'{path} is not a result.json: it lacks {", ".join(missing)}'
+    )
+  return result
 
 
 def make(results: Sequence[Mapping[str, Any]]) -> str:
@@ -117,4 +154,4 @@ def _line(cells):
 
 
 if __name__ == '__main__':
-  main(sys.argv[1:])
+  sys.exit(main())

@@ -1,5 +1,9 @@
 """Verdicts on pairs of results."""
 
+import os
+import re
+import shutil
+
 import numpy as np
 import pytest
 
@@ -39,14 +43,23 @@ def test_reads_results_and_refuses_others(tmp_path, capsys):
     about['model'] = {'checkpoint': name}
     report.write(made, str(tmp_path / name), None, about)
   folder = lambda name: str(tmp_path / name)
-  compare.main([folder('a'), folder('b')])
+  assert compare.main([folder('a'), folder('b')]) == 0
   printed = capsys.readouterr().out
   assert printed.startswith('second minus first: b a') and '+3.0' in printed
-  with pytest.raises(ValueError, match='differ in protocol'):
-    compare.main([folder('a'), folder('c')])
-  with pytest.raises(ValueError, match='differ in clips: aa and bb'):
-    compare.main([folder('a'), folder('d')])
+  shutil.copytree(folder('a'), folder('carried'))
+  (tmp_path / 'carried' / 'rows.csv').write_text('video,j\nbear,80\n')
+  os.mkdir(folder('empty'))
+  for name, message in (
+      ('c', f'{folder("a")} and {folder("c")} differ in protocol'),
+      ('d', 'differ in clips: aa and bb'),
+      ('carried', f'{folder("carried")}/rows.csv is not of configs/eval_scenes'),
+      ('empty', f'No such file or directory: .{folder("empty")}/result.json'),
+  ):
+    assert compare.main([folder('a'), folder(name)]) == 2
+    out, error = capsys.readouterr()
+    assert not out and error.startswith('error: ') and error.count('\n') == 1
+    assert re.search(message, error), error
   with pytest.raises(ValueError, match='the same clips'):
     compare.compare(make_rows(0), make_rows(0)[:-1])
-  with pytest.raises(SystemExit):
+  with pytest.raises(SystemExit, match='2'):
     compare.main([folder('a')])

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -179,3 +180,24 @@ def test_what_a_person_can_get_wrong(generated, tmp_path):
     run(colour=3)
   with pytest.raises(FileNotFoundError, match='nothing.npz'):
     run(checkpoint=str(tmp_path / 'nothing.npz'))
+
+
+def test_mistakes_are_told_in_a_line(tmp_path):
+  out = tmp_path / 'out'
+  for arguments, message in (
+      (('vip', tmp_path, 'raw:8', tmp_path), f'{tmp_path} is there already'),
+      (('vip', tmp_path, 'raw:8', out), f'{tmp_path}.* is missing'),
+      (('vip', tmp_path, 'raw:8', out, '--config.protocol.heigth=3'),
+       'lacks a setting: .heigth. Did you mean "height"'),
+      (('vip', tmp_path, 'raw:8', out, '--config.protocl.height=3'),
+       'lacks a setting: .protocl. Did you mean "protocol"'),
+  ):
+    done = start(*arguments)
+    assert done.returncode == 2 and not done.stdout and not out.exists()
+    *logged, error = done.stderr.splitlines()
+    assert error.startswith('error: ') and re.search(message, error), error
+    assert all(line.startswith('I') for line in logged), logged
+  broken = tmp_path / 'broken.py'
+  broken.write_text("def get_config():\n  return {}['a']\n")
+  done = start('vip', tmp_path, 'raw:8', out, f'--config={broken}')
+  assert done.returncode == 1 and 'Traceback' in done.stderr

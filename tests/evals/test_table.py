@@ -1,6 +1,7 @@
 """The table against the paper's own, whose normalised means are known."""
 
 import json
+import re
 
 import pytest
 
@@ -18,6 +19,7 @@ TASKS = 'SSv2', 'Perception Test AJ', 'DAVIS J&F', 'VIP mIoU'
 
 def make_result(model, task, score, lower=False, identity='1a', manifest='m'):
   return {
+      'benchmark': 'any',
       'task': task,
       'headline': 'main',
       'lower_is_better': lower,
@@ -102,10 +104,33 @@ def test_says_what_is_not_comparable():
 def test_reads_files(tmp_path, capsys):
   path = tmp_path / 'result.json'
   path.write_text(json.dumps(make_result('a', 'VIP', 12.5)))
-  table.main([str(path)])
+  assert table.main([str(path)]) == 0
   assert rows_of(capsys.readouterr().out) == {'a': ['12.5', '100.0']}
-  with pytest.raises(SystemExit, match='python -m rvm_jax.evals.table'):
+  with pytest.raises(SystemExit, match='2'):
     table.main([])
+
+
+def test_what_a_person_can_get_wrong(tmp_path, capsys):
+  good = tmp_path / 'result.json'
+  good.write_text(json.dumps(make_result('a', 'VIP', 12.5)))
+  texts = {'rows.csv': 'a,b\n', 'list.json': '[1]', 'other.json': '{"task": 3}'}
+  for name, text in texts.items():
+    (tmp_path / name).write_text(text)
+  (tmp_path / 'picture.png').write_bytes(b'\x89PNG')
+  for path, message in (
+      (tmp_path / 'none.json', 'No such file'),
+      (tmp_path, 'Is a directory'),
+      (tmp_path / 'rows.csv', 'is not a result.json: Expecting value'),
+      (tmp_path / 'picture.png', 'is not a result.json: .* decode'),
+      (tmp_path / 'list.json', 'it lacks benchmark, task'),
+      (tmp_path / 'other.json', 'it lacks benchmark, headline'),
+  ):
+    assert table.main([str(good), str(path)]) == 2
+    out, error = capsys.readouterr()
+    assert not out and error.startswith('error: ') and error.count('\n') == 1
+    assert str(path) in error and re.search(message, error), error
+  assert table.main([str(good)] * 2) == 2
+  assert capsys.readouterr().err.startswith('error: VIP has two results of a')
 
 
 def test_a_benchmark_of_several_tasks_has_several_columns():
