@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 from rvm_jax import weights
@@ -49,7 +50,7 @@ class Encoder:
 
   Attributes:
     model: its `patch` is P, its `width` D.
-    params: on the device.
+    params: on the device, or whole on each device of the mesh.
   """
 
   def __init__(
@@ -58,8 +59,9 @@ class Encoder:
       params: Mapping[str, Any],
       dtype: str | None = None,
       chunk: int | None = None,
+      mesh: Mesh | None = None,
   ):
-    """Puts the parameters on the device.
+    """Puts the parameters on the device, or on each device of the mesh.
 
     Args:
       model: an RVM, with or without decoder.
@@ -67,23 +69,38 @@ class Encoder:
       dtype: of the products, 'float32' or 'bfloat16'; None for the model's.
         State and features are float32 in either case.
       chunk: so many frames of a video are on the device at once; None for what
-        `choose_chunk` says.
+        `choose_chunk` says of the part of a batch that a device has.
+      mesh: of one axis; its devices, all of this process, share a batch, B a
+        multiple of their number. Set it (`jax.set_mesh`) around calls. None for
+        the default device.
     """
     if chunk is not None and chunk < 1:
       raise ValueError(f'chunk must be at least 1, got {chunk}')
     self.model = model if dtype is None else model.clone(dtype=dtype)
-    self.params = jax.device_put(params)
     self._chunk = chunk
+    self._num_devices, whole, self._split = 1, None, None
+    if mesh is not None:
+      self._num_devices = mesh.size
+      whole = NamedSharding(mesh, PartitionSpec())
+      self._split = NamedSharding(mesh, PartitionSpec(*mesh.axis_names))
+    self.params = jax.device_put(params, whole)
     self._encode = jax.jit(functools.partial(_encode, self.model))
 
   def init(self, batch: int, height: int, width: int) -> jax.Array:
     """The state before the first frame: float32 zeros [B, 1 + h * w, D].
 
     Raises:
-      ValueError: height or width is not a multiple of the patch.
+      ValueError: height or width is not a multiple of the patch, or batch of
+        the devices' number.
     """
+    if batch % self._num_devices:
+      raise ValueError(
+          f'batch must be a multiple of the {self._num_devices} devices of the'
+          f' mesh, got {batch}'
+      )
     rows, columns = patches_lib.grid(height, width, self.model.patch)
-    return jnp.zeros((batch, 1 + rows * columns, self.model.width), jnp.float32)
+    shape = batch, 1 + rows * columns, self.model.width
+    return jnp.zeros(shape, jnp.float32, device=self._split)
 
   def step(
       self, frame: Array, state: jax.Array, reset: Array | None = None
@@ -115,7 +132,7 @@ class Encoder:
       raise ValueError(
           f'reset must be bool [{batch}], got {reset.dtype} {reset.shape}'
       )
-    encoded = self._encode(self.params, frame[:, None], state, reset)[:, 0]
+    encoded = self._run(frame[:, None], state, reset)[:, 0]
     grid = patches_lib.grid(height, width, self.model.patch)
     return _split(encoded, grid, encoded), encoded
 
@@ -151,16 +168,23 @@ class Encoder:
     if state is None:
       state = self.init(batch, height, width)
     result = np.empty((batch, time, *state.shape[1:]), np.float32)
-    size = min(self._chunk or choose_chunk(*state.shape[:2]), time)
+    share = -(-batch // self._num_devices)
+    size = min(self._chunk or choose_chunk(share, state.shape[1]), time)
     for start in range(0, time, size):
       part = batched[:, start : start + size]
       length = part.shape[1]
       # The last part is filled up: one shape, one compilation.
       fill = [(0, 0), (0, size - length), (0, 0), (0, 0), (0, 0)]
-      encoded = self._encode(self.params, np.pad(part, fill), state)
+      encoded = self._run(np.pad(part, fill), state)
       state = encoded[:, length - 1]
       result[:, start : start + length] = encoded[:, :length]
     return _split(result if video.ndim == 5 else result[0], grid, state)
+
+  def _run(self, *inputs: Array) -> jax.Array:
+    """`_encode` of frames, state and reset, split over the mesh if any."""
+    if self._split is not None:
+      inputs = jax.device_put(inputs, self._split)
+    return self._encode(self.params, *inputs)
 
 
 def choose_chunk(batch: int, num_tokens: int) -> int:

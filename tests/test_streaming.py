@@ -2,6 +2,7 @@
 
 import pathlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -84,6 +85,40 @@ def test_compiles_once_for_each_shape(encoder, video):
     reset = np.array([True, False]) if t == 1 else None
     _, state = fresh.step(video[:, t], state, reset)
   assert fresh._encode._cache_size() == 1
+
+
+def test_the_devices_of_a_mesh_share_a_batch(encoder, video):
+  mesh = jax.make_mesh(
+      (2,), ('batch',), axis_types=(jax.sharding.AxisType.Auto,)
+  )
+  shared = streaming.Encoder(encoder.model, encoder.params, chunk=3, mesh=mesh)
+  for leaf in jax.tree.leaves(shared.params):
+    assert leaf.is_fully_replicated and len(leaf.addressable_shards) == 2
+  with jax.set_mesh(mesh):
+    found, state = shared(video), shared.init(2, 32, 48)
+    for t in range(2):
+      step, state = shared.step(video[:, t], state)
+    with pytest.raises(ValueError, match='multiple of the 2 devices.* got 1'):
+      shared(video[0])
+  expected = encoder(video)
+  np.testing.assert_allclose(found.patches, expected.patches, atol=1e-5)
+  np.testing.assert_allclose(found.cls, expected.cls, atol=1e-5)
+  np.testing.assert_allclose(step.cls, expected.cls[:, 1], atol=2e-5)
+  for array in found.state, state:
+    assert [x.data.shape for x in array.addressable_shards] == [(1, 7, 48)] * 2
+  assert shared._encode._cache_size() == 2  # One of a chunk, one of a step.
+
+
+def test_a_device_has_as_many_frames_as_its_videos_allow(
+    encoder, video, monkeypatch
+):
+  asked = []
+  choose = lambda batch, num_tokens: asked.append((batch, num_tokens)) or 16
+  monkeypatch.setattr(streaming, 'choose_chunk', choose)
+  mesh = jax.sharding.Mesh(np.array(jax.devices()), ('batch',))
+  with jax.set_mesh(mesh):
+    streaming.Encoder(encoder.model, encoder.params, mesh=mesh)(video)
+  assert asked == [(1, 7)]
 
 
 def test_bfloat16_is_near_and_gives_float32(encoder, video):

@@ -12,6 +12,7 @@ import functools
 from typing import NamedTuple
 
 import jax
+from jax.sharding import AxisType, Mesh
 import numpy as np
 
 from rvm_jax import streaming
@@ -124,6 +125,10 @@ def raw_patches(patch: int) -> Model:
 def stream(name: str, model: rvm.RVM, params) -> Model:
   """RVM: the state after each frame, never reset within a video.
 
+  The devices of this process share the videos of a batch; a video alone is
+  encoded on the first of them, and a batch that does not come out even is
+  filled up with its last video.
+
   Args:
     name: for tables.
     model: RVM; H and W of the frames must be multiples of its patch.
@@ -133,11 +138,22 @@ def stream(name: str, model: rvm.RVM, params) -> Model:
     A model with D = model.width, and a cls.
   """
 
-  encoder = streaming.Encoder(model, params)
+  @functools.cache  # Parameters go to the devices that are used.
+  def make_encoder(num_devices):
+    devices = np.array(jax.local_devices()[:num_devices])
+    mesh = Mesh(devices, ('batch',), axis_types=(AxisType.Auto,))
+    return streaming.Encoder(model, params, mesh=mesh), mesh
 
   def encode(frames):
-    found = encoder(frames)
-    return Features(found.patches, found.cls)
+    batch = len(frames)
+    num_devices = 1 if batch == 1 else jax.local_device_count()
+    encoder, mesh = make_encoder(num_devices)
+    fill = -batch % num_devices
+    if fill:
+      frames = np.concatenate([frames, np.repeat(frames[-1:], fill, 0)])
+    with jax.set_mesh(mesh):  # Not that of a caller, who may be training.
+      found = encoder(frames)
+    return Features(found.patches[:batch], found.cls[:batch])
 
   return Model(
       name, trees.fingerprint(params), model.patch, 'RGB in [0, 1]', encode

@@ -1,5 +1,6 @@
 """Models as the benchmarks see them: floors, the streaming model, checks."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -13,6 +14,7 @@ from rvm_jax import streaming
 from rvm_jax import weights
 from rvm_jax.evals import features
 from rvm_jax.models import rvm
+from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.weights import trees
 
 TINY = str(
@@ -80,6 +82,52 @@ def test_rvm_streams_in_chunks_as_if_at_once(
       found.patches, whole[:, :, 1:].reshape(2, 7, 2, 3, 16), atol=1e-5
   )
   np.testing.assert_allclose(found.cls, whole[:, :, 0], atol=1e-5)
+
+
+class Watched(streaming.Encoder):
+  """An encoder that remembers what it gave to the devices, and got."""
+
+  seen = []
+
+  def __init__(self, *args, **kwargs):
+    super().__init__(*args, **kwargs)
+    self._encode = functools.partial(self._watch, self._encode)
+
+  def _watch(self, encode, params, frames, state):
+    result = encode(params, frames, state)
+    arrays = *jax.tree.leaves(params), frames, state, result
+    self.seen.append((encode._cache_size(), arrays))
+    return result
+
+
+def test_devices_share_the_videos_of_a_batch(
+    frames, model, params, monkeypatch
+):
+  frames = np.concatenate([frames, 255 - frames[:1]])
+  monkeypatch.setattr(streaming, '_MAX_SCORES', 300)  # Several chunks.
+  one = streaming.Encoder(model, params)(frames)
+  monkeypatch.setattr(streaming, 'Encoder', Watched)
+  shared = features.stream('shared', model, params)
+  # A size is one program, also within a run, which has a mesh of its own.
+  for batch, is_in_a_run, num_programs in (
+      (1, False, 1), (1, True, 1), (2, False, 1), (3, True, 2), (2, True, 2),
+  ):
+    Watched.seen.clear()
+    mesh = mesh_lib.make_mesh(1)
+    with jax.set_mesh(mesh) if is_in_a_run else contextlib.nullcontext():
+      found = shared.encode(frames[:batch])
+    np.testing.assert_allclose(found.patches, one.patches[:batch], atol=1e-5)
+    np.testing.assert_allclose(found.cls, one.cls[:batch], atol=1e-5)
+    assert len(found.cls) == batch and len(Watched.seen) > 1
+    devices = jax.devices()[: 1 if batch == 1 else 2]
+    share = 2 if batch == 3 else 1
+    for num_compiled, (*whole, pixels, state, result) in Watched.seen:
+      assert num_compiled == num_programs
+      for array in (*whole, pixels, state, result):
+        assert [x.device for x in array.addressable_shards] == devices
+      assert all(array.is_fully_replicated for array in whole)
+      for array in (pixels, state, result):
+        assert {len(x.data) for x in array.addressable_shards} == {share}
 
 
 def test_loads_checkpoints_and_their_untrained_twins():
