@@ -16,8 +16,8 @@ import jax
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
-from rvm_jax.evals import carried_masks
 from rvm_jax.evals import reconstruction
+from rvm_jax.evals import scene_tasks
 from rvm_jax.training import loop
 from rvm_jax.training import metrics
 from rvm_jax.training import pretraining
@@ -55,7 +55,7 @@ def main(argv: list[str]):
   data = pretraining.open_data(config)
   evaluators = {
       'reconstruction': reconstruction.Reconstruction(config, data),
-      'scenes': carried_masks.CarriedMasks(config),
+      'scenes': scene_tasks.SceneTasks(config),
   }
   try:
     loop.train(config, workdir, objective, data, evaluators)

@@ -92,7 +92,7 @@ BENCHMARKS = {
     'perception_test': Benchmark(perception_test.evaluate, trains=True),
     'waymo': Benchmark(waymo.evaluate, trains=True),
     'scannet': Benchmark(scannet.evaluate, trains=True),
-    'scenes': Benchmark(scenes.evaluate, trains=True, generates=True),
+    'scenes': Benchmark(scenes.evaluate, generates=True),
 }
 _PACKAGES = (
     'rvm_jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow', 'scipy',

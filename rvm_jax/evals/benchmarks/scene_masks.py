@@ -5,7 +5,7 @@ scenes whose masks are exact. The score says how well features find the same
 thing again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,12 @@ def evaluate(
         'scenes must show an object in their first frame, got none that covers'
         f' min_share={min_share} of it'
     )
-  frames = [scene.frames for scene in scenes]
-  found = np.stack(list(carry(model, frames, truth, protocol, batch=batch)))
+  found = []
+  for start in range(0, len(scenes), batch):
+    part = slice(start, start + batch)
+    frames = np.stack([scene.frames for scene in scenes[part]])
+    found += carry(model.encode(frames).patches, truth[part], protocol)
+  found = np.stack(found)
   nums = truth[:, 0].max((1, 2))
   scores = [
       score(*pair) for pair, num in zip(zip(truth, found), nums) if num
@@ -77,32 +81,29 @@ def evaluate(
 
 
 def carry(
-    model: features_lib.Model,
-    frames: Sequence[np.ndarray],
+    features: np.ndarray,
     true: Sequence[np.ndarray],
     settings: Mapping[str, Any],
-    *,
-    batch: int,
-) -> Iterator[np.ndarray]:
-  """Yields the masks of one scene after the other: uint8 [F, H, W].
+) -> list[np.ndarray]:
+  """Carries the masks of the first frames on.
 
   Args:
-    model: the encoder.
-    frames: uint8 [F, H, W, 3] of each scene, all of one shape.
-    true: uint8 [F, H, W] of each, of which the first frame is read: objects
-      from 1.
+    features: float32 [B, F, h, w, D].
+    true: uint8 [F, H, W] of each scene, of which the first frame is read:
+      objects from 1.
     settings: of `labelprop.propagate`.
-    batch: scenes that are encoded at once.
+
+  Returns:
+    uint8 [F, H, W] of each.
   """
-  for start in range(0, len(frames), batch):
-    part = slice(start, start + batch)
-    found = model.encode(np.stack(frames[part]))
-    for features, masks in zip(
-        labelprop.normalize(found.patches), true[part], strict=True
-    ):
-      yield propagation.carry_masks(
-          features, masks[0], _numbers(masks), masks.shape[1:], settings
+  return [
+      propagation.carry_masks(
+          normalized, masks[0], _numbers(masks), masks.shape[1:], settings
       )
+      for normalized, masks in zip(
+          labelprop.normalize(features), true, strict=True
+      )
+  ]
 
 
 def score(true: np.ndarray, found: np.ndarray) -> dict[str, float]:

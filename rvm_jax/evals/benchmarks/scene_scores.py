@@ -1,8 +1,8 @@
 """How the answers of readouts on scenes are scored, and what not looking gets.
 
 A score is called `TASK_WHAT`, and the same of an answer without looking
-`TASK_WHAT_floor`. Each function takes a record, its truths and what the head's
-`decode` gives for it: see `readout.Metric`.
+`TASK_WHAT_floor`. Each function takes an example of `datasets.scenes` and what
+`scene_readouts.answer` gives for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +32,7 @@ def find_typical(records: Sequence[scenes.Record]) -> dict[str, np.ndarray]:
   }
 
 
-def score_motion(
-    record: scenes.Record, truth: Arrays, predicted: Arrays
-) -> dict[str, Any]:
+def score_motion(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
   """Which of 8 motions it is, and which of its pair; 0 or 100."""
   label, chances = int(truth['label']), predicted['probabilities']
   return {
@@ -46,9 +44,7 @@ def score_motion(
   }
 
 
-def score_points(
-    record: scenes.Record, truth: Arrays, predicted: Arrays
-) -> dict[str, Any]:
+def score_points(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
   """Where points are, as TAP-Vid scores it, and which are hidden."""
   tracks, visible = truth['tracks'], truth['visible']
   score = functools.partial(
@@ -96,9 +92,7 @@ def _rank_hidden(visible, chance):
   return float(((1 + above) / 2 * is_pair).sum() / pairs) if pairs else np.nan
 
 
-def score_boxes(
-    record: scenes.Record, truth: Arrays, predicted: Arrays
-) -> dict[str, Any]:
+def score_boxes(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
   """The mean IoU of boxes after the first frame; nan where there are none."""
   boxes = truth['boxes']
   found = boxes_metric.track_iou(boxes, predicted['boxes'])
@@ -113,7 +107,7 @@ def score_boxes(
 
 
 def score_depth(
-    typical: Arrays, record: scenes.Record, truth: Arrays, predicted: Arrays
+    typical: Arrays, truth: Arrays, predicted: Arrays
 ) -> dict[str, Any]:
   """The relative error, and the share of pixels off by less than a quarter."""
   score = lambda depth: depth_metric.pool(
@@ -129,7 +123,7 @@ def score_depth(
 
 
 def score_pose(
-    typical: Arrays, record: scenes.Record, truth: Arrays, predicted: Arrays
+    typical: Arrays, truth: Arrays, predicted: Arrays
 ) -> dict[str, Any]:
   """By how far points before the camera end elsewhere, in cm."""
   error = lambda pose: 100 * float(poses_metric.end_point_error(

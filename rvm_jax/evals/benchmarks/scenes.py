@@ -5,7 +5,7 @@ what it is worth: what one gets without looking (`floor`) and, where it is not
 100 % or 0, what is possible (`ceiling`). See docs/scenes.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import functools
 from typing import Any, NamedTuple
 
@@ -18,11 +18,11 @@ from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.benchmarks import propagation as propagation_lib
 from rvm_jax.evals.benchmarks import readout
 from rvm_jax.evals.benchmarks import scene_masks
+from rvm_jax.evals.benchmarks import scene_readouts
 from rvm_jax.evals.benchmarks import scene_scores
 from rvm_jax.evals.benchmarks import scene_truth
 from rvm_jax.evals.datasets import scenes
 from rvm_jax.evals.metrics import intervals
-from rvm_jax.evals.readouts import local
 
 
 class Task(NamedTuple):
@@ -54,82 +54,45 @@ TASKS = (
     Task('pose_epe', 'camera, end-point error (cm)', 'training mean', True),
 )
 HEADLINE = 'masks_j_and_f'
-_ENCODED_AT_ONCE = 16  # Clips.
 
 
 def evaluate(
     model: features_lib.Model,
     *,
-    workdir: str,
     clips: Mapping[str, Any],
     num_train: int,
     num_test: int,
     num_workers: int,
-    width: int,
     propagation: Mapping[str, Any],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
 ) -> report.Report:
   """Scores an encoder on held-out scenes.
 
   Args:
     model: the encoder; for a ceiling `features.the_truth`.
-    workdir: see `readout.evaluate`.
     clips: settings of `datasets.scenes.Clips`, but the split.
     num_train: clips to fit readouts to.
     num_test: clips to score them on.
     num_workers: processes that draw clips; 0 for this one.
-    width: of the heads, see `readouts.local`.
     propagation: settings of `labelprop.propagate`.
-    features, training: see `readout.evaluate`.
 
   Returns:
     A report with a row for each held-out clip.
 
   Raises:
-    ValueError: settings that do not fit together, or the workdir is of
-      something else.
+    ValueError: settings that do not fit together.
   """
   draw = lambda split, num: scenes.read(
-      scenes.Clips(split, **clips), num, num_workers
+      scenes.Clips(split, **clips), range(num), num_workers
   )
   train, test = draw('train', num_train), draw('held_out', num_test)
   data = scenes.fingerprint([*train, *test])
   logging.info('Clips are drawn: %s', data)
   if model.is_truth:
     model = scene_truth.tell(model, [*train, *test])
-  readouts = _list_readouts(
-      width, clips['size'], scene_scores.find_typical(train)
+  rows, pictures_ = measure(
+      model, train, test, propagation,
+      {test[number].name for number in propagation_lib.choose_shown(num_test)},
   )
-  rows = [{'clip': record.name} for record in test]
-  pictures_, notes = {}, []
-  for name, (head, scored) in readouts.items():
-    found = readout.evaluate(
-        model, head, train, test, scored,
-        name=name, workdir=workdir, features=features, training=training,
-        examples=dict.fromkeys(
-            ('train', 'test'), dict(clips) | {'drawn': data}
-        ),
-    )
-    for row, more in zip(rows, found.rows, strict=True):
-      row.update(more)
-    notes += [f'{name}: {note}' for note in found.notes]
-    if name in _DRAW:
-      for shown in found.shown:
-        pictures_[f'{name}_{shown.name}'] = _DRAW[name](shown)
-  clips_ = [(r.example['frames'], r.example['segments']) for r in test]
-  carried = scene_masks.carry(
-      model, *zip(*clips_), propagation, batch=_ENCODED_AT_ONCE
-  )
-  chosen = propagation_lib.choose_shown(len(test))
-  for index, (row, (frames, true), found) in enumerate(
-      zip(rows, clips_, carried, strict=True)
-  ):
-    row.update(scene_scores.score_masks(true, found, model.patch))
-    if index in chosen:
-      pictures_[f'masks_{row["clip"]}'] = propagation_lib.draw_masks(
-          frames, true, found
-      )
   scores = summarise(rows)
   return report.Report(
       task='Scenes masks, J&F (%)',
@@ -138,11 +101,57 @@ def evaluate(
       rows=rows,
       pictures=pictures_,
       files=(),
-      notes=notes,
       generated=data,
       columns=[(f'Scenes {t.text}', t.name, t.lower_is_better) for t in TASKS],
       lines=tabulate(scores),
   )
+
+
+def measure(
+    model: features_lib.Model,
+    train: Sequence[scenes.Record],
+    test: Sequence[scenes.Record],
+    propagation: Mapping[str, Any],
+    shown: Collection[str],
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+  """Fits readouts to some clips and scores them on others.
+
+  Args:
+    model: the encoder.
+    train, test: clips, all of one shape.
+    propagation: settings of `labelprop.propagate`.
+    shown: names of the clips that get pictures.
+
+  Returns:
+    A row for each test clip, and pictures by name, uint8 [height, width, 3].
+  """
+  readouts = scene_readouts.fit(model, train)
+  rows, sheets = [], {}
+  for examples, features in scene_readouts.encode(model, test):
+    answers = scene_readouts.answer(readouts, examples, features)
+    carried = scene_masks.carry(
+        features, [example['segments'] for example in examples], propagation
+    )
+    for truth, found, masks in zip(examples, answers, carried, strict=True):
+      name = test[len(rows)].name
+      row = {'clip': name}
+      for score in (
+          scene_scores.score_motion,
+          scene_scores.score_points,
+          scene_scores.score_boxes,
+          functools.partial(scene_scores.score_depth, readouts.typical),
+          functools.partial(scene_scores.score_pose, readouts.typical),
+      ):
+        row |= score(truth, found)
+      row |= scene_scores.score_masks(truth['segments'], masks, model.patch)
+      rows.append(row)
+      if name in shown:
+        sheets[f'masks_{name}'] = propagation_lib.draw_masks(
+            truth['frames'], truth['segments'], masks
+        )
+        for task, draw in _DRAW.items():
+          sheets[f'{task}_{name}'] = draw(readout.Shown(name, truth, found))
+  return rows, sheets
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -180,41 +189,6 @@ def tabulate(scores: Mapping[str, float]) -> list[str]:
         f' {scores[task.name + "_floor"]:7.1f} ({task.floor}){arrow}'
     )
   return lines
-
-
-def _list_readouts(width, size, typical):
-  """By name, a head and how it is scored."""
-  metric = lambda score, headline, lower=False: readout.Metric(
-      score, functools.partial(_mean_of, headline), headline, lower
-  )
-  score_depth, score_pose = (
-      functools.partial(score, typical)
-      for score in (scene_scores.score_depth, scene_scores.score_pose)
-  )
-  return {
-      'motion': (
-          local.ClassificationHead(len(scenes.MOTIONS), width),
-          metric(scene_scores.score_motion, 'motion_top1'),
-      ),
-      'points': (
-          local.PointsHead(width, size),
-          metric(scene_scores.score_points, 'points_aj'),
-      ),
-      'boxes': (
-          local.BoxesHead(width, size),
-          metric(scene_scores.score_boxes, 'boxes_iou'),
-      ),
-      'depth': (
-          local.DepthHead(width, size),
-          metric(score_depth, 'depth_abs_rel', True),
-      ),
-      'pose': (local.PoseHead(), metric(score_pose, 'pose_epe', True)),
-  }
-
-
-def _mean_of(headline, rows):
-  """The plain mean over clips, by which a learning rate would be chosen."""
-  return {headline: float(np.nanmean([row[headline] for row in rows]))}
 
 
 _DRAW = {

@@ -1,4 +1,4 @@
-"""Generated scenes as examples for all readouts at once: see docs/scenes.md.
+"""Clips of generated scenes with the truth of all tasks: see docs/scenes.md.
 
 A clip is a few frames of a scene, evenly spaced. Clips begin at places spread
 evenly over the camera's path, and half of them are shown backwards: which way
@@ -14,6 +14,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import multiprocessing
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,6 @@ MOTIONS = scenes_lib.MOTIONS
 MAX_OBJECTS = 8
 # Unlike the seeds of runs: what a readout is fitted to, no encoder has seen.
 _SEED = 4_000_037
-_UNASKED = 'segments', 'cameras', 'lens'  # Kept out of stores of features.
 _AT_ONCE = 8  # Clips that a process draws in one go.
 
 
@@ -34,7 +34,7 @@ class Clips:
 
   Attributes:
     split: 'train' or 'held_out'; they share no scene.
-    size: H and W, in pixels.
+    height, width: H and W, in pixels.
     num_frames: T.
     stride: frames from one to the next, at 24 a second.
     path: frames in which the camera goes its whole way; a multiple of
@@ -44,7 +44,8 @@ class Clips:
   """
 
   split: str
-  size: int
+  height: int
+  width: int
   num_frames: int
   stride: int
   path: int
@@ -68,8 +69,7 @@ class Clips:
       'segments' uint8 [T, H, W]: the objects to follow, from 1; 0 elsewhere;
       'label' int32 []: the camera's motion, an index into MOTIONS;
       'tracks' float32 [P, T, 2]: (x, y) in pixels of points chosen in the first
-        frame; 0 behind the camera; 'visible' bool [P, T]; 'is_valid' bool [P],
-        all true;
+        frame; 0 behind the camera; 'visible' bool [P, T];
       'boxes' float32 [8, T, 4]: (x0, y0, x1, y1) in pixels around what is
         visible of each object to follow, nan where nothing is;
       'depth' float32 [T, H, W]: metres, 0 in the sky;
@@ -80,7 +80,7 @@ class Clips:
       'lens' float32 [3, 3]: camera to homogeneous pixels.
     """
     source = scenes_lib.Scenes(
-        number + 1, self.size, self.size, _SEED, self.split
+        number + 1, self.height, self.width, _SEED, self.split
     )
     # The motion has nothing to do with the number: it is drawn on its own.
     is_backwards = number % 2
@@ -91,8 +91,8 @@ class Clips:
       times.reverse()
     scene = scenes_lib.generate(
         source.scene_seed(number),
-        height=self.size,
-        width=self.size,
+        height=self.height,
+        width=self.width,
         num_frames=self.path,
         frames=times,
         num_tracks=self.num_points,
@@ -112,7 +112,6 @@ class Clips:
         'label': np.int32(scene.motion ^ is_backwards),
         'tracks': np.where(is_ahead[..., None], scene.tracks, 0),
         'visible': scene.visible & is_ahead,
-        'is_valid': np.ones(self.num_points, bool),
         'boxes': boxes,
         'depth': np.where(np.isfinite(scene.depth), scene.depth, 0),
         'pose': cameras[-1],
@@ -121,37 +120,28 @@ class Clips:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Record:
-  """A clip that is drawn: an `evals.readouts.examples.Record`.
+class Record(NamedTuple):
+  """A clip that is drawn.
 
   Attributes:
     name: split and number.
     example: of `Clips.draw`.
-    files: none.
   """
 
   name: str
   example: Mapping[str, np.ndarray]
-  files: tuple[str, ...] = ()
-
-  def read(self, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
-    """What readouts are asked and answer; nothing of it is random."""
-    del rng
-    return {
-        key: value for key, value in self.example.items() if key not in _UNASKED
-    }
 
 
-def read(clips: Clips, num_clips: int, num_workers: int) -> list[Record]:
-  """Draws the first clips of a split, into memory.
+def read(
+    clips: Clips, numbers: Sequence[int], num_workers: int
+) -> list[Record]:
+  """Draws clips of a split, into memory.
 
   Args:
     clips: which.
-    num_clips: how many.
+    numbers: of the clips.
     num_workers: processes that draw them; 0 for this one.
   """
-  numbers = range(num_clips)
   if num_workers:
     with concurrent.futures.ProcessPoolExecutor(
         num_workers, multiprocessing.get_context('spawn')

@@ -1,94 +1,149 @@
-"""Where things of the first frame are later on, by similarity of features."""
+"""Where things of one frame are in others, by similarity of features.
 
-import flax.linen as nn
+Features are compared by their cosine, as label propagation does. Nothing is
+learned here.
+"""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+_TEMPERATURES = 0.1, 0.03  # Of a thing that is looked for.
+_NEARNESS = 30.0  # A place half a frame away is e^-7.5 times as likely.
+_LAGS = 1, 3, 5, 7  # Frames from which to which patches are followed.
+_LAG_TEMPERATURE = 0.05
+_POOL = 4  # Rows and columns that motion is averaged over.
 
-class Matches(nn.Module):
-  """Where things of frame 0 are in all frames, by similarity of features."""
 
-  @nn.compact
-  def __call__(self, features: jax.Array, asked: jax.Array) -> jax.Array:
-    """Looks for mixtures of the patches of frame 0.
+@jax.jit
+def find(features: jax.Array, asked: jax.Array) -> jax.Array:
+  """Looks in all frames for mixtures of the patches of frame 0.
 
-    Args:
-      features: float [B, T, N, C].
-      asked: float [B, Q, N], shares of the patches.
+  Args:
+    features: float [B, T, h, w, C].
+    asked: float [B, Q, h * w], shares of the patches.
 
-    Returns:
-      float32 [B, Q, T, 6]: in sides of the frame, by how much a thing is off
-      its first place (x, y), and the variances of that; then how like the
-      likely places are (cosine), and how like the first place still is.
-    """
-    _, num_frames, num_patches, _ = features.shape
-    x = features.astype(jnp.float32)
-    x = x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-6)
-    query = jnp.einsum('bqn,bnd->bqd', asked, x[:, 0])
-    like = jnp.einsum('bqd,btnd->bqtn', query, x)
-    centres = _centres(num_patches)
-    off = centres[None, None] - (asked @ centres)[:, :, None]  # [B, Q, N, 2]
-    # Things are likelier near where they were: how much, is learned.
-    sharpness = self.param('sharpness', nn.initializers.constant(3.0), ())
-    nearness = self.param(
-        'nearness', nn.initializers.constant(3.0), (num_frames, 1)
-    )
-    far = jnp.square(off).sum(-1)[:, :, None]  # [B, Q, 1, N]
-    chance = jax.nn.softmax(
-        jnp.exp(sharpness) * like - jnp.exp(nearness)[None, None] * far
-    )
+  Returns:
+    float32 [B, Q, T, 14]. For each of two temperatures: by how much a thing is
+    off its first place (x, y), in sides of the frame, the variances of that,
+    and how like the likely places are (cosine). Then, of that likeness, the
+    highest, mean and deviation over the frame, and that of the first place.
+  """
+  grid = features.shape[2:4]
+  x = _normalize(features)
+  query = jnp.einsum('bqn,bnc->bqc', asked, x[:, 0])
+  like = jnp.einsum('bqc,btnc->bqtn', _unit(query), x)
+  centers = _centers(grid)
+  off = centers[None, None] - (asked @ centers)[:, :, None]  # [B, Q, N, 2]
+  cues = []
+  for temperature in _TEMPERATURES:
+    chance = _choose(like, off[:, :, None], temperature)
     mean = jnp.einsum('bqtn,bqnd->bqtd', chance, off)
     square = jnp.einsum('bqtn,bqnd->bqtd', chance, jnp.square(off))
     likely = (chance * like).sum(-1, keepdims=True)
-    still = jnp.einsum('bqtn,bqn->bqt', like, asked)[..., None]
-    return jnp.concatenate(
-        [mean, square - jnp.square(mean), likely, still], -1
-    )
+    cues += [mean, square - jnp.square(mean), likely]
+  still = jnp.einsum('bqtn,bqn->bqt', like, asked)
+  over = jnp.stack([like.max(-1), like.mean(-1), like.std(-1), still], -1)
+  return jnp.concatenate([*cues, over], -1)
 
 
-def share_points(places: jax.Array, num_patches: int) -> jax.Array:
+@jax.jit
+def follow(features: jax.Array) -> jax.Array:
+  """Where patches went within 1, 3, 5 and 7 frames, averaged over a 4 x 4 grid.
+
+  Args:
+    features: float [B, T, h, w, C].
+
+  Returns:
+    float32 [B, F], in sides of the frame: for each number of frames the mean
+    over time and the trend (later minus sooner).
+  """
+  batch, num_frames, *_ = features.shape
+  grid = features.shape[2:4]
+  x = _normalize(features)
+  centers = _centers(grid)
+  off = (centers[None] - centers[:, None])[None, None]  # [1, 1, N, N, 2]
+  found = []
+  for lag in _LAGS:
+    if lag >= num_frames:
+      break
+    like = jnp.einsum('btqc,btnc->btqn', x[:, :-lag], x[:, lag:])
+    chance = _choose(like, off, _LAG_TEMPERATURE)
+    moves = jnp.einsum('btqn,qnd->btqd', chance, off[0, 0])
+    moves = jax.image.resize(
+        moves.reshape(batch, -1, *grid, 2),
+        (batch, num_frames - lag, _POOL, _POOL, 2), 'linear',
+    ).reshape(batch, num_frames - lag, -1)
+    found.append(moves.mean(1))
+    if lag < num_frames - 1:
+      trend = np.linspace(-1, 1, num_frames - lag, dtype=np.float32)
+      found.append((moves * trend[None, :, None]).mean(1))
+  return jnp.concatenate(found, -1)
+
+
+def share_points(places: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
   """How points mix the patches around them, bilinearly.
 
   Args:
     places: float [..., 2], (x, y) as shares of the frame.
-    num_patches: N.
+    grid: h and w.
 
   Returns:
-    float32 [..., N], of sum 1.
+    float32 [..., h * w], of sum 1.
   """
-  side = round(num_patches**0.5)
-  at = jnp.clip(places * side - 0.5, 0, side - 1)[..., None]
-  near = jnp.maximum(0, 1 - jnp.abs(at - _along_last(np.arange(side), at)))
-  both = near[..., 1, :, None] * near[..., 0, None, :]
-  return both.reshape(*places.shape[:-1], num_patches)
+  near = []
+  for axis, count in zip((1, 0), grid):
+    at = np.clip(places[..., axis, None] * count - 0.5, 0, count - 1)
+    near.append(np.maximum(0, 1 - np.abs(at - np.arange(count))))
+  return _cross(*near)
 
 
-def share_boxes(boxes: jax.Array, num_patches: int) -> jax.Array:
+def share_boxes(boxes: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
   """How much of a box is on each patch.
 
   Args:
     boxes: float [..., 4], (x0, y0, x1, y1) as shares of the frame.
-    num_patches: N.
+    grid: h and w.
 
   Returns:
-    float32 [..., N], of sum 1, or all 0 for a box outside the frame.
+    float32 [..., h * w], of sum 1, or all 0 for a box outside the frame.
   """
-  side = round(num_patches**0.5)
-  first, last = boxes[..., :2, None], boxes[..., 2:, None]
-  low = _along_last(np.arange(side) / side, first)
-  cover = jnp.minimum(last, low + 1 / side) - jnp.maximum(first, low)
-  cover = jnp.maximum(0, cover)  # [..., 2, side]
-  both = cover[..., 1, :, None] * cover[..., 0, None, :]
-  both = both.reshape(*boxes.shape[:-1], num_patches)
-  return both / jnp.maximum(both.sum(-1, keepdims=True), 1e-9)
+  cover = []
+  for axis, count in zip((1, 0), grid):
+    low = np.arange(count) / count
+    first, last = boxes[..., axis, None], boxes[..., 2 + axis, None]
+    shared = np.minimum(last, low + 1 / count) - np.maximum(first, low)
+    cover.append(np.maximum(0, shared))
+  both = _cross(*cover)
+  return both / np.maximum(both.sum(-1, keepdims=True), 1e-9)
 
 
-def _along_last(values, like):
-  return values.astype(np.float32).reshape(*(1,) * (like.ndim - 1), -1)
+def _cross(rows, columns):
+  both = rows[..., :, None] * columns[..., None, :]
+  return both.reshape(*both.shape[:-2], -1).astype(np.float32)
 
 
-def _centres(num_patches):
-  side = round(num_patches**0.5)
-  rows, columns = np.divmod(np.arange(num_patches), side)
-  return (np.stack([columns, rows], 1).astype(np.float32) + 0.5) / side
+def _normalize(features):
+  """Unit vectors [B, T, N, C]."""
+  batch, num_frames, height, width, channels = features.shape
+  return _unit(
+      features.astype(jnp.float32).reshape(
+          batch, num_frames, height * width, channels
+      )
+  )
+
+
+def _unit(x):
+  return x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-12)
+
+
+def _choose(like, off, temperature):
+  """How likely each patch is, near ones more."""
+  far = jnp.square(off).sum(-1)
+  return jax.nn.softmax(like / temperature - _NEARNESS * far)
+
+
+def _centers(grid):
+  rows, columns = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
+  at = np.stack([columns / grid[1], rows / grid[0]], 1)
+  return (at + 0.5 / np.array(grid[::-1])).astype(np.float32)

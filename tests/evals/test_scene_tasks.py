@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rvm_jax.evals import carried_masks
+from rvm_jax.evals import scene_tasks
+from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.ops import patches
 from rvm_jax.training import mesh as mesh_lib
 from tests import tiny
@@ -17,7 +18,7 @@ from tests import tiny
 class Pixels:
   """Its features are the pixels times its parameters."""
 
-  patch: int = 4
+  patch: int = 8
 
   def apply(self, variables, frames, method):
     assert method == 'encode' and frames.dtype == jnp.float32
@@ -30,15 +31,20 @@ class Pixels:
 def evaluator():
   config = tiny.get_config()
   config.data.update(height=32, width=48)
-  return carried_masks.CarriedMasks(config)
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(scene_tasks, 'NUM_TRAIN', 40)
+    patched.setattr(scene_tasks, 'NUM_TEST', 16)
+    return scene_tasks.SceneTasks(config)
 
 
 def test_tells_features_that_see_from_features_that_do_not(evaluator):
   with jax.set_mesh(mesh_lib.make_mesh(1)):  # As in a run, on two devices.
-    scalars, pictures = evaluator(Pixels(), 1.0)
+    scores, pictures = evaluator(Pixels(), 1.0)
     blind, _ = evaluator(Pixels(), 0.0)
-  assert 0.15 < scalars['j_and_f'] < 1
-  assert blind['j_and_f'] < 0.7 * scalars['j_and_f']
-  (sheet,) = pictures.values()
-  assert sheet.dtype == np.uint8 and sheet.shape[0] >= 3 * 32
-  assert evaluator(Pixels(), 1.0)[0] == scalars
+  assert scores.keys() == {task.name for task in scenes.TASKS}
+  assert scores['masks_j_and_f'] > 2 * blind['masks_j_and_f']
+  assert scores['points_hidden'] > blind['points_hidden'] + 3
+  assert pictures.keys() == {'masks', 'motion', 'points', 'boxes', 'depth'}
+  for sheet in pictures.values():
+    assert sheet.dtype == np.uint8 and sheet.shape[0] >= 32
+  assert evaluator(Pixels(), 1.0)[0] == scores

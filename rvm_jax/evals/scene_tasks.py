@@ -1,0 +1,87 @@
+"""What the features are worth so far: all tasks on a few generated scenes."""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+from absl import logging
+import jax
+from jax.experimental import multihost_utils
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from rvm_jax.evals import features as features_lib
+from rvm_jax.evals.benchmarks import scenes
+from rvm_jax.evals.datasets import scenes as scenes_data
+from rvm_jax.models import rvm
+from rvm_jax.ops import patches as patches_lib
+
+NUM_TRAIN = 96  # Clips to fit readouts to.
+NUM_TEST = 32
+_FIRST = 1_000_000  # Number of the first clip: others than the benchmark's.
+# But for the size, as in configs/eval_scenes.py.
+_CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
+_REACH = 3 / 8  # Of the longer side: how far things may have moved.
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(model, params, frames):
+  frames = frames.astype(jnp.float32) / 255
+  return model.apply({'params': params}, frames, method='encode')[0]
+
+
+class SceneTasks:
+  """An evaluator: `benchmarks.scenes` on few scenes, held out from training.
+
+  Unlike the loss it does not know of painting; it says what can be read off the
+  features. The scenes are the same at each call, in each process and in each
+  run with frames of this size. They are few: a score shows where a run is
+  going, and configs/eval_scenes.py tells two runs apart.
+  """
+
+  def __init__(self, config: ml_collections.ConfigDict):
+    """Draws the scenes, at the size of the frames of the run's `config`."""
+    size = {'height': config.data.height, 'width': config.data.width}
+    self._train, self._test = (
+        scenes_data.read(
+            scenes_data.Clips(split, **size, **_CLIPS),
+            range(_FIRST, _FIRST + num),
+            config.data.num_workers,
+        )
+        for split, num in (('train', NUM_TRAIN), ('held_out', NUM_TEST))
+    )
+
+  def __call__(
+      self, model: rvm.RVM, params: Any
+  ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
+    """Returns the scores of `benchmarks.scenes.TASKS`, and pictures."""
+
+    def encode(frames):
+      tokens = multihost_utils.process_allgather(
+          _encode(model, params, frames), tiled=True
+      )  # [B, T, 1 + N, D]
+      grid = patches_lib.grid(*frames.shape[2:4], model.patch)
+      patches = tokens[:, :, 1:].reshape(*frames.shape[:2], *grid, -1)
+      return features_lib.Features(patches.astype(np.float32), None)
+
+    rows, pictures = scenes.measure(
+        features_lib.Model('run', 'run', model.patch, 'RGB in [0, 1]', encode),
+        self._train,
+        self._test,
+        dict(
+            num_context=_CLIPS['num_frames'] - 1,
+            temperature=0.1,
+            top_k=7,
+            radius=_REACH
+            * max(self._test[0].example['segments'].shape[1:]) / model.patch,
+        ),
+        {self._test[0].name},
+    )
+    scores = scenes.summarise(rows)
+    for line in scenes.tabulate(scores):
+      logging.info(line)
+    return (
+        {task.name: scores[task.name] for task in scenes.TASKS},
+        {name.partition('_')[0]: sheet for name, sheet in pictures.items()},
+    )

@@ -1,0 +1,147 @@
+"""Readouts of scenes: they read what is there, and look at no truth but asked."""
+
+import jax
+import numpy as np
+import pytest
+
+from rvm_jax.evals import features as features_lib
+from rvm_jax.evals.benchmarks import scene_readouts
+from rvm_jax.evals.benchmarks import scene_scores
+from rvm_jax.evals.benchmarks import scene_truth
+from rvm_jax.evals.datasets import scenes
+
+SHAPE = dict(
+    height=32, width=48, num_frames=4, stride=2, path=8, num_points=6,
+    min_share=0.01,
+)
+
+
+@pytest.fixture(scope='module')
+def clips():
+  draw = lambda split, num: scenes.read(
+      scenes.Clips(split, **SHAPE), range(num), 0
+  )
+  return draw('train', 40), draw('held_out', 20)
+
+
+@pytest.fixture(scope='module')
+def model(clips):
+  train, test = clips
+  return scene_truth.tell(features_lib.the_truth(8), [*train, *test])
+
+
+@pytest.fixture(scope='module')
+def readouts(model, clips):
+  return scene_readouts.fit(model, clips[0])
+
+
+def answer(model, readouts, clips):
+  """Examples of the held-out clips, and what is said of each."""
+  pairs = []
+  for examples, features in scene_readouts.encode(model, clips[1]):
+    found = scene_readouts.answer(readouts, examples, features)
+    pairs += zip(examples, found, strict=True)
+  return pairs
+
+
+def test_features_made_of_the_truth_beat_the_floor(model, readouts, clips):
+  pairs = answer(model, readouts, clips)
+  assert len(pairs) == 20
+  typical = readouts.typical
+  rows = [
+      scene_scores.score_points(*pair)
+      | scene_scores.score_boxes(*pair)
+      | scene_scores.score_depth(typical, *pair)
+      for pair in pairs
+  ]
+  mean = lambda key: np.nanmean([row[key] for row in rows])
+  assert mean('points_hidden') > 60
+  gain = lambda key: mean(key) - mean(f'{key}_floor')
+  assert gain('points_aj') > 1 and gain('boxes_iou') > 0.5
+  assert gain('depth_abs_rel') < -10
+
+
+def test_answers_are_of_the_shapes_that_are_scored(model, readouts, clips):
+  (truth, found), *_ = answer(model, readouts, clips)
+  for key in ('tracks', 'visible', 'boxes', 'depth', 'pose'):
+    assert found[key].shape == truth[key].shape, key
+  assert found['probabilities'].shape == (8,)
+  assert found['chance'].shape == truth['visible'].shape
+  # Nothing moves in the frame in which it is asked for.
+  np.testing.assert_allclose(found['tracks'][:, 0], truth['tracks'][:, 0])
+  np.testing.assert_allclose(found['boxes'][:, 0], truth['boxes'][:, 0])
+  assert found['visible'][:, 0].all()
+
+
+def test_of_truths_only_first_places_are_looked_at(model, readouts, clips):
+  (examples, features), *_ = scene_readouts.encode(model, clips[1])
+  hidden = [
+      example | {
+          'label': example['label'] ^ 1,
+          'pose': example['pose'] * 0,
+          'depth': example['depth'] * 0,
+          'visible': ~example['visible'],
+          'tracks': example['tracks'][:, :1].repeat(4, 1),
+          'boxes': example['boxes'][:, :1].repeat(4, 1),
+      }
+      for example in examples
+  ]
+  for found, other in zip(
+      scene_readouts.answer(readouts, examples, features),
+      scene_readouts.answer(readouts, hidden, features),
+  ):
+    for key, value in found.items():
+      np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+def test_features_that_say_nothing_give_what_is_typical(clips):
+  blind = features_lib.Model(
+      'blind', 'blind', 8, 'none',
+      lambda frames: features_lib.Features(
+          np.ones((*frames.shape[:2], 4, 6, 3), np.float32), None
+      ),
+  )
+  readouts = scene_readouts.fit(blind, clips[0])
+  (_, found), (_, other), *_ = answer(blind, readouts, clips)
+  for key in ('probabilities', 'pose', 'depth'):
+    np.testing.assert_allclose(found[key], other[key], atol=1e-4, err_msg=key)
+  assert found['probabilities'].max() < 0.3
+  ratio = np.log(found['depth'] / readouts.typical['depth'])
+  assert np.abs(ratio).mean() < 0.2
+
+
+def test_sky_does_not_count(model, readouts, clips):
+  """Depths that are not known may be whatever, where they are told from 0."""
+  dim = lambda record: record._replace(
+      example=record.example | {
+          'depth': np.where(np.arange(48) < 8, 0, record.example['depth'])
+      }
+  )
+  train = [dim(record) for record in clips[0]]
+  fitted = scene_readouts.fit(model, train)
+  (_, found), *_ = answer(model, fitted, clips)
+  # Nothing is known of the first column of patches, and all else is as before.
+  (_, usual), *_ = answer(model, readouts, clips)
+  assert np.isfinite(found['depth']).all()
+  near = np.abs(np.log(found['depth'] / usual['depth']))[..., 8:]
+  assert near.mean() < 0.1
+
+
+def test_things_that_no_clip_shows_stay(model, clips):
+  nothing = [
+      record._replace(
+          example=record.example
+          | {'boxes': np.full_like(record.example['boxes'], np.nan)}
+      )
+      for record in clips[0]
+  ]
+  readouts = scene_readouts.fit(model, nothing)
+  assert readouts.boxes == [None] * 3
+  (truth, found), *_ = answer(model, readouts, clips)
+  first = truth['boxes'][:, :1].repeat(4, 1)
+  np.testing.assert_allclose(found['boxes'], first)
+
+
+def test_readouts_are_the_same_each_time(model, readouts, clips):
+  again = scene_readouts.fit(model, clips[0])
+  jax.tree.map(np.testing.assert_array_equal, vars(readouts), vars(again))
