@@ -52,7 +52,7 @@ def test_reads_results_and_refuses_others(tmp_path, capsys):
   for name, message in (
       ('c', f'{folder("a")} and {folder("c")} differ in protocol'),
       ('d', 'differ in clips: aa and bb'),
-      ('carried', f'{folder("carried")}/rows.csv is not of configs/eval_scenes'),
+      ('carried', f'{folder("carried")}/rows.csv is not of configs/eval_sce'),
       ('empty', f'No such file or directory: .{folder("empty")}/result.json'),
   ):
     assert compare.main([folder('a'), folder(name)]) == 2
