@@ -20,7 +20,7 @@ class Data(NamedTuple):
     identity: of the features in them.
     test: batches of the test examples, to be taken once.
     list_skipped: gives names of examples that could not be read, by part; of
-      those that are not kept, once they have been taken.
+      those that are not kept, as far as they have been taken.
   """
 
   stream: stream_lib.Stream
@@ -83,14 +83,16 @@ def stream(
   del workdir, truths  # Examples are read whole.
   reading = {key: features[key] for key in ('num_workers', 'max_bad_share')}
   bad = set()
+  fitted = stream_lib.of_records(
+      model, train, batch_size=training['batch_size'], seed=training['seed'],
+      is_augmented=training['is_augmented'],
+      num_workers=features['num_workers'],
+  )
+  name = lambda records, numbers: [records[n].name for n in sorted(numbers)]
   return Data(
-      stream_lib.of_records(
-          model, train, batch_size=training['batch_size'],
-          seed=training['seed'], is_augmented=training['is_augmented'],
-          num_workers=features['num_workers'],
-      ),
+      fitted,
       store_lib.identify(model, train, examples['train'])
       | {'is_augmented': training['is_augmented']},
       store_lib.encode(model, test, 0, bad, **reading),
-      lambda: {'test': [test[number].name for number in sorted(bad)]},
+      lambda: {'training': name(train, fitted.bad), 'test': name(test, bad)},
   )

@@ -25,6 +25,10 @@ class Stream:
 
   Batches hold `features`, [B, T, N, C], and the truths; `clip`, the number of
   the record, int64 [B, 1]; and `skipped`, int32 [B].
+
+  Attributes:
+    bad: numbers of records that could not be read when it was their turn, so
+      far; also before a position that an iterator was set to.
   """
 
   def __init__(
@@ -36,7 +40,12 @@ class Stream:
       batch_size: int,
       num_workers: int,
   ):
-    """Takes endless examples, and what is done to batches of them."""
+    """Takes endless examples, and what is done to batches of them.
+
+    Examples have `asked`, int64 [1], the record whose turn it was: a broken one
+    if any were skipped.
+    """
+    self.bad = set()
     self._dataset = dataset
     self._records = records
     self._finish = finish
@@ -56,27 +65,48 @@ class Stream:
             num_workers=self._num_workers
         ),
     )
-    return Batches(elastic, [len(self._records)], self._finish)
+    return Batches(
+        elastic, [len(self._records)], self._finish_batch, self.bad
+    )
 
   def first(self, count: int) -> Batch:
     """Returns the stream's first examples as a batch."""
     rows = [self._dataset[number] for number in range(count)]
-    return self._finish({k: np.stack([x[k] for x in rows]) for k in rows[0]})
+    return self._finish_batch(
+        {k: np.stack([x[k] for x in rows]) for k in rows[0]}
+    )
 
   def describe(self, clip: np.ndarray) -> str:
     """The name of the record with the number `clip`, [1]."""
     return self._records[int(clip[0])].name
 
+  def _finish_batch(self, batch: Batch) -> Batch:
+    asked = batch.pop('asked')
+    self.bad.update(asked[batch['skipped'] > 0, 0].tolist())
+    return self._finish(batch)
+
 
 class Batches(pipeline.Batches):
-  """Those of the pipeline, with something done to each."""
+  """Those of the pipeline, with something done to each.
 
-  def __init__(self, iterator, lengths, finish):
+  The numbers of broken records are part of the position: what goes on from
+  there knows them.
+  """
+
+  def __init__(self, iterator, lengths, finish, bad):
     super().__init__(iterator, lengths)
     self._finish = finish
+    self._bad = bad
 
   def __next__(self) -> Batch:
     return self._finish(super().__next__())
+
+  def get_state(self) -> dict[str, Any]:
+    return super().get_state() | {'bad': sorted(self._bad)}
+
+  def set_state(self, state: dict[str, Any]):
+    self._bad.update(state.get('bad', ()))  # Positions of old have none.
+    super().set_state(state)
 
 
 def of_stored(
@@ -124,7 +154,7 @@ def of_records(
 
   return Stream(
       numbers.repeat().random_map(
-          examples_lib.Draw(records, is_augmented), seed=draw_seed
+          _Draw(records, is_augmented), seed=draw_seed
       ),
       records, finish, batch_size=batch_size, num_workers=num_workers,
   )
@@ -134,5 +164,12 @@ def _seeds(seed: int) -> list[int]:
   return np.random.SeedSequence(seed).generate_state(2).tolist()
 
 
+class _Draw(examples_lib.Draw):
+
+  def __call__(self, number, rng):
+    return super().__call__(number, rng) | {'asked': np.array([number])}
+
+
 def _count(row: dict[str, Any]) -> dict[str, Any]:
-  return row | {'clip': row['number'][None], 'skipped': np.int32(0)}
+  number = row['number'][None]
+  return row | {'clip': number, 'asked': number, 'skipped': np.int32(0)}

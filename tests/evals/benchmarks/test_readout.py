@@ -137,8 +137,15 @@ def test_features_need_not_be_kept(done, tmp_path):
   assert [row['name'] for row in found.rows] == [
       row['name'] for row in done[1].rows
   ]
-  assert found.notes[:-1] == done[1].notes[1:2]
+  assert found.notes[:-1] == done[1].notes[:2]
   assert os.listdir(tmp_path) == ['classes']
+  # A fit that is done already knows them from its checkpoint.
+  whole = [tiny_examples.Record(i) for i in range(len(TRAIN))]
+  again = evaluate(
+      tmp_path, TOP_1, model, train=whole, features=anew, is_augmented=True,
+      learning_rates=(0.1,),
+  )
+  assert again.notes == done[1].notes[:2] and again.rows == found.rows
 
 
 def test_a_fitted_head_is_scored_on_other_test_examples(done, tmp_path):

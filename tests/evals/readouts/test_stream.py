@@ -1,5 +1,7 @@
 """Batches for fitting: their order, and that a position in it is enough."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,18 @@ def test_those_read_anew_are_the_same_with_one_more_for_the_broken():
   whole = rows['skipped'] == 0
   assert sorted(numbers[:12][whole[:12]]) == [*range(5), *range(6, 12)]
   assert_same(take(of_records(), 6)[0], rows)
+
+
+def test_broken_ones_are_known_also_from_a_position():
+  stream = of_records()
+  assert not stream.bad
+  _, state = take(stream, 3)  # An epoch.
+  assert stream.bad == {5}
+  later = of_records()
+  batches = later.iterator()
+  batches.set_state(json.loads(json.dumps(state)))
+  batches.close()
+  assert later.bad == {5}
 
 
 def test_augmented_ones_are_new_each_time_and_follow_from_the_seed():
