@@ -6,6 +6,7 @@ are applied. Pixels are taken as square.
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import zlib
 
 import av
@@ -15,6 +16,10 @@ import numpy as np
 # Decoders that can be told, packet by packet, to leave out a frame that no
 # other refers to.
 _SKIPPING = frozenset(['h264', 'hevc', 'mpeg1video', 'mpeg2video', 'mpeg4'])
+# Containers without timestamps: FFmpeg guesses them, at damage wrongly.
+_UNTIMED = frozenset(['avi'])
+# What a network disk says that fails for a moment: not the video's fault.
+NOT_DAMAGE = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
 
 
 class BrokenVideo(ValueError):
@@ -50,6 +55,21 @@ def open_stream(path: str) -> Iterator[av.VideoStream]:
     raise BrokenVideo(path, error.strerror or str(error)) from error
 
 
+def packets(stream: av.VideoStream) -> Iterator[av.Packet]:
+  """All that can be read; an empty one asks for what the decoder holds.
+
+  Raises:
+    av.FFmpegError: after the empty one, where reading fails; at once, where the
+      disk fails for a moment and what follows may be had another time.
+  """
+  try:
+    yield from stream.container.demux(stream)  # The empty one is its last.
+  except av.FFmpegError as error:
+    if error.errno not in NOT_DAMAGE:
+      yield _ask_for_held(stream)
+    raise
+
+
 def from_start(stream: av.VideoStream) -> Iterator[av.VideoFrame]:
   """Frames of a stream just opened, up to the first damaged one.
 
@@ -57,14 +77,13 @@ def from_start(stream: av.VideoStream) -> Iterator[av.VideoFrame]:
   key frames) is passed over.
 
   Raises:
-    av.FFmpegError: at a damaged frame.
+    av.FFmpegError: at a damaged frame, or where reading fails; after all frames
+      before it, also those that the decoder held.
   """
   is_started = False
-  for packet in stream.container.demux(stream):
+  for packet in packets(stream):
     try:
-      if packet.is_corrupt:
-        raise av.InvalidDataError(0, 'its data are not whole')
-      for frame in packet.decode():
+      for frame in _decode(packet, is_last_if_damaged=is_started):
         if frame.is_corrupt:
           raise av.InvalidDataError(0, 'the decoder calls it corrupt')
         is_started = True
@@ -84,7 +103,8 @@ def from_key(
   """Frames with the timestamps `wanted`, as far as a seek finds them.
 
   Nothing is trusted before the key frame itself shows up. Frames that no other
-  refers to are decoded only if wanted. An error ends it.
+  refers to are decoded only if wanted. An error ends it, after the frames that
+  the decoder held from before it.
 
   Args:
     stream: just opened, or used by this function before.
@@ -101,11 +121,11 @@ def from_key(
   try:
     if key is not None:
       stream.container.seek(aim, stream=stream)
-    for packet in stream.container.demux(stream):
+    for packet in packets(stream):
       if is_skipping:
         is_wanted = packet.pts in wanted
         context.skip_frame = 'DEFAULT' if is_wanted else 'NONREF'
-      for frame in packet.decode():
+      for frame in _decode(packet, is_last_if_damaged=True):
         is_trusted |= frame.key_frame and frame.pts == key
         if is_trusted and frame.pts in wanted:
           wanted.remove(frame.pts)
@@ -142,6 +162,41 @@ def checksum(frame: av.VideoFrame) -> int:
   """Of every fourth row of the first plane: enough to tell frames apart."""
   plane = frame.planes[0]
   return zlib.crc32(np.ascontiguousarray(_rows(plane)[::4, : plane.width]))
+
+
+def _decode(
+    packet: av.Packet, *, is_last_if_damaged: bool
+) -> Iterator[av.VideoFrame]:
+  """Frames that a packet brings out.
+
+  Args:
+    packet: follows those decoded before.
+    is_last_if_damaged: none will follow it then: frames to be shown before it
+      that the decoder holds come out, as far as timestamps tell.
+
+  Raises:
+    av.FFmpegError: after these, if the packet is damaged.
+  """
+  try:
+    if packet.is_corrupt:
+      raise av.InvalidDataError(0, 'its data are not whole')
+    frames = packet.decode()
+  except av.FFmpegError:
+    stream = packet.stream
+    is_timed = stream.container.format.name not in _UNTIMED
+    if is_last_if_damaged and is_timed and packet.pts is not None:
+      for frame in _ask_for_held(stream).decode():
+        if frame.pts is not None and frame.pts < packet.pts:
+          yield frame
+    raise
+  yield from frames
+
+
+def _ask_for_held(stream: av.VideoStream) -> av.Packet:
+  """An empty packet; the decoder takes no other after it."""
+  packet = av.Packet()
+  packet.stream = stream
+  return packet
 
 
 def _rows(plane) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import array
 from collections.abc import Iterator
-import errno
 import math
 from typing import NamedTuple
 
@@ -13,8 +12,6 @@ from rvm_jax.data import decoder
 
 # Frames that a decoder holds back at most, to put them in order.
 _MAX_DELAY = 64
-# What a network disk says that fails for a moment: not the video's fault.
-_NOT_DAMAGE = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
 
 
 class Frame(NamedTuple):
@@ -132,15 +129,12 @@ class Playback:
       self._report(reason)
 
   def _packets(self, stream: av.VideoStream) -> Iterator[av.Packet]:
-    """All that can be read; an empty one asks for what the decoder holds."""
+    """Those of `decoder.packets`; where reading fails for good, reports it."""
     try:
-      yield from stream.container.demux(stream)  # The empty one is its last.
+      yield from decoder.packets(stream)
     except av.FFmpegError as error:
-      if error.errno in _NOT_DAMAGE:
+      if error.errno in decoder.NOT_DAMAGE:
         raise
-      last = av.Packet()
-      last.stream = stream
-      yield last
       self._report(error.strerror)
 
   def _report(self, reason: str):

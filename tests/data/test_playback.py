@@ -1,9 +1,11 @@
 """Good frames with their own times, and a note for all that is missing."""
 
+import errno
 from http import server
 import pathlib
 import re
 import threading
+import types
 
 import av
 import numpy as np
@@ -188,6 +190,21 @@ def test_a_disk_that_fails_costs_no_frame_read_before(make, serve_half):
   time, _ = found[-1]
   last = f'after the last, frame {len(found) - 1} ({time:.6g} s)'
   assert f'{last}: Input/output error' in notes
+  from_start = []
+  with pytest.raises(decoder.BrokenVideo, match='Input/output error'):
+    with decoder.open_stream(failing) as stream:
+      for picture in decoder.from_start(stream):
+        from_start.append(decoder.checksum(picture))
+  assert from_start == [checksum for _, checksum in found]
+
+
+def test_a_disk_that_fails_for_a_moment_is_asked_again():
+  def demux(_):
+    raise av.FFmpegError(errno.ESTALE, 'Stale file handle')
+
+  stream = types.SimpleNamespace(container=types.SimpleNamespace(demux=demux))
+  with pytest.raises(av.FFmpegError, match='Stale'):
+    next(decoder.packets(stream))  # None for what the decoder holds.
 
 
 def test_odd_timestamps_are_noted(make, tmp_path, make_video):

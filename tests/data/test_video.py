@@ -213,6 +213,56 @@ def test_damage_in_the_middle_ends_what_is_usable(tmp_path, make_video):
   assert_exact(path, contents, truth, list(range(contents.num_frames)))
 
 
+@pytest.mark.parametrize(
+    'name', ['open_gop.mp4', 'mpeg4.mp4', 'open_gop_hevc.mp4']
+)
+def test_frames_that_the_decoder_holds_at_damage_are_usable(
+    tmp_path, make_video, no_fallback, name
+):
+  codec, options, pix_fmt = FORMATS[name]
+  path = make_video(
+      tmp_path / name, 40, codec, options=options, pix_fmt=pix_fmt
+  )
+  truth, data = decode_all(path), pathlib.Path(path).read_bytes()
+  with av.open(path) as container:
+    packets = [packet for packet in container.demux(video=0) if packet.size]
+  times = sorted(packet.pts for packet in packets)
+  found = {}
+  for place in range(30, 40):
+    packet = packets[place]
+    broken = bytearray(data)
+    broken[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    (tmp_path / f'{place}.mp4').write_bytes(broken)
+    contents = video.scan(str(tmp_path / f'{place}.mp4'))
+    # All that are shown before the first that the file no longer has.
+    missing = min(later.pts for later in packets[place:])
+    assert contents.num_frames >= times.index(missing)
+    assert contents.num_frames <= times.index(packet.pts)
+    assert contents.keys.size >= 2
+    found[place] = contents
+  no_fallback()
+  for place, contents in found.items():
+    numbers = list(range(contents.num_frames))
+    assert_exact(str(tmp_path / f'{place}.mp4'), contents, truth, numbers)
+
+
+def test_damage_where_timestamps_are_guesses_leaves_no_gap(
+    tmp_path, make_video
+):
+  options = {'g': '12', 'bf': '2'}
+  path = make_video(tmp_path / 'a.avi', 40, 'mpeg4', options=options)
+  truth, data = decode_all(path), pathlib.Path(path).read_bytes()
+  with av.open(path) as container:
+    packets = [packet for packet in container.demux(video=0) if packet.size]
+  for packet in packets[26:32]:
+    broken = bytearray(data)
+    broken[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    pathlib.Path(path).write_bytes(broken)
+    contents = video.scan(path)
+    assert contents.num_frames > 20
+    assert_exact(path, contents, truth, list(range(contents.num_frames)))
+
+
 def test_header_that_claims_more_is_noted(tmp_path, make_video):
   data = pathlib.Path(
       make_video(tmp_path / 'a.webm', 100, 'libvpx', options={'g': '12'})

@@ -115,12 +115,14 @@ def test_one_video_is_in_memory_at_a_time(tmp_path, monkeypatch):
 def test_what_is_good_of_a_damaged_video_is_shown(video, tmp_path, capsys):
   data = bytearray(video.read_bytes())
   with av.open(str(video)) as container:
-    packet = [p for p in container.demux(video=0) if p.size][-1]
+    packets = [p for p in container.demux(video=0) if p.size]
+  packet = packets[-1]
   data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
   (tmp_path / 'bad.mp4').write_bytes(data)
   assert run(tmp_path / 'out', tmp_path / 'bad.mp4') == 0
   output = capsys.readouterr().out
   (last,) = re.findall(r'bad.mp4: . frames; damaged after frame (\d):', output)
+  assert int(last) + 1 == sum(p.pts < packet.pts for p in packets)
   html = (tmp_path / 'out' / 'index.html').read_text()
   assert f'The file is damaged after frame {last}: Invalid data' in html
   assert f'Frames 0 to {last} are shown' in html
