@@ -95,5 +95,8 @@ def get_config() -> ml_collections.ConfigDict:
       fresh_decoder=False,  # Only encoder and core of it; the decoder is new.
   )
   config.log_every = 50  # Steps between progress lines.
-  config.eval_every = 5000  # Steps between pictures.
+  config.eval_every = 5000  # Steps between evaluations, with pictures.
+  # Generated scenes that features are scored on at each; readouts are fitted to
+  # three quarters of them.
+  config.num_eval_scenes = 512
   return config

@@ -56,4 +56,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.checkpoint.update(save_every=100, keep_last=2)
   config.log_every = 20
   config.eval_every = 400
+  config.num_eval_scenes = 128
   return config

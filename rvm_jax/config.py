@@ -4,6 +4,7 @@ import ml_collections
 
 # The decoder's time index has this many values.
 NUM_GAPS = 64
+MIN_EVAL_SCENES = 16
 
 
 def validate(config: ml_collections.ConfigDict, num_devices: int):
@@ -32,6 +33,11 @@ def validate(config: ml_collections.ConfigDict, num_devices: int):
     if value < 1:
       raise ValueError(f'config.{key}={value} must be at least 1')
 
+  if config.num_eval_scenes < MIN_EVAL_SCENES:
+    raise ValueError(
+        f'config.num_eval_scenes={config.num_eval_scenes} must be at least'
+        f' {MIN_EVAL_SCENES}: three quarters are for fitting readouts'
+    )
   parts = num_devices * config.num_microbatches
   if data.batch_size % parts:
     below = max(data.batch_size // parts, 1) * parts

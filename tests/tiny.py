@@ -8,6 +8,7 @@ def get_config():
   config.num_steps = 6
   config.log_every = 2
   config.eval_every = 6
+  config.num_eval_scenes = 16
   config.mask_ratio = 0.75
   config.model.update(
       width=16,

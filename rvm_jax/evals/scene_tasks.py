@@ -17,8 +17,6 @@ from rvm_jax.evals.datasets import scenes as scenes_data
 from rvm_jax.models import rvm
 from rvm_jax.ops import patches as patches_lib
 
-NUM_TRAIN = 96  # Clips to fit readouts to.
-NUM_TEST = 32
 _FIRST = 1_000_000  # Number of the first clip: others than the benchmark's.
 # But for the size, as in configs/eval_scenes.py.
 _CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
@@ -43,13 +41,16 @@ class SceneTasks:
   def __init__(self, config: ml_collections.ConfigDict):
     """Draws the scenes, at the size of the frames of the run's `config`."""
     size = {'height': config.data.height, 'width': config.data.width}
+    num_test = config.num_eval_scenes // 4
     self._train, self._test = (
         scenes_data.read(
             scenes_data.Clips(split, **size, **_CLIPS),
             range(_FIRST, _FIRST + num),
             config.data.num_workers,
         )
-        for split, num in (('train', NUM_TRAIN), ('held_out', NUM_TEST))
+        for split, num in (
+            ('train', config.num_eval_scenes - num_test), ('held_out', num_test)
+        )
     )
 
   def __call__(

@@ -31,10 +31,8 @@ class Pixels:
 def evaluator():
   config = tiny.get_config()
   config.data.update(height=32, width=48)
-  with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(scene_tasks, 'NUM_TRAIN', 40)
-    patched.setattr(scene_tasks, 'NUM_TEST', 16)
-    return scene_tasks.SceneTasks(config)
+  config.num_eval_scenes = 64
+  return scene_tasks.SceneTasks(config)
 
 
 def test_tells_features_that_see_from_features_that_do_not(evaluator):

@@ -27,7 +27,8 @@ BATCH = 16  # Clips that are encoded at once.
 _SOFT_PLACE = 0.01
 _SOFT_DEPTH = 0.03
 _SOFT_POSE = 0.05
-_NUM_PATCHES = 60_000  # That depth is fitted to, of all clips together.
+_NUM_PATCHES = 60_000  # That depth is fitted to, of all clips together,
+_PER_CLIP = 128  # and at most of one.
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -84,7 +85,7 @@ def fit(
     seen = np.prod(features.shape[1:4])
     chosen = rng.permuted(
         np.tile(np.arange(seen), (len(examples), 1)), axis=1
-    )[:, : max(1, _NUM_PATCHES // len(records))]
+    )[:, : min(_PER_CLIP, max(1, _NUM_PATCHES // len(records)))]
     take = lambda x: np.take_along_axis(
         x.reshape(len(x), seen, -1), chosen[..., None], 1
     )

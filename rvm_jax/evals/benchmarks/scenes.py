@@ -159,22 +159,27 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
   Args:
     rows: of the held-out clips.
+
+  Returns:
+    By name; nan where no clip has a score.
   """
   scores = {}
   for task in TASKS:
     column = lambda key: np.array([row[key] for row in rows], float)
     weights = column(task.weight) if task.weight else None
     values = column(task.name)
+    ends = [f'{task.name}_floor']
+    if f'{task.name}_ceiling' in rows[0]:
+      ends.append(f'{task.name}_ceiling')
+    if not np.isfinite(values).any():
+      keys = task.name, f'{task.name}_low', f'{task.name}_high', *ends
+      scores |= dict.fromkeys(keys, float('nan'))
+      continue
     low, high = intervals.interval(values, weights)
     scores[task.name] = intervals.mean(values, weights)
     scores[f'{task.name}_low'], scores[f'{task.name}_high'] = low, high
-    scores[f'{task.name}_floor'] = intervals.mean(
-        column(f'{task.name}_floor'), weights
-    )
-  weights = column('num_objects')
-  scores['masks_j_and_f_ceiling'] = intervals.mean(
-      column('masks_j_and_f_ceiling'), weights
-  )
+    for end in ends:
+      scores[end] = intervals.mean(column(end), weights)
   return scores
 
 
