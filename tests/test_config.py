@@ -78,6 +78,7 @@ def _keys(config, prefix=''):
         ({'data.sources': ('a', 'b')}, 'one weight for each of'),
         ({'fsdp': 3}, 'fsdp=3 must divide the 4 devices'),
         ({'num_steps': 0}, 'num_steps=0 must be at least 1'),
+        ({'num_eval_scenes': 8}, 'num_eval_scenes=8 must be at least 16'),
         ({'checkpoint.fresh_decoder': True}, 'needs .*checkpoint.init_from'),
         ({'optimizer.warmup_steps': 6}, 'must be below config.num_steps=6'),
     ],

@@ -160,6 +160,8 @@ def test_a_run_leaves_what_it_says(whole_run):
   shown = events.read(workdir)
   assert [step for step, _ in shown['train/loss']] == [2, 4, 6]
   assert [step for step, _ in shown['eval/reconstruction/loss']] == [0, 6]
+  assert [step for step, _ in shown['eval/scenes/points_aj']] == [0, 6]
+  assert (workdir / 'pictures' / 'scenes_points_0000006.png').exists()
   assert shown['train/clips_seen'] == [(2, 8), (4, 16), (6, 24)]
   assert all(value >= 0 for _, value in shown['train/data_wait'])
 
@@ -277,12 +279,17 @@ def test_goes_on_in_two_processes_with_split_parameters(
   # The clips are those of one process, in another order in the batch, so that
   # the masks fall on others of them.
   assert checkpoint(tmp_path, 6)[1] == checkpoint(whole_run[0], 6)[1]
-  # The painted clips and their masks are the same in the same order.
-  evaluated = 'eval/reconstruction/loss'
-  shown = events.read(tmp_path)[evaluated]
-  expected = events.read(whole_run[0])[evaluated]
-  assert [step for step, _ in shown] == [0, 6]
-  assert shown[1][1] == pytest.approx(expected[1][1], rel=1e-3)
+  # The painted clips and their masks are the same in the same order, and so are
+  # the scenes.
+  for evaluated, tolerance in (
+      ('eval/reconstruction/loss', 1e-3),
+      ('eval/scenes/masks_j_and_f', 0.02),
+      ('eval/scenes/depth_abs_rel', 0.02),
+  ):
+    shown = events.read(tmp_path)[evaluated]
+    expected = events.read(whole_run[0])[evaluated]
+    assert [step for step, _ in shown] == [0, 6]
+    assert shown[1][1] == pytest.approx(expected[1][1], rel=tolerance)
 
 
 def write_video(path):

@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 from absl import logging
+import flax.linen as nn
 import jax
 from jax.experimental import multihost_utils
 import jax.numpy as jnp
@@ -16,17 +17,30 @@ from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.evals.datasets import scenes as scenes_data
 from rvm_jax.models import rvm
 from rvm_jax.ops import patches as patches_lib
+from rvm_jax.training import mesh as mesh_lib
 
 _FIRST = 1_000_000  # Number of the first clip: others than the benchmark's.
 # But for the size, as in configs/eval_scenes.py.
-_CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
+CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
 _REACH = 3 / 8  # Of the longer side: how far things may have moved.
+
+
+def settle_propagation(height: int, width: int) -> dict[str, Any]:
+  """Settings of `labelprop.propagate` for a grid of patches of any size."""
+  return dict(
+      num_context=CLIPS['num_frames'] - 1,
+      temperature=0.1,
+      top_k=7,
+      radius=_REACH * max(height, width),
+  )
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(model, params, frames):
-  frames = frames.astype(jnp.float32) / 255
-  return model.apply({'params': params}, frames, method='encode')[0]
+  with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
+    frames = nn.with_logical_constraint(frames, ('batch',))
+    frames = frames.astype(jnp.float32) / 255
+    return model.apply({'params': params}, frames, method='encode')[0]
 
 
 class SceneTasks:
@@ -40,18 +54,19 @@ class SceneTasks:
 
   def __init__(self, config: ml_collections.ConfigDict):
     """Draws the scenes, at the size of the frames of the run's `config`."""
-    size = {'height': config.data.height, 'width': config.data.width}
+    self._size = config.data.height, config.data.width
+    size = dict(zip(('height', 'width'), self._size))
     num_test = config.num_eval_scenes // 4
-    self._train, self._test = (
-        scenes_data.read(
-            scenes_data.Clips(split, **size, **_CLIPS),
-            range(_FIRST, _FIRST + num),
-            config.data.num_workers,
-        )
-        for split, num in (
-            ('train', config.num_eval_scenes - num_test), ('held_out', num_test)
-        )
-    )
+    nums = config.num_eval_scenes - num_test, num_test
+    with scenes_data.workers(config.data.num_workers) as map_:
+      self._train, self._test = (
+          scenes_data.read(
+              scenes_data.Clips(split, **size, **CLIPS),
+              range(_FIRST, _FIRST + num),
+              map_,
+          )
+          for split, num in zip(('train', 'held_out'), nums)
+      )
 
   def __call__(
       self, model: rvm.RVM, params: Any
@@ -70,12 +85,8 @@ class SceneTasks:
         features_lib.Model('run', 'run', model.patch, 'RGB in [0, 1]', encode),
         self._train,
         self._test,
-        dict(
-            num_context=_CLIPS['num_frames'] - 1,
-            temperature=0.1,
-            top_k=7,
-            radius=_REACH
-            * max(self._test[0].example['segments'].shape[1:]) / model.patch,
+        settle_propagation(
+            *patches_lib.grid(*self._size, model.patch)
         ),
         {self._test[0].name},
     )

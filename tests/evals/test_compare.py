@@ -16,7 +16,8 @@ def make_rows(shift, seed=0):
   hard = np.random.default_rng(7).normal(40, 20, 50)
   rng = np.random.default_rng(seed)
   return [
-      {'clip': f'held_out_{i}', 'num_boxes': i % 4, 'num_objects': 2}
+      {'clip': f'held_out_{i}', 'num_boxes': i % 4, 'num_objects': 2,
+       'num_pairs': 9}
       | {t.name: hard[i] + shift + rng.normal() for t in scenes.TASKS}
       for i in range(50)
   ]

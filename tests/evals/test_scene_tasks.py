@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import eval_scenes
 from rvm_jax.evals import scene_tasks
 from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.ops import patches
@@ -33,6 +34,18 @@ def evaluator():
   config.data.update(height=32, width=48)
   config.num_eval_scenes = 64
   return scene_tasks.SceneTasks(config)
+
+
+def test_is_as_the_benchmark():
+  """But for the size, which follows the run's frames, and their number."""
+  protocol = eval_scenes.get_config().protocol.to_dict()
+  clips = protocol['clips']
+  assert scene_tasks.CLIPS == {
+      key: value for key, value in clips.items() if key not in ('height', 'width')
+  }
+  assert protocol['propagation'] == scene_tasks.settle_propagation(
+      clips['height'] // 8, clips['width'] // 8
+  )
 
 
 def test_tells_features_that_see_from_features_that_do_not(evaluator):

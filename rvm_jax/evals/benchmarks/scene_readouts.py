@@ -22,11 +22,10 @@ from rvm_jax.evals.readouts import ridge
 from rvm_jax.ops import patches as patches_lib
 
 BATCH = 16  # Clips that are encoded at once.
-# Errors from which on their length counts: of places in sides of the frame, of
-# depth in its logarithm, of a camera in its entries.
-_SOFT_PLACE = 0.01
-_SOFT_DEPTH = 0.03
-_SOFT_POSE = 0.05
+# From which error on it counts linearly: of places in sides of the frame, of
+# depth in its logarithm.
+_HUBER_PLACE = 0.01
+_HUBER_DEPTH = 0.03
 _NUM_PATCHES = 60_000  # That depth is fitted to, of all clips together,
 _PER_CLIP = 128  # and at most of one.
 
@@ -109,7 +108,7 @@ def fit(
       model.patch,
       typical,
       ridge.fit(all_['motion'], labels, clips),
-      ridge.fit(all_['motion'], all_['pose'], clips, softness=_SOFT_POSE),
+      ridge.fit(all_['motion'], all_['pose'], clips),
       _fit_moves(
           all_['points'], all_['tracks'] / size, all_['visible'], points
       ),
@@ -136,10 +135,10 @@ def answer(
     features: [B, T, h, w, D], of the same encoder.
 
   Returns:
-    'probabilities' [8], estimated by least squares, so not quite in [0, 1];
-    'pose' [12]; 'tracks' [P, T, 2] in pixels; 'chance' [P, T], of being
-    visible, estimated alike, and 'visible', whether it is above a half; 'boxes'
-    [O, T, 4] in pixels; 'depth' [T, H, W] in metres.
+    'probabilities' [8], estimated by least squares, so of a sum near 1; 'pose'
+    [12]; 'tracks' [P, T, 2] in pixels; 'chance' [P, T], of being visible,
+    estimated alike, and 'visible', whether it is above a half; 'boxes' [O, T,
+    4] in pixels; 'depth' [T, H, W] in metres.
   """
   cues, truth = _look(examples, features), _gather(examples)
   height, width = examples[0]['frames'].shape[1:3]
@@ -211,7 +210,7 @@ def _fit_moves(cues, places, is_known, groups):
   return [
       ridge.fit(
           _rows(cues), _rows(moves[:, :, time]), groups,
-          weights=is_known[:, :, time].ravel(), softness=_SOFT_PLACE,
+          weights=is_known[:, :, time].ravel(), huber_threshold=_HUBER_PLACE,
       )
       if is_known[:, :, time].any() else None
       for time in range(1, places.shape[2])
@@ -238,7 +237,7 @@ def _fit_depth(patches, depth, usual, clips):
   return ridge.fit(
       _rows(patches), _rows(np.where(known, ratio, mean)),
       np.repeat(clips, depth.shape[1]),
-      weights=(count > 0).ravel(), softness=_SOFT_DEPTH,
+      weights=(count > 0).ravel(), huber_threshold=_HUBER_DEPTH,
   )
 
 

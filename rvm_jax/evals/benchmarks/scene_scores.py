@@ -23,12 +23,15 @@ Arrays = Mapping[str, np.ndarray]
 
 def find_typical(records: Sequence[scenes.Record]) -> dict[str, np.ndarray]:
   """What to answer without looking: mean log depth and camera."""
-  depth = np.stack([r.example['depth'] for r in records])
-  known = depth > 0
-  logs = np.where(known, np.log(np.where(known, depth, 1)), 0).sum((0, 1))
-  mean = np.exp(logs / np.maximum(known.sum((0, 1)), 1))
+  logs, count = 0.0, 0
+  for record in records:
+    depth = record.example['depth']
+    known = depth > 0
+    logs += np.log(np.where(known, depth, 1)).sum(0, dtype=np.float64)
+    count += known.sum(0)
   return {
-      'depth': mean, 'pose': np.mean([r.example['pose'] for r in records], 0)
+      'depth': np.exp(logs / np.maximum(count, 1)),
+      'pose': np.mean([r.example['pose'] for r in records], 0),
   }
 
 
@@ -61,7 +64,7 @@ def score_points(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
       predicted=np.broadcast_to(tracks[:, :1], tracks.shape),
       predicted_visible=np.ones_like(visible),
   )
-  hidden = _rank_hidden(visible[:, 1:], predicted['chance'][:, 1:])
+  hidden, pairs = _rank_hidden(visible[:, 1:], predicted['chance'][:, 1:])
   return {
       f'points_{name}{end}': 100 * scores[key]
       for name, key in (
@@ -70,7 +73,11 @@ def score_points(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
           ('occlusion', 'occlusion_accuracy'),
       )
       for end, scores in (('', found), ('_floor', floor))
-  } | {'points_hidden': 100 * hidden, 'points_hidden_floor': 50.0}
+  } | {
+      'num_pairs': pairs,
+      'points_hidden': 100 * hidden,
+      'points_hidden_floor': 50.0,
+  }
 
 
 def _rank_hidden(visible, chance):
@@ -84,12 +91,13 @@ def _rank_hidden(visible, chance):
     chance: float [P, T], of being visible.
 
   Returns:
-    In [0, 1], nan where no frame has a pair.
+    In [0, 1], nan where no frame has a pair; and the number of pairs.
   """
   is_pair = visible[:, None] & ~visible[None]  # [P, P, T]
   above = np.sign(chance[:, None] - chance[None])
-  pairs = is_pair.sum()
-  return float(((1 + above) / 2 * is_pair).sum() / pairs) if pairs else np.nan
+  pairs = int(is_pair.sum())
+  told = float(((1 + above) / 2 * is_pair).sum())
+  return told / pairs if pairs else float('nan'), pairs
 
 
 def score_boxes(truth: Arrays, predicted: Arrays) -> dict[str, Any]:

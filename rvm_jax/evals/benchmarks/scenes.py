@@ -47,7 +47,10 @@ TASKS = (
     Task('motion_top1', 'motion, top-1 of 8 (%)', 'chance'),
     Task('motion_direction', 'motion, its direction (%)', 'chance'),
     Task('points_aj', 'points, average Jaccard (%)', 'they stay'),
-    Task('points_hidden', 'points, hidden ones told (%)', 'chance'),
+    Task(
+        'points_hidden', 'points, hidden ones told (%)', 'chance',
+        weight='num_pairs',
+    ),
     Task('boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'),
     Task('masks_j_and_f', 'masks, J&F (%)', 'they stay', weight='num_objects'),
     Task('depth_abs_rel', 'depth, relative error (%)', 'training mean', True),
@@ -81,10 +84,11 @@ def evaluate(
   Raises:
     ValueError: settings that do not fit together.
   """
-  draw = lambda split, num: scenes.read(
-      scenes.Clips(split, **clips), range(num), num_workers
-  )
-  train, test = draw('train', num_train), draw('held_out', num_test)
+  with scenes.workers(num_workers) as map_:
+    train, test = (
+        scenes.read(scenes.Clips(split, **clips), range(num), map_)
+        for split, num in (('train', num_train), ('held_out', num_test))
+    )
   data = scenes.fingerprint([*train, *test])
   logging.info('Clips are drawn: %s', data)
   if model.is_truth:

@@ -9,15 +9,18 @@ right likelier. The longer the path, the less.)
 A clip follows from its split and number alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import concurrent.futures
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import multiprocessing
 from typing import NamedTuple
 
 import numpy as np
 
+from rvm_jax.data import sampler
 from rvm_jax.data import scenes as scenes_lib
 from rvm_jax.evals import labels
 
@@ -133,26 +136,33 @@ class Record(NamedTuple):
 
 
 def read(
-    clips: Clips, numbers: Sequence[int], num_workers: int
+    clips: Clips, numbers: Sequence[int], map_: Callable = map
 ) -> list[Record]:
   """Draws clips of a split, into memory.
 
   Args:
     clips: which.
     numbers: of the clips.
-    num_workers: processes that draw them; 0 for this one.
+    map_: how: of `workers`, or one after the other.
   """
-  if num_workers:
-    with concurrent.futures.ProcessPoolExecutor(
-        num_workers, multiprocessing.get_context('spawn')
-    ) as pool:
-      examples = list(pool.map(clips.draw, numbers, chunksize=_AT_ONCE))
-  else:
-    examples = [clips.draw(number) for number in numbers]
   return [
       Record(f'{clips.split}_{number}', example)
-      for number, example in zip(numbers, examples)
+      for number, example in zip(numbers, map_(clips.draw, numbers))
   ]
+
+
+@contextlib.contextmanager
+def workers(num_workers: int) -> Iterator[Callable]:
+  """Gives a `map` of several processes; of this one, where there are none."""
+  if not num_workers:
+    yield map
+    return
+  with concurrent.futures.ProcessPoolExecutor(
+      num_workers,
+      multiprocessing.get_context('spawn'),
+      initializer=sampler.live_with_parent,
+  ) as pool:
+    yield functools.partial(pool.map, chunksize=_AT_ONCE)
 
 
 def fingerprint(records: Sequence[Record]) -> str:

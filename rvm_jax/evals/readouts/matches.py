@@ -16,12 +16,12 @@ _POOL = 4  # Rows and columns that motion is averaged over.
 
 
 @jax.jit
-def find(features: jax.Array, asked: jax.Array) -> jax.Array:
+def find(features: jax.Array, queries: jax.Array) -> jax.Array:
   """Looks in all frames for mixtures of the patches of frame 0.
 
   Args:
     features: float [B, T, h, w, C].
-    asked: float [B, Q, h * w], shares of the patches.
+    queries: float [B, Q, h * w], shares of the patches.
 
   Returns:
     float32 [B, Q, T, 14]. For each of two temperatures: by how much a thing is
@@ -31,20 +31,20 @@ def find(features: jax.Array, asked: jax.Array) -> jax.Array:
   """
   grid = features.shape[2:4]
   x = _normalize(features)
-  query = jnp.einsum('bqn,bnc->bqc', asked, x[:, 0])
-  like = jnp.einsum('bqc,btnc->bqtn', _unit(query), x)
+  wanted = jnp.einsum('bqn,bnc->bqc', queries, x[:, 0])
+  similarity = _compare('bqc,btnc->bqtn', _unit(wanted), x)
   centers = _centers(grid)
-  off = centers[None, None] - (asked @ centers)[:, :, None]  # [B, Q, N, 2]
+  off = centers[None, None] - (queries @ centers)[:, :, None]  # [B, Q, N, 2]
   cues = []
   for temperature in _TEMPERATURES:
-    chance = _choose(like, off[:, :, None], temperature)
-    mean = jnp.einsum('bqtn,bqnd->bqtd', chance, off)
-    square = jnp.einsum('bqtn,bqnd->bqtd', chance, jnp.square(off))
-    likely = (chance * like).sum(-1, keepdims=True)
+    weights = _choose(similarity, off[:, :, None], temperature)
+    mean = jnp.einsum('bqtn,bqnd->bqtd', weights, off)
+    square = jnp.einsum('bqtn,bqnd->bqtd', weights, jnp.square(off))
+    likely = (weights * similarity).sum(-1, keepdims=True)
     cues += [mean, square - jnp.square(mean), likely]
-  still = jnp.einsum('bqtn,bqn->bqt', like, asked)
-  over = jnp.stack([like.max(-1), like.mean(-1), like.std(-1), still], -1)
-  return jnp.concatenate([*cues, over], -1)
+  still = jnp.einsum('bqtn,bqn->bqt', similarity, queries)
+  over = [similarity.max(-1), similarity.mean(-1), similarity.std(-1), still]
+  return jnp.concatenate([*cues, jnp.stack(over, -1)], -1)
 
 
 @jax.jit
@@ -67,9 +67,9 @@ def follow(features: jax.Array) -> jax.Array:
   for lag in _LAGS:
     if lag >= num_frames:
       break
-    like = jnp.einsum('btqc,btnc->btqn', x[:, :-lag], x[:, lag:])
-    chance = _choose(like, off, _LAG_TEMPERATURE)
-    moves = jnp.einsum('btqn,qnd->btqd', chance, off[0, 0])
+    similarity = _compare('btqc,btnc->btqn', x[:, :-lag], x[:, lag:])
+    weights = _choose(similarity, off, _LAG_TEMPERATURE)
+    moves = jnp.einsum('btqn,qnd->btqd', weights, off[0, 0])
     moves = jax.image.resize(
         moves.reshape(batch, -1, *grid, 2),
         (batch, num_frames - lag, _POOL, _POOL, 2), 'linear',
@@ -137,10 +137,15 @@ def _unit(x):
   return x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True) + 1e-12)
 
 
-def _choose(like, off, temperature):
+def _compare(subscripts, *features):
+  # By default products are less than float32 on GPUs and TPUs.
+  return jnp.einsum(subscripts, *features, precision='highest')
+
+
+def _choose(similarity, off, temperature):
   """How likely each patch is, near ones more."""
   far = jnp.square(off).sum(-1)
-  return jax.nn.softmax(like / temperature - _NEARNESS * far)
+  return jax.nn.softmax(similarity / temperature - _NEARNESS * far)
 
 
 def _centers(grid):

@@ -9,6 +9,7 @@ from rvm_jax.evals.benchmarks import scene_readouts
 from rvm_jax.evals.benchmarks import scene_scores
 from rvm_jax.evals.benchmarks import scene_truth
 from rvm_jax.evals.datasets import scenes
+from rvm_jax.evals.readouts import ridge
 
 SHAPE = dict(
     height=32, width=48, num_frames=4, stride=2, path=8, num_points=6,
@@ -19,9 +20,9 @@ SHAPE = dict(
 @pytest.fixture(scope='module')
 def clips():
   draw = lambda split, num: scenes.read(
-      scenes.Clips(split, **SHAPE), range(num), 0
+      scenes.Clips(split, **SHAPE), range(num)
   )
-  return draw('train', 40), draw('held_out', 20)
+  return draw('train', 80), draw('held_out', 40)
 
 
 @pytest.fixture(scope='module')
@@ -46,19 +47,22 @@ def answer(model, readouts, clips):
 
 def test_features_made_of_the_truth_beat_the_floor(model, readouts, clips):
   pairs = answer(model, readouts, clips)
-  assert len(pairs) == 20
+  assert len(pairs) == 40
   typical = readouts.typical
   rows = [
       scene_scores.score_points(*pair)
       | scene_scores.score_boxes(*pair)
       | scene_scores.score_depth(typical, *pair)
+      | scene_scores.score_pose(typical, *pair)
+      | scene_scores.score_motion(*pair)
       for pair in pairs
   ]
   mean = lambda key: np.nanmean([row[key] for row in rows])
   assert mean('points_hidden') > 60
   gain = lambda key: mean(key) - mean(f'{key}_floor')
   assert gain('points_aj') > 1 and gain('boxes_iou') > 0.5
-  assert gain('depth_abs_rel') < -10
+  assert gain('depth_abs_rel') < -10 and gain('pose_epe') < -10
+  assert mean('motion_direction') > 80
 
 
 def test_answers_are_of_the_shapes_that_are_scored(model, readouts, clips):
@@ -110,21 +114,66 @@ def test_features_that_say_nothing_give_what_is_typical(clips):
   assert np.abs(ratio).mean() < 0.2
 
 
-def test_sky_does_not_count(model, readouts, clips):
-  """Depths that are not known may be whatever, where they are told from 0."""
-  dim = lambda record: record._replace(
+def test_rows_and_targets_are_those_of_clips(model, clips, monkeypatch):
+  plain, calls = ridge.fit, []
+
+  def fit(inputs, targets, groups, **settings):
+    calls.append((targets, groups))
+    return plain(inputs, targets, groups, **settings)
+
+  monkeypatch.setattr(ridge, 'fit', fit)
+  train = clips[0][:10]
+  scene_readouts.fit(model, train)
+  assert len(calls) == 2 + 3 + 3 + 1 + 1
+  # Else the penalty would be chosen on clips that were fitted to.
+  for targets, groups in calls:
+    wanted = np.repeat(np.arange(10), len(targets) // 10)
+    np.testing.assert_array_equal(groups, wanted)
+  # Points and boxes move in sides of the frame.
+  stack = lambda key: np.stack([record.example[key] for record in train])
+  for first, key, sides in (
+      (2, 'tracks', [48, 32]), (5, 'boxes', [48, 32, 48, 32])
+  ):
+    places = stack(key)
+    for time in (1, 2, 3):
+      moves = np.nan_to_num(places[:, :, time] - places[:, :, 0])
+      np.testing.assert_allclose(
+          calls[first + time - 1][0] * sides,
+          moves.reshape(-1, len(sides)), atol=1e-3,
+      )
+
+
+def test_sky_does_not_count(clips, monkeypatch):
+  """Patches of which nothing is known change nothing."""
+  plain, calls = ridge.fit, []
+
+  def fit(inputs, targets, groups, **settings):
+    if inputs.shape[1] == 5:  # Of patches: three features and the place.
+      calls.append((inputs, targets, settings['weights']))
+    return plain(inputs, targets, groups, **settings)
+
+  monkeypatch.setattr(ridge, 'fit', fit)
+  mean = features_lib.Model(
+      'mean', 'mean', 8, 'none',
+      lambda frames: features_lib.Features(
+          frames.reshape(*frames.shape[:2], 4, 8, 6, 8, 3).mean((3, 5)), None
+      ),
+  )
+  cover = lambda record: record._replace(
       example=record.example | {
-          'depth': np.where(np.arange(48) < 8, 0, record.example['depth'])
+          'depth': np.where(np.arange(48) < 12, 0, record.example['depth'])
       }
   )
-  train = [dim(record) for record in clips[0]]
-  fitted = scene_readouts.fit(model, train)
-  (_, found), *_ = answer(model, fitted, clips)
-  # Nothing is known of the first column of patches, and all else is as before.
-  (_, usual), *_ = answer(model, readouts, clips)
-  assert np.isfinite(found['depth']).all()
-  near = np.abs(np.log(found['depth'] / usual['depth']))[..., 8:]
-  assert near.mean() < 0.1
+  scene_readouts.fit(mean, [cover(record) for record in clips[0][:10]])
+  (inputs, targets, weights), = calls
+  column = np.rint((inputs[:, 3] + 1) / 2 * 5)
+  assert not weights[column == 0].any() and weights[column == 2].any()
+  # Of a patch that is half sky, the other half stands for it.
+  half = targets[column == 1].reshape(-1, 8, 8)
+  known = half[:, :, 4:].mean((1, 2))
+  np.testing.assert_allclose(
+      half[:, :, :4], known[:, None, None].repeat(8, 1).repeat(4, 2), atol=1e-6
+  )
 
 
 def test_things_that_no_clip_shows_stay(model, clips):

@@ -30,7 +30,7 @@ def make_protocol():
 @pytest.fixture(scope='module')
 def record():
   clips = data.Clips('held_out', **make_protocol()['clips'])
-  return data.read(clips, range(1), 0)[0]
+  return data.read(clips, range(1))[0]
 
 
 def stay(truth):
@@ -85,7 +85,7 @@ def test_results_say_what_was_looked_at(folder):
   assert result['model']['name'] == 'the truth'
   assert result['model']['identity'] == 'truth:8'
   draw = lambda split, num: data.read(
-      data.Clips(split, **make_protocol()['clips']), range(num), 0
+      data.Clips(split, **make_protocol()['clips']), range(num)
   )
   drawn = [*draw('train', 6), *draw('held_out', 4)]
   assert result['data']['manifest'] == data.fingerprint(drawn)

@@ -16,11 +16,12 @@ CLIPS = scenes.Clips(
 
 @pytest.fixture(scope='module')
 def records():
-  return scenes.read(CLIPS, range(8), num_workers=0)
+  return scenes.read(CLIPS, range(8))
 
 
 def test_a_clip_follows_from_its_number(records):
-  again = scenes.read(CLIPS, range(2), num_workers=1)
+  with scenes.workers(1) as map_:
+    again = scenes.read(CLIPS, range(2), map_)
   assert scenes.fingerprint(again) == scenes.fingerprint(records[:2])
   assert scenes.fingerprint(again) != scenes.fingerprint(records[1:3])
   assert [r.name for r in again] == ['held_out_0', 'held_out_1']
@@ -28,7 +29,7 @@ def test_a_clip_follows_from_its_number(records):
 
 def test_splits_and_the_scenes_of_runs_are_apart(records):
   train = scenes.read(
-      scenes.Clips(**(vars(CLIPS) | {'split': 'train'})), range(1), num_workers=0
+      scenes.Clips(**(vars(CLIPS) | {'split': 'train'})), range(1)
   )[0].example
   run = scenes_lib.Scenes(1, 32, 32, 0, 'held_out')
   of_run = scenes_lib.render(
@@ -86,7 +87,7 @@ def test_half_are_backwards_and_starts_are_spread_for_all_motions():
   # A motion tells nothing of the number, and the number of nothing else.
   small = {'height': 8, 'width': 8, 'num_points': 0}
   clips = scenes.Clips(**(vars(CLIPS) | small))
-  labels = [r.example['label'] for r in scenes.read(clips, range(64), 0)]
+  labels = [r.example['label'] for r in scenes.read(clips, range(64))]
   counts = collections.Counter(int(label) for label in labels)
   assert set(counts) == set(range(8)) and max(counts.values()) < 20
   # The same scene shown in the other direction is of the other class.
