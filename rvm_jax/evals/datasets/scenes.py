@@ -16,6 +16,8 @@ import dataclasses
 import functools
 import hashlib
 import multiprocessing
+from multiprocessing import resource_tracker
+import signal
 from typing import NamedTuple
 
 import numpy as np
@@ -153,16 +155,27 @@ def read(
 
 @contextlib.contextmanager
 def workers(num_workers: int) -> Iterator[Callable]:
-  """Gives a `map` of several processes; of this one, where there are none."""
+  """Gives a `map` of several processes; of this one, where there are none.
+
+  They end when this process does; a signal to stop that goes to all processes of
+  a group is for this one to act on.
+  """
   if not num_workers:
     yield map
     return
-  with concurrent.futures.ProcessPoolExecutor(
-      num_workers,
-      multiprocessing.get_context('spawn'),
-      initializer=sampler.live_with_parent,
-  ) as pool:
-    yield functools.partial(pool.map, chunksize=_AT_ONCE)
+  # Until they ignore SIGTERM, they have it blocked: they inherit that. (The
+  # tracker would unblock it here if it were started with the first of them.)
+  resource_tracker.ensure_running()
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+  try:
+    with concurrent.futures.ProcessPoolExecutor(
+        num_workers,
+        multiprocessing.get_context('spawn'),
+        initializer=sampler.live_with_parent,
+    ) as pool:
+      yield functools.partial(pool.map, chunksize=_AT_ONCE)
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def fingerprint(records: Sequence[Record]) -> str:
