@@ -23,9 +23,10 @@ from rvm_jax.ops import patches as patches_lib
 
 BATCH = 16  # Clips that are encoded at once.
 # From which error on it counts linearly: of places in sides of the frame, of
-# depth in its logarithm.
+# depth in its logarithm, of a camera in its entries.
 _HUBER_PLACE = 0.01
 _HUBER_DEPTH = 0.03
+_HUBER_POSE = 0.05
 _NUM_PATCHES = 60_000  # That depth is fitted to, of all clips together,
 _PER_CLIP = 128  # and at most of one.
 
@@ -108,7 +109,9 @@ def fit(
       model.patch,
       typical,
       ridge.fit(all_['motion'], labels, clips),
-      ridge.fit(all_['motion'], all_['pose'], clips),
+      ridge.fit(
+          all_['motion'], all_['pose'], clips, huber_threshold=_HUBER_POSE
+      ),
       _fit_moves(
           all_['points'], all_['tracks'] / size, all_['visible'], points
       ),

@@ -84,6 +84,13 @@ def evaluate(
   Raises:
     ValueError: settings that do not fit together.
   """
+  for key, value in (
+      ('num_train', num_train),
+      ('num_test', num_test),
+      ('clips.num_points', clips['num_points']),
+  ):
+    if value < 1:
+      raise ValueError(f'config.protocol.{key}={value} must be at least 1')
   with scenes.workers(num_workers) as map_:
     train, test = (
         scenes.read(scenes.Clips(split, **clips), range(num), map_)

@@ -166,6 +166,14 @@ def test_the_truth_as_features_names_what_a_patch_shows(record):
   )
 
 
+@pytest.mark.parametrize('key', ['num_train', 'num_test', 'num_points'])
+def test_nothing_to_fit_or_score_is_refused(key):
+  protocol = make_protocol()
+  (protocol['clips'] if key == 'num_points' else protocol)[key] = 0
+  with pytest.raises(ValueError, match=f'{key}=0 must be at least 1'):
+    scenes.evaluate(features.raw_patches(8), **protocol)
+
+
 def test_a_row_that_has_no_score_is_written(tmp_path):
   rows = [{'clip': 'a', 'x': float('nan')}]
   made = report.Report('t', 's', {'s': 1.0}, rows, {}, ())
