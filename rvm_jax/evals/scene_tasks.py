@@ -85,9 +85,7 @@ class SceneTasks:
         features_lib.Model('run', 'run', model.patch, 'RGB in [0, 1]', encode),
         self._train,
         self._test,
-        settle_propagation(
-            *patches_lib.grid(*self._size, model.patch)
-        ),
+        settle_propagation(*patches_lib.grid(*self._size, model.patch)),
         {self._test[0].name},
     )
     scores = scenes.summarise(rows)
