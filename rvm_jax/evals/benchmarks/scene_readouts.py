@@ -102,8 +102,6 @@ def fit(
   }
   size = _size(records[0].example)
   clips = np.arange(len(records))
-  points = np.repeat(clips, all_['points'].shape[1])
-  boxes = np.repeat(clips, all_['boxes'].shape[1])
   labels = np.eye(len(scenes.MOTIONS))[all_['label']]
   return Readouts(
       model.patch,
@@ -112,17 +110,13 @@ def fit(
       ridge.fit(
           all_['motion'], all_['pose'], clips, huber_threshold=_HUBER_POSE
       ),
-      _fit_moves(
-          all_['points'], all_['tracks'] / size, all_['visible'], points
-      ),
+      _fit_moves(all_['points'], all_['tracks'] / size, all_['visible']),
       _fit_moves(
           all_['boxes'], all_['true_boxes'] / np.tile(size, 2),
-          np.isfinite(all_['true_boxes']).all(-1), boxes,
+          np.isfinite(all_['true_boxes']).all(-1),
       ),
-      ridge.fit(
-          _rows(all_['points']), _rows(all_['visible'][..., 1:]), points
-      ),
-      _fit_depth(all_['patches'], all_['depth'], all_['usual'], clips),
+      _fit_rows(all_['points'], all_['visible'][..., 1:]),
+      _fit_depth(all_['patches'], all_['depth'], all_['usual']),
   )
 
 
@@ -207,12 +201,19 @@ def _place(features):
   return np.concatenate([features, place], -1)
 
 
-def _fit_moves(cues, places, is_known, groups):
-  """For each frame but the first, [B, Q, F] to moves, [K]."""
+def _fit_rows(cues, targets, **settings):
+  """A regression of [B, Q, F] to [B, Q, K]; rows of a clip are a group."""
+  rows = lambda x: x.reshape(-1, x.shape[-1])
+  groups = np.repeat(np.arange(len(cues)), cues.shape[1])
+  return ridge.fit(rows(cues), rows(targets), groups, **settings)
+
+
+def _fit_moves(cues, places, is_known):
+  """For each frame but the first, [B, Q, F] to moves, [B, Q, K]."""
   moves = np.nan_to_num(places - places[:, :, :1])
   return [
-      ridge.fit(
-          _rows(cues), _rows(moves[:, :, time]), groups,
+      _fit_rows(
+          cues, moves[:, :, time],
           weights=is_known[:, :, time].ravel(), huber_threshold=_HUBER_PLACE,
       )
       if is_known[:, :, time].any() else None
@@ -227,7 +228,7 @@ def _move(fitted, cues, num):
   return np.stack([still, *later], 2)
 
 
-def _fit_depth(patches, depth, usual, clips):
+def _fit_depth(patches, depth, usual):
   """Patches [B, R, D + 2] to log ratios of depths [B, R, pixels] to the usual.
 
   Where a pixel's depth is not known (the sky), that of the patch's others is
@@ -237,15 +238,10 @@ def _fit_depth(patches, depth, usual, clips):
   ratio = np.log(np.where(known, depth, usual) / usual)
   count = known.sum(-1, keepdims=True)
   mean = ratio.sum(-1, keepdims=True) / np.maximum(count, 1)
-  return ridge.fit(
-      _rows(patches), _rows(np.where(known, ratio, mean)),
-      np.repeat(clips, depth.shape[1]),
+  return _fit_rows(
+      patches, np.where(known, ratio, mean),
       weights=(count > 0).ravel(), huber_threshold=_HUBER_DEPTH,
   )
-
-
-def _rows(x):
-  return x.reshape(-1, x.shape[-1])
 
 
 def _size(example):
