@@ -105,7 +105,7 @@ def fit(
   # In float64 that of a constant is exactly 0.
   scale = inputs.std(0, np.float64)
   found = Regression(
-      inputs.mean(0, np.float64).astype(np.float32),
+      inputs.mean(0),
       np.where(scale > 0, scale, 1).astype(np.float32),
       rng.standard_normal((width, num_fourier), np.float32),
       rng.uniform(0, 2 * np.pi, num_fourier).astype(np.float32),
