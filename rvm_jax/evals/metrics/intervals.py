@@ -2,8 +2,8 @@
 
 Bootstrap: scenes are drawn with replacement as often as there are, the score
 is computed of those, and the middle of many such scores is the interval. It
-covers the choice of scenes alone; not that of a readout's seed, nor that of the
-scenes which the readout was fitted to.
+covers the choice of scenes alone; not that of the scenes which a readout was
+fitted to, nor the seed of a pretraining run.
 """
 
 import numpy as np
