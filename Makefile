@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 demo: .venv/ready
 	$(BIN)/python -m rvm_jax.main --config=configs/rvm_demo.py --workdir=runs/demo
-	$(BIN)/python -m rvm_jax.evals.demo --workdir=runs/demo
+	$(BIN)/python -m rvm_jax.evals.scenes.demo --workdir=runs/demo
 
 test: .venv/ready
 	$(BIN)/python -m pytest -q -n 2 tests

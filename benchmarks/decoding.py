@@ -21,13 +21,13 @@ import time
 import av
 import numpy as np
 
-from rvm_jax.data import clips
 from rvm_jax.data import crops
-from rvm_jax.data import index
-from rvm_jax.data import listing
-from rvm_jax.data import video
+from rvm_jax.data import frame_sampling
+from rvm_jax.data.video import index
+from rvm_jax.data.video import listing
+from rvm_jax.data.video import reader
 
-SPACING = clips.Spacing(
+SPACING = frame_sampling.Spacing(
     num_source=4, num_target=4, stride=1, min_gap=4, max_gap=48
 )
 SIZE = 256
@@ -52,7 +52,7 @@ def measure(path: str, summary: index.Summary, num_clips: int):
   """Returns {way: (CPU seconds, wall seconds)} per clip."""
   rng = np.random.default_rng(0)
   ways = {
-      'indexed': lambda n: video.read(
+      'indexed': lambda n: reader.read(
           *index.load(index.database(), summary.row), n
       ),
       'start': lambda n: read_plain(path, n, is_sparing=True),
@@ -60,7 +60,7 @@ def measure(path: str, summary: index.Summary, num_clips: int):
   }
   spent = {way: np.zeros(2) for way in ways}
   for turn in range(num_clips):
-    numbers, _ = clips.draw_frames(
+    numbers, _ = frame_sampling.draw_frames(
         rng,
         SPACING,
         summary.num_frames,

@@ -18,7 +18,7 @@ from absl import flags
 import jax
 import numpy as np
 
-from rvm_jax.evals import labelprop
+from rvm_jax.evals.propagation import label_propagation
 
 _FRAMES = flags.DEFINE_integer('frames', 4, 'Frames a run.', lower_bound=1)
 _ROUNDS = flags.DEFINE_integer('rounds', 3, 'Runs; the fastest counts.')
@@ -73,11 +73,11 @@ def main(_):
   rows = []
   for width in _WIDTHS.value:
     features = rng.normal(size=(_FRAMES.value, *_GRID, width))
-    features = labelprop.normalize(features.astype(np.float32))
+    features = label_propagation.normalize(features.astype(np.float32))
     start = time.perf_counter()
-    np.asarray(labelprop.propagate(features, labels))
+    np.asarray(label_propagation.propagate(features, labels))
     first = time.perf_counter() - start
-    ours, found = _fastest(labelprop.propagate, features, labels)
+    ours, found = _fastest(label_propagation.propagate, features, labels)
     memory = _peak_memory()
     plain, expected = _fastest(propagate_plainly, features, labels)
     difference = np.abs(found - expected).max()

@@ -26,8 +26,8 @@ from rvm_jax.ops import masks
 from rvm_jax.ops import positions
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
-from rvm_jax.training import pretraining
 from rvm_jax.training import step as step_lib
+from rvm_jax.training.objectives import pretraining
 
 NUM_SOURCE = NUM_TARGET = 4
 MASK_RATIO = 0.95

@@ -14,7 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.benchmark = 'scenes'
   config.protocol = ml_collections.ConfigDict(
       dict(
-          # Arguments of `rvm_jax.evals.datasets.scenes.Clips`.
+          # Arguments of `rvm_jax.evals.scenes.clips.Clips`.
           clips=dict(
               height=64,  # Pixels.
               width=64,
@@ -27,7 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
           num_train=1536,  # Clips.
           num_test=512,
           num_workers=2,  # Processes that draw them.
-          # Of `labelprop.propagate`. As for DAVIS, but for what a grid of 8 x 8
+          # Of `label_propagation.propagate`. As for DAVIS, but for what a grid of 8 x 8
           # patches needs: near, and of those that agree most.
           propagation=dict(
               num_context=7, temperature=0.1, top_k=7, radius=3

@@ -23,7 +23,7 @@ def get_features() -> ml_collections.ConfigDict:
 
 
 def get_training() -> ml_collections.ConfigDict:
-  """Arguments of `rvm_jax.evals.readouts.fit.fit`."""
+  """Arguments of `rvm_jax.evals.fitting.fit.fit`."""
   return ml_collections.ConfigDict(
       dict(
           seed=0,

@@ -7,7 +7,7 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
-from rvm_jax.data import scenes
+from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.ops import patches
 
 SCENE = 12
@@ -211,7 +211,7 @@ def draw_target(canvas, frame):
 
 
 def main():
-  source = scenes.Scenes(100, FRAME_SIZE, FRAME_SIZE, split='held_out')
+  source = source_lib.Scenes(100, FRAME_SIZE, FRAME_SIZE, split='held_out')
   *frames, target = source[SCENE]['read']([*SOURCE, TARGET])
   canvas = Canvas()
   draw_source(canvas, frames)

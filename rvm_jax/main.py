@@ -16,11 +16,11 @@ import jax
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
-from rvm_jax.evals import reconstruction
-from rvm_jax.evals import scene_tasks
+from rvm_jax.evals.in_training import reconstruction
+from rvm_jax.evals.in_training import scenes
 from rvm_jax.training import loop
 from rvm_jax.training import metrics
-from rvm_jax.training import pretraining
+from rvm_jax.training.objectives import pretraining
 
 EXIT_PREEMPTED = os.EX_TEMPFAIL  # 75: "try again later".
 
@@ -55,7 +55,7 @@ def main(argv: list[str]):
   data = pretraining.open_data(config)
   evaluators = {
       'reconstruction': reconstruction.Reconstruction(config, data),
-      'scenes': scene_tasks.SceneTasks(config),
+      'scenes': scenes.SceneTasks(config),
   }
   try:
     loop.train(config, workdir, objective, data, evaluators)

@@ -15,8 +15,11 @@ os.environ['XLA_FLAGS'] = ' '.join([
 ])
 
 from absl import flags
+from absl import logging
 import jax
 import pytest
+
+from tests import video_files
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
@@ -25,3 +28,23 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 def parsed_flags():
   """grain's worker processes read absl flags, which no main has parsed."""
   flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+  """Texts of the warnings that the test logs."""
+  messages = []
+  monkeypatch.setattr(
+      logging, 'warning', lambda text, *args: messages.append(text % args)
+  )
+  return messages
+
+
+@pytest.fixture
+def make_video():
+  return video_files.write_video

@@ -9,8 +9,8 @@ from rvm_jax import config as config_lib
 from rvm_jax.models import rvm
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
-from rvm_jax.training import pretraining
 from rvm_jax.training import step as step_lib
+from rvm_jax.training.objectives import pretraining
 from tests import tiny
 
 CONFIGS = sorted(

@@ -183,7 +183,7 @@ def test_what_a_run_learned_can_be_loaded_and_judged(
       [
           sys.executable,
           '-m',
-          'rvm_jax.evals.demo',
+          'rvm_jax.evals.scenes.demo',
           f'--workdir={workdir}',
           '--size=32',
       ],

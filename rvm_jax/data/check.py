@@ -13,8 +13,8 @@ import collections
 from collections.abc import Sequence
 import sys
 
-from rvm_jax.data import index
-from rvm_jax.data import listing
+from rvm_jax.data.video import index
+from rvm_jax.data.video import listing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

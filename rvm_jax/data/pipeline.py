@@ -21,7 +21,7 @@ import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
-from rvm_jax.data import clips
+from rvm_jax.data import frame_sampling
 from rvm_jax.data import sampler as sampler_module
 from rvm_jax.data import sources as sources_module
 
@@ -98,7 +98,7 @@ class Pipeline:
       )
     if prefetch < 1:
       raise ValueError(f'prefetch={prefetch} must be at least 1')
-    spacing = clips.Spacing(
+    spacing = frame_sampling.Spacing(
         num_source, num_target, stride, min_gap, max_gap, frame_rate
     )
     self._sources = [
@@ -191,6 +191,6 @@ class Batches(Iterator):
 
 def _scenes(num_scenes: int, height: int, width: int, seed: int):
   # MuJoCo is needed only here.
-  from rvm_jax.data import scenes  # pylint: disable=g-import-not-at-top
+  from rvm_jax.data.scenes import source as source_lib  # pylint: disable=g-import-not-at-top
 
-  return scenes.Scenes(num_scenes, height, width, seed)
+  return source_lib.Scenes(num_scenes, height, width, seed)

@@ -10,9 +10,9 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from rvm_jax.data import clips
 from rvm_jax.data import crops
-from rvm_jax.data import video
+from rvm_jax.data import frame_sampling
+from rvm_jax.data.video import reader
 
 # Records of a source tried for one sample before the run ends.
 _MAX_TRIES = 10
@@ -31,7 +31,7 @@ class Sampler:
       self,
       number: int,
       source: Any,
-      spacing: clips.Spacing,
+      spacing: frame_sampling.Spacing,
       height: int,
       width: int,
       area: tuple[float, float],
@@ -64,7 +64,7 @@ class Sampler:
     for skipped in range(_MAX_TRIES):
       try:
         return self._sample(record, rng) | {'skipped': np.int32(skipped)}
-      except video.BrokenVideo as error:
+      except reader.BrokenVideo as error:
         broken = error
       if broken.path not in self._logged:
         self._logged.add(broken.path)
@@ -75,7 +75,7 @@ class Sampler:
     ) from broken
 
   def _sample(self, record, rng) -> dict[str, np.ndarray]:
-    numbers, gaps = clips.draw_frames(
+    numbers, gaps = frame_sampling.draw_frames(
         rng,
         self._spacing,
         record['num_frames'],

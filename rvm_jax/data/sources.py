@@ -16,10 +16,10 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from rvm_jax.data import clips
-from rvm_jax.data import index
-from rvm_jax.data import listing
-from rvm_jax.data import video
+from rvm_jax.data import frame_sampling
+from rvm_jax.data.video import index
+from rvm_jax.data.video import listing
+from rvm_jax.data.video import reader
 
 
 class Videos:
@@ -35,7 +35,7 @@ class Videos:
   """
 
   def __init__(
-      self, place: str, spacing: clips.Spacing, max_bad_share: float
+      self, place: str, spacing: frame_sampling.Spacing, max_bad_share: float
   ):
     """Indexes the videos, if that has not been done before.
 
@@ -55,9 +55,9 @@ class Videos:
     for clip in listed:
       try:
         if clip.path in bad:
-          raise video.BrokenVideo(clip.path, bad[clip.path])
+          raise reader.BrokenVideo(clip.path, bad[clip.path])
         parts.append(_part(clip, good[clip.path], spacing))
-      except video.BrokenVideo as error:
+      except reader.BrokenVideo as error:
         reasons.append(str(error))
     rates = [summary.frame_rate for summary in good.values()]
     least = max((spacing.length(1, rate) for rate in rates), default=1)
@@ -100,11 +100,11 @@ class Videos:
   def _read(self, place: int, numbers) -> np.ndarray:
     path, contents = index.load(self._database, int(self._rows[place]))
     numbers = np.asarray(numbers, np.int64) + self._starts[place]
-    return video.read(path, contents, numbers)
+    return reader.read(path, contents, numbers)
 
 
 def _part(
-    clip: listing.Clip, summary: index.Summary, spacing: clips.Spacing
+    clip: listing.Clip, summary: index.Summary, spacing: frame_sampling.Spacing
 ) -> tuple[int, int, int, float]:
   """Returns row, first frame, number of frames, and rate of a clip.
 
@@ -114,7 +114,7 @@ def _part(
   rate = summary.frame_rate
   start, stop = round(clip.start * rate), summary.num_frames
   if start >= stop:
-    raise video.BrokenVideo(
+    raise reader.BrokenVideo(
         clip.path,
         f'start {clip.start:g} s is past the end, at {stop / rate:.3g} s',
     )
@@ -122,7 +122,7 @@ def _part(
     stop = min(stop, round(clip.end * rate))
   needed = spacing.length(1, rate)
   if stop - start < needed:
-    raise video.BrokenVideo(
+    raise reader.BrokenVideo(
         clip.path, f'too short: {stop - start} frames, needs {needed}'
     )
   return summary.row, start, stop - start, rate
@@ -154,7 +154,7 @@ def _judge(
 
 
 def _check_gaps(
-    place: str, spacing: clips.Spacing, nums_frames: np.ndarray, rates
+    place: str, spacing: frame_sampling.Spacing, nums_frames: np.ndarray, rates
 ) -> np.ndarray:
   """Returns the frames that samples of the greatest gap span, per video.
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from rvm_jax.evals import table
-from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.evals.metrics import intervals
+from rvm_jax.evals.scenes import benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,8 +77,8 @@ def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
   with open(path, encoding='utf-8') as f:
     reader = csv.DictReader(f)
     rows = list(reader)
-  needed = ['clip', *(task.name for task in scenes.TASKS)]
-  needed += [task.weight for task in scenes.TASKS if task.weight]
+  needed = ['clip', *(task.name for task in benchmark.TASKS)]
+  needed += [task.weight for task in benchmark.TASKS if task.weight]
   missing = [key for key in needed if key not in (reader.fieldnames or ())]
   if missing:
     raise ValueError(
@@ -91,7 +91,7 @@ def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
 def compare(
     first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-  """A line for each task of `benchmarks.scenes`.
+  """A line for each task of `scenes.benchmark`.
 
   Args:
     first, second: rows of the same clips.
@@ -102,7 +102,7 @@ def compare(
   if [r['clip'] for r in first] != [r['clip'] for r in second]:
     raise ValueError('both results must be of the same clips')
   lines = []
-  for task in scenes.TASKS:
+  for task in benchmark.TASKS:
     column = lambda rows, key: np.array([row[key] for row in rows], float)
     weights = column(first, task.weight) if task.weight else None
     values = column(first, task.name), column(second, task.name)

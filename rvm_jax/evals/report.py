@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from rvm_jax.storage import files as files_lib
 from rvm_jax.viz import sheets
-from rvm_jax.weights import files as files_lib
 
 _HEAD = 2**16  # Bytes of a file that its hash covers.
 

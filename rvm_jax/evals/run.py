@@ -54,17 +54,17 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
-from rvm_jax.evals import features
+from rvm_jax.evals import encoders
 from rvm_jax.evals import report as report_lib
 from rvm_jax.evals.benchmarks import davis
 from rvm_jax.evals.benchmarks import jhmdb
 from rvm_jax.evals.benchmarks import kinetics
 from rvm_jax.evals.benchmarks import perception_test
 from rvm_jax.evals.benchmarks import scannet
-from rvm_jax.evals.benchmarks import scenes
 from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
 from rvm_jax.evals.benchmarks import waymo
+from rvm_jax.evals.scenes import benchmark as benchmark_lib
 from rvm_jax.training import metrics
 
 
@@ -92,7 +92,7 @@ BENCHMARKS = {
     'perception_test': Benchmark(perception_test.evaluate, trains=True),
     'waymo': Benchmark(waymo.evaluate, trains=True),
     'scannet': Benchmark(scannet.evaluate, trains=True),
-    'scenes': Benchmark(scenes.evaluate, generates=True),
+    'scenes': Benchmark(benchmark_lib.evaluate, generates=True),
 }
 _PACKAGES = (
     'rvm_jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow', 'scipy',
@@ -175,7 +175,7 @@ def run(
   else:
     folders['workdir'] = workdir
   start = time.perf_counter()
-  model = features.load(checkpoint)
+  model = encoders.load(checkpoint)
   logging.info('%s (%s) on %s', model.name, model.identity, jax.devices()[0])
   report = called.evaluate(model, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)

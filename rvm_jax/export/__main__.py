@@ -30,7 +30,7 @@ from rvm_jax.export import check
 from rvm_jax.export import pytorch
 from rvm_jax.export import stablehlo
 from rvm_jax.models import rvm
-from rvm_jax.weights import files
+from rvm_jax.storage import files
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from rvm_jax.export import check
 from rvm_jax.models import rvm
-from rvm_jax.weights import files
+from rvm_jax.storage import files
 from rvm_jax.weights import trees
 
 MODULE = os.path.join(os.path.dirname(__file__), 'rvm_torch.py')

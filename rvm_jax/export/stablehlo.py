@@ -42,7 +42,7 @@ from rvm_jax import weights
 from rvm_jax.export import check
 from rvm_jax.models import rvm
 from rvm_jax.ops import patches
-from rvm_jax.weights import files
+from rvm_jax.storage import files
 from rvm_jax.weights import trees
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')

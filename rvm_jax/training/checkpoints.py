@@ -17,11 +17,10 @@ import os
 from typing import Any
 
 from absl import logging
-import jax
 import orbax.checkpoint as ocp
 
 from rvm_jax import weights
-from rvm_jax.data import settings
+from rvm_jax.storage import settings
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
 

@@ -27,7 +27,7 @@ import numpy as np
 from rvm_jax import streaming
 from rvm_jax import weights
 from rvm_jax.data import crops
-from rvm_jax.data import decoder
+from rvm_jax.data.video import decoder
 from rvm_jax.ops import patches
 from rvm_jax.viz import gallery
 from rvm_jax.viz import page

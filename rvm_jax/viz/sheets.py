@@ -1,7 +1,7 @@
 """Sheets of small pictures in rows and columns, with captions."""
 
-import os
 from collections.abc import Mapping, Sequence
+import os
 
 import numpy as np
 from PIL import Image

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rvm_jax.models import rvm
-from rvm_jax.weights import files
+from rvm_jax.storage import files
 from rvm_jax.weights import trees
 
 # Top-level names of the parameters that only reconstruction needs.

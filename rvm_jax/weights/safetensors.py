@@ -18,7 +18,7 @@ import numpy as np
 import safetensors
 from safetensors import numpy as safetensors_numpy
 
-from rvm_jax.weights import files
+from rvm_jax.storage import files
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from rvm_jax.data import scenes
+from rvm_jax.data.scenes import source
 
 HEIGHT, WIDTH = 48, 64
 FRAMES = (0, 9, 30, 63)
@@ -13,7 +13,7 @@ SEEDS = (3, 5, 11, 16, 21)
 
 @functools.cache
 def scene(seed, frames=FRAMES, **options):
-  return scenes.generate(
+  return source.generate(
       seed, height=HEIGHT, width=WIDTH, frames=frames, **options
   )
 
@@ -21,7 +21,7 @@ def scene(seed, frames=FRAMES, **options):
 @functools.cache
 def stage(seed):
   """World, camera and renderer of a scene."""
-  return scenes._Stage(seed, HEIGHT, WIDTH, 64)
+  return source._Stage(seed, HEIGHT, WIDTH, 64)
 
 
 def rays_of(scene, f, pixels):

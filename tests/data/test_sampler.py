@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rvm_jax.data import clips
+from rvm_jax.data import frame_sampling
 from rvm_jax.data import sampler
-from rvm_jax.data import video
+from rvm_jax.data.video import reader
 
 
 class Numbers:
@@ -22,7 +22,7 @@ class Numbers:
     def read(numbers):
       self._num_read += 1
       if index in self._broken:
-        raise video.BrokenVideo(f'/{index}.mp4', f'read {self._num_read}')
+        raise reader.BrokenVideo(f'/{index}.mp4', f'read {self._num_read}')
       assert list(numbers) == sorted(set(numbers))
       pixels = np.stack([np.full(len(numbers), index), numbers], axis=-1)
       frames = np.zeros((len(numbers), 8, 8, 3), np.uint8)
@@ -40,7 +40,7 @@ class Numbers:
 
 def build(broken):
   source = Numbers(broken)
-  spacing = clips.Spacing(2, 6, 1, 1, 4)  # six targets on four gaps
+  spacing = frame_sampling.Spacing(2, 6, 1, 1, 4)  # six targets on four gaps
   make = sampler.Sampler(
       3, source, spacing, 8, 8, (1.0, 1.0), (1.0, 1.0), flip=0.0
   )

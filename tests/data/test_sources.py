@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from rvm_jax.data import clips
+from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
 
-SPACING = clips.Spacing(
+SPACING = frame_sampling.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
 )  # spans 10 frames, needs 3, and 4 for the least gap
 
@@ -115,7 +115,7 @@ def test_short_clips_are_used_and_said_once(tmp_path, make_video, warnings):
 def test_gap_range_larger_than_every_clip(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 10)
   make_video(tmp_path / 'b.mp4', 12)
-  spacing = clips.Spacing(2, 1, 1, min_gap=12, max_gap=20)
+  spacing = frame_sampling.Spacing(2, 1, 1, min_gap=12, max_gap=20)
   with pytest.raises(ValueError) as error:
     sources.Videos(str(tmp_path), spacing, max_bad_share=0.0)
   for part in ('12..20', 'longest has 12 frames', 'need 14', 'lower min_gap'):
@@ -124,7 +124,7 @@ def test_gap_range_larger_than_every_clip(tmp_path, make_video):
 
 def test_frame_rate_counts_for_what_fits(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 60)
-  half = clips.Spacing(2, 1, 1, 2, 8, frame_rate=12.5)  # spans 19 frames
+  half = frame_sampling.Spacing(2, 1, 1, 2, 8, frame_rate=12.5)  # spans 19 frames
   source = sources.Videos(str(tmp_path), half, max_bad_share=0.0)
   assert len(source) == 3
   assert source[2]['window'][1] == 60 - 19 + 1

@@ -9,7 +9,7 @@ import pytest
 
 from rvm_jax.evals import compare
 from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import scenes
+from rvm_jax.evals.scenes import benchmark
 
 
 def make_rows(shift, seed=0):
@@ -18,14 +18,14 @@ def make_rows(shift, seed=0):
   return [
       {'clip': f'held_out_{i}', 'num_boxes': i % 4, 'num_objects': 2,
        'num_pairs': 9}
-      | {t.name: hard[i] + shift + rng.normal() for t in scenes.TASKS}
+      | {t.name: hard[i] + shift + rng.normal() for t in benchmark.TASKS}
       for i in range(50)
   ]
 
 
 def test_verdicts():
   lines = compare.compare(make_rows(0), make_rows(3, 1))
-  for task, line in zip(scenes.TASKS, lines, strict=True):
+  for task, line in zip(benchmark.TASKS, lines, strict=True):
     assert line.startswith(task.text)
     assert line.endswith('worse' if task.lower_is_better else 'better')
   lines = compare.compare(make_rows(0), make_rows(0, 1))

@@ -16,7 +16,7 @@ from configs import readouts
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
-from rvm_jax.evals.benchmarks import readout
+from rvm_jax.evals.fitting import task as task_lib
 from tests.evals import tiny_examples
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -111,9 +111,9 @@ def generated(monkeypatch):
         'right': float(predicted['probabilities'].argmax() == truth['label']),
     }
     summarise = lambda rows: {'top_1': sum(100 * r['right'] for r in rows) / 4}
-    found = readout.evaluate(
+    found = task_lib.evaluate(
         model, tiny_examples.Head(), tiny_examples.records(num_train),
-        tiny_examples.records(4), readout.Metric(score, summarise, 'top_1'),
+        tiny_examples.records(4), task_lib.Metric(score, summarise, 'top_1'),
         name='classes', workdir=workdir, examples={'train': {}, 'test': {}},
         features=readouts.get_features().to_dict() | {'is_kept': True},
         training=training,

@@ -7,7 +7,7 @@ from flax import linen as nn
 import jax
 import numpy as np
 
-from rvm_jax.evals import features
+from rvm_jax.evals import encoders
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,6 @@ class Head(nn.Module):
 
 
 @functools.cache
-def encoder() -> features.Model:
+def encoder() -> encoders.Model:
   """Plain pixels, D = 192: two patches a frame."""
-  return features.raw_patches(8)
+  return encoders.raw_patches(8)

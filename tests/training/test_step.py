@@ -8,8 +8,8 @@ import pytest
 
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
-from rvm_jax.training import pretraining
 from rvm_jax.training import step as step_lib
+from rvm_jax.training.objectives import pretraining
 from rvm_jax.weights import trees
 from tests import tiny
 

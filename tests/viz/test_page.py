@@ -4,7 +4,6 @@ from html import parser
 import urllib.parse
 
 import numpy as np
-import pytest
 
 from rvm_jax.viz import page
 

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
-from rvm_jax.evals.benchmarks import readout
+from rvm_jax.evals.fitting import task as task_lib
+from rvm_jax.evals.heads import classification
 from rvm_jax.evals.metrics import accuracy
-from rvm_jax.evals.readouts import classification
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     splits: clips.Splits,
     classes: Sequence[str],
     *,
@@ -49,12 +49,12 @@ def evaluate(
   notes = list(splits.notes)
   if len(classes) != num_known:
     notes.append(f'{len(classes)} classes, not {num_known}')
-  found = readout.evaluate(
+  found = task_lib.evaluate(
       model,
       classification.ClassificationHead(num_classes=len(classes), **head),
       splits.train,
       splits.test,
-      readout.Metric(_score_clip, _summarise, 'top_1'),
+      task_lib.Metric(_score_clip, _summarise, 'top_1'),
       name='classification',
       workdir=workdir,
       examples=splits.settings,

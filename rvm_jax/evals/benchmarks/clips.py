@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from rvm_jax.evals.datasets import sampling as sampling_lib
-from rvm_jax.evals.readouts import examples as examples_lib
+from rvm_jax.evals.fitting import examples as examples_lib
 
 
 class Splits(NamedTuple):

@@ -1,6 +1,6 @@
 """DAVIS-2017: masks of the first frame carried on, scored as J&F.
 
-No training: see `labelprop`. The protocol is that of the released RVM
+No training: see `label_propagation`. The protocol is that of the released RVM
 evaluation; what DAVIS's own toolkit makes of the same masks stands beside it.
 """
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from absl import logging
 import numpy as np
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import propagation as propagation_lib
 from rvm_jax.evals.datasets import davis
 from rvm_jax.evals.metrics import regions
+from rvm_jax.evals.propagation import videos as videos_lib
 
 _VOID = 255
 
@@ -30,7 +30,7 @@ class _Object(NamedTuple):
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     height: int,
@@ -59,7 +59,7 @@ def evaluate(
     data_dir: see `datasets.davis`.
     height, width: of the frames that the encoder sees, in pixels.
     horizons: numbers of frames, ascending.
-    propagation: settings of `labelprop.propagate`.
+    propagation: settings of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each object.
@@ -75,15 +75,15 @@ def evaluate(
           f'{video.name} has {video.num_frames} frames; it must have at least'
           ' 3, as the first and the last do not count'
       )
-  shown = propagation_lib.choose_shown(len(videos))
+  shown = videos_lib.choose_shown(len(videos))
   objects, notes, pictures = [], [], {}
   for index, video in enumerate(videos):
     frames, masks = video.read()
     if (masks == _VOID).any():
       notes.append(f'{video.name}: void ({_VOID}) is taken for background')
       masks = np.where(masks == _VOID, 0, masks)
-    features = propagation_lib.encode(model, frames, (height, width))
-    predicted = propagation_lib.carry_masks(
+    features = videos_lib.encode(model, frames, (height, width))
+    predicted = videos_lib.carry_masks(
         features, masks[0], np.unique(masks[0]), (height, width), propagation
     )
     found = _score(video.name, masks, predicted)
@@ -91,7 +91,7 @@ def evaluate(
     if not found:
       notes.append(f'{video.name}: no object in any mask')
     if index in shown:
-      pictures[video.name] = propagation_lib.draw_masks(
+      pictures[video.name] = videos_lib.draw_masks(
           frames, masks, predicted
       )
     logging.info(

@@ -1,6 +1,6 @@
 """JHMDB: 15 joints of the first frame carried on, scored as PCK.
 
-No training: see `labelprop`. The protocol is that of the released RVM
+No training: see `label_propagation`. The protocol is that of the released RVM
 evaluation.
 """
 
@@ -12,20 +12,20 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from rvm_jax.evals import features as features_lib
-from rvm_jax.evals import labelprop
-from rvm_jax.evals import poses
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import propagation as propagation_lib
 from rvm_jax.evals.datasets import jhmdb
 from rvm_jax.evals.metrics import keypoints
+from rvm_jax.evals.propagation import joints
+from rvm_jax.evals.propagation import label_propagation
+from rvm_jax.evals.propagation import videos as videos_lib
 from rvm_jax.viz import colors
 from rvm_jax.viz import panels
 from rvm_jax.viz import sheets
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     height: int,
@@ -47,7 +47,7 @@ def evaluate(
     data_dir: see `datasets.jhmdb`.
     height, width: of the frames that the encoder sees, in pixels.
     thresholds: ascending; the first is the headline.
-    propagation: settings of `labelprop.propagate`.
+    propagation: settings of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each video.
@@ -63,7 +63,7 @@ def evaluate(
           f'{video.name} has {len(video.pose)} poses; it must have at least 2,'
           ' as the first does not count'
       )
-  shown = propagation_lib.choose_shown(len(videos))
+  shown = videos_lib.choose_shown(len(videos))
   rows, notes, pictures, distances = [], [], {}, []
   for index, video in enumerate(videos):
     frames = video.read()
@@ -72,10 +72,10 @@ def evaluate(
       notes.append(
           f'{video.name}: of {len(frames)} frames {num_poses} have a pose'
       )
-    features = propagation_lib.encode(model, frames, (height, width))
-    soft = poses.encode(video.pose[0], frames.shape[1:3], features.shape[1:3])
-    soft = labelprop.propagate(features, soft, **propagation)
-    found, visible = poses.decode(np.asarray(soft), frames.shape[1:3])
+    features = videos_lib.encode(model, frames, (height, width))
+    soft = joints.encode(video.pose[0], frames.shape[1:3], features.shape[1:3])
+    soft = label_propagation.propagate(features, soft, **propagation)
+    found, visible = joints.decode(np.asarray(soft), frames.shape[1:3])
     found, visible = found[:num_poses], visible[:num_poses]
     distances.append(
         keypoints.distances(video.pose[1:], found[1:], visible[1:])
@@ -125,7 +125,7 @@ def _mean_pck(distances, thresholds):
 def _draw(frames, true, predicted):
   """A sheet of a few frames with the true and the carried joints on them."""
   times = sheets.spread(len(frames))
-  small = panels.fit(frames[times], *propagation_lib.SHOWN_SIDE)
+  small = panels.fit(frames[times], *videos_lib.SHOWN_SIDE)
   scale = small.shape[2] / frames.shape[2], small.shape[1] / frames.shape[1]
   return sheets.panel_sheet(
       {

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
-from rvm_jax.evals.benchmarks import readout
 from rvm_jax.evals.datasets import perception_test
+from rvm_jax.evals.fitting import task
+from rvm_jax.evals.heads import points
 from rvm_jax.evals.metrics import points as metric
-from rvm_jax.evals.readouts import points
 
 _STATIC = 'static_average_jaccard'
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     workdir: str,
@@ -55,12 +55,12 @@ def evaluate(
       perception_test.read, data_dir, ('train', 'valid'), sampling, train, test
   )
   size = {key: sampling[key] for key in ('height', 'width')}
-  found = readout.evaluate(
+  found = task.evaluate(
       model,
       points.PointsHead(**size, **head),
       splits.train,
       splits.test,
-      readout.Metric(
+      task.Metric(
           functools.partial(_score_clip, size), _summarise, 'average_jaccard'
       ),
       name='points',

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from rvm_jax.evals.benchmarks import propagation
-from rvm_jax.evals.benchmarks import readout
+from rvm_jax.evals.fitting import task
+from rvm_jax.evals.propagation import videos
 from rvm_jax.viz import colors
 from rvm_jax.viz import panels
 from rvm_jax.viz import sheets
@@ -15,7 +15,7 @@ from rvm_jax.viz import sheets
 _MAX_DEPTH = 99  # Percentile of the true depth that has the brightest colour.
 
 
-def draw_class(shown: readout.Shown, names: Sequence[str]) -> np.ndarray:
+def draw_class(shown: task.Shown, names: Sequence[str]) -> np.ndarray:
   """Frames of a clip with its class and the most probable one.
 
   Args:
@@ -31,17 +31,17 @@ def draw_class(shown: readout.Shown, names: Sequence[str]) -> np.ndarray:
   return sheets.panel_sheet({name: frames}, times)
 
 
-def draw_points(shown: readout.Shown) -> np.ndarray:
+def draw_points(shown: task.Shown) -> np.ndarray:
   """Frames of a clip with the visible points on them, each in its colour."""
   return _draw_marks(shown, _mark_points)
 
 
-def draw_boxes(shown: readout.Shown) -> np.ndarray:
+def draw_boxes(shown: task.Shown) -> np.ndarray:
   """Frames of a clip with boxes on them, each in its colour."""
   return _draw_marks(shown, _mark_boxes)
 
 
-def draw_depth(shown: readout.Shown) -> np.ndarray:
+def draw_depth(shown: task.Shown) -> np.ndarray:
   """Frames of a clip, and depths: far is bright, what is not known is black."""
   times, frames = _choose(shown)
   true, found = (
@@ -49,7 +49,7 @@ def draw_depth(shown: readout.Shown) -> np.ndarray:
   )
   full = float(np.percentile(true, _MAX_DEPTH)) or 1.0
   paint = lambda depth: panels.fit(
-      colors.paint_amounts(depth, full), *propagation.SHOWN_SIDE
+      colors.paint_amounts(depth, full), *videos.SHOWN_SIDE
   )
   return sheets.panel_sheet(
       {'frames': frames, 'truth': paint(true), 'readout': paint(found)}, times
@@ -59,7 +59,7 @@ def draw_depth(shown: readout.Shown) -> np.ndarray:
 def _choose(shown):
   frames = shown.example['frames']
   times = sheets.spread(len(frames))
-  return times, panels.fit(frames[times], *propagation.SHOWN_SIDE)
+  return times, panels.fit(frames[times], *videos.SHOWN_SIDE)
 
 
 def _draw_marks(shown, mark):

@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
-from rvm_jax.evals.benchmarks import readout
 from rvm_jax.evals.datasets import scannet
+from rvm_jax.evals.fitting import task
+from rvm_jax.evals.heads import depth
 from rvm_jax.evals.metrics import depth as metric
-from rvm_jax.evals.readouts import depth
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     workdir: str,
@@ -53,12 +53,12 @@ def evaluate(
       scannet.read, data_dir, ('train', 'val'), sampling, train, test
   )
   size = {key: sampling[key] for key in ('height', 'width')}
-  found = readout.evaluate(
+  found = task.evaluate(
       model,
       depth.DepthHead(**size, **head),
       splits.train,
       splits.test,
-      readout.Metric(_score_clip, _summarise, 'abs_rel', lower_is_better=True),
+      task.Metric(_score_clip, _summarise, 'abs_rel', lower_is_better=True),
       name='depth',
       workdir=workdir,
       examples=splits.settings,

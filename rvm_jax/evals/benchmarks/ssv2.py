@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import classification
 from rvm_jax.evals.benchmarks import clips
@@ -11,7 +11,7 @@ from rvm_jax.evals.datasets import ssv2
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     workdir: str,

@@ -1,6 +1,6 @@
 """VIP: the parts of people in the first frame carried on, scored as mIoU.
 
-No training: see `labelprop`. The protocol is that of the released RVM
+No training: see `label_propagation`. The protocol is that of the released RVM
 evaluation.
 """
 
@@ -10,17 +10,17 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import propagation as propagation_lib
 from rvm_jax.evals.datasets import vip
 from rvm_jax.evals.metrics import classes
+from rvm_jax.evals.propagation import videos as videos_lib
 
 _VOID = 255  # Not labelled: neither carried on nor counted.
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     height: int,
@@ -38,7 +38,7 @@ def evaluate(
     model: the encoder.
     data_dir: see `datasets.vip`.
     height, width: of the frames that the encoder sees, in pixels.
-    propagation: settings of `labelprop.propagate`.
+    propagation: settings of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each video.
@@ -49,7 +49,7 @@ def evaluate(
       any label.
   """
   videos = vip.read(data_dir)
-  shown = propagation_lib.choose_shown(len(videos))
+  shown = videos_lib.choose_shown(len(videos))
   num_classes = len(vip.CLASSES)
   total = np.zeros((num_classes, num_classes), np.int64)
   rows, notes, pictures = [], [], {}
@@ -57,8 +57,8 @@ def evaluate(
     frames, masks = video.read()
     if _check_labels(video.name, masks):
       notes.append(f'{video.name}: some pixels have no label and do not count')
-    features = propagation_lib.encode(model, frames, (height, width))
-    predicted = propagation_lib.carry_masks(
+    features = videos_lib.encode(model, frames, (height, width))
+    predicted = videos_lib.carry_masks(
         features, masks[0], np.setdiff1d(masks[0], _VOID), (height, width),
         propagation,
     )
@@ -70,7 +70,7 @@ def evaluate(
         'miou': 100 * float(np.nanmean(classes.iou(found))),
     })
     if index in shown:
-      pictures[video.name] = propagation_lib.draw_masks(
+      pictures[video.name] = videos_lib.draw_masks(
           frames, np.where(masks == _VOID, 0, masks), predicted
       )
     logging.info(

@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import features as features_lib
+from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
-from rvm_jax.evals.benchmarks import readout
 from rvm_jax.evals.datasets import waymo
+from rvm_jax.evals.fitting import task
+from rvm_jax.evals.heads import boxes
 from rvm_jax.evals.metrics import boxes as metric
-from rvm_jax.evals.readouts import boxes
 
 _SCORES = 'mean_iou', 'static_mean_iou'
 
 
 def evaluate(
-    model: features_lib.Model,
+    model: encoders_lib.Model,
     data_dir: str,
     *,
     workdir: str,
@@ -56,12 +56,12 @@ def evaluate(
       waymo.read, data_dir, ('training', 'validation'), sampling, train, test
   )
   size = {key: sampling[key] for key in ('height', 'width')}
-  found = readout.evaluate(
+  found = task.evaluate(
       model,
       boxes.BoxesHead(**size, **head),
       splits.train,
       splits.test,
-      readout.Metric(_score_clip, _summarise, 'mean_iou'),
+      task.Metric(_score_clip, _summarise, 'mean_iou'),
       name='boxes',
       workdir=workdir,
       examples=splits.settings,

@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rvm_jax.data import clips
 from rvm_jax.data import crops
+from rvm_jax.data import frame_sampling
 
 _NUM_DRAWS = 10  # For a cut that asks anything, see `Sampling.draw_asking`.
 
@@ -211,7 +211,7 @@ class Sampling:
     return fixed, ask(fixed)
 
   def _offsets(self, native_rate: float) -> np.ndarray:
-    spacing = clips.Spacing(
+    spacing = frame_sampling.Spacing(
         self.num_frames, 1, 1, 1, 1, frame_rate=self.frame_rate
     )
     return spacing.offsets(np.arange(self.num_frames), native_rate)

@@ -6,8 +6,8 @@ import dataclasses
 from absl import logging
 import numpy as np
 
-from rvm_jax.data import index
-from rvm_jax.data import video as video_lib
+from rvm_jax.data.video import index
+from rvm_jax.data.video import reader as reader_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Video:
       BrokenVideo: the file has changed since, or cannot be read any more.
     """
     path, contents = index.load(self.database, self.row)
-    return video_lib.read(path, contents, numbers)
+    return reader_lib.read(path, contents, numbers)
 
 
 def open_all(

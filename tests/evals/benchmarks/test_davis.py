@@ -5,15 +5,15 @@ import functools
 import numpy as np
 import pytest
 
-from rvm_jax.evals import features
+from rvm_jax.evals import encoders
 from rvm_jax.evals.benchmarks import davis as davis_lib
-from rvm_jax.evals.benchmarks import propagation
 from rvm_jax.evals.metrics import regions
+from rvm_jax.evals.propagation import videos
 from tests.evals import tiny_sets
 
 evaluate = functools.partial(
     davis_lib.evaluate,
-    features.raw_patches(8),
+    encoders.raw_patches(8),
     height=48,
     width=64,
     horizons=(2, 5),
@@ -28,7 +28,7 @@ def carried(monkeypatch):
   def put(masks):
     remaining = list(masks)
     monkeypatch.setattr(
-        propagation, 'carry_masks', lambda *_: remaining.pop(0)
+        videos, 'carry_masks', lambda *_: remaining.pop(0)
     )
 
   return put

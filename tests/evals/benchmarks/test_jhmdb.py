@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import io
 
-from rvm_jax.evals import features
-from rvm_jax.evals import poses as poses_lib
+from rvm_jax.evals import encoders
 from rvm_jax.evals.benchmarks import jhmdb as jhmdb_lib
 from rvm_jax.evals.datasets import jhmdb as dataset
+from rvm_jax.evals.propagation import joints as joints_lib
 
 THRESHOLDS = 0.1, 0.4
 evaluate = functools.partial(
     jhmdb_lib.evaluate,
-    features.raw_patches(8),
+    encoders.raw_patches(8),
     height=48,
     width=64,
     thresholds=THRESHOLDS,
@@ -44,7 +44,7 @@ def test_pools_samples_and_leaves_joints_without_any_out(jhmdb, monkeypatch):
   hidden['third'][:, 2] = False  # the face in two videos, wrong in one.
   found['second jump (1)'][:, 2] += 1000
   remaining = [(found[name], hidden[name]) for name in poses]
-  monkeypatch.setattr(poses_lib, 'decode', lambda *_: remaining.pop(0))
+  monkeypatch.setattr(joints_lib, 'decode', lambda *_: remaining.pop(0))
   report = evaluate(str(root))
   assert report.scores['pck_0.4'] == pytest.approx(
       100 * (12 / 15 + 5 / 10 + 12) / 14
@@ -61,7 +61,7 @@ def test_pools_samples_and_leaves_joints_without_any_out(jhmdb, monkeypatch):
 
 def test_no_joint_anywhere_is_an_error(jhmdb, monkeypatch):
   nothing = np.zeros((6, 15, 2)), np.zeros((6, 15), bool)
-  monkeypatch.setattr(poses_lib, 'decode', lambda *_: nothing)
+  monkeypatch.setattr(joints_lib, 'decode', lambda *_: nothing)
   with pytest.raises(ValueError, match='no joint is found in any video'):
     evaluate(str(jhmdb[0]))
 

@@ -11,8 +11,8 @@ import pytest
 
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals.benchmarks import clips
-from rvm_jax.evals.benchmarks import readout
 from rvm_jax.evals.datasets import ssv2
+from rvm_jax.evals.fitting import task as task_lib
 from tests.evals import tiny_videos
 
 SMALL_HEADS = {
@@ -80,12 +80,12 @@ def answer(monkeypatch):
         predicted = function(example)
         truth = {k: v for k, v in example.items() if k != 'frames'}
         rows.append(metric.score(record, truth, predicted))
-        shown.append(readout.Shown(record.name, example, predicted))
-      return readout.Result(
+        shown.append(task_lib.Shown(record.name, example, predicted))
+      return task_lib.Result(
           metric.summarise(rows), rows, shown[:2], ['fitted']
       )
 
-    monkeypatch.setattr(readout, 'evaluate', evaluate)
+    monkeypatch.setattr(task_lib, 'evaluate', evaluate)
     return asked
 
   return put

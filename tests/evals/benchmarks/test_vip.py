@@ -5,15 +5,15 @@ import functools
 import numpy as np
 import pytest
 
-from rvm_jax.evals import features
-from rvm_jax.evals.benchmarks import propagation
+from rvm_jax.evals import encoders
 from rvm_jax.evals.benchmarks import vip as vip_lib
 from rvm_jax.evals.datasets import vip as dataset
+from rvm_jax.evals.propagation import videos
 from tests.evals import tiny_sets
 
 evaluate = functools.partial(
     vip_lib.evaluate,
-    features.raw_patches(8),
+    encoders.raw_patches(8),
     height=48,
     width=64,
     propagation=dict(num_context=2, temperature=0.7, top_k=1, radius=20),
@@ -44,7 +44,7 @@ def test_pools_all_frames_before_it_averages(vip, monkeypatch):
       for name, m in masks.items()
   }
   remaining = list(predicted.values())
-  monkeypatch.setattr(propagation, 'carry_masks', lambda *_: remaining.pop(0))
+  monkeypatch.setattr(videos, 'carry_masks', lambda *_: remaining.pop(0))
   report = evaluate(str(root))
   true = np.concatenate([m.ravel() for m in masks.values()])
   found = np.concatenate([m.ravel() for m in predicted.values()])

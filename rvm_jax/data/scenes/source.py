@@ -1,0 +1,249 @@
+"""Generated scenes: video with exact ground truth from an integer seed.
+
+Objects fall, roll and collide on a floor, some between walls, under a lamp that
+casts shadows, before a moving camera. `physics` makes the world,
+`appearance` its materials, light and camera, `render` draws it, and
+`ground_truth` knows where things are. Here a seed becomes frames, ground truth
+or a data source.
+
+A scene depends on its seed alone: not on other scenes, on the process, or on
+which frames are asked for. Across kinds of machines the last bit of a float may
+differ (SIMD instructions, the C library), so a grey level may differ by one.
+
+The camera moves in one of the classes MOTIONS, which come in pairs: read
+backwards, a clip of class m shows class m ^ 1. The class is drawn on its own,
+so it says nothing about the rest of the scene. Things fall down, not up, and
+that could give the order of frames away: show half of the clips backwards, and
+a set of frames without its order is as likely to be of a class as of its pair.
+"""
+
+from collections.abc import Sequence
+import operator
+from typing import Any
+
+import numpy as np
+
+from rvm_jax.data.scenes import appearance
+from rvm_jax.data.scenes import ground_truth
+from rvm_jax.data.scenes import physics as physics_lib
+from rvm_jax.data.scenes import render as render_lib
+
+FRAME_RATE = physics_lib.FRAME_RATE
+MOTIONS = appearance.MOTIONS
+Scene = ground_truth.Scene
+SPLITS = ('train', 'held_out')
+NUM_FRAMES = 64  # In a clip, unless another length is asked for.
+
+
+def render(
+    seed: int,
+    *,
+    height: int,
+    width: int,
+    num_frames: int = NUM_FRAMES,
+    frames: Sequence[int] | None = None,
+) -> np.ndarray:
+  """Draws frames of a scene, without its ground truth.
+
+  Args:
+    seed: >= 0.
+    height, width: in pixels.
+    num_frames: length of the clip, which the camera's motion fills.
+    frames: frame numbers in [0, num_frames), in any order; None for all.
+
+  Returns:
+    uint8 [F, H, W, 3], RGB.
+
+  Raises:
+    ValueError: a number is out of its range.
+  """
+  stage = _Stage(seed, height, width, num_frames)
+  numbers = _check_frames('frames', frames, num_frames)
+  drawn = np.empty((len(numbers), height, width, 3), np.uint8)
+  for f, number in enumerate(numbers):
+    drawn[f] = stage.renderer.render(number, num_frames)[0]
+  return drawn
+
+
+def generate(
+    seed: int,
+    *,
+    height: int,
+    width: int,
+    num_frames: int = NUM_FRAMES,
+    frames: Sequence[int] | None = None,
+    num_tracks: int = 64,
+    track_frame: int = 0,
+) -> Scene:
+  """Draws frames of a scene and computes their ground truth.
+
+  Args:
+    seed, height, width, num_frames, frames: as for `render`.
+    num_tracks: P, how many points to follow.
+    track_frame: the frame of the clip in which the points are chosen, at
+      centres of pixels: half on objects and half on floor and walls, as far
+      as both are in view.
+
+  Returns:
+    A Scene. Its frames equal those of `render`.
+
+  Raises:
+    ValueError: a number is out of its range, or no surface is in view to choose
+      points on.
+  """
+  stage = _Stage(seed, height, width, num_frames)
+  numbers = _check_frames('frames', frames, num_frames)
+  _check_frames('track_frame', [track_frame], num_frames)
+  _check_integer('num_tracks', num_tracks, 0)
+  world, camera, renderer = stage.world, stage.camera, stage.renderer
+  focal = renderer.focal_length
+  intrinsics = np.array(
+      [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
+  )
+
+  _, segment, far = renderer.render(track_frame, num_frames)
+  rows, columns = ground_truth.choose_pixels(
+      stage.points_rng, segment, far, num_tracks
+  )
+  bodies = segment[rows, columns]  # Body 0 is the world.
+  places = ground_truth.attach_points(
+      world.pose(track_frame),
+      camera.pose(track_frame, num_frames),
+      intrinsics,
+      np.stack([columns, rows], 1) + 0.5,
+      far[rows, columns],
+      bodies,
+  )
+
+  num = len(numbers)
+  drawn = np.empty((num, height, width, 3), np.uint8)
+  segments = np.empty((num, height, width), np.uint8)
+  depth = np.empty((num, height, width), np.float32)
+  poses = np.empty((num, 4, 4))
+  tracks = np.empty((num_tracks, num, 2), np.float32)
+  visible = np.empty((num_tracks, num), bool)
+  for f, number in enumerate(numbers):
+    drawn[f], segments[f], depth[f] = renderer.render(number, num_frames)
+    poses[f] = camera.pose(number, num_frames)
+    tracks[:, f], visible[:, f] = ground_truth.follow_points(
+        world, world.pose(number), poses[f], intrinsics, (width, height),
+        places, bodies,
+    )
+  return Scene(
+      frame_numbers=np.array(numbers, np.int64),
+      frames=drawn,
+      segments=segments,
+      depth=depth,
+      tracks=tracks,
+      visible=visible,
+      track_segments=bodies,
+      boxes=ground_truth.find_boxes(segments, world.num_objects),
+      poses=poses,
+      intrinsics=intrinsics,
+      motion=camera.motion,
+  )
+
+
+class Scenes:
+  """A source of clips of 64 frames: one generated scene each.
+
+  Scene i of a split and seed is always the same, however many there are. Splits
+  share no scene, and neither do seeds.
+
+  Args:
+    num_scenes: how many, at most 2 ** 32.
+    height, width: in pixels.
+    seed: int >= 0, picks another set of scenes.
+    split: 'train', or 'held_out' for scenes to evaluate on.
+  """
+
+  def __init__(
+      self,
+      num_scenes: int,
+      height: int,
+      width: int,
+      seed: int = 0,
+      split: str = 'train',
+  ):
+    _check_integer('num_scenes', num_scenes, 1)
+    if num_scenes > 1 << 32:
+      raise ValueError(f'num_scenes={num_scenes}: expected at most 2 ** 32.')
+    if split not in SPLITS:
+      raise ValueError(f'split={split!r}: expected one of {SPLITS}.')
+    _check_integer('seed', seed, 0)
+    _check_integer('height', height, 1)
+    _check_integer('width', width, 1)
+    self._num_scenes = num_scenes
+    self._height, self._width = height, width
+    self._seed, self._split = seed, split
+
+  def __len__(self) -> int:
+    return self._num_scenes
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    seed = self.scene_seed(index)
+
+    def read(frames):
+      return render(
+          seed, height=self._height, width=self._width, frames=frames
+      )
+
+    return {
+        'clip': np.array([index, 0], np.int64),
+        'num_frames': NUM_FRAMES,
+        'window': (0, NUM_FRAMES),
+        'frame_rate': FRAME_RATE,
+        'read': read,
+    }
+
+  def scene_seed(self, index: int) -> int:
+    """The seed for `generate` that makes scene `index` of this source."""
+    if not 0 <= index < self._num_scenes:
+      raise IndexError(f'Scene {index} of {self._num_scenes}.')
+    split = SPLITS.index(self._split)
+    return (self._seed << 33) | (split << 32) | int(index)
+
+  def describe(self, clip: np.ndarray) -> str:
+    """Names the scene of a record's `clip`, for people."""
+    index = int(clip[0])
+    return f'{self._split} scene {index} (seed {self.scene_seed(index)})'
+
+
+class _Stage:
+  """The parts that a seed makes."""
+
+  def __init__(self, seed, height, width, num_frames):
+    _check_integer('seed', seed, 0)
+    _check_integer('height', height, 1)
+    _check_integer('width', width, 1)
+    _check_integer('num_frames', num_frames, 1)
+    # A stream each, so that what one draws changes nothing in the others.
+    physics, looks, camera, motion, self.points_rng = (
+        np.random.Generator(np.random.PCG64(stream))
+        for stream in np.random.SeedSequence(seed).spawn(5)
+    )
+    self.world = physics_lib.World(physics)
+    self.camera = appearance.Camera(camera, motion)
+    self.renderer = render_lib.Renderer(
+        self.world,
+        appearance.Looks(looks, self.world.num_planes, self.world.num_objects),
+        self.camera,
+        height,
+        width,
+    )
+
+
+def _check_frames(name, frames, num_frames):
+  numbers = range(num_frames) if frames is None else frames
+  numbers = [operator.index(number) for number in numbers]
+  for number in numbers:
+    if not 0 <= number < num_frames:
+      raise ValueError(
+          f'{name}: expected frame numbers in [0, {num_frames}), got {number}.'
+      )
+  return numbers
+
+
+def _check_integer(name, value, least):
+  if operator.index(value) < least:
+    raise ValueError(f'{name}={value}: expected at least {least}.')

@@ -1,0 +1,1 @@
+"""Heads fitted to features of a frozen encoder, and scored."""

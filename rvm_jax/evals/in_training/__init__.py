@@ -1,0 +1,1 @@
+"""Evaluators that the training loop calls."""

@@ -1,0 +1,97 @@
+"""What the features are worth so far: all tasks on a few generated scenes."""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+from absl import logging
+import flax.linen as nn
+import jax
+from jax.experimental import multihost_utils
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.scenes import benchmark
+from rvm_jax.evals.scenes import clips as scenes_data
+from rvm_jax.models import rvm
+from rvm_jax.ops import patches as patches_lib
+from rvm_jax.training import mesh as mesh_lib
+
+_FIRST = 1_000_000  # Number of the first clip: others than the benchmark's.
+# But for the size, as in configs/eval_scenes.py.
+CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
+_REACH = 3 / 8  # Of the longer side: how far things may have moved.
+
+
+def settle_propagation(height: int, width: int) -> dict[str, Any]:
+  """Settings of `label_propagation.propagate` for a grid of patches of any size."""
+  return dict(
+      num_context=CLIPS['num_frames'] - 1,
+      temperature=0.1,
+      top_k=7,
+      radius=_REACH * max(height, width),
+  )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(model, params, frames):
+  with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
+    frames = nn.with_logical_constraint(frames, ('batch',))
+    frames = frames.astype(jnp.float32) / 255
+    return model.apply({'params': params}, frames, method='encode')[0]
+
+
+class SceneTasks:
+  """An evaluator: `scenes.benchmark` on few scenes, held out from training.
+
+  Unlike the loss it does not know of painting; it says what can be read off the
+  features. The scenes are the same at each call, in each process and in each
+  run with frames of this size. They are few: a score shows where a run is
+  going, and configs/eval_scenes.py tells two runs apart.
+  """
+
+  def __init__(self, config: ml_collections.ConfigDict):
+    """Draws the scenes, at the size of the frames of the run's `config`."""
+    self._size = config.data.height, config.data.width
+    size = dict(zip(('height', 'width'), self._size))
+    num_test = config.num_eval_scenes // 4
+    nums = config.num_eval_scenes - num_test, num_test
+    with scenes_data.workers(config.data.num_workers) as map_:
+      self._train, self._test = (
+          scenes_data.read(
+              scenes_data.Clips(split, **size, **CLIPS),
+              range(_FIRST, _FIRST + num),
+              map_,
+          )
+          for split, num in zip(('train', 'held_out'), nums)
+      )
+
+  def __call__(
+      self, model: rvm.RVM, params: Any
+  ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
+    """Returns the scores of `scenes.benchmark.TASKS`, and pictures."""
+
+    def encode(frames):
+      tokens = multihost_utils.process_allgather(
+          _encode(model, params, frames), tiled=True
+      )  # [B, T, 1 + N, D]
+      grid = patches_lib.grid(*frames.shape[2:4], model.patch)
+      patches = tokens[:, :, 1:].reshape(*frames.shape[:2], *grid, -1)
+      return encoders_lib.Features(patches.astype(np.float32), None)
+
+    rows, pictures = benchmark.measure(
+        encoders_lib.Model('run', 'run', model.patch, 'RGB in [0, 1]', encode),
+        self._train,
+        self._test,
+        settle_propagation(*patches_lib.grid(*self._size, model.patch)),
+        {self._test[0].name},
+    )
+    scores = benchmark.summarise(rows)
+    for line in benchmark.tabulate(scores):
+      logging.info(line)
+    return (
+        {task.name: scores[task.name] for task in benchmark.TASKS},
+        {name.partition('_')[0]: sheet for name, sheet in pictures.items()},
+    )

@@ -1,0 +1,1 @@
+"""Labels of the first frame, propagated to the frames after it."""

@@ -1,0 +1,1 @@
+"""The benchmark on generated scenes, which needs no files."""

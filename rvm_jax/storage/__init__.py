@@ -1,0 +1,1 @@
+"""Arrays and files on disk, and the settings they were written with."""

@@ -1,0 +1,109 @@
+"""Which frames a sample takes: spacing, ranges and uniformity."""
+
+import numpy as np
+import pytest
+
+from rvm_jax.data import frame_sampling
+
+SPACING = frame_sampling.Spacing(
+    num_source=4, num_target=3, stride=2, min_gap=4, max_gap=10
+)
+
+
+def draw_many(spacing, num_frames, rate=25.0, window=None, times=4000):
+  rng = np.random.default_rng(0)
+  window = window or (0, num_frames)
+  drawn = [
+      frame_sampling.draw_frames(rng, spacing, num_frames, rate, window)
+      for _ in range(times)
+  ]
+  numbers, gaps = map(np.stack, zip(*drawn))
+  assert numbers.min() >= 0 and numbers.max() < num_frames
+  return numbers, gaps
+
+
+def test_layout_and_ranges():
+  numbers, gaps = draw_many(SPACING, 40)
+  firsts = numbers[:, :1]
+  assert np.array_equal(numbers[:, :4] - firsts, [[0, 2, 4, 6]] * 4000)
+  assert np.array_equal(numbers[:, 4:] - firsts, gaps)
+  assert set(np.unique(gaps)) == set(range(6 + 4, 6 + 10 + 1))
+  assert set(np.unique(firsts)) == set(range(40 - 16))
+  assert numbers.max() == 39
+
+
+def chi_square(values):
+  counts = np.unique(values, return_counts=True)[1]
+  return ((counts - counts.mean()) ** 2 / counts.mean()).sum()
+
+
+def test_firsts_and_gaps_are_uniform_and_independent():
+  numbers, gaps = draw_many(SPACING, 40)
+  # 99.9 % points of chi-square for 23, 6 and 48 degrees of freedom.
+  assert chi_square(numbers[:, 0]) < 49.7
+  for k in range(3):
+    assert chi_square(gaps[:, k]) < 22.5
+  assert chi_square(gaps[:, 0] * 100 + gaps[:, 1]) < 84.0
+
+
+def test_firsts_come_from_the_window():
+  numbers, _ = draw_many(SPACING, 100, window=(30, 37))
+  assert set(np.unique(numbers[:, 0])) == set(range(30, 37))
+  # A window at the very end moves forward until the greatest gap fits.
+  numbers, gaps = draw_many(SPACING, 100, window=(80, 100))
+  assert set(np.unique(numbers[:, 0])) == {80, 81, 82, 83}
+  numbers, gaps = draw_many(SPACING, 100, window=(95, 100))
+  assert set(np.unique(numbers[:, 0])) == {83}
+  assert gaps.max() == 16
+
+
+@pytest.mark.parametrize(
+    'num_frames, expected',
+    [
+        (17, range(10, 17)),  # just the full range
+        (16, range(10, 16)),  # clipped at the far end
+        (11, [10]),  # the least gap alone
+        (10, [9]),  # not even that: the longest that fits
+        (8, [7]),
+    ],
+)
+def test_short_clips_take_the_longest_gaps_that_fit(num_frames, expected):
+  numbers, gaps = draw_many(SPACING, num_frames, times=300)
+  assert set(np.unique(gaps)) == set(expected)
+  assert (numbers[:, 0] == 0).all()
+
+
+def test_too_short():
+  with pytest.raises(ValueError, match='too short: 7 frames, needs 8'):
+    draw_many(SPACING, 7)
+
+
+@pytest.mark.parametrize('rate', [10.0, 25.0, 29.97, 60.0])
+def test_frame_rate_takes_the_nearest_frames(rate):
+  spacing = frame_sampling.Spacing(4, 2, 1, 2, 8, frame_rate=12.5)
+  numbers, gaps = draw_many(spacing, 120, rate, times=500)
+  steps = np.concatenate([np.tile(np.arange(4), (500, 1)), gaps], axis=1)
+  seconds = (numbers - numbers[:, :1]) / rate
+  assert np.abs(seconds - steps / 12.5).max() <= 0.5 / rate + 1e-9
+  assert gaps.min() == 5 and gaps.max() == 11
+
+
+def test_length_is_what_a_gap_needs():
+  for rate in (10.0, 29.97, 60.0):
+    spacing = frame_sampling.Spacing(4, 2, 1, 2, 8, frame_rate=12.5)
+    needed = spacing.length(8, rate)
+    _, gaps = draw_many(spacing, needed, rate, times=200)
+    assert gaps.max() == 11
+    _, gaps = draw_many(spacing, needed - 1, rate, times=200)
+    if rate > 12.5:
+      assert gaps.max() == 10
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [{'min_gap': 0}, {'max_gap': 3}, {'stride': 0}, {'frame_rate': 0.0}],
+)
+def test_senseless_spacing(wrong):
+  settings = vars(SPACING) | wrong
+  with pytest.raises(ValueError, match=next(iter(wrong))):
+    frame_sampling.Spacing(**settings)

@@ -1,0 +1,135 @@
+"""The index holds what scans find, is built once, and survives trouble."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+
+from rvm_jax.data.video import index
+from rvm_jax.data.video import reader
+
+
+@pytest.fixture
+def count_scans(monkeypatch):
+  scanned = []
+  true_scan = reader.scan
+
+  def counting(path):
+    scanned.append(os.path.basename(path))
+    return true_scan(path)
+
+  monkeypatch.setattr(reader, 'scan', counting)
+  return scanned
+
+
+def test_rows_hold_what_scan_found(tmp_path, make_video):
+  path = make_video(tmp_path / 'a.mp4', 50, options={'g': '12', 'bf': '3'})
+  good, bad = index.build([path])
+  assert not bad
+  loaded_path, contents = index.load(index.database(), good[path].row)
+  assert loaded_path == path
+  assert index.path_of(index.database(), good[path].row) == path
+  scanned = reader.scan(path)
+  for field in dataclasses.fields(reader.Contents):
+    a, b = getattr(contents, field.name), getattr(scanned, field.name)
+    assert np.array_equal(a, b) and type(a) is type(b), field.name
+  assert good[path].num_frames == 50
+  assert np.array_equal(
+      reader.read(path, contents, [3, 40]), reader.read(path, scanned, [3, 40])
+  )
+
+
+def test_scanned_once_until_it_changes(tmp_path, make_video, count_scans):
+  paths = [make_video(tmp_path / f'{name}.mp4', 10) for name in 'ab']
+  (tmp_path / 'text.mp4').write_text('no video')
+  paths.append(str(tmp_path / 'text.mp4'))
+  index.build(paths + paths)
+  assert sorted(count_scans) == ['a.mp4', 'b.mp4', 'text.mp4']
+  count_scans.clear()
+  good, bad = index.build(paths)
+  assert count_scans == ['text.mp4']
+  assert list(good) == paths[:2] and list(bad) == paths[2:]
+  row = good[paths[0]].row
+  make_video(tmp_path / 'a.mp4', 20)
+  with pytest.raises(reader.BrokenVideo, match='has changed'):
+    index.load(index.database(), row)
+  good, _ = index.build(paths)
+  assert good[paths[0]].num_frames == 20
+  os.remove(paths[0])
+  with pytest.raises(reader.BrokenVideo, match='No such file'):
+    index.load(index.database(), good[paths[0]].row)
+
+
+def test_interrupted_build_goes_on(
+    tmp_path, make_video, monkeypatch, count_scans
+):
+  paths = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'abc']
+  counting = reader.scan
+
+  def interrupted(path):
+    if path == paths[2]:
+      raise KeyboardInterrupt
+    return counting(path)
+
+  monkeypatch.setattr(reader, 'scan', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    index.build(paths)
+  monkeypatch.setattr(reader, 'scan', counting)
+  count_scans.clear()
+  good, _ = index.build(paths)
+  assert count_scans == ['c.mp4'] and len(good) == 3
+
+
+def test_two_builds_at_once_agree_on_the_row(
+    tmp_path, make_video, monkeypatch
+):
+  path = make_video(tmp_path / 'a.mp4', 10)
+  true_scan = reader.scan
+  others = []
+
+  def scan_while_another_does(path):
+    monkeypatch.setattr(reader, 'scan', true_scan)
+    others.append(index.build([path])[0][path])
+    return true_scan(path)
+
+  monkeypatch.setattr(reader, 'scan', scan_while_another_does)
+  good, _ = index.build([path])
+  assert [good[path]] == others
+  assert index.load(index.database(), others[0].row)[0] == path
+
+
+def test_bad_files_and_their_reasons(tmp_path):
+  (tmp_path / 'empty.mp4').touch()
+  (tmp_path / 'text.mp4').write_text('no video')
+  paths = [str(tmp_path / f'{name}.mp4') for name in ('empty', 'text', 'gone')]
+  good, bad = index.build(paths)
+  assert not good
+  assert bad[paths[0]] == 'the file is empty'
+  assert 'Invalid data' in bad[paths[1]]
+  assert 'No such file' in bad[paths[2]]
+
+
+def scan_or_crash(path):
+  if 'crash' in path:
+    os._exit(11)
+  return reader.scan(path) if 'text' not in path else 'not a video'
+
+
+def test_processes_agree_with_one_and_outlive_a_crash(
+    tmp_path, make_video, monkeypatch
+):
+  paths = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'abcde']
+  good, _ = index.build(paths)
+  (tmp_path / 'crash.mp4').write_text('a decoder dies of it')
+  paths.insert(1, str(tmp_path / 'crash.mp4'))
+  paths.insert(4, str(tmp_path / 'text.mp4'))
+  (tmp_path / 'text.mp4').write_text('no video')
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'another'))
+  monkeypatch.setattr(index, '_scan', scan_or_crash)
+  parallel, bad = index.build(paths, num_processes=2)
+  assert {path: summary[1:] for path, summary in parallel.items()} == {
+      path: summary[1:] for path, summary in good.items()
+  }
+  assert bad[paths[1]] == 'the decoder crashes'
+  assert bad[paths[4]] == 'not a video'

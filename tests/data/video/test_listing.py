@@ -1,0 +1,85 @@
+"""What counts as a data set's videos."""
+
+import pytest
+
+from rvm_jax.data.video import listing
+
+
+def touch(root, *names):
+  for name in names:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def names(clips, root):
+  return [clip.path.removeprefix(f'{root}/') for clip in clips]
+
+
+def test_folder_is_recursive_sorted_and_leaves_companions_out(tmp_path):
+  touch(tmp_path, 'b.mp4', 'a/c.avi', 'a/no_suffix', 'a/d.unknown')
+  touch(tmp_path, 'labels.csv', 'a/README.MD', '.hidden.mp4', '.git/e.mp4')
+  found = listing.find(str(tmp_path))
+  assert names(found, tmp_path) == [
+      'a/c.avi', 'a/d.unknown', 'a/no_suffix', 'b.mp4'
+  ]
+  assert all(clip.start == 0 and clip.end is None for clip in found)
+
+
+def test_glob(tmp_path):
+  touch(tmp_path, 'x/1.mp4', 'y/2.mp4', 'y/z/3.mp4', 'y/4.avi', 'y/5.json')
+  root = str(tmp_path)
+  assert names(listing.find(f'{root}/*/*.mp4'), root) == ['x/1.mp4', 'y/2.mp4']
+  assert len(listing.find(f'{root}/**/*.mp4')) == 3
+  assert names(listing.find(f'{root}/y*'), root) == [
+      'y/2.mp4', 'y/4.avi', 'y/z/3.mp4'
+  ]
+
+
+def test_a_single_video_and_relative_paths(tmp_path, monkeypatch):
+  touch(tmp_path, 'a[1].mp4')
+  monkeypatch.chdir(tmp_path)
+  assert listing.find('a[1].mp4') == [listing.Clip(f'{tmp_path}/a[1].mp4')]
+
+
+def test_manifest(tmp_path):
+  manifest = tmp_path / 'train.csv'
+  manifest.write_text(
+      'path,start,end,label\na.mp4,1.5,3,dog\n/far/b.mp4,,,"cat, big"\n'
+      '../c.mp4,2,,\na.mp4,0,1,dog\n'
+  )
+  assert listing.find(str(manifest)) == [
+      listing.Clip(f'{tmp_path}/a.mp4', 1.5, 3.0),
+      listing.Clip('/far/b.mp4'),
+      listing.Clip(f'{tmp_path.parent}/c.mp4', 2.0),
+      listing.Clip(f'{tmp_path}/a.mp4', 0.0, 1.0),
+  ]
+  manifest.write_text('path\na.mp4\n')
+  assert listing.find(str(manifest)) == [listing.Clip(f'{tmp_path}/a.mp4')]
+
+
+@pytest.mark.parametrize(
+    'text, error',
+    [
+        ('file,start\na.mp4,0\n', 'expected the header'),
+        ('path,begin\na.mp4,0\n', 'expected the header'),
+        ('path,start\na.mp4,0\na.mp4,soon\n', 'line 3: start and end must be'),
+        ('path,start,end\na.mp4,3,3\n', 'line 2: expected 0 <= start < end'),
+        ('path,start\n,3\n', 'line 2: expected path,start'),
+        ('path\na.mp4,3\n', 'line 2: expected path'),
+        ('path\n', 'holds no videos'),
+        ('', 'expected the header'),
+    ],
+)
+def test_manifest_errors(tmp_path, text, error):
+  manifest = tmp_path / 'train.csv'
+  manifest.write_text(text)
+  with pytest.raises(ValueError, match=error):
+    listing.find(str(manifest))
+
+
+def test_nothing_there(tmp_path):
+  touch(tmp_path, 'notes.txt')
+  for place in (str(tmp_path), f'{tmp_path}/*.mp4', f'{tmp_path}/missing'):
+    with pytest.raises(ValueError, match='holds no videos'):
+      listing.find(place)

@@ -1,0 +1,193 @@
+"""Features on disk: whose they are, and that nothing gets lost or mixed up."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from rvm_jax.evals.fitting import feature_store
+from tests.evals import tiny_examples
+
+MODEL = tiny_examples.encoder()
+SETTINGS = dict(dtype='float32', num_workers=0, max_bad_share=0.1)
+
+
+def extract(path, records, model=MODEL, examples=None, **changes):
+  identity = feature_store.identify(model, records, examples or {'sizes': (8, 16)})
+  return feature_store.extract(
+      model, records, str(path), identity, **SETTINGS | changes
+  )
+
+
+def contents(path):
+  files = sorted(p for p in pathlib.Path(path).rglob('*') if p.is_file())
+  return {str(p.relative_to(path)): p.read_bytes() for p in files}
+
+
+def counted(fail_at=None):
+  """The encoder, with a list of how many clips each of its calls was for."""
+  calls = []
+
+  def function(frames):
+    calls.append(len(frames))
+    if len(calls) == fail_at:
+      raise KeyboardInterrupt
+    return MODEL.function(frames)
+
+  return dataclasses.replace(MODEL, function=function), calls
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_has_each_example_in_order_but_the_broken(tmp_path, num_workers):
+  records = tiny_examples.records(41, broken={0, 17, 40})
+  found = extract(tmp_path / 'a.zarr', records, num_workers=num_workers)
+  assert found.skipped == ['clip 0', 'clip 17', 'clip 40']
+  assert len(found) == 38
+  good = [record for record in records if not record.is_broken]
+  batches = list(found.batches(16))
+  assert [len(batch['label']) for batch in batches] == [16, 16, 6]
+  together = {
+      key: np.concatenate([batch[key] for batch in batches])
+      for key in batches[0]
+  }
+  assert together.keys() == {'features', 'number', 'label'}
+  for row, record in enumerate(good):
+    example = record.read(None)
+    patches = MODEL.encode(example['frames'][None]).patches[0]
+    one = found[row]
+    for of_row in ({key: x[row] for key, x in together.items()}, one):
+      assert of_row['number'] == record.number
+      assert of_row['label'] == example['label']
+      np.testing.assert_array_equal(
+          of_row['features'], patches.reshape(2, 2, 192)
+      )
+
+
+def test_reads_only_the_truths_that_are_chosen(tmp_path):
+  whole = extract(tmp_path / 'a.zarr', tiny_examples.records(3))
+  for truths in ((), ('label',)):
+    chosen = whole.choose(truths)
+    assert len(chosen) == 3 and chosen.skipped == []
+    assert chosen[1].keys() == {'number', 'features', *truths}
+    (batch,) = chosen.batches(16)
+    assert batch.keys() == chosen[1].keys()
+    np.testing.assert_array_equal(batch['features'][1], whole[1]['features'])
+
+
+def test_goes_on_where_it_stopped_to_the_same_bytes(tmp_path):
+  records = tiny_examples.records(70, broken={3, 33, 69})
+  model, calls = counted()
+  extract(tmp_path / 'whole.zarr', records, model)
+  assert calls == [16] * 5
+  for stop in (1, 3, 5):
+    path = tmp_path / f'{stop}.zarr'
+    model, calls = counted(fail_at=stop)
+    with pytest.raises(KeyboardInterrupt):
+      extract(path, records, model)
+    model, calls = counted()
+    extract(path, records, model)
+    assert len(calls) == 6 - stop
+    assert contents(path) == contents(tmp_path / 'whole.zarr')
+
+
+def test_killed_after_the_last_example_it_is_finished(tmp_path, monkeypatch):
+  records = tiny_examples.records(5)
+  with monkeypatch.context() as patch:
+    patch.setattr(feature_store.arrays.Store, 'finish', lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+      extract(tmp_path / 'a.zarr', records)
+  model, calls = counted()
+  assert len(extract(tmp_path / 'a.zarr', records, model)) == 5
+  assert not calls
+
+
+def test_what_is_complete_is_only_read(tmp_path):
+  records = tiny_examples.records(5)
+  extract(tmp_path / 'a.zarr', records)
+  before = contents(tmp_path / 'a.zarr')
+  model, calls = counted()
+  broken = [dataclasses.replace(r, is_broken=True) for r in records]
+  extract(tmp_path / 'a.zarr', broken, model)
+  assert not calls and contents(tmp_path / 'a.zarr') == before
+
+
+@pytest.mark.parametrize('is_complete', [True, False])
+def test_refuses_what_is_of_something_else(tmp_path, is_complete):
+  path, file = tmp_path / 'a.zarr', tmp_path / 'video'
+  file.write_text('before')
+  records = [tiny_examples.Record(i, (str(file),)) for i in range(40)]
+  if is_complete:
+    extract(path, records)
+  else:
+    with pytest.raises(KeyboardInterrupt):
+      extract(path, records, counted(fail_at=2)[0])
+  other = dataclasses.replace(MODEL, identity='0123')
+  with pytest.raises(ValueError, match="encoder: saved 'raw:8, .* now '0123"):
+    extract(path, records, other)
+  with pytest.raises(
+      ValueError,
+      match=r'examples.sizes: saved \[8, 16\], now \[8, 9\]',
+  ):
+    extract(path, records, examples={'sizes': (8, 9)})
+  with pytest.raises(ValueError, match="dtype: saved 'float32', now 'float16'"):
+    extract(path, records, dtype='float16')
+  with pytest.raises(ValueError, match="data: saved '40 .*, now '39 exampl"):
+    extract(path, records[:-1])
+  renamed = [*records[:-1], dataclasses.replace(records[0], number=77)]
+  with pytest.raises(ValueError, match="data: saved '40 .*, now '40 examples"):
+    extract(path, renamed)
+  changed = "data: saved '40 .*, now '40 examples"
+  times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+  file.write_text('longer than before')
+  os.utime(file, ns=times)
+  with pytest.raises(ValueError, match=changed):
+    extract(path, records)
+  file.write_text('before')
+  os.utime(file, ns=(times[0], times[1] + 1))
+  with pytest.raises(ValueError, match=changed):
+    extract(path, records)
+  os.utime(file, ns=times)
+  extract(path, records)
+
+
+def test_half_precision_and_what_does_not_fit_into_it(tmp_path):
+  records = tiny_examples.records(3)
+  half = extract(tmp_path / 'half.zarr', records, dtype='float16')
+  half = half[0]['features']
+  whole = extract(tmp_path / 'whole.zarr', records)[0]['features']
+  assert half.dtype == np.float16
+  np.testing.assert_allclose(half, whole, atol=1e-3)
+
+  def scaled(frames):
+    found = MODEL.function(frames)
+    return found._replace(patches=1e6 * found.patches)
+
+  large = dataclasses.replace(MODEL, function=scaled)
+  with pytest.raises(ValueError, match='not finite numbers in float16'):
+    extract(tmp_path / 'large.zarr', records, large, dtype='float16')
+
+
+def test_too_many_broken_examples_end_it(tmp_path):
+  records = tiny_examples.records(40, broken={1, 2, 3, 20})
+  extract(tmp_path / 'a.zarr', records)
+  with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
+    extract(tmp_path / 'b.zarr', records, max_bad_share=0.09)
+  none = tiny_examples.records(2, broken={0, 1})
+  with pytest.raises(RuntimeError, match='none of the 2 examples'):
+    extract(tmp_path / 'c.zarr', none, max_bad_share=1.0)
+
+
+def test_examples_must_be_alike(tmp_path):
+
+  @dataclasses.dataclass(frozen=True)
+  class Wide(tiny_examples.Record):
+
+    def read(self, rng):
+      example = super().read(rng)
+      return example | {'frames': np.tile(example['frames'], (1, 1, 2, 1))}
+
+  records = [*tiny_examples.records(20), Wide(20)]
+  with pytest.raises(ValueError, match=r'clip 0 has .*16, 3\].* clip 20 has'):
+    extract(tmp_path / 'a.zarr', records)

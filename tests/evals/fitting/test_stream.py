@@ -1,0 +1,130 @@
+"""Batches for fitting: their order, and that a position in it is enough."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rvm_jax.evals.fitting import feature_store
+from rvm_jax.evals.fitting import stream as stream_lib
+from tests.evals import tiny_examples
+
+MODEL = tiny_examples.encoder()
+RECORDS = tiny_examples.records(12, broken={5})
+
+
+def of_records(is_augmented=False, seed=0, records=RECORDS):
+  return stream_lib.of_records(
+      MODEL, records, batch_size=4, seed=seed, is_augmented=is_augmented,
+      num_workers=0,
+  )
+
+
+@pytest.fixture
+def of_stored(tmp_path):
+  stored = feature_store.extract(
+      MODEL, RECORDS, str(tmp_path / 'a.zarr'),
+      feature_store.identify(MODEL, RECORDS, {}), dtype='float32', num_workers=0,
+      max_bad_share=0.5,
+  )
+  return lambda seed=0: stream_lib.of_stored(
+      stored, RECORDS, batch_size=4, seed=seed
+  )
+
+
+def take(stream, count, state=None):
+  batches = stream.iterator()
+  if state:
+    batches.set_state(state)
+  taken = [next(batches) for _ in range(count)]
+  state = batches.get_state()
+  batches.close()
+  return {
+      key: np.concatenate([batch[key] for batch in taken]) for key in taken[0]
+  }, state
+
+
+def assert_same(found, expected):
+  assert found.keys() == expected.keys()
+  for key, array in expected.items():
+    np.testing.assert_array_equal(found[key], array)
+
+
+def assert_of_their_records(rows):
+  for number, features, label in zip(
+      rows['clip'][:, 0], rows['features'], rows['label']
+  ):
+    frames = RECORDS[number].read(None)['frames']
+    patches = MODEL.encode(frames[None]).patches
+    np.testing.assert_array_equal(features, patches.reshape(2, 2, 192))
+    assert label == number % 2
+
+
+def test_stored_ones_come_once_an_epoch_in_an_order_of_the_seed(of_stored):
+  rows, _ = take(of_stored(), 11)
+  assert_of_their_records(rows)
+  assert not rows['skipped'].any()
+  epochs = rows['clip'].reshape(4, 11)
+  for epoch in epochs:
+    assert sorted(epoch) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+  assert len({tuple(epoch) for epoch in epochs}) == 4
+  assert_same(take(of_stored(), 11)[0], rows)
+  assert (take(of_stored(seed=1), 11)[0]['clip'] != rows['clip']).any()
+
+
+def test_those_read_anew_are_the_same_with_one_more_for_the_broken():
+  rows, _ = take(of_records(), 6)
+  assert_of_their_records(rows)
+  numbers = rows['clip'][:, 0]
+  assert rows['skipped'].sum() >= 2 and 5 not in numbers
+  whole = rows['skipped'] == 0
+  assert sorted(numbers[:12][whole[:12]]) == [*range(5), *range(6, 12)]
+  assert_same(take(of_records(), 6)[0], rows)
+
+
+def test_broken_ones_are_known_also_from_a_position():
+  stream = of_records()
+  assert not stream.bad
+  _, state = take(stream, 3)  # An epoch.
+  assert stream.bad == {5}
+  later = of_records()
+  batches = later.iterator()
+  batches.set_state(json.loads(json.dumps(state)))
+  batches.close()
+  assert later.bad == {5}
+
+
+def test_augmented_ones_are_new_each_time_and_follow_from_the_seed():
+  rows, _ = take(of_records(is_augmented=True), 6)
+  numbers = rows['clip'][:, 0]
+  for number in set(numbers):
+    seen = rows['features'][numbers == number]
+    assert len(np.unique(seen[:, 0, 0, 0])) > 1 or len(seen) == 1
+  assert_same(take(of_records(is_augmented=True), 6)[0], rows)
+  other, _ = take(of_records(is_augmented=True, seed=1), 6)
+  assert (other['features'] != rows['features']).any()
+
+
+@pytest.mark.parametrize('kind', ['stored', 'read', 'augmented'])
+def test_goes_on_from_a_position(kind, of_stored):
+  make = {
+      'stored': of_stored,
+      'read': of_records,
+      'augmented': lambda: of_records(is_augmented=True),
+  }[kind]
+  expected, _ = take(make(), 5)
+  _, state = take(make(), 2)
+  found, _ = take(make(), 3, state)
+  assert_same(found, {key: x[8:] for key, x in expected.items()})
+  first = make().first(3)
+  assert_same(first, {key: expected[key][:3] for key in first})
+
+
+def test_gives_up_where_nothing_can_be_read():
+  records = tiny_examples.records(30, broken=set(range(30)))
+  with pytest.raises(RuntimeError, match='10 examples in a row .*: no clip'):
+    take(of_records(records=records), 1)
+
+
+def test_says_what_a_clip_is():
+  assert of_records().describe(np.array([7])) == 'clip 7'

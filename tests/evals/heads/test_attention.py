@@ -1,0 +1,152 @@
+"""The attentive readout against the released one, and what it must not do."""
+
+import functools
+import pathlib
+
+import flax.traverse_util
+import jax
+import numpy as np
+import pytest
+
+from rvm_jax.evals.heads import attention
+
+GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
+
+
+def released(name):
+  """Features, parameters and the output of the released readout."""
+  golden = dict(np.load(GOLDEN / name))
+  params = {
+      tuple(key.split('/')[1:]): value
+      for key, value in golden.items()
+      if key.startswith('param/')
+  }
+  params = flax.traverse_util.unflatten_dict(params)
+  return golden['features'], params, golden['output']
+
+
+def shapes(readout, features, queries=None):
+  """The readout's parameters, without their values."""
+  init = functools.partial(readout.init, jax.random.key(0))
+  return jax.eval_shape(init, features, queries)['params']
+
+
+def draw(readout, features, queries=None):
+  """Some parameters, no bias 0 and no scale 1."""
+  rng = np.random.default_rng(1)
+  return jax.tree.map(
+      lambda x: rng.normal(0, 0.5, x.shape).astype(x.dtype),
+      shapes(readout, features, queries),
+  )
+
+
+def apply(readout, params, *inputs):
+  return np.asarray(jax.jit(readout.apply)({'params': params}, *inputs))
+
+
+def test_agrees_with_the_released_readout():
+  features, params, output = released('readout_classify.npz')
+  readout = attention.AttentionReadout(11, num_params=32, num_heads=4)
+  wanted = jax.tree.map(np.shape, params)
+  assert jax.tree.map(np.shape, shapes(readout, features)) == wanted
+  found = apply(readout, params, features)
+  np.testing.assert_allclose(found[:, 0], output, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    'num_params, num_heads, num_classes, count',
+    [(768, 12, 174, 7_041_966), (1024, 16, 700, 12_281_532)],
+    ids=['Something-Something v2', 'Kinetics-700'],
+)
+def test_has_the_parameters_of_4ds(num_params, num_heads, num_classes, count):
+  readout = attention.AttentionReadout(num_classes, num_params, num_heads)
+  features = np.zeros((1, 16, 1, 1024), np.float32)
+  params = jax.tree.leaves(shapes(readout, features))
+  assert sum(x.size for x in params) == count
+
+
+def test_without_vjepa_reads_straight_off_the_attention():
+  features = np.random.default_rng(0).normal(size=(2, 3, 5, 6))
+  readout = attention.AttentionReadout(
+      7, num_params=8, num_heads=2, match_vjepa_implementation=False
+  )
+  params = draw(readout, features)
+  assert {'/'.join(k) for k in flax.traverse_util.flatten_dict(params)} == {
+      'temporal_posenc/embeddings', 'query', 'key_embedding/kernel',
+      'value_embedding/kernel', 'Dense_1/kernel', 'Dense_1/bias',
+  }
+  found = apply(readout, params, features)
+  tokens = features + params['temporal_posenc']['embeddings']
+  tokens = tokens.reshape(2, 15, 6)
+  token = np.zeros((2, 2, 4))
+  for b in range(2):
+    for head in range(2):
+      key = tokens[b] @ params['key_embedding']['kernel'][:, head]
+      value = tokens[b] @ params['value_embedding']['kernel'][:, head]
+      weights = np.exp(key @ params['query'][0, head] / 2)
+      token[b, head] = weights @ value / weights.sum()
+  wanted = token.reshape(2, 8) @ params['Dense_1']['kernel']
+  wanted += params['Dense_1']['bias']
+  np.testing.assert_allclose(found[:, 0], wanted, atol=1e-6)
+
+
+def test_chunks_of_queries_change_nothing():
+  features, params, _ = released('readout_depth.npz')
+  cotangent = np.random.default_rng(0).normal(size=(2, 32, 128))
+
+  @jax.jit
+  def run(chunk_params, chunk_features):
+    found = []
+    for chunk in (None, 8):
+      readout = attention.AttentionReadout(
+          128, 32, 4, num_queries=32, query_chunk=chunk
+      )
+      output, pull = jax.vjp(
+          lambda p, x: readout.apply({'params': p}, x),
+          chunk_params, chunk_features,
+      )
+      found.append((output, pull(cotangent.astype(output.dtype))))
+    return found
+
+  whole, chunked = run(params, features)
+  assert whole[0].shape == (2, 32, 128)
+  jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-5),
+      whole, chunked,
+  )
+
+
+def test_each_given_query_is_answered_alone():
+  rng = np.random.default_rng(0)
+  features = rng.normal(size=(2, 3, 4, 6)).astype(np.float16)
+  queries = rng.normal(size=(2, 5, 9)).astype(np.float32)
+  readout = attention.AttentionReadout(7, num_params=8, num_heads=2)
+  params = draw(readout, features, queries)
+  assert 'query' not in params
+  found = apply(readout, params, features, queries)
+  assert found.shape == (2, 5, 7) and found.dtype == np.float32
+  assert (np.ptp(found, axis=1) > 1e-3).all()
+  swapped = apply(readout, params, features, queries[:, ::-1])
+  np.testing.assert_allclose(swapped[:, ::-1], found, atol=1e-6)
+
+
+def test_tells_frames_apart_but_not_patches():
+  features, params, _ = released('readout_classify.npz')
+  readout = attention.AttentionReadout(11, num_params=32, num_heads=4)
+  shown = [features, features[:, :, ::-1], features[:, ::-1]]
+  found, by_patch, by_frame = np.split(
+      apply(readout, params, np.concatenate(shown)), 3
+  )
+  np.testing.assert_allclose(by_patch, found, atol=1e-5)
+  assert np.abs(by_frame - found).max() > 1e-3
+
+
+def test_refuses_sizes_that_do_not_divide():
+  features = np.zeros((1, 2, 3, 4), np.float32)
+  for fields, message in (
+      (dict(num_params=30), 'num_params=30 must be a multiple of num_heads=4'),
+      (dict(query_chunk=5), 'query_chunk=5 must divide the 8 queries'),
+  ):
+    fields = dict(num_params=32, num_heads=4, num_queries=8) | fields
+    with pytest.raises(ValueError, match=message):
+      shapes(attention.AttentionReadout(11, **fields), features)

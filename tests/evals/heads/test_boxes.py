@@ -1,0 +1,59 @@
+"""The boxes head: its size, its loss and its decoding."""
+
+import functools
+
+import jax
+import numpy as np
+
+from rvm_jax.evals.heads import boxes
+
+HEAD = boxes.BoxesHead(
+    num_params=16, num_heads=2, height=10, width=20, query_width=8, num_bases=4
+)
+NOTHING = (np.nan,) * 4
+
+
+def test_has_the_shape_of_the_papers():
+  head = boxes.BoxesHead(
+      num_params=1024, num_heads=4, height=224, width=224, query_width=512,
+      num_bases=16,
+  )
+  outputs, variables = jax.eval_shape(
+      functools.partial(head.init_with_output, jax.random.key(0)),
+      np.zeros((1, 16, 1, 1024), np.float32),
+      {'boxes': np.zeros((1, 3, 16, 4), np.float32)},
+  )
+  assert outputs.shape == (1, 3, 16, 4)
+  params = variables['params']
+  assert params['queries']['dense_in']['kernel'].shape == (128, 512)
+  assert params['readout']['Dense_1']['kernel'].shape == (1024, 64)
+  count = sum(x.size for x in jax.tree.leaves(params))
+  assert round(count / 1e6, 1) == 12.5
+
+
+def test_loss_by_hand():
+  box = (0, 0, 10, 5)  # The upper left quarter of the frame.
+  true = np.array([
+      [[box, box, NOTHING], [NOTHING, box, box]],
+      [[box, (3, 3, 3, 3), box], [NOTHING] * 3],
+  ], np.float32)
+  outputs = np.full((2, 2, 3, 4), 7, np.float32)
+  outputs[0, 0, 0] = 0, 0, 0.5, 0.5
+  outputs[0, 0, 1] = 0, 0, 1, 0.5  # Twice as wide.
+  outputs[1, 0, 0] = 0, 0, 0.5, 0.45  # Where smooth L1 is quadratic.
+  outputs[1, 0, 2] = 0.5, 0, 1, 0.5  # Beside it.
+  wanted = [
+      (0 + (0.45 / 4 + 0.5 * (1 - 0.5))) / 2,
+      (0.05**2 / 2 / 0.1 / 4 + 0.5 * 0.1 + (2 * 0.45 / 4 + 0.5)) / 2,
+  ]
+  found = HEAD.loss(outputs, {'boxes': true})
+  np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_decodes_pixels_and_nothing_for_what_was_not_asked():
+  asked = np.array([[[(1, 2, 3, 4)] * 2, [NOTHING] * 2]], np.float32)
+  outputs = np.tile(np.float32((0.1, 0.2, -0.5, 2)), (1, 2, 2, 1))
+  found = HEAD.decode(outputs, {'boxes': asked})['boxes']
+  np.testing.assert_allclose(
+      found, [[[(1, 2, 3, 4), (2, 2, -10, 20)], [NOTHING] * 2]], rtol=1e-6
+  )

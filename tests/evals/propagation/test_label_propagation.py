@@ -1,0 +1,131 @@
+"""Label propagation against the released evaluation and plain numpy."""
+
+import collections
+import pathlib
+
+import numpy as np
+import pytest
+
+from rvm_jax.evals.propagation import label_propagation
+
+GOLDEN = pathlib.Path(__file__).parents[1] / 'golden/label_propagation.npz'
+
+
+@pytest.mark.parametrize('kind', ['', 'pose_'])
+def test_agrees_with_the_released_evaluation(kind):
+  golden = np.load(GOLDEN)
+  found = label_propagation.propagate(
+      golden['features'],
+      golden[f'{kind}heatmap'],
+      num_context=int(golden['arg_n_context']),
+      temperature=float(golden['arg_temperature']),
+      top_k=int(golden['arg_topk']),
+      radius=int(golden['arg_radius']),
+  )
+  np.testing.assert_allclose(found, golden[f'{kind}propagated'], atol=1e-6)
+
+
+def plain(features, labels, num_context, temperature, top_k, radius):
+  """The protocol as it is written down: full affinities, a stable sort."""
+  _, h, w, _ = features.shape
+  at = np.stack(np.mgrid[:h, :w], -1).reshape(-1, 2)
+  is_near = np.square(at[:, None] - at).sum(-1) < radius**2
+  queue = collections.deque([(features[0], labels)] * num_context, num_context)
+  result = []
+  for frame in features:
+    context = [(features[0], labels), *queue]
+    values, votes = [], []
+    for i, (f, l) in enumerate(context):
+      affinity = frame.reshape(h * w, -1) @ f.reshape(h * w, -1).T
+      affinity = affinity / np.float32(temperature)
+      values.append(affinity if i == 0 else np.where(is_near, affinity, -1e10))
+      votes.append(l.reshape(h * w, -1))
+    values, votes = np.concatenate(values, 1), np.concatenate(votes)
+    best = np.argsort(-values, axis=1, kind='stable')[:, :top_k]
+    values = np.take_along_axis(values, best, 1)
+    weights = np.exp(values - values.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    predicted = np.einsum('qk,qkl->ql', weights, votes[best])
+    result.append(predicted.reshape(labels.shape))
+    queue.append((frame, result[-1]))
+  return np.stack(result)
+
+
+@pytest.mark.parametrize(
+    'shape, num_context, top_k, radius',
+    [
+        ((7, 5, 21, 3), 3, 7, 4),  # Several tiles side by side.
+        ((5, 33, 3, 4), 2, 5, 2.5),  # And below each other.
+        ((6, 2, 2, 3), 4, 7, 20),  # More votes than patches in a frame.
+        ((4, 3, 3, 2), 1, 1, 0),  # The first frame alone.
+        ((4, 1, 2, 2), 2, 6, 1),  # All of the context, the masked too.
+        ((8, 6, 7, 3), 3, 5, 20),  # The queue wraps around twice.
+    ],
+)
+def test_agrees_with_plain_numpy_on_exact_ties(
+    shape, num_context, top_k, radius
+):
+  rng = np.random.default_rng(0)
+  # Small integers: products are exact, and most of them tie.
+  features = rng.integers(-2, 3, shape).astype(np.float32)
+  labels = rng.random((*shape[1:3], 3), np.float32)
+  settings = dict(
+      num_context=num_context, temperature=0.7, top_k=top_k, radius=radius
+  )
+  np.testing.assert_allclose(
+      label_propagation.propagate(features, labels, **settings),
+      plain(features, labels, **settings),
+      atol=1e-6,
+  )
+
+
+def test_first_frame_ties_with_its_own_copies_bit_for_bit():
+  # Six kinds of patches that look alike. The first of a kind has the only vote,
+  # however far it is: in the queue, the radius would hide it.
+  rng = np.random.default_rng(0)
+  kinds = rng.normal(size=(6, 100)).astype(np.float32)
+  kind = rng.integers(0, 6, (30, 55))
+  features = label_propagation.normalize(kinds)[kind][None]
+  labels = rng.random((30, 55, 2), np.float32)
+  found = label_propagation.propagate(
+      features, labels, num_context=3, top_k=1, radius=5
+  )
+  first = np.unique(kind, return_index=True)[1]
+  np.testing.assert_array_equal(found[0], labels.reshape(-1, 2)[first[kind]])
+
+
+def test_one_program_and_its_memory_serve_all_lengths():
+  def count(num_frames, num_labels):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(num_frames, 3, 4, 2))
+    labels = rng.random((3, 4, num_labels))
+    found = label_propagation.propagate(features, labels, num_context=2, radius=3)
+    assert found.shape == (num_frames, 3, 4, num_labels)
+    return label_propagation._propagate._cache_size()
+
+  assert count(1, 1) == count(4, 2) == count(23, 4) < count(4, 5)
+
+
+def test_normalize_gives_unit_length_and_keeps_zero():
+  features = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+  features[0, 0, 0] = 0
+  length = np.linalg.norm(label_propagation.normalize(features), axis=-1)
+  assert length[0, 0, 0] == 0
+  length[0, 0, 0] = 1
+  np.testing.assert_allclose(length, 1)
+
+
+@pytest.mark.parametrize(
+    'features, labels, settings, message',
+    [
+        ((3, 4, 5, 2), (4, 4, 2), {}, r'one grid.*\(4, 4, 2\)'),
+        ((4, 5, 2), (4, 5, 2), {}, r'\[T, h, w, D\]'),
+        ((3, 4, 5, 2), (4, 5, 2), {'num_context': 0}, 'at least 1, got 0'),
+        ((3, 1, 2, 2), (1, 2, 2), {'num_context': 1}, r'1\.\.4.*got 7'),
+        ((3, 4, 5, 2), (4, 5, 2), {'top_k': 0}, 'top_k.*got 0'),
+        ((3, 4, 5, 2), (4, 5, 2), {'temperature': 0}, 'temperature.*got 0'),
+    ],
+)
+def test_refuses(features, labels, settings, message):
+  with pytest.raises(ValueError, match=message):
+    label_propagation.propagate(np.zeros(features), np.zeros(labels), **settings)
