@@ -45,7 +45,10 @@ setuptools.setup(
         'torch': ['torch>=2.6,<3'],
         'waymo': WAYMO,
         'test': [
-            'pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS,
+            'pytest>=8,<10',
+            'pytest-xdist>=3.6,<4',
+            'zarr>=3.1,<4',
+            *TFDS,
             *WAYMO,
         ],
     },

@@ -97,8 +97,10 @@ def main():
   for path, reason in bad.items():
     print(f'left out: {path}: {reason}')
   print('clips per second per core: CPU time (wall)')
-  print(f'{"video":24}{"frames":>7}{"size":>10}  indexed        start'
-        '          plain          indexed/start  indexed/plain')
+  print(
+      f'{"video":24}{"frames":>7}{"size":>10}  indexed        start'
+      '          plain          indexed/start  indexed/plain'
+  )
   totals = []
   for path, summary in good.items():
     if summary.num_frames < SPACING.length(1, summary.frame_rate):

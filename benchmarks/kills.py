@@ -88,7 +88,8 @@ class Run:
       process = subprocess.Popen(
           [sys.executable, '-m', 'rvm_jax.main', *self._arguments],
           cwd=ROOT,
-          env=os.environ | {
+          env=os.environ
+          | {
               'JAX_COMPILATION_CACHE_DIR': str(self._cache),
               'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
           },

@@ -65,9 +65,7 @@ def plain_mlp(p, x):
 
 
 def plain_encoder(p, tokens):
-  cls = jnp.broadcast_to(
-      p['cls_token'], (len(tokens), *p['cls_token'].shape)
-  )
+  cls = jnp.broadcast_to(p['cls_token'], (len(tokens), *p['cls_token'].shape))
   x = jnp.concatenate([cls, tokens], 1)
   for i in range(len(p['encoder']) - 1):
     q = p['encoder'][f'layers_{i}']
@@ -295,9 +293,7 @@ def main():
   encode = jax.jit(
       lambda p, x: model.apply({'params': p}, x, method='encode')[0]
   )
-  plain_features = jax.jit(
-      lambda p, x: jnp.stack(plain_encode(p, x, patch), 1)
-  )
+  plain_features = jax.jit(lambda p, x: jnp.stack(plain_encode(p, x, patch), 1))
   difference = abs(
       encode(params, source) - plain_features(params, source)
   ).max()

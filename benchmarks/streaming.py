@@ -135,9 +135,7 @@ def measure_clip(size, resolution, frames) -> dict:
     np.asarray(run(params, images))
     seconds.append(time.perf_counter() - start)
   milliseconds = 1e3 * min(seconds) / frames
-  return result | {
-      'ms': milliseconds, 'memory': rows.peak_memory(), 'note': ''
-  }
+  return result | {'ms': milliseconds, 'memory': rows.peak_memory(), 'note': ''}
 
 
 def resident_pages() -> int:

@@ -177,11 +177,13 @@ def video(options):
         save_random, size=options.size, path=checkpoint, decoder_layers=0
     )
     num_frames = repeat(options.video, path, options.seconds)
-    samples = watch([
-        *(sys.executable, '-m', 'rvm_jax.features', path, '--out', folder),
-        *('--checkpoint', checkpoint, '--dtype', 'float16'),
-        *('--height', side, '--width', side),
-    ])
+    samples = watch(
+        [
+            *(sys.executable, '-m', 'rvm_jax.features', path, '--out', folder),
+            *('--checkpoint', checkpoint, '--dtype', 'float16'),
+            *('--height', side, '--width', side),
+        ]
+    )
     files = pathlib.Path(folder, 'long.zarr', 'cls').glob('*.0')
     written = sorted(file.stat().st_mtime for file in files)
   spans = np.diff(written)

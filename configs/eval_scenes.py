@@ -29,9 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
           num_workers=2,  # Processes that draw them.
           # Of `label_propagation.propagate`. As for DAVIS, but for what a grid of 8 x 8
           # patches needs: near, and of those that agree most.
-          propagation=dict(
-              num_context=7, temperature=0.1, top_k=7, radius=3
-          ),
+          propagation=dict(num_context=7, temperature=0.1, top_k=7, radius=3),
       )
   )
   return config

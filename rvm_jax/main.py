@@ -74,9 +74,7 @@ def connect():
     jax.distributed.initialize()
     return
   address = _COORDINATOR.value or f'localhost:{_free_port()}'
-  jax.distributed.initialize(
-      address, _NUM_PROCESSES.value, _PROCESS_ID.value
-  )
+  jax.distributed.initialize(address, _NUM_PROCESSES.value, _PROCESS_ID.value)
 
 
 def _free_port() -> int:

@@ -1,11 +1,11 @@
 """RVM as one uses it: frames in, features out, at constant cost per frame.
 
-  encoder = rvm_jax.load('pretrain_rvm_base16_256.npz')
-  features = encoder(video)  # A whole video, of any length.
+encoder = rvm_jax.load('pretrain_rvm_base16_256.npz')
+features = encoder(video)  # A whole video, of any length.
 
-  state = encoder.init(batch=1, height=256, width=256)  # Or frame by frame.
-  for frame in camera:
-    features, state = encoder.step(frame[None], state)
+state = encoder.init(batch=1, height=256, width=256)  # Or frame by frame.
+for frame in camera:
+  features, state = encoder.step(frame[None], state)
 """
 
 from collections.abc import Mapping
@@ -136,9 +136,7 @@ class Encoder:
     grid = patches_lib.grid(height, width, self.model.patch)
     return _split(encoded, grid, encoded), encoded
 
-  def __call__(
-      self, video: Array, state: jax.Array | None = None
-  ) -> Features:
+  def __call__(self, video: Array, state: jax.Array | None = None) -> Features:
     """Streams a video, or a batch of videos, from its first frame or `state`.
 
     `encoder(a + b)` equals `encoder(b, encoder(a).state)`.

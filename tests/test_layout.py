@@ -25,8 +25,16 @@ ALLOWED = {
     'features': {'data', 'ops', 'storage', 'streaming', 'weights'},
     'export': {'models', 'ops', 'storage', 'streaming', 'weights'},
     'evals': {
-        'config', 'data', 'features', 'models', 'ops', 'storage', 'streaming',
-        'training', 'viz', 'weights',
+        'config',
+        'data',
+        'features',
+        'models',
+        'ops',
+        'storage',
+        'streaming',
+        'training',
+        'viz',
+        'weights',
     },
     'main': {'config', 'evals', 'training'},
 }

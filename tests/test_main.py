@@ -166,9 +166,7 @@ def test_a_run_leaves_what_it_says(whole_run):
   assert all(value >= 0 for _, value in shown['train/data_wait'])
 
 
-def test_what_a_run_learned_can_be_loaded_and_judged(
-    whole_run, environment
-):
+def test_what_a_run_learned_can_be_loaded_and_judged(whole_run, environment):
   workdir, _ = whole_run
   config, model, params = weights.load_run(workdir)
   assert config['data']['batch_size'] == 4 and model.width == 16

@@ -132,9 +132,9 @@ def test_bfloat16_is_near_and_gives_float32(encoder, video):
 def test_any_checkpoint_becomes_an_encoder(tmp_path, encoder):
   path = tmp_path / 'weights.npz'
   weights.save_npz(path, encoder.params)
-  assert trees.fingerprint(
-      rvm_jax.load(path).params
-  ) == trees.fingerprint(encoder.params)
+  assert trees.fingerprint(rvm_jax.load(path).params) == trees.fingerprint(
+      encoder.params
+  )
   with pytest.raises(FileNotFoundError, match='no checkpoint of a run'):
     rvm_jax.load(tmp_path)
   with pytest.raises(FileNotFoundError):

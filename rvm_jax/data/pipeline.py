@@ -145,8 +145,7 @@ class Pipeline:
     """Returns the stream's first samples as a batch, the same in all shards."""
     samples = [self._dataset[number] for number in range(count)]
     return {
-        key: np.stack([sample[key] for sample in samples])
-        for key in samples[0]
+        key: np.stack([sample[key] for sample in samples]) for key in samples[0]
     }
 
   def describe(self, clip: np.ndarray) -> str:

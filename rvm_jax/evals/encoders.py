@@ -117,9 +117,7 @@ def raw_patches(patch: int) -> Model:
     pixels = patches_lib.patchify(frames, patch).astype(np.float32) / 255
     return Features(pixels.reshape(batch, time, *grid, -1), None)
 
-  return Model(
-      'raw pixels', f'raw:{patch}', patch, 'RGB in [0, 1]', encode
-  )
+  return Model('raw pixels', f'raw:{patch}', patch, 'RGB in [0, 1]', encode)
 
 
 def stream(name: str, model: rvm.RVM, params) -> Model:
@@ -207,6 +205,4 @@ def _name(model: rvm.RVM) -> str:
   return f'RVM {model.width} wide'
 
 
-_KINDS = {
-    'raw': _load_raw, 'truth': _load_truth, 'untrained': _load_untrained
-}
+_KINDS = {'raw': _load_raw, 'truth': _load_truth, 'untrained': _load_untrained}

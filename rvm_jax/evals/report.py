@@ -1,8 +1,8 @@
 """What a benchmark found, and the folder that it is kept in.
 
-  result.json    see `write`
-  rows.csv       a row for each object or video
-  picture_*.png  a few videos
+result.json    see `write`
+rows.csv       a row for each object or video
+picture_*.png  a few videos
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,15 +69,18 @@ def write(
   """
   keys = 'task', 'headline', 'lower_is_better', 'scores', 'notes'
   keys += ('columns',) if report.columns else ()
-  result = {key: getattr(report, key) for key in keys} | about | {
-      'data': {
-          'folder': data_dir and os.path.abspath(data_dir),
-          'num_files': len(set(report.files)),
-          'manifest': report.generated or hash_files(
-              report.files, data_dir or os.curdir
-          ),
+  result = (
+      {key: getattr(report, key) for key in keys}
+      | about
+      | {
+          'data': {
+              'folder': data_dir and os.path.abspath(data_dir),
+              'num_files': len(set(report.files)),
+              'manifest': report.generated
+              or hash_files(report.files, data_dir or os.curdir),
+          }
       }
-  }
+  )
   text = json.dumps(result, indent=2, allow_nan=False)
   with files_lib.write_whole(folder) as part:
     os.mkdir(part)

@@ -95,7 +95,14 @@ BENCHMARKS = {
     'scenes': Benchmark(benchmark_lib.evaluate, generates=True),
 }
 _PACKAGES = (
-    'rvm_jax', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pillow', 'scipy',
+    'rvm_jax',
+    'jax',
+    'jaxlib',
+    'flax',
+    'optax',
+    'numpy',
+    'pillow',
+    'scipy',
     'av',
 )
 

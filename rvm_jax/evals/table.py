@@ -19,8 +19,14 @@ from typing import Any
 
 # Of a result, what is read here and in `compare`.
 _KEYS = (
-    'benchmark', 'task', 'headline', 'lower_is_better', 'scores', 'protocol',
-    'model', 'data',
+    'benchmark',
+    'task',
+    'headline',
+    'lower_is_better',
+    'scores',
+    'protocol',
+    'model',
+    'data',
 )
 
 

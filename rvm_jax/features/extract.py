@@ -108,7 +108,9 @@ def _cast(features: np.ndarray, dtype: str) -> np.ndarray:
   return result
 
 
-def _open_store(path, output, view, model, checkpoint, dtype) -> arrays_lib.Store:
+def _open_store(
+    path, output, view, model, checkpoint, dtype
+) -> arrays_lib.Store:
   grid = view.height // model.patch, view.width // model.patch
   status = os.stat(path)
   sizes = {field.name for field in dataclasses.fields(model)}

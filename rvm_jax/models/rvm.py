@@ -195,9 +195,7 @@ class RVM(nn.Module):
         pixels.astype(jnp.float32), height, width, self.patch
     )
 
-  def _encode_patches(
-      self, patches: jax.Array, table: jax.Array
-  ) -> jax.Array:
+  def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
     """Encodes each frame alone: [B, F, M, P * P * 3] to [B, F, 1 + M, D]."""
     tokens = self.tokenizer(patches, table)
     batch, num_frames, size, width = tokens.shape

@@ -36,9 +36,9 @@ class PatchEmbedding(nn.Module):
 
   @nn.compact
   def __call__(self, patches: jax.Array) -> jax.Array:
-    return PatchConvolution(
-        self.width, self.patch, self.dtype, name='Conv_0'
-    )(patches)
+    return PatchConvolution(self.width, self.patch, self.dtype, name='Conv_0')(
+        patches
+    )
 
 
 class Tokenizer(nn.Module):

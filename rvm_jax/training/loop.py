@@ -155,9 +155,7 @@ def train(
       is_preempted = checkpoints.is_preempted(done)
       if checkpoints.is_due(done) or is_preempted or is_last:
         settle()  # Nothing bad is saved.
-        checkpoints.save(
-            done, state, position.get_state(), config.to_dict()
-        )
+        checkpoints.save(done, state, position.get_state(), config.to_dict())
       if is_preempted:
         raise Preempted(f'stopped at step {done}, all saved')
     return state

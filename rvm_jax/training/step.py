@@ -136,9 +136,7 @@ def train_step(
         inputs,
         num_microbatches,
     )
-  updates, opt_state = optimizer.update(
-      gradient, state.opt_state, state.params
-  )
+  updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
   metrics = {
       'loss': loss,
       'gradient_norm': optax.tree.norm(gradient),

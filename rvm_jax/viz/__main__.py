@@ -132,18 +132,25 @@ def _parse(arguments):
       'videos', nargs='+', metavar='VIDEO', help='a file, or noise_square'
   )
   parser.add_argument(
-      '--checkpoint', required=True, metavar='PATH',
+      '--checkpoint',
+      required=True,
+      metavar='PATH',
       help='a .npz or .safetensors file, or the workdir of a run',
   )
   parser.add_argument(
       '--out', required=True, metavar='DIR', help='folder for the gallery'
   )
   parser.add_argument(
-      '--num_frames', type=int, default=stimuli.NUM_FRAMES,
+      '--num_frames',
+      type=int,
+      default=stimuli.NUM_FRAMES,
       help='of each video at most so many are read (default: %(default)s)',
   )
   parser.add_argument(
-      '--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+      '--size',
+      type=int,
+      nargs=2,
+      metavar=('HEIGHT', 'WIDTH'),
       help='resize to this many pixels, multiples of the patch',
   )
   options = parser.parse_args(arguments)

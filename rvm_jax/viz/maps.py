@@ -75,10 +75,12 @@ def state_change(features: np.ndarray) -> np.ndarray:
     float [T - 1, h, w], |s_t - s_{t-1}| / |s_{t-1}|.
   """
   length = lambda x: np.linalg.norm(x, axis=-1)
-  return np.stack([
-      length(after - before) / np.maximum(length(before), 1e-8)
-      for before, after in itertools.pairwise(features)
-  ])
+  return np.stack(
+      [
+          length(after - before) / np.maximum(length(before), 1e-8)
+          for before, after in itertools.pairwise(features)
+      ]
+  )
 
 
 def pixel_change(frames: np.ndarray, patch: int) -> np.ndarray:

@@ -47,9 +47,7 @@ def save_movie(
     stream.color_range = _VIDEO_RANGE
     for image in itertools.chain([first], images):
       if image.shape != first.shape:
-        raise ValueError(
-            f'all images must be {first.shape}, got {image.shape}'
-        )
+        raise ValueError(f'all images must be {first.shape}, got {image.shape}')
       frame = av.VideoFrame.from_ndarray(image, format='rgb24')
       frame = frame.reformat(
           format='yuv420p',

@@ -120,7 +120,9 @@ def _paint_change(change):
 
 
 def _resize(images, size, resampling):
-  return np.stack([
-      np.asarray(Image.fromarray(image).resize(size[::-1], resampling))
-      for image in images
-  ])
+  return np.stack(
+      [
+          np.asarray(Image.fromarray(image).resize(size[::-1], resampling))
+          for image in images
+      ]
+  )

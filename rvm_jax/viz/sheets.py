@@ -115,7 +115,8 @@ def hide_patches(
   shown = np.zeros(cut.shape[:-1], bool)
   np.put_along_axis(shown, np.asarray(visible), True, -1)
   return patches.unpatchify(
-      np.where(shown[..., None], cut, np.uint8(_GREY)), *images.shape[-3:-1],
+      np.where(shown[..., None], cut, np.uint8(_GREY)),
+      *images.shape[-3:-1],
       patch,
   )
 

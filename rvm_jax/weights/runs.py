@@ -48,9 +48,7 @@ def load_run(
   state = pathlib.Path(path, 'state')
   with _naming_damage(path):
     saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
-  trees.check_match(
-      path, trees.flatten(saved), trees.flatten(shapes['params'])
-  )
+  trees.check_match(path, trees.flatten(saved), trees.flatten(shapes['params']))
   with _naming_damage(path), ocp.PyTreeCheckpointer() as reader:
     restored = reader.restore(
         state,

@@ -82,7 +82,11 @@ def test_shapes_and_types(folders):
 
 def test_samples_are_the_frames_they_say(folders):
   built = build(
-      folders, height=64, width=96, crop_area=(1.0, 1.0), flip=0.0,
+      folders,
+      height=64,
+      width=96,
+      crop_area=(1.0, 1.0),
+      flip=0.0,
       crop_aspect=(1.5, 1.5),
   )
   samples = join(take(built.iterator(), 5))
@@ -92,10 +96,12 @@ def test_samples_are_the_frames_they_say(folders):
   ):
     path, first = built.describe(clip).split(' from frame ')
     with av.open(path) as container:
-      truth = np.stack([
-          frame.to_ndarray(format='rgb24')
-          for frame in container.decode(container.streams.video[0])
-      ])
+      truth = np.stack(
+          [
+              frame.to_ndarray(format='rgb24')
+              for frame in container.decode(container.streams.video[0])
+          ]
+      )
     first = int(first)
     assert first == clip[2]
     assert np.array_equal(source, truth[first + np.array([0, 2, 4])])
@@ -160,9 +166,9 @@ def test_first_samples_are_those_of_the_stream_in_any_shard(folders):
 
 
 def test_each_record_once_an_epoch_and_weights_hold(folders):
-  (num_records,) = build(
-      folders[:1], weights=(1.0,)
-  ).iterator().get_state()['num_records']
+  (num_records,) = (
+      build(folders[:1], weights=(1.0,)).iterator().get_state()['num_records']
+  )
   alone = build(folders[:1], weights=(1.0,), batch_size=num_records)
   epochs = take(alone.iterator(), 2)
   videos = [np.sort(epoch['clip'][:, 1]) for epoch in epochs]

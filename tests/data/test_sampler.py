@@ -53,7 +53,8 @@ def test_each_frame_lands_at_its_place():
     first = sample['clip'][2]
     assert sample['clip'][:2].tolist() == [3, 7]
     assert sample['source'][:, 0, 0].tolist() == [
-        [7, first, 0], [7, first + 1, 0]
+        [7, first, 0],
+        [7, first + 1, 0],
     ]
     numbers = sample['target'][:, 0, 0, 1]
     assert np.array_equal(numbers, first + sample['gaps'])

@@ -71,9 +71,7 @@ def test_manifest_parts_are_videos_of_their_own(tmp_path, make_video):
     assert source.describe(np.array([place, 3])).endswith(f'frame {start + 3}')
 
 
-def test_bad_videos_are_left_out_with_a_warning(
-    tmp_path, make_video, warnings
-):
+def test_bad_videos_are_left_out_with_a_warning(tmp_path, make_video, warnings):
   for name in 'abc':
     make_video(tmp_path / f'{name}.mp4', 20)
   (tmp_path / 'text.mp4').write_text('no video')
@@ -124,7 +122,9 @@ def test_gap_range_larger_than_every_clip(tmp_path, make_video):
 
 def test_frame_rate_counts_for_what_fits(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 60)
-  half = frame_sampling.Spacing(2, 1, 1, 2, 8, frame_rate=12.5)  # spans 19 frames
+  half = frame_sampling.Spacing(
+      2, 1, 1, 2, 8, frame_rate=12.5
+  )  # spans 19 frames
   source = sources.Videos(str(tmp_path), half, max_bad_share=0.0)
   assert len(source) == 3
   assert source[2]['window'][1] == 60 - 19 + 1

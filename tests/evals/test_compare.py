@@ -16,8 +16,12 @@ def make_rows(shift, seed=0):
   hard = np.random.default_rng(7).normal(40, 20, 50)
   rng = np.random.default_rng(seed)
   return [
-      {'clip': f'held_out_{i}', 'num_boxes': i % 4, 'num_objects': 2,
-       'num_pairs': 9}
+      {
+          'clip': f'held_out_{i}',
+          'num_boxes': i % 4,
+          'num_objects': 2,
+          'num_pairs': 9,
+      }
       | {t.name: hard[i] + shift + rng.normal() for t in benchmark.TASKS}
       for i in range(50)
   ]
@@ -34,10 +38,18 @@ def test_verdicts():
 
 def test_reads_results_and_refuses_others(tmp_path, capsys):
   for name, num, shift in (
-      ('a', 50, 0), ('b', 50, 3), ('c', 40, 0), ('d', 50, 0)
+      ('a', 50, 0),
+      ('b', 50, 3),
+      ('c', 40, 0),
+      ('d', 50, 0),
   ):
     made = report.Report(
-        't', 's', {'s': 1.0}, make_rows(shift)[:num], {}, (),
+        't',
+        's',
+        {'s': 1.0},
+        make_rows(shift)[:num],
+        {},
+        (),
         generated='aa' if name in 'abc' else 'bb',
     )
     about = {'benchmark': 'scenes', 'protocol': {'num_test': num}}

@@ -17,9 +17,7 @@ from rvm_jax.models import rvm
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.weights import trees
 
-TINY = str(
-    pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
-)
+TINY = str(pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz')
 
 
 @pytest.fixture(scope='module')
@@ -31,8 +29,15 @@ def frames():
 @pytest.fixture(scope='module')
 def model():
   return rvm.RVM(
-      width=16, encoder_layers=1, encoder_heads=2, encoder_mlp=32,
-      core_layers=1, core_heads=2, core_mlp=32, decoder_layers=0, patch=8,
+      width=16,
+      encoder_layers=1,
+      encoder_heads=2,
+      encoder_mlp=32,
+      core_layers=1,
+      core_heads=2,
+      core_mlp=32,
+      decoder_layers=0,
+      patch=8,
   )
 
 
@@ -43,9 +48,7 @@ def params(model):
   shapes = jax.eval_shape(init, jax.random.key(0), shown)['params']
   # Fresh parameters hold zeros, which would hide what is carried over time.
   rng = np.random.default_rng(1)
-  return jax.tree.map(
-      lambda x: np.float32(rng.normal(0, 0.2, x.shape)), shapes
-  )
+  return jax.tree.map(lambda x: np.float32(rng.normal(0, 0.2, x.shape)), shapes)
 
 
 def test_raw_patches_are_the_pixels_of_each_patch(frames):
@@ -110,7 +113,11 @@ def test_devices_share_the_videos_of_a_batch(
   shared = encoders.stream('shared', model, params)
   # A size is one program, also within a run, which has a mesh of its own.
   for batch, is_in_a_run, num_programs in (
-      (1, False, 1), (1, True, 1), (2, False, 1), (3, True, 2), (2, True, 2),
+      (1, False, 1),
+      (1, True, 1),
+      (2, False, 1),
+      (3, True, 2),
+      (2, True, 2),
   ):
     Watched.seen.clear()
     mesh = mesh_lib.make_mesh(1)
@@ -159,7 +166,8 @@ def test_refuses_patches_without_a_side(checkpoint):
 
 def test_refuses_frames_that_are_not_uint8_videos(frames, model, params):
   for encoder in (
-      encoders.raw_patches(8), encoders.stream('streamed', model, params)
+      encoders.raw_patches(8),
+      encoders.stream('streamed', model, params),
   ):
     for wrong in (frames / 255, frames[0], frames[..., :1]):
       with pytest.raises(ValueError, match=r'uint8 \[B, T, H, W, 3\], got'):

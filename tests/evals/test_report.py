@@ -31,7 +31,9 @@ def test_writes_all_of_it(report, tmp_path):
   data, out = tmp_path / 'data', tmp_path / 'out'
   report_lib.write(report, str(out), str(data), {'seconds': 3.5})
   assert sorted(p.name for p in out.iterdir()) == [
-      'picture_z.png', 'result.json', 'rows.csv'
+      'picture_z.png',
+      'result.json',
+      'rows.csv',
   ]
   assert json.loads((out / 'result.json').read_text()) == {
       'task': 'VIP mIoU',
@@ -48,7 +50,8 @@ def test_writes_all_of_it(report, tmp_path):
   }
   with open(out / 'rows.csv', newline='') as f:
     assert list(csv.DictReader(f)) == [
-        {'video': 'x, y', 'miou': '10.0'}, {'video': 'z', 'miou': '15.0'}
+        {'video': 'x, y', 'miou': '10.0'},
+        {'video': 'z', 'miou': '15.0'},
     ]
   picture = np.asarray(Image.open(out / 'picture_z.png'))
   np.testing.assert_array_equal(picture, report.pictures['z'])

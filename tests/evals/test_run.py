@@ -21,9 +21,7 @@ from tests.evals import tiny_examples
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ROOT / 'tests/golden/rvm_tiny_params.npz'
-CONFIGS = sorted(
-    path.stem for path in (ROOT / 'configs').glob('eval_*.py')
-)
+CONFIGS = sorted(path.stem for path in (ROOT / 'configs').glob('eval_*.py'))
 SMALL = (
     '--config.protocol.height=48',
     '--config.protocol.width=64',
@@ -33,10 +31,15 @@ SMALL = (
 
 def command(name, data_dir, checkpoint, out, *overrides):
   return [
-      sys.executable, '-m', 'rvm_jax.evals.run',
+      sys.executable,
+      '-m',
+      'rvm_jax.evals.run',
       f'--config={ROOT}/configs/eval_{name}.py',
       f'--config.data_dir={data_dir}',
-      f'--checkpoint={checkpoint}', f'--out={out}', *SMALL, *overrides,
+      f'--checkpoint={checkpoint}',
+      f'--out={out}',
+      *SMALL,
+      *overrides,
   ]
 
 
@@ -112,9 +115,14 @@ def generated(monkeypatch):
     }
     summarise = lambda rows: {'top_1': sum(100 * r['right'] for r in rows) / 4}
     found = task_lib.evaluate(
-        model, tiny_examples.Head(), tiny_examples.records(num_train),
-        tiny_examples.records(4), task_lib.Metric(score, summarise, 'top_1'),
-        name='classes', workdir=workdir, examples={'train': {}, 'test': {}},
+        model,
+        tiny_examples.Head(),
+        tiny_examples.records(num_train),
+        tiny_examples.records(4),
+        task_lib.Metric(score, summarise, 'top_1'),
+        name='classes',
+        workdir=workdir,
+        examples={'train': {}, 'test': {}},
         features=readouts.get_features().to_dict() | {'is_kept': True},
         training=training,
     )
@@ -123,7 +131,8 @@ def generated(monkeypatch):
     )
 
   monkeypatch.setitem(
-      run_lib.BENCHMARKS, 'tiny',
+      run_lib.BENCHMARKS,
+      'tiny',
       run_lib.Benchmark(evaluate, trains=True, generates=True),
   )
 
@@ -131,12 +140,18 @@ def generated(monkeypatch):
 def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
   training = readouts.get_training().to_dict()
   training |= dict(
-      num_steps=4, batch_size=2, warmup_steps=1, learning_rates=(1e-1, 3e-1),
+      num_steps=4,
+      batch_size=2,
+      warmup_steps=1,
+      learning_rates=(1e-1, 3e-1),
       is_augmented=False,
   )
   run = lambda out, checkpoint, workdir='work': run_lib.run(
-      checkpoint, str(tmp_path / out), str(tmp_path / workdir),
-      benchmark='tiny', protocol={'num_train': 8, 'training': training},
+      checkpoint,
+      str(tmp_path / out),
+      str(tmp_path / workdir),
+      benchmark='tiny',
+      protocol={'num_train': 8, 'training': training},
   )
   run('first', 'raw:8')
   result = json.loads((tmp_path / 'first/result.json').read_text())
@@ -145,7 +160,8 @@ def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
   assert result['protocol']['training']['learning_rates'] == [0.1, 0.3]
   assert 'chosen on the test examples' in result['notes'][0]
   assert sorted(p.name for p in (tmp_path / 'work').iterdir()) == [
-      'classes', 'features'
+      'classes',
+      'features',
   ]
   run('second', 'raw:8')
   again = json.loads((tmp_path / 'second/result.json').read_text())
@@ -160,9 +176,13 @@ def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
 def test_what_a_person_can_get_wrong(generated, tmp_path):
   run = lambda **changes: run_lib.run(
       **dict(
-          checkpoint='raw:8', out=str(tmp_path / 'out'), benchmark='vip',
-          data_dir=str(tmp_path), protocol={},
-      ) | changes
+          checkpoint='raw:8',
+          out=str(tmp_path / 'out'),
+          benchmark='vip',
+          data_dir=str(tmp_path),
+          protocol={},
+      )
+      | changes
   )
   with pytest.raises(FileExistsError, match='give --out a new folder'):
     run(out=str(tmp_path))
@@ -187,10 +207,14 @@ def test_mistakes_are_told_in_a_line(tmp_path):
   for arguments, message in (
       (('vip', tmp_path, 'raw:8', tmp_path), f'{tmp_path} is there already'),
       (('vip', tmp_path, 'raw:8', out), f'{tmp_path}.* is missing'),
-      (('vip', tmp_path, 'raw:8', out, '--config.protocol.heigth=3'),
-       'lacks a setting: .heigth. Did you mean "height"'),
-      (('vip', tmp_path, 'raw:8', out, '--config.protocl.height=3'),
-       'lacks a setting: .protocl. Did you mean "protocol"'),
+      (
+          ('vip', tmp_path, 'raw:8', out, '--config.protocol.heigth=3'),
+          'lacks a setting: .heigth. Did you mean "height"',
+      ),
+      (
+          ('vip', tmp_path, 'raw:8', out, '--config.protocl.height=3'),
+          'lacks a setting: .protocl. Did you mean "protocol"',
+      ),
   ):
     done = start(*arguments)
     assert done.returncode == 2 and not done.stdout and not out.exists()

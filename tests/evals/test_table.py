@@ -135,10 +135,14 @@ def test_what_a_person_can_get_wrong(tmp_path, capsys):
 
 def test_a_benchmark_of_several_tasks_has_several_columns():
   result = {
-      'task': 'A', 'headline': 'a', 'lower_is_better': False,
+      'task': 'A',
+      'headline': 'a',
+      'lower_is_better': False,
       'columns': [['A', 'a', False], ['B', 'b', True]],
-      'scores': {'a': 40.0, 'b': 2.0}, 'protocol': {},
-      'data': {'manifest': '0'}, 'model': {'name': 'first', 'identity': '1'},
+      'scores': {'a': 40.0, 'b': 2.0},
+      'protocol': {},
+      'data': {'manifest': '0'},
+      'model': {'name': 'first', 'identity': '1'},
   }
   second = result | {
       'scores': {'a': 80.0, 'b': 4.0},

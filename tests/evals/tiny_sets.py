@@ -14,17 +14,30 @@ from rvm_jax.evals.datasets import jhmdb
 HEIGHT, WIDTH, SIDE = 48, 64, 8
 NUM_FRAMES = 6
 # Sixteen hues and more, as features of unit length do not tell shades apart.
-COLORS = np.random.default_rng(0).permutation(
-    [(r, g, b) for r in (20, 130, 240) for g in (20, 130, 240)
-     for b in (20, 130, 240) if not r == g == b]
-).astype(np.uint8)
+COLORS = (
+    np.random.default_rng(0)
+    .permutation(
+        [
+            (r, g, b)
+            for r in (20, 130, 240)
+            for g in (20, 130, 240)
+            for b in (20, 130, 240)
+            if not r == g == b
+        ]
+    )
+    .astype(np.uint8)
+)
 # The first video's second object leaves; the last one's comes later.
 DAVIS = {
-    'bear': [[(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)],
-             [(4, 6), (4, 7), (3, 7), None, None, None]],
+    'bear': [
+        [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)],
+        [(4, 6), (4, 7), (3, 7), None, None, None],
+    ],
     'goat': [[(3, 3)] * 6],
-    'pigs': [[(2, 7), (2, 6), (2, 5), (2, 4), (2, 3), (2, 2)],
-             [None, None, (5, 0), (5, 1), (5, 2), (5, 3)]],
+    'pigs': [
+        [(2, 7), (2, 6), (2, 5), (2, 4), (2, 3), (2, 2)],
+        [None, None, (5, 0), (5, 1), (5, 2), (5, 3)],
+    ],
 }
 
 

@@ -116,13 +116,15 @@ def write_perception_test(root: pathlib.Path):
     for number in range(3):
       frames = [t for t in range(NUM_FRAMES) if number < 2 or t not in (9, 13)]
       x, y = np.transpose([share(number, frame) for frame in frames])
-      tracks.append({
-          'id': number,
-          'label': 'cup',
-          'parent_objects': [],
-          'frame_ids': frames,
-          'points': [y.tolist(), x.tolist()],
-      })
+      tracks.append(
+          {
+              'id': number,
+              'label': 'cup',
+              'parent_objects': [],
+              'frame_ids': frames,
+              'points': [y.tolist(), x.tolist()],
+          }
+      )
     metadata = {
         'split': split,
         'video_id': name,
@@ -160,14 +162,17 @@ def write_waymo(root: pathlib.Path):
         images.append(key | image)
         for number in range(2 if t < 18 else 1):
           x, y = share(number, t)
-          boxes.append(key | {
-              'key.camera_object_id': f'{camera}-{number}',
-              '[CameraBoxComponent].box.center.x': x * WIDTH,
-              '[CameraBoxComponent].box.center.y': y * HEIGHT,
-              '[CameraBoxComponent].box.size.x': 16.0 + 4 * number,
-              '[CameraBoxComponent].box.size.y': 12.0,
-              '[CameraBoxComponent].type': 1,
-          })
+          boxes.append(
+              key
+              | {
+                  'key.camera_object_id': f'{camera}-{number}',
+                  '[CameraBoxComponent].box.center.x': x * WIDTH,
+                  '[CameraBoxComponent].box.center.y': y * HEIGHT,
+                  '[CameraBoxComponent].box.size.x': 16.0 + 4 * number,
+                  '[CameraBoxComponent].box.size.y': 12.0,
+                  '[CameraBoxComponent].type': 1,
+              }
+          )
     for name, rows in (('camera_image', images), ('camera_box', boxes)):
       path = root / split / name / 'segment-1.parquet'
       path.parent.mkdir(parents=True)

@@ -202,9 +202,7 @@ def test_what_the_dtype_cannot_hold_is_refused(
   assert 'not finite numbers in float16' in capsys.readouterr().err
 
 
-def test_a_broken_video_gives_its_good_frames(
-    videos, whole, tmp_path, capsys
-):
+def test_a_broken_video_gives_its_good_frames(videos, whole, tmp_path, capsys):
   (tmp_path / 'text.mp4').write_text('no video')
   data = bytearray((videos / 'short.avi').read_bytes())
   with av.open(str(videos / 'short.avi')) as container:

@@ -235,7 +235,8 @@ def test_frames_of_another_size_are_noted(tmp_path, make_video):
 def test_not_a_video(tmp_path):
   (tmp_path / 'text.mp4').write_text('no video')
   for name, reason in (
-      ('text.mp4', 'Invalid data'), ('missing.mp4', 'No such file')
+      ('text.mp4', 'Invalid data'),
+      ('missing.mp4', 'No such file'),
   ):
     with pytest.raises(decoder.BrokenVideo, match=f'{name}: {reason}'):
       play(str(tmp_path / name))

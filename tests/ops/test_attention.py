@@ -14,7 +14,9 @@ def draw(dtype=jnp.float32, scale=1.0):
   return [jnp.asarray(scale * rng.normal(size=s), dtype) for s in shapes]
 
 
-@pytest.mark.parametrize('scale', [1.0, 30.0])  # 30: the softmax would overflow.
+@pytest.mark.parametrize(
+    'scale', [1.0, 30.0]
+)  # 30: the softmax would overflow.
 def test_equals_the_definition(scale):
   q, k, v = (np.float64(x) for x in draw(scale=scale))
   scores = np.einsum('bqhc,bmhc->bhqm', q, k) / np.sqrt(8)

@@ -36,9 +36,7 @@ def plain_batch(seed):
   }
 
 
-def run(
-    *, devices=1, fsdp=1, parts=1, steps=3, optimizer=None, batch=None
-):
+def run(*, devices=1, fsdp=1, parts=1, steps=3, optimizer=None, batch=None):
   """A few steps from the same start; returns states' params and metrics."""
   # Plain descent: Adam would blow up the rounding of gradients that are zero.
   optimizer = optimizer or optax.sgd(0.1)
@@ -112,16 +110,12 @@ def test_fsdp_splits_parameters_and_moments_but_not_the_core():
 
 
 def test_loss_falls_on_one_batch():
-  _, metrics = run(
-      steps=30, optimizer=optax.adam(3e-3), batch=plain_batch(0)
-  )
+  _, metrics = run(steps=30, optimizer=optax.adam(3e-3), batch=plain_batch(0))
   assert metrics[-1]['loss'] < 0.5 * metrics[0]['loss']
 
 
 def test_each_step_draws_other_masks():
-  _, metrics = run(
-      steps=2, optimizer=optax.sgd(0.0), batch=random_batch(0)
-  )
+  _, metrics = run(steps=2, optimizer=optax.sgd(0.0), batch=random_batch(0))
   assert metrics[0]['loss'] != metrics[1]['loss']
   assert metrics[0]['update_norm'] == 0
 
@@ -144,7 +138,9 @@ def test_decay_is_for_dense_kernels_and_its_own_for_the_core(
     if name.endswith('/kernel'):
       decay = expected if name.startswith('rnn_core/') else 0.1
     np.testing.assert_allclose(
-        update, -float(schedule(1)) * decay * params[name], rtol=1e-5,
+        update,
+        -float(schedule(1)) * decay * params[name],
+        rtol=1e-5,
         err_msg=name,
     )
 

@@ -42,8 +42,13 @@ class Page:
     self._answers, answers = os.pipe()
     self._process = subprocess.Popen(
         [
-            'bash', '-c', f'exec "$@" 3<&{commands} 4>&{answers}', 'bash',
-            PATH, *_FLAGS, f'--user-data-dir={profile}',
+            'bash',
+            '-c',
+            f'exec "$@" 3<&{commands} 4>&{answers}',
+            'bash',
+            PATH,
+            *_FLAGS,
+            f'--user-data-dir={profile}',
         ],
         pass_fds=[commands, answers],
         stderr=subprocess.DEVNULL,

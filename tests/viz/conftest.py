@@ -33,9 +33,17 @@ def video(tmp_path_factory):
 @pytest.fixture(scope='session')
 def gallery(tmp_path_factory, video):
   out = tmp_path_factory.mktemp('out') / 'the gallery #1'
-  code = command.main([
-      str(video), 'noise_square', '--num_frames=10', '--size', '64', '96',
-      f'--checkpoint={CHECKPOINT}', f'--out={out}',
-  ])
+  code = command.main(
+      [
+          str(video),
+          'noise_square',
+          '--num_frames=10',
+          '--size',
+          '64',
+          '96',
+          f'--checkpoint={CHECKPOINT}',
+          f'--out={out}',
+      ]
+  )
   assert code == 0
   return out

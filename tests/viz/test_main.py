@@ -22,9 +22,14 @@ from tests.viz import conftest
 
 
 def run(out, *videos, checkpoint=conftest.CHECKPOINT, options=()):
-  return command.main([
-      *map(str, videos), f'--checkpoint={checkpoint}', f'--out={out}', *options
-  ])
+  return command.main(
+      [
+          *map(str, videos),
+          f'--checkpoint={checkpoint}',
+          f'--out={out}',
+          *options,
+      ]
+  )
 
 
 def contents(folder):

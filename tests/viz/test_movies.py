@@ -29,10 +29,12 @@ def test_a_movie_holds_its_images(tmp_path):
   for frame in frames:
     assert (frame.colorspace, frame.color_range) == (1, 1)
     assert (frame.color_primaries, frame.color_trc) == (1, 1)
-  found = np.stack([
-      frame.to_ndarray(format='rgb24', src_colorspace='ITU709')
-      for frame in frames
-  ])
+  found = np.stack(
+      [
+          frame.to_ndarray(format='rgb24', src_colorspace='ITU709')
+          for frame in frames
+      ]
+  )
   for x in range(4):
     middle = slice(24 * x + 8, 24 * x + 16)
     error = found[:, 8:24, middle] - np.float64(images[:, 8:24, middle])

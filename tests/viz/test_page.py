@@ -61,9 +61,16 @@ def test_names_and_facts_are_escaped_and_numbers_are_there():
     assert not reader.find(tag)
   text = ' '.join(reader.text.split())
   for said in (
-      'a <b> & "c".mp4', '<i>Half</i> of it.', '<u>Path', '/x/<y>',
-      '12.3 % of its length', '4.56 % of the way', 'frames 0 to 3 whole',
-      'next 4 frames 95 %', 'error: 0.0123', '12 of 256 patches',
+      'a <b> & "c".mp4',
+      '<i>Half</i> of it.',
+      '<u>Path',
+      '/x/<y>',
+      '12.3 % of its length',
+      '4.56 % of the way',
+      'frames 0 to 3 whole',
+      'next 4 frames 95 %',
+      'error: 0.0123',
+      '12 of 256 patches',
       'Showing frame 3 again instead: 0.0568',
   ):
     assert said in text, said
@@ -91,8 +98,11 @@ def test_files_are_there_and_nothing_comes_from_elsewhere(gallery):
   assert files | {'index.html'} == {path.name for path in gallery.iterdir()}
   assert 'http' not in html and 'url(' not in html
   assert [url for url in asked if url.startswith('d')] == ['data:,']
-  ids = [attributes['id'] for _, attributes in reader.elements
-         if 'id' in attributes]
+  ids = [
+      attributes['id']
+      for _, attributes in reader.elements
+      if 'id' in attributes
+  ]
   assert len(set(ids)) == len(ids)
   assert {f'#{i}' for i in ids} >= {u for u in asked if u.startswith('#')}
 

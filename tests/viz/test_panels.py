@@ -28,9 +28,7 @@ def test_a_patch_is_a_flat_rectangle(drawn):
       shown[panels.COMPONENTS],
       blow_up(np.rint(components * 255).astype(np.uint8), 7 * 16),
   )
-  np.testing.assert_array_equal(
-      shown[panels.CLUSTERS], blow_up(groups, 7 * 16)
-  )
+  np.testing.assert_array_equal(shown[panels.CLUSTERS], blow_up(groups, 7 * 16))
   half = 0.5 * blow_up(frames, 7) + 0.5 * blow_up(groups, 7 * 16)
   np.testing.assert_allclose(shown[panels.OVERLAY], half, atol=1)
   change = shown[panels.STATE_CHANGE]

@@ -10,9 +10,9 @@ from rvm_jax.viz import sheets
 def occurs(picture, sheet, scale):
   """Whether the scaled picture stands somewhere on the sheet."""
   picture = picture.repeat(scale, 0).repeat(scale, 1)
-  windows = np.lib.stride_tricks.sliding_window_view(
-      sheet, picture[:1].shape
-  )[:, :, 0]
+  windows = np.lib.stride_tricks.sliding_window_view(sheet, picture[:1].shape)[
+      :, :, 0
+  ]
   height = len(picture)
   for y, x in np.argwhere((windows[..., 0, :, :] == picture[0]).all((-2, -1))):
     found = sheet[y : y + height, x : x + picture.shape[1]]

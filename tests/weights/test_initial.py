@@ -60,9 +60,7 @@ def init_from(path, params, fresh_decoder):
   return weights.put_initial(found, params)
 
 
-def test_every_parameter_comes_to_the_devices_of_the_run(
-    source, golden, fresh
-):
+def test_every_parameter_comes_to_the_devices_of_the_run(source, golden, fresh):
   found = init_from(source, fresh, fresh_decoder=False)
   assert jax.tree.structure(found) == jax.tree.structure(fresh)
   for key, array in trees.flatten(golden[1]).items():

@@ -22,15 +22,17 @@ MOTIONS = (
 
 # How a surface mixes its two colours: weights of three waves, of the product
 # of the first two, and the sharpness of the edges between the colours.
-_PATTERNS = np.array([
-    (1.0, 0.0, 0.0, 0.0, 4.0),  # Stripes.
-    (1.0, 0.0, 0.0, 0.0, 0.5),  # Soft stripes.
-    (0.0, 0.0, 0.0, 1.0, 6.0),  # Checks.
-    (0.5, 0.5, 0.6, 0.0, 0.6),  # Clouds.
-    (0.5, 0.5, 0.6, 0.0, 3.0),  # Blots.
-    (0.7, 0.7, 0.0, 0.4, 3.0),  # Dots.
-    (0.3, 0.0, 0.3, 0.7, 0.5),  # Weave.
-])
+_PATTERNS = np.array(
+    [
+        (1.0, 0.0, 0.0, 0.0, 4.0),  # Stripes.
+        (1.0, 0.0, 0.0, 0.0, 0.5),  # Soft stripes.
+        (0.0, 0.0, 0.0, 1.0, 6.0),  # Checks.
+        (0.5, 0.5, 0.6, 0.0, 0.6),  # Clouds.
+        (0.5, 0.5, 0.6, 0.0, 3.0),  # Blots.
+        (0.7, 0.7, 0.0, 0.4, 3.0),  # Dots.
+        (0.3, 0.0, 0.3, 0.7, 0.5),  # Weave.
+    ]
+)
 
 
 class Looks:
@@ -116,17 +118,17 @@ class Camera:
     pose[:3, 0] = math.cos(roll) * right - math.sin(roll) * down
     pose[:3, 1] = math.sin(roll) * right + math.cos(roll) * down
     pose[:3, 2] = -backward
-    pose[:3, 3] = self._target + sway + (
-        self._distance * math.exp(-dolly) * backward
+    pose[:3, 3] = (
+        self._target + sway + (self._distance * math.exp(-dolly) * backward)
     )
     return pose
 
 
 def _direction(azimuth, elevation):
   flat = math.cos(elevation)
-  return np.array([
-      math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation)
-  ])
+  return np.array(
+      [math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation)]
+  )
 
 
 def _draw_waves(rng, is_plane):

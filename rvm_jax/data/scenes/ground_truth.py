@@ -76,10 +76,12 @@ def choose_pixels(
   num_on_objects = num // 2 if background.size else num
   num_on_objects *= objects.size > 0
   counts = (objects, num_on_objects), (background, num - num_on_objects)
-  pixels = np.concatenate([
-      rng.choice(group, count, replace=count > group.size)
-      for group, count in counts
-  ])
+  pixels = np.concatenate(
+      [
+          rng.choice(group, count, replace=count > group.size)
+          for group, count in counts
+      ]
+  )
   return np.stack(np.divmod(pixels, segments.shape[1]))
 
 
@@ -143,6 +145,9 @@ def find_boxes(segments: np.ndarray, num_objects: int) -> np.ndarray:
     for number in np.unique(segment[segment > 0]):
       rows, columns = np.nonzero(segment == number)
       boxes[number - 1, f] = (
-          columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+          columns.min(),
+          rows.min(),
+          columns.max() + 1,
+          rows.max() + 1,
       )
   return boxes

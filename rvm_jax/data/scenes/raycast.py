@@ -78,8 +78,12 @@ class View:
       return surface, inverse, rays, np.empty((0, 3))
     normals = np.empty((rays.size, 3))
     geoms, depths = cast(
-        self._model, self._data, self.eye,
-        np.stack([w[rays] for w in directions], 1), _OBJECTS, normals,
+        self._model,
+        self._data,
+        self.eye,
+        np.stack([w[rays] for w in directions], 1),
+        _OBJECTS,
+        normals,
     )
     hit = np.flatnonzero((geoms >= 0) & (depths * inverse[rays] < 1))
     rays = rays[hit]
@@ -108,8 +112,11 @@ class View:
     if not points.size:
       return points
     geoms, along = cast(
-        self._model, self._data, lamp,
-        np.stack([-v[points] for v in to_lamp], 1), _OBJECTS,
+        self._model,
+        self._data,
+        lamp,
+        np.stack([-v[points] for v in to_lamp], 1),
+        _OBJECTS,
     )
     # A surface does not shade itself: half a thousandth of some 12 m.
     return points[(geoms >= 0) & (along < 1 - 5e-4)]
@@ -130,9 +137,18 @@ def cast(model, data, origin, vectors, groups=None, normals=None):
   num = len(vectors)
   geoms, distances = np.empty(num, np.int32), np.empty(num)
   mujoco.mj_multiRay(
-      model, data, origin, vectors.astype(np.float64).ravel(), groups, True,
-      -1, geoms, distances, None if normals is None else normals.reshape(-1),
-      num, mujoco.mjMAXVAL,
+      model,
+      data,
+      origin,
+      vectors.astype(np.float64).ravel(),
+      groups,
+      True,
+      -1,
+      geoms,
+      distances,
+      None if normals is None else normals.reshape(-1),
+      num,
+      mujoco.mjMAXVAL,
   )
   return geoms, distances
 

@@ -100,8 +100,8 @@ def _tabulate(looks, data, pixel):
   geoms[_COLOR] = looks.colors.mean(1).T
   geoms[_CHANGE] = (looks.colors[:, 1] - looks.colors[:, 0]).T
   geoms[_SHARPNESS] = looks.sharpness
-  geoms[_RATE] = pixel * (1 + looks.warp) * (
-      np.linalg.norm(looks.waves, axis=2).max(1)
+  geoms[_RATE] = (
+      pixel * (1 + looks.warp) * (np.linalg.norm(looks.waves, axis=2).max(1))
   )
   geoms[_WARP] = looks.warp
   geoms[_GLOSS] = looks.gloss

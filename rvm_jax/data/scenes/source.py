@@ -126,8 +126,13 @@ def generate(
     drawn[f], segments[f], depth[f] = renderer.render(number, num_frames)
     poses[f] = camera.pose(number, num_frames)
     tracks[:, f], visible[:, f] = ground_truth.follow_points(
-        world, world.pose(number), poses[f], intrinsics, (width, height),
-        places, bodies,
+        world,
+        world.pose(number),
+        poses[f],
+        intrinsics,
+        (width, height),
+        places,
+        bodies,
     )
   return Scene(
       frame_numbers=np.array(numbers, np.int64),
@@ -184,9 +189,7 @@ class Scenes:
     seed = self.scene_seed(index)
 
     def read(frames):
-      return render(
-          seed, height=self._height, width=self._width, frames=frames
-      )
+      return render(seed, height=self._height, width=self._width, frames=frames)
 
     return {
         'clip': np.array([index, 0], np.int64),

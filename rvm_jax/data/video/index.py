@@ -118,9 +118,14 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
   Raises:
     video.BrokenVideo: the file is gone or has changed since it was indexed.
   """
-  path, size, mtime, *fields = _connection(database_path).execute(
-      f'SELECT path, size, mtime, {_CONTENTS} FROM videos WHERE id = ?', (row,)
-  ).fetchone()
+  path, size, mtime, *fields = (
+      _connection(database_path)
+      .execute(
+          f'SELECT path, size, mtime, {_CONTENTS} FROM videos WHERE id = ?',
+          (row,),
+      )
+      .fetchone()
+  )
   try:
     status = os.stat(path)
   except OSError as error:
@@ -138,9 +143,11 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
 
 def path_of(database_path: str, row: int) -> str:
   """Path of the video in a row of the database."""
-  return _connection(database_path).execute(
-      'SELECT path FROM videos WHERE id = ?', (row,)
-  ).fetchone()[0]
+  return (
+      _connection(database_path)
+      .execute('SELECT path FROM videos WHERE id = ?', (row,))
+      .fetchone()[0]
+  )
 
 
 def _connection(database_path: str) -> sqlite3.Connection:

@@ -45,8 +45,8 @@ def find(place: str) -> list[Clip]:
   elif os.path.isfile(place):
     clips = [Clip(os.path.abspath(place))]
   else:
-    roots = [place] if os.path.isdir(place) else glob.glob(
-        place, recursive=True
+    roots = (
+        [place] if os.path.isdir(place) else glob.glob(place, recursive=True)
     )
     paths = {os.path.abspath(path) for root in roots for path in _files(root)}
     clips = [Clip(path) for path in sorted(paths)]

@@ -102,9 +102,7 @@ def scan(path: str) -> Contents:
   return dataclasses.replace(contents, keys=np.zeros(0, np.int64))
 
 
-def read(
-    path: str, contents: Contents, numbers: Sequence[int]
-) -> np.ndarray:
+def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
   """Returns the frames of `path` with the given numbers.
 
   Args:

@@ -91,11 +91,12 @@ def evaluate(
     if not found:
       notes.append(f'{video.name}: no object in any mask')
     if index in shown:
-      pictures[video.name] = videos_lib.draw_masks(
-          frames, masks, predicted
-      )
+      pictures[video.name] = videos_lib.draw_masks(frames, masks, predicted)
     logging.info(
-        '%d/%d %s: %s', index + 1, len(videos), video.name,
+        '%d/%d %s: %s',
+        index + 1,
+        len(videos),
+        video.name,
         ', '.join(f'object {o.number} {_row(o)["j_and_f"]:.1f}' for o in found),
     )
   if not any(o.is_in_first for o in objects):

@@ -85,7 +85,10 @@ def evaluate(
     if index in shown:
       pictures[video.name] = _draw(frames[:num_poses], video.pose, found)
     logging.info(
-        '%d/%d %s: %s', index + 1, len(videos), video.name,
+        '%d/%d %s: %s',
+        index + 1,
+        len(videos),
+        video.name,
         ', '.join(f'{key} {score:.1f}' for key, score in mean.items()),
     )
   pooled = np.concatenate(distances)  # [N, 15]

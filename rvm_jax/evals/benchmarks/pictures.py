@@ -68,10 +68,12 @@ def _draw_marks(shown, mark):
   truths = {'truth': shown.example, 'readout': shown.predicted}
   return sheets.panel_sheet(
       {
-          name: np.stack([
-              mark(frame, truth, time, scale)
-              for frame, time in zip(frames, times)
-          ])
+          name: np.stack(
+              [
+                  mark(frame, truth, time, scale)
+                  for frame, time in zip(frames, times)
+              ]
+          )
           for name, truth in truths.items()
       },
       times,

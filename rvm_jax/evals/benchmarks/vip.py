@@ -59,16 +59,21 @@ def evaluate(
       notes.append(f'{video.name}: some pixels have no label and do not count')
     features = videos_lib.encode(model, frames, (height, width))
     predicted = videos_lib.carry_masks(
-        features, masks[0], np.setdiff1d(masks[0], _VOID), (height, width),
+        features,
+        masks[0],
+        np.setdiff1d(masks[0], _VOID),
+        (height, width),
         propagation,
     )
     found = classes.confusion(masks, predicted, num_classes)
     total += found
-    rows.append({
-        'video': video.name,
-        'num_frames': len(frames),
-        'miou': 100 * float(np.nanmean(classes.iou(found))),
-    })
+    rows.append(
+        {
+            'video': video.name,
+            'num_frames': len(frames),
+            'miou': 100 * float(np.nanmean(classes.iou(found))),
+        }
+    )
     if index in shown:
       pictures[video.name] = videos_lib.draw_masks(
           frames, np.where(masks == _VOID, 0, masks), predicted

@@ -1,8 +1,8 @@
 """DAVIS-2017 at 480p, its validation videos, as its authors give them out.
 
-  ImageSets/2017/val.txt
-  JPEGImages/480p/NAME/*.jpg
-  Annotations/480p/NAME/*.png
+ImageSets/2017/val.txt
+JPEGImages/480p/NAME/*.jpg
+Annotations/480p/NAME/*.png
 """
 
 import os

@@ -1,7 +1,7 @@
 """JHMDB, 15 joints of a person in every frame: the test videos of split 1.
 
-  splits/CLASS_test_split1.txt  Rename_Images/CLASS/NAME/*.png
-  joint_positions/CLASS/NAME/joint_positions.mat
+splits/CLASS_test_split1.txt  Rename_Images/CLASS/NAME/*.png
+joint_positions/CLASS/NAME/joint_positions.mat
 """
 
 import dataclasses
@@ -21,9 +21,21 @@ SOURCE = (
 )
 
 JOINTS = (
-    'neck', 'belly', 'face', 'right-shoulder', 'left-shoulder', 'right-hip',
-    'left-hip', 'right-elbow', 'left-elbow', 'right-knee', 'left-knee',
-    'right-wrist', 'left-wrist', 'right-ankle', 'left-ankle',
+    'neck',
+    'belly',
+    'face',
+    'right-shoulder',
+    'left-shoulder',
+    'right-hip',
+    'left-hip',
+    'right-elbow',
+    'left-elbow',
+    'right-knee',
+    'left-knee',
+    'right-wrist',
+    'left-wrist',
+    'right-ankle',
+    'left-ankle',
 )
 _TEST = '2'  # The flag of a test video; 1 is training, 0 not used.
 # What scipy raises where a .mat file is cut off or has wrong bytes.

@@ -95,7 +95,8 @@ def _read_rows(path: str) -> list[dict[str, str]]:
     if not any(
         columns <= header
         for columns in (
-            {'path', 'label'}, {'label', 'youtube_id', 'time_start', 'time_end'}
+            {'path', 'label'},
+            {'label', 'youtube_id', 'time_start', 'time_end'},
         )
     ):
       raise ValueError(

@@ -87,8 +87,12 @@ def open_clips(
   num_cuts = sampling.num_clips * sampling.num_crops
   return [
       LabelledClip(
-          item.name, (item.path, *lists), item.label, opened[item.path],
-          sampling, number,
+          item.name,
+          (item.path, *lists),
+          item.label,
+          opened[item.path],
+          sampling,
+          number,
       )
       for item in items
       if item.path in opened

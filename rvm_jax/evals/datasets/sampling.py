@@ -75,9 +75,7 @@ class View:
     moved = corners.reshape(boxes.shape)
     return np.where(is_left[..., None], moved, np.float32(np.nan))
 
-  def pick_nearest(
-      self, maps: np.ndarray, size: tuple[int, int]
-  ) -> np.ndarray:
+  def pick_nearest(self, maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Maps of another resolution, seen through the view: nearest pixels.
 
     Args:

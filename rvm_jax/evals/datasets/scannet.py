@@ -1,9 +1,9 @@
 """ScanNet: rooms filmed with a depth sensor, scans exported to pictures.
 
-  scannetv2_train.txt, scannetv2_val.txt   names of scans
-  scans/SCAN/color/N.jpg                   N counts frames from 0
-  scans/SCAN/depth/N.png                   millimetres, 0 where not known
-  scans/SCAN/pose/N.txt                    camera to world, 4 x 4; -inf if lost
+scannetv2_train.txt, scannetv2_val.txt   names of scans
+scans/SCAN/color/N.jpg                   N counts frames from 0
+scans/SCAN/depth/N.png                   millimetres, 0 where not known
+scans/SCAN/pose/N.txt                    camera to world, 4 x 4; -inf if lost
 """
 
 import dataclasses

@@ -86,8 +86,13 @@ def open_all(
   database = index.database()
   return {
       path: Video(
-          path, found.num_frames, found.frame_rate, found.height, found.width,
-          database, found.row,
+          path,
+          found.num_frames,
+          found.frame_rate,
+          found.height,
+          found.width,
+          database,
+          found.row,
       )
       for path, found in good.items()
   }, notes

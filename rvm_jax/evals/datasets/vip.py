@@ -1,6 +1,6 @@
 """VIP, parts of people in videos: its validation videos, in its own folders.
 
-  lists/val_videos.txt  Images/ID/*.jpg  Annotations/Category_ids/ID/*.png
+lists/val_videos.txt  Images/ID/*.jpg  Annotations/Category_ids/ID/*.png
 """
 
 import os
@@ -15,9 +15,26 @@ SOURCE = (
 )
 
 CLASSES = (
-    'background', 'hat', 'hair', 'sun-glasses', 'upper-clothes', 'dress',
-    'coat', 'socks', 'pants', 'gloves', 'scarf', 'skirt', 'torso-skin', 'face',
-    'right-arm', 'left-arm', 'right-leg', 'left-leg', 'right-shoe', 'left-shoe',
+    'background',
+    'hat',
+    'hair',
+    'sun-glasses',
+    'upper-clothes',
+    'dress',
+    'coat',
+    'socks',
+    'pants',
+    'gloves',
+    'scarf',
+    'skirt',
+    'torso-skin',
+    'face',
+    'right-arm',
+    'left-arm',
+    'right-leg',
+    'left-leg',
+    'right-shoe',
+    'left-shoe',
 )
 
 

@@ -60,9 +60,7 @@ class BoxedClip:
     Raises:
       ValueError: an image that cannot be read.
     """
-    ask = lambda cut: follow(
-        self.boxes, cut, self.min_area, self.min_presence
-    )
+    ask = lambda cut: follow(self.boxes, cut, self.min_area, self.min_presence)
     if rng is None:
       cut, truths = self.cut, ask(self.cut)
     else:
@@ -160,8 +158,14 @@ def read(
       found += [
           BoxedClip(
               f'{segment}/{camera}@{cut.numbers[0]}',
-              (image_file, box_file), video, boxes, sampling, cut,
-              min_area, min_presence, 0,
+              (image_file, box_file),
+              video,
+              boxes,
+              sampling,
+              cut,
+              min_area,
+              min_presence,
+              0,
           )
           for cut in sampling.list_starts(video)
       ]
@@ -177,6 +181,5 @@ def read(
   if num_objects is None:
     num_objects = max(count for _, count in counted)
   return [
-      dataclasses.replace(clip, num_objects=num_objects)
-      for clip, _ in counted
+      dataclasses.replace(clip, num_objects=num_objects) for clip, _ in counted
   ], notes

@@ -58,7 +58,9 @@ def keep(
   stored, tested = extract('train', train), extract('test', test)
   return Data(
       stream_lib.of_stored(
-          stored.choose(truths), train, batch_size=training['batch_size'],
+          stored.choose(truths),
+          train,
+          batch_size=training['batch_size'],
           seed=training['seed'],
       ),
       # With other rows in the store, a position in the stream means another.
@@ -84,7 +86,10 @@ def stream(
   reading = {key: features[key] for key in ('num_workers', 'max_bad_share')}
   bad = set()
   fitted = stream_lib.of_records(
-      model, train, batch_size=training['batch_size'], seed=training['seed'],
+      model,
+      train,
+      batch_size=training['batch_size'],
+      seed=training['seed'],
       is_augmented=training['is_augmented'],
       num_workers=features['num_workers'],
   )

@@ -97,8 +97,12 @@ def extract(
       bad.update(known)
   os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
   for rows in encode(
-      model, records, done, bad,
-      num_workers=num_workers, max_bad_share=max_bad_share,
+      model,
+      records,
+      done,
+      bad,
+      num_workers=num_workers,
+      max_bad_share=max_bad_share,
   ):
     rows['features'] = _cast(rows['features'], dtype)
     if store is None:

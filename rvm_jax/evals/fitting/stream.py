@@ -65,9 +65,7 @@ class Stream:
             num_workers=self._num_workers
         ),
     )
-    return Batches(
-        elastic, [len(self._records)], self._finish_batch, self.bad
-    )
+    return Batches(elastic, [len(self._records)], self._finish_batch, self.bad)
 
   def first(self, count: int) -> Batch:
     """Returns the stream's first examples as a batch."""
@@ -120,8 +118,11 @@ def of_stored(
   order_seed, _ = _seeds(seed)
   rows = grain.MapDataset.source(stored).shuffle(seed=order_seed).repeat()
   return Stream(
-      rows.map(_count), records, lambda batch: batch,
-      batch_size=batch_size, num_workers=0,
+      rows.map(_count),
+      records,
+      lambda batch: batch,
+      batch_size=batch_size,
+      num_workers=0,
   )
 
 
@@ -153,10 +154,11 @@ def of_records(
     return batch | {'features': features}
 
   return Stream(
-      numbers.repeat().random_map(
-          _Draw(records, is_augmented), seed=draw_seed
-      ),
-      records, finish, batch_size=batch_size, num_workers=num_workers,
+      numbers.repeat().random_map(_Draw(records, is_augmented), seed=draw_seed),
+      records,
+      finish,
+      batch_size=batch_size,
+      num_workers=num_workers,
   )
 
 

@@ -140,9 +140,13 @@ def evaluate(
   for rate in rates:
     try:
       fitted[rate] = fit_lib.fit(
-          head, data.stream, os.path.join(workdir, name, f'{rate:g}'),
-          data.identity, learning_rate=rate,
-          max_bad_share=features['max_bad_share'], **settings,
+          head,
+          data.stream,
+          os.path.join(workdir, name, f'{rate:g}'),
+          data.identity,
+          learning_rate=rate,
+          max_bad_share=features['max_bad_share'],
+          **settings,
       )
     except loop.NonFiniteError as error:
       if not fitted and rate == rates[-1]:
@@ -177,7 +181,7 @@ def _check(train, test, features, training):
     if not records:
       raise ValueError(f'there must be {part} examples, got none')
     names = collections.Counter(record.name for record in records)
-    (most, count), = names.most_common(1)
+    ((most, count),) = names.most_common(1)
     if count > 1:
       raise ValueError(f'{count} {part} examples have the name {most}')
   if features['is_kept'] and training['is_augmented']:

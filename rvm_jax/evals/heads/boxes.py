@@ -51,7 +51,9 @@ class BoxesHead(nn.Module):
     asked = jnp.where(_is_box(asked)[..., None], asked, 0)
     query = queries_lib.CoordinateQueries(
         self.query_width, self.num_bases, name='queries'
-    )(self._to_shares(asked))  # [B, O, E]
+    )(
+        self._to_shares(asked)
+    )  # [B, O, E]
     num_frames = features.shape[1]
     found = attention.AttentionReadout(
         4 * num_frames, self.num_params, self.num_heads, name='readout'

@@ -65,7 +65,9 @@ class PointsHead(nn.Module):
     asked = jnp.where(is_valid, batch['tracks'][:, :, 0], 0)
     query = queries_lib.CoordinateQueries(
         self.query_width, self.num_bases, name='queries'
-    )(self._to_shares(asked))  # [B, P, E]
+    )(
+        self._to_shares(asked)
+    )  # [B, P, E]
     size, num_points, _ = query.shape
     copies = num_frames // self.frames_per_query
     query = jnp.repeat(query[:, None], copies, axis=1)  # [B, copies, P, E]

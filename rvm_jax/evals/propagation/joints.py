@@ -54,8 +54,10 @@ def decode(
   weights = votes / np.where(is_found, total, 1)[:, None]
   y, x = np.divmod(best, columns)
   place = np.stack(
-      [(x * weights).sum(1) * (shape[1] / columns),
-       (y * weights).sum(1) * (shape[0] / rows)],
+      [
+          (x * weights).sum(1) * (shape[1] / columns),
+          (y * weights).sum(1) * (shape[0] / rows),
+      ],
       -1,
   )
   return np.where(is_found[..., None], place, -1), is_found

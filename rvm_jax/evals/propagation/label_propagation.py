@@ -97,19 +97,28 @@ def _tiles(height, width, radius):
   """Rows and columns of each tile, and of the patches within its reach."""
   reach = int(np.ceil(radius)) - 1
   return [
-      (rows, columns, _window(rows, reach, height),
-       _window(columns, reach, width))
+      (
+          rows,
+          columns,
+          _window(rows, reach, height),
+          _window(columns, reach, width),
+      )
       for rows in _spans(height, _TILE[0])
       for columns in _spans(width, _TILE[1])
   ]
 
 
-@functools.partial(
-    jax.jit, static_argnums=(5, 6, 7, 8), donate_argnums=0
-)
+@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8), donate_argnums=0)
 def _propagate(
-    carry, first_features, labels, features, start, num_context, temperature,
-    top_k, radius,
+    carry,
+    first_features,
+    labels,
+    features,
+    start,
+    num_context,
+    temperature,
+    top_k,
+    radius,
 ):
   """Carries labels through frames [t, h, w, D], the first of them `start`."""
   height, width = labels.shape[:2]
@@ -126,25 +135,31 @@ def _propagate(
     values, indices = jax.lax.top_k(
         first.reshape(height * width, -1).T, min(top_k, height * width)
     )
-    found = [(
-        values.reshape(height, width, -1), indices.reshape(height, width, -1)
-    )]
+    found = [
+        (values.reshape(height, width, -1), indices.reshape(height, width, -1))
+    ]
     for tile, (rows, columns, near_rows, near_columns) in zip(queue, tiles):
-      found.append(_search_tile(
-          tile, features_t[near_rows, near_columns],
-          first[rows, columns, near_rows, near_columns], is_first, frame,
-          (rows.start, columns.start),
-          (near_rows.start, near_columns.start),
-          (height, width), temperature, top_k, radius,
-      ))
+      found.append(
+          _search_tile(
+              tile,
+              features_t[near_rows, near_columns],
+              first[rows, columns, near_rows, near_columns],
+              is_first,
+              frame,
+              (rows.start, columns.start),
+              (near_rows.start, near_columns.start),
+              (height, width),
+              temperature,
+              top_k,
+              radius,
+          )
+      )
     windows = [(slice(0, height), slice(0, width))] + [t[2:] for t in tiles]
     values, indices = _merge(found, windows, (height, width), top_k)
     weights = jax.nn.softmax(values, -1)  # [h, w, k]
     # Queue positions to ring slots: the oldest frame is in slot frame % C.
     position, patch = jnp.divmod(indices, height * width)
-    slot = jnp.where(
-        position == 0, 0, 1 + (position - 1 + frame) % num_context
-    )
+    slot = jnp.where(position == 0, 0, 1 + (position - 1 + frame) % num_context)
     context_labels = jnp.concatenate([labels[None], queue_labels]).reshape(
         -1, labels.shape[-1]
     )
@@ -162,8 +177,17 @@ def _propagate(
 
 
 def _search_tile(
-    tile, queries, first, is_first, frame, origin, window_origin, grid,
-    temperature, top_k, radius,
+    tile,
+    queries,
+    first,
+    is_first,
+    frame,
+    origin,
+    window_origin,
+    grid,
+    temperature,
+    top_k,
+    radius,
 ):
   """The best patches of one tile of all queue frames, for a query window.
 

@@ -90,9 +90,7 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     high = np.minimum(low + 1, old - 1)
     share = (at - low).astype(np.float32)
     share = share.reshape(-1, *(1,) * (image.ndim - 1 - axis))
-    image = (
-        image.take(low, axis) * (1 - share) + image.take(high, axis) * share
-    )
+    image = image.take(low, axis) * (1 - share) + image.take(high, axis) * share
   return image
 
 

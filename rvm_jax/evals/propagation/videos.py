@@ -29,10 +29,12 @@ def encode(
   Returns:
     float32 [T, h, w, D].
   """
-  resized = np.stack([
-      Image.fromarray(frame).resize(size[::-1], Image.Resampling.LANCZOS)
-      for frame in frames
-  ])
+  resized = np.stack(
+      [
+          Image.fromarray(frame).resize(size[::-1], Image.Resampling.LANCZOS)
+          for frame in frames
+      ]
+  )
   return label_propagation.normalize(model.encode(resized[None]).patches[0])
 
 
@@ -80,10 +82,12 @@ def draw_masks(
   """
   small = panels.fit(frames, *SHOWN_SIDE)
   size = small.shape[2:0:-1]
-  shrink = lambda masks: np.stack([
-      Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
-      for mask in masks
-  ])
+  shrink = lambda masks: np.stack(
+      [
+          Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+          for mask in masks
+      ]
+  )
   return sheets.mask_sheet(
       small, {'truth': shrink(true), 'carried': shrink(predicted)}
   )

@@ -48,7 +48,9 @@ TASKS = (
     Task('motion_direction', 'motion, its direction (%)', 'chance'),
     Task('points_aj', 'points, average Jaccard (%)', 'they stay'),
     Task(
-        'points_hidden', 'points, hidden ones told (%)', 'chance',
+        'points_hidden',
+        'points, hidden ones told (%)',
+        'chance',
         weight='num_pairs',
     ),
     Task('boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'),
@@ -101,7 +103,10 @@ def evaluate(
   if model.is_truth:
     model = oracle.tell(model, [*train, *test])
   rows, pictures_ = measure(
-      model, train, test, propagation,
+      model,
+      train,
+      test,
+      propagation,
       {test[number].name for number in videos_lib.choose_shown(num_test)},
   )
   scores = summarise(rows)

@@ -61,8 +61,7 @@ def main():
       'trained': encoders.stream('trained', model, params),
   }
   results = {
-      name: masks.evaluate(method, scenes)
-      for name, method in methods.items()
+      name: masks.evaluate(method, scenes) for name, method in methods.items()
   }
 
   truth = results['trained']['true']

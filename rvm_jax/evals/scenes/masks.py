@@ -50,12 +50,14 @@ def evaluate(
   Raises:
     ValueError: no object takes part.
   """
-  truth = np.stack([
-      masks_lib.renumber(
-          s.segments, masks_lib.choose_objects(s.segments[0], min_share)
-      )
-      for s in scenes
-  ])
+  truth = np.stack(
+      [
+          masks_lib.renumber(
+              s.segments, masks_lib.choose_objects(s.segments[0], min_share)
+          )
+          for s in scenes
+      ]
+  )
   if not truth[:, 0].any():
     raise ValueError(
         'scenes must show an object in their first frame, got none that covers'
@@ -68,15 +70,15 @@ def evaluate(
     found += carry(model.encode(frames).patches, truth[part], protocol)
   found = np.stack(found)
   nums = truth[:, 0].max((1, 2))
-  scores = [
-      score(*pair) for pair, num in zip(zip(truth, found), nums) if num
-  ]
+  scores = [score(*pair) for pair, num in zip(zip(truth, found), nums) if num]
   means = {
       key: float(np.average([s[key] for s in scores], weights=nums[nums > 0]))
       for key in scores[0]
   }
   return means | {
-      'num_objects': int(nums.sum()), 'predicted': found, 'true': truth
+      'num_objects': int(nums.sum()),
+      'predicted': found,
+      'true': truth,
   }
 
 
@@ -119,7 +121,8 @@ def score(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
   pairs = [(true[1:] == n, found[1:] == n) for n in _numbers(true)[1:]]
   j, f = (
       float(np.mean([measure(*pair).mean() for pair in pairs]))
-      if pairs else float('nan')
+      if pairs
+      else float('nan')
       for measure in (regions.jaccard, regions.boundary_f)
   )
   return {'j': j, 'f': f, 'j_and_f': (j + f) / 2}

@@ -72,7 +72,8 @@ def follow(features: jax.Array) -> jax.Array:
     moves = jnp.einsum('btqn,qnd->btqd', weights, off[0, 0])
     moves = jax.image.resize(
         moves.reshape(batch, -1, *grid, 2),
-        (batch, num_frames - lag, _POOL, _POOL, 2), 'linear',
+        (batch, num_frames - lag, _POOL, _POOL, 2),
+        'linear',
     ).reshape(batch, num_frames - lag, -1)
     found.append(moves.mean(1))
     if lag < num_frames - 1:

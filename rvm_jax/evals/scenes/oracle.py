@@ -27,10 +27,12 @@ def tell(
   def encode(frames):
     found = [known.get(clip.tobytes()) for clip in frames]
     return encoders_lib.Features(
-        np.stack([
-            unknown if example is None else describe(example, model.patch)
-            for example in found
-        ]),
+        np.stack(
+            [
+                unknown if example is None else describe(example, model.patch)
+                for example in found
+            ]
+        ),
         None,
     )
 

@@ -83,20 +83,24 @@ def fit(
     cues = _look(examples, features)
     truth = _gather(examples)
     seen = np.prod(features.shape[1:4])
-    chosen = rng.permuted(
-        np.tile(np.arange(seen), (len(examples), 1)), axis=1
-    )[:, : min(_PER_CLIP, max(1, _NUM_PATCHES // len(records)))]
+    chosen = rng.permuted(np.tile(np.arange(seen), (len(examples), 1)), axis=1)[
+        :, : min(_PER_CLIP, max(1, _NUM_PATCHES // len(records)))
+    ]
     take = lambda x: np.take_along_axis(
         x.reshape(len(x), seen, -1), chosen[..., None], 1
     )
     depth = patches_lib.patchify(truth['depth'][..., None], model.patch)
     usual = patches_lib.patchify(typical['depth'][..., None], model.patch)
     usual = np.broadcast_to(usual, depth.shape)
-    parts.append(cues | truth | {
-        'patches': take(_place(features)),
-        'depth': take(depth),
-        'usual': take(usual),
-    })
+    parts.append(
+        cues
+        | truth
+        | {
+            'patches': take(_place(features)),
+            'depth': take(depth),
+            'usual': take(usual),
+        }
+    )
   all_ = {
       key: np.concatenate([part[key] for part in parts]) for key in parts[0]
   }
@@ -112,7 +116,8 @@ def fit(
       ),
       _fit_moves(all_['points'], all_['tracks'] / size, all_['visible']),
       _fit_moves(
-          all_['boxes'], all_['true_boxes'] / np.tile(size, 2),
+          all_['boxes'],
+          all_['true_boxes'] / np.tile(size, 2),
           np.isfinite(all_['true_boxes']).all(-1),
       ),
       _fit_rows(all_['points'], all_['visible'][..., 1:]),
@@ -146,7 +151,9 @@ def answer(
   depth = readouts.depth.predict(_place(features))
   depth = patches_lib.unpatchify(
       depth.reshape(*depth.shape[:2], -1, depth.shape[-1]),
-      height, width, readouts.patch,
+      height,
+      width,
+      readouts.patch,
   )[..., 0]
   found = {
       'probabilities': readouts.motion.predict(cues['motion']),
@@ -213,10 +220,13 @@ def _fit_moves(cues, places, is_known):
   moves = np.nan_to_num(places - places[:, :, :1])
   return [
       _fit_rows(
-          cues, moves[:, :, time],
-          weights=is_known[:, :, time].ravel(), huber_threshold=_HUBER_PLACE,
+          cues,
+          moves[:, :, time],
+          weights=is_known[:, :, time].ravel(),
+          huber_threshold=_HUBER_PLACE,
       )
-      if is_known[:, :, time].any() else None
+      if is_known[:, :, time].any()
+      else None
       for time in range(1, places.shape[2])
   ]
 
@@ -239,8 +249,10 @@ def _fit_depth(patches, depth, usual):
   count = known.sum(-1, keepdims=True)
   mean = ratio.sum(-1, keepdims=True) / np.maximum(count, 1)
   return _fit_rows(
-      patches, np.where(known, ratio, mean),
-      weights=(count > 0).ravel(), huber_threshold=_HUBER_DEPTH,
+      patches,
+      np.where(known, ratio, mean),
+      weights=(count > 0).ravel(),
+      huber_threshold=_HUBER_DEPTH,
   )
 
 

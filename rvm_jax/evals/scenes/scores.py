@@ -51,11 +51,15 @@ def score_points(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
   """Where points are, as TAP-Vid scores it, and which are hidden."""
   tracks, visible = truth['tracks'], truth['visible']
   score = functools.partial(
-      points_metric.score, tracks, visible,
-      query_frames=np.zeros(len(tracks), int), query_mode='first',
+      points_metric.score,
+      tracks,
+      visible,
+      query_frames=np.zeros(len(tracks), int),
+      query_mode='first',
       # So that thresholds are in pixels of the frames as they are: on 256 x
       # 256, all but the widest are finer than a tenth of a patch.
-      height=256, width=256,
+      height=256,
+      width=256,
   )
   found = score(
       predicted=predicted['tracks'], predicted_visible=predicted['visible']
@@ -110,7 +114,9 @@ def score_boxes(truth: Arrays, predicted: Arrays) -> dict[str, Any]:
   num = int(np.isfinite(found).sum())
   mean = lambda x: 100 * float(np.nanmean(x)) if num else float('nan')
   return {
-      'num_boxes': num, 'boxes_iou': mean(found), 'boxes_iou_floor': mean(floor)
+      'num_boxes': num,
+      'boxes_iou': mean(found),
+      'boxes_iou_floor': mean(floor),
   }
 
 
@@ -134,9 +140,11 @@ def score_pose(
     typical: Arrays, truth: Arrays, predicted: Arrays
 ) -> dict[str, Any]:
   """By how far points before the camera end elsewhere, in cm."""
-  error = lambda pose: 100 * float(poses_metric.end_point_error(
-      truth['pose'], pose, poses_metric.points_ahead()
-  ))
+  error = lambda pose: 100 * float(
+      poses_metric.end_point_error(
+          truth['pose'], pose, poses_metric.points_ahead()
+      )
+  )
   return {
       'pose_epe': error(predicted['pose']),
       'pose_epe_floor': error(typical['pose']),

@@ -16,9 +16,7 @@ def test_tracks_start_at_pixel_centers_and_see_their_object(scene):
   np.testing.assert_allclose(scene.tracks[:, 0] % 1, 0.5, atol=1e-4)
   assert scene.visible[:, 0].mean() > 0.98  # But for outlines.
   x, y = np.floor(scene.tracks[:, 0]).astype(int).T
-  np.testing.assert_array_equal(
-      scene.segments[0][y, x], scene.track_segments
-  )
+  np.testing.assert_array_equal(scene.segments[0][y, x], scene.track_segments)
   assert (scene.track_segments > 0).sum() == 32
 
 
@@ -54,9 +52,10 @@ def test_visibility_is_what_one_ray_meets():
       body = scene.track_segments
       local = np.einsum('pji,pj->pi', frames[body], points - origins[body])
       data = world.pose(number)
-      now = np.einsum(
-          'pij,pj->pi', data.xmat.reshape(-1, 3, 3)[body], local
-      ) + data.xpos[body]
+      now = (
+          np.einsum('pij,pj->pi', data.xmat.reshape(-1, 3, 3)[body], local)
+          + data.xpos[body]
+      )
       pixels, depth = staging.project(scene, f, now)
       front = depth > 0
       np.testing.assert_allclose(

@@ -22,18 +22,14 @@ def test_pixels_equal_single_rays_of_mujoco(seed):
     rays = staging.rays_of(scene, f, staging.centers(scene)[pick])
     eye, geom = scene.poses[f][:3, 3].copy(), np.zeros(1, np.int32)
     for pixel, ray in zip(pick, rays):
-      depth = mujoco.mj_ray(
-          world.model, data, eye, ray, None, 1, -1, geom
-      )
+      depth = mujoco.mj_ray(world.model, data, eye, ray, None, 1, -1, geom)
       expected = max(geom[0] - world.num_planes + 1, 0)
       if scene.segments[f].flat[pixel] != expected:
         wrong += 1  # At an outline, where float32 rays may pass.
       elif depth < 0:
         assert np.isinf(scene.depth[f].flat[pixel])
       elif depth < 100:
-        np.testing.assert_allclose(
-            scene.depth[f].flat[pixel], depth, rtol=3e-5
-        )
+        np.testing.assert_allclose(scene.depth[f].flat[pixel], depth, rtol=3e-5)
   assert wrong <= 1
 
 
@@ -55,9 +51,7 @@ def test_depth_of_floor_and_sphere_is_analytic():
 
   World.model = model
   world = World()
-  camera = appearance.Camera(
-      np.random.default_rng(0), np.random.default_rng(1)
-  )
+  camera = appearance.Camera(np.random.default_rng(0), np.random.default_rng(1))
   looks = appearance.Looks(np.random.default_rng(2), 1, 1)
   renderer = render.Renderer(world, looks, camera, 40, 40)
   _, segments, depth = renderer.render(0, 2)

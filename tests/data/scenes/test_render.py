@@ -79,13 +79,23 @@ def test_lamp_casts_shadows():
     depth = np.minimum(depth, 99).reshape(-1, 1)
     points = scene.poses[0][:3, 3] + rays * depth
     data, geom = world.pose(20), np.zeros(1, np.int32)
-    shadow = np.array([
-        0 <= mujoco.mj_ray(
-            world.model, data, looks.lamp, point - looks.lamp,
-            np.array([1, 0, 0, 0, 0, 0], np.uint8), 1, -1, geom,
-        ) < 0.999
-        for point in points
-    ]).reshape(staging.HEIGHT, -1)
+    shadow = np.array(
+        [
+            0
+            <= mujoco.mj_ray(
+                world.model,
+                data,
+                looks.lamp,
+                point - looks.lamp,
+                np.array([1, 0, 0, 0, 0, 0], np.uint8),
+                1,
+                -1,
+                geom,
+            )
+            < 0.999
+            for point in points
+        ]
+    ).reshape(staging.HEIGHT, -1)
     windows = np.lib.stride_tricks.sliding_window_view(shadow, (3, 3))
     even = np.pad(windows.min((2, 3)) == windows.max((2, 3)), 1)
     floor = (np.abs(points[:, 2]) < 1e-4).reshape(staging.HEIGHT, -1)

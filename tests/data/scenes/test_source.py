@@ -23,7 +23,8 @@ def test_any_subset_is_the_same_bit_for_bit():
         getattr(whole, name)[:, [37, 2, 50]], getattr(part, name)
     )
   np.testing.assert_array_equal(
-      source_lib.render(8, height=32, width=40, frames=[37]), whole.frames[37:38]
+      source_lib.render(8, height=32, width=40, frames=[37]),
+      whole.frames[37:38],
   )
   assert len(whole.frames) == 64
 

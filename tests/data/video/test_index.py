@@ -81,9 +81,7 @@ def test_interrupted_build_goes_on(
   assert count_scans == ['c.mp4'] and len(good) == 3
 
 
-def test_two_builds_at_once_agree_on_the_row(
-    tmp_path, make_video, monkeypatch
-):
+def test_two_builds_at_once_agree_on_the_row(tmp_path, make_video, monkeypatch):
   path = make_video(tmp_path / 'a.mp4', 10)
   true_scan = reader.scan
   others = []

@@ -21,7 +21,10 @@ def test_folder_is_recursive_sorted_and_leaves_companions_out(tmp_path):
   touch(tmp_path, 'labels.csv', 'a/README.MD', '.hidden.mp4', '.git/e.mp4')
   found = listing.find(str(tmp_path))
   assert names(found, tmp_path) == [
-      'a/c.avi', 'a/d.unknown', 'a/no_suffix', 'b.mp4'
+      'a/c.avi',
+      'a/d.unknown',
+      'a/no_suffix',
+      'b.mp4',
   ]
   assert all(clip.start == 0 and clip.end is None for clip in found)
 
@@ -32,7 +35,9 @@ def test_glob(tmp_path):
   assert names(listing.find(f'{root}/*/*.mp4'), root) == ['x/1.mp4', 'y/2.mp4']
   assert len(listing.find(f'{root}/**/*.mp4')) == 3
   assert names(listing.find(f'{root}/y*'), root) == [
-      'y/2.mp4', 'y/4.avi', 'y/z/3.mp4'
+      'y/2.mp4',
+      'y/4.avi',
+      'y/z/3.mp4',
   ]
 
 

@@ -36,7 +36,10 @@ def shrink(name):
   protocol.head.update(SMALL_HEADS[name])
   protocol.features.dtype = 'float32'
   protocol.training.update(
-      num_steps=3, batch_size=2, warmup_steps=1, learning_rates=(1e-3,),
+      num_steps=3,
+      batch_size=2,
+      warmup_steps=1,
+      learning_rates=(1e-3,),
       log_every=1,
   )
   return config
@@ -132,7 +135,8 @@ def test_videos_are_right_by_the_mean_over_their_clips(run, answer):
   # Of class 1, found 0; of class 0, found 1.
   assert result['scores'] == {'top_1': 0.0, 'num_videos': 2}
   assert [(row['class'], row['found'], row['num_clips']) for row in rows] == [
-      ('yoga (easy)', 'abseiling', '2'), ('abseiling', 'yoga (easy)', '2'),
+      ('yoga (easy)', 'abseiling', '2'),
+      ('abseiling', 'yoga (easy)', '2'),
   ]
   assert result['notes'] == ['2 classes, not 700', 'fitted']
   assert asked['head'].num_classes == 2 and asked['head'].num_params == 8
@@ -155,19 +159,25 @@ def test_points_score_as_clips_without_their_padding(run, answer):
   assert [row['num_points'] for row in rows] == ['3', '3', '2', '3']
   assert scores['num_points'] == 11 and scores['num_clips'] == 4
   assert (asked['head'].height, asked['head'].width) == (32, 32)
-  answer(lambda e: e | {
-      'tracks': np.broadcast_to(e['tracks'][:, :1], e['tracks'].shape),
-      'visible': np.ones_like(e['visible']),
-  })
+  answer(
+      lambda e: e
+      | {
+          'tracks': np.broadcast_to(e['tracks'][:, :1], e['tracks'].shape),
+          'visible': np.ones_like(e['visible']),
+      }
+  )
   again, _ = load(run('perception_test'))
   assert again['scores']['average_jaccard'] == pytest.approx(
       scores['static_average_jaccard']
   )
   # Whatever is said of padding.
-  answer(lambda e: e | {
-      'visible': e['visible'] | ~e['is_valid'][:, None],
-      'tracks': np.where(e['is_valid'][:, None, None], e['tracks'], 7),
-  })
+  answer(
+      lambda e: e
+      | {
+          'visible': e['visible'] | ~e['is_valid'][:, None],
+          'tracks': np.where(e['is_valid'][:, None, None], e['tracks'], 7),
+      }
+  )
   again, _ = load(run('perception_test'))
   assert again['scores'] == scores
 
@@ -241,8 +251,12 @@ def test_an_unknown_setting_is_an_error(video_set):
   )
   with pytest.raises(TypeError, match='num_clip'):
     clips.read(
-        ssv2.read, str(root), ('train', 'validation'), sampling,
-        {'max_bad_share': 0.0, 'num_clip': 2}, {'max_bad_share': 0.0},
+        ssv2.read,
+        str(root),
+        ('train', 'validation'),
+        sampling,
+        {'max_bad_share': 0.0, 'num_clip': 2},
+        {'max_bad_share': 0.0},
     )
 
 
@@ -264,9 +278,7 @@ def test_shipped_heads_fit_their_examples(
     (root / 'something-something-v2-labels.json').write_text(
         json.dumps(classes)
     )
-  asked = answer(
-      lambda example: example | {'probabilities': np.eye(174)[0]}
-  )
+  asked = answer(lambda example: example | {'probabilities': np.eye(174)[0]})
   config = importlib.import_module(f'configs.eval_{name}').get_config()
   config.protocol.sampling.frame_rate = frame_rate  # The videos are short.
   result, _ = load(run(name, config=config))

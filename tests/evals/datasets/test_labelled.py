@@ -28,7 +28,8 @@ def test_ssv2_gives_each_video_the_number_of_its_template(video_set):
   assert [clip.label for clip in clips] == [1, 1, 0, 0, 1, 1, 0, 0]
   assert not notes
   assert ssv2.list_classes(str(root)) == [
-      'Moving something', 'Pushing something left',
+      'Moving something',
+      'Pushing something left',
   ]
   assert [pathlib.Path(path).name for path in clips[0].files] == [
       '1.webm',
@@ -42,9 +43,9 @@ def test_ssv2_reads_lists_under_their_newer_names(video_set):
   expected, _ = ssv2.read(str(root), 'validation', SAMPLING, 0.0)
   (root / 'labels').mkdir()
   for path in root.glob('*.json'):
-    path.rename(root / 'labels' / path.name.removeprefix(
-        'something-something-v2-'
-    ))
+    path.rename(
+        root / 'labels' / path.name.removeprefix('something-something-v2-')
+    )
   clips, _ = ssv2.read(str(root), 'validation', SAMPLING, 0.0)
   assert [c.label for c in clips] == [c.label for c in expected]
 
@@ -140,8 +141,11 @@ def test_ssv2_says_what_is_missing_or_wrong(video_set):
   entries = json.loads(train.read_text())
   entries[1]['template'] = 'Eating [something]'
   train.write_text(json.dumps(entries))
-  with pytest.raises(ValueError, match="2 is of the class 'Eating something', "
-                     'which is none of the 2 in .*labels.json'):
+  with pytest.raises(
+      ValueError,
+      match="2 is of the class 'Eating something', "
+      'which is none of the 2 in .*labels.json',
+  ):
     read()
   for wrong, message in (
       ('[{"id": "1"}]', 'must have id and template'),
@@ -185,8 +189,9 @@ def test_kinetics_says_what_is_missing_or_wrong(video_set):
     with pytest.raises(ValueError, match=message):
       read()
   write(['abseiling', 'gone', '1', '3', 'val'])
-  with pytest.raises(ValueError, match='val/abseiling/gone_000001_000003.mp4: '
-                     'No such file'):
+  with pytest.raises(
+      ValueError, match='val/abseiling/gone_000001_000003.mp4: ' 'No such file'
+  ):
     read()
   path.write_text('name,label\n')
   with pytest.raises(ValueError, match='expected the header .*path,label, got'):

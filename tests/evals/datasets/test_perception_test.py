@@ -12,8 +12,15 @@ from rvm_jax.evals.datasets import sampling as sampling_lib
 from tests.evals import tiny_videos
 
 SAMPLING = sampling_lib.Sampling(
-    8, 6.0, 32, 32, True, num_clips=2, crop_area=(0.4, 1.0),
-    crop_aspect=(0.75, 1.33), flip=0.5,
+    8,
+    6.0,
+    32,
+    32,
+    True,
+    num_clips=2,
+    crop_area=(0.4, 1.0),
+    crop_aspect=(0.75, 1.33),
+    flip=0.5,
 )
 
 
@@ -99,11 +106,10 @@ def test_occluded_is_what_a_track_does_not_list(root):
 def test_what_is_outside_the_crop_is_not_visible(root):
   clips, _ = read(root, dataclasses.replace(SAMPLING, squash=False))
   example = clips[0].read()  # Columns 8 to 56 of 64.
-  x = np.array([[tiny_videos.share(n, t)[0] for t in range(0, 16, 2)]
-                for n in range(3)])
-  np.testing.assert_array_equal(
-      example['visible'], (x >= 1 / 8) & (x < 7 / 8)
+  x = np.array(
+      [[tiny_videos.share(n, t)[0] for t in range(0, 16, 2)] for n in range(3)]
   )
+  np.testing.assert_array_equal(example['visible'], (x >= 1 / 8) & (x < 7 / 8))
   check(example)
 
   def move_out(video):
@@ -141,13 +147,16 @@ def test_drawn_clips_keep_points_on_their_pixels(root):
 
 def test_both_nestings_are_read(root):
   expected = [clip.read()['tracks'] for clip in read(root)[0]]
+
   def transpose(video):
     for track in video['point_tracking']:
       track['points'] = np.transpose(track['points']).tolist()
+
   def shorten(video):  # Two points: only the other tracks tell.
     track = video['point_tracking'][0]
     track['frame_ids'] = [0, 1]
     track['points'] = [[0.1, 0.2], [0.8, 0.9]]
+
   change(root, transpose)
   for clip, tracks in zip(read(root)[0], expected):
     np.testing.assert_array_equal(clip.read()['tracks'], tracks)

@@ -45,7 +45,9 @@ def test_clips_are_spread_over_the_video_at_the_rate_asked_for():
   assert SAMPLING.span(12.0) == 7
   assert numbers(SAMPLING, num_frames=17) == [[5, 7, 9, 11]]
   assert numbers(replace(num_clips=3), num_frames=17) == [
-      [0, 2, 4, 6], [5, 7, 9, 11], [10, 12, 14, 16],
+      [0, 2, 4, 6],
+      [5, 7, 9, 11],
+      [10, 12, 14, 16],
   ]
   # 2.5 frames from one to the next: each time the nearest.
   assert numbers(replace(frame_rate=12.0), frame_rate=30.0, num_frames=9) == [
@@ -74,16 +76,22 @@ def test_clips_that_begin_alike_are_one():
 def test_crops_are_the_largest_of_the_right_shape():
   assert boxes(SAMPLING) == [(8, 0, 56, 48)]
   assert boxes(replace(num_crops=3)) == [
-      (0, 0, 48, 48), (8, 0, 56, 48), (16, 0, 64, 48),
+      (0, 0, 48, 48),
+      (8, 0, 56, 48),
+      (16, 0, 64, 48),
   ]
   assert boxes(replace(num_crops=2), height=64, width=48) == [
-      (0, 0, 48, 48), (0, 16, 48, 64),
+      (0, 0, 48, 48),
+      (0, 16, 48, 64),
   ]
   assert boxes(replace(height=16)) == [(0, 8, 64, 40)]
   assert boxes(replace(squash=True)) == [(0, 0, 64, 48)]
   cuts = replace(num_clips=2, num_crops=2).list_cuts(Drawn())
   assert [(c.numbers[0], c.view.box[0]) for c in cuts] == [
-      (0, 0), (0, 16), (53, 0), (53, 16),
+      (0, 0),
+      (0, 16),
+      (53, 0),
+      (53, 16),
   ]
 
 
@@ -136,8 +144,10 @@ def test_truths_follow_the_pixels(seed):
   boxes_seen = cut.view.move_boxes(true)
   assert boxes_seen.dtype == np.float32
   corners = cut.view.move_points(true.reshape(-1, 2, 2))
-  is_seen = (np.clip(true[:, 2:], (x0, y0), (x1, y1))
-             > np.clip(true[:, :2], (x0, y0), (x1, y1))).all(-1)
+  is_seen = (
+      np.clip(true[:, 2:], (x0, y0), (x1, y1))
+      > np.clip(true[:, :2], (x0, y0), (x1, y1))
+  ).all(-1)
   np.testing.assert_array_equal(np.isfinite(boxes_seen).all(-1), is_seen)
   np.testing.assert_allclose(
       boxes_seen[is_seen].reshape(-1, 2, 2),

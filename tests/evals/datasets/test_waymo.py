@@ -52,7 +52,8 @@ def test_reads_frames_in_order_and_boxes_by_identity(root):
   assert clips[0].video.height == 40 and clips[2].video.height == 48
   example = pickle.loads(pickle.dumps(clips[2])).read()
   assert {k: (v.shape, v.dtype.name) for k, v in example.items()} == {
-      'frames': ((8, 48, 48, 3), 'uint8'), 'boxes': ((2, 8, 4), 'float32'),
+      'frames': ((8, 48, 48, 3), 'uint8'),
+      'boxes': ((2, 8, 4), 'float32'),
   }
   frames = range(0, 16, 2)  # Ten a second, of which every other is taken.
   found = tiny_videos.locate(example['frames'][:, 24, 24])
@@ -67,8 +68,9 @@ def test_only_objects_that_stay_are_asked_for(root):
   boxes = read(root)[0][1].read()['boxes']
   assert np.isfinite(boxes[0]).all() and np.isnan(boxes[1]).all()
   boxes = read(root, min_presence=0.6)[0][1].read()['boxes']
-  np.testing.assert_allclose(boxes[0, :5], true_boxes(1, range(9, 18, 2)),
-                             rtol=1e-5, atol=1e-4)
+  np.testing.assert_allclose(
+      boxes[0, :5], true_boxes(1, range(9, 18, 2)), rtol=1e-5, atol=1e-4
+  )
   assert np.isnan(boxes[0, 5:]).all() and np.isfinite(boxes[1]).all()
 
 
@@ -124,25 +126,35 @@ def test_what_a_person_can_get_wrong(root):
   with pytest.raises(ValueError, match='boxes at the time .* has no image'):
     read(root)
   images.write_bytes(good[0])
-  rewrite(images, lambda rows: [
-      row | {'[CameraImageComponent].image': b'no jpeg'} for row in rows
-  ])
+  rewrite(
+      images,
+      lambda rows: [
+          row | {'[CameraImageComponent].image': b'no jpeg'} for row in rows
+      ],
+  )
   with pytest.raises(ValueError, match='camera 1 in .* cannot be read as'):
     read(root)
   images.write_bytes(good[0])
   clip = read(root)[0][0]
-  rewrite(images, lambda rows: [
-      row | ({'[CameraImageComponent].image': b'no jpeg'} if i == 7 else {})
-      for i, row in enumerate(rows)
-  ])
-  clip = dataclasses.replace(clip, cut=clip.cut._replace(
-      numbers=np.flatnonzero(clip.video.rows == 7)))
+  rewrite(
+      images,
+      lambda rows: [
+          row | ({'[CameraImageComponent].image': b'no jpeg'} if i == 7 else {})
+          for i, row in enumerate(rows)
+      ],
+  )
+  clip = dataclasses.replace(
+      clip, cut=clip.cut._replace(numbers=np.flatnonzero(clip.video.rows == 7))
+  )
   with pytest.raises(ValueError, match=f'row 7 of {images} cannot be read'):
     clip.read()
   images.write_bytes(good[0])
-  rewrite(boxes, lambda rows: [
-      {k: v for k, v in row.items() if 'size.x' not in k} for row in rows
-  ])
+  rewrite(
+      boxes,
+      lambda rows: [
+          {k: v for k, v in row.items() if 'size.x' not in k} for row in rows
+      ],
+  )
   with pytest.raises(ValueError, match='lacks the columns .*size.x; it has'):
     read(root)
   boxes.write_bytes(good[1][:-9])

@@ -15,7 +15,9 @@ SETTINGS = dict(dtype='float32', num_workers=0, max_bad_share=0.1)
 
 
 def extract(path, records, model=MODEL, examples=None, **changes):
-  identity = feature_store.identify(model, records, examples or {'sizes': (8, 16)})
+  identity = feature_store.identify(
+      model, records, examples or {'sizes': (8, 16)}
+  )
   return feature_store.extract(
       model, records, str(path), identity, **SETTINGS | changes
   )

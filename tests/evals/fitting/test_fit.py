@@ -73,7 +73,10 @@ class Rows:
 
 def fit(workdir, kind='stored', stop=None, head=HEAD, identity=None, **changes):
   return fit_lib.fit(
-      head, stream(kind, stop), str(workdir), identity or {'encoder': 'raw:8'},
+      head,
+      stream(kind, stop),
+      str(workdir),
+      identity or {'encoder': 'raw:8'},
       **SETTINGS | changes,
   )
 
@@ -108,7 +111,9 @@ def test_does_what_a_few_lines_of_optax_do(whole):
   optimizer = optax.chain(
       optax.clip_by_global_norm(1.0),
       optax.adamw(
-          schedule, b2=0.999, weight_decay=1e-4,
+          schedule,
+          b2=0.999,
+          weight_decay=1e-4,
           mask={'Dense_0': {'kernel': True, 'bias': False}},
       ),
   )

@@ -15,7 +15,11 @@ RECORDS = tiny_examples.records(12, broken={5})
 
 def of_records(is_augmented=False, seed=0, records=RECORDS):
   return stream_lib.of_records(
-      MODEL, records, batch_size=4, seed=seed, is_augmented=is_augmented,
+      MODEL,
+      records,
+      batch_size=4,
+      seed=seed,
+      is_augmented=is_augmented,
       num_workers=0,
   )
 
@@ -23,8 +27,12 @@ def of_records(is_augmented=False, seed=0, records=RECORDS):
 @pytest.fixture
 def of_stored(tmp_path):
   stored = feature_store.extract(
-      MODEL, RECORDS, str(tmp_path / 'a.zarr'),
-      feature_store.identify(MODEL, RECORDS, {}), dtype='float32', num_workers=0,
+      MODEL,
+      RECORDS,
+      str(tmp_path / 'a.zarr'),
+      feature_store.identify(MODEL, RECORDS, {}),
+      dtype='float32',
+      num_workers=0,
       max_bad_share=0.5,
   )
   return lambda seed=0: stream_lib.of_stored(

@@ -13,13 +13,9 @@ from tests.evals import tiny_examples
 
 MODEL = tiny_examples.encoder()
 TRAIN = tiny_examples.records(24, broken={3})
-TEST = [
-    tiny_examples.Record(100 + i, is_broken=i == 2) for i in range(21)
-]
+TEST = [tiny_examples.Record(100 + i, is_broken=i == 2) for i in range(21)]
 EXAMPLES = {'train': {'num_frames': 2}, 'test': {'num_clips': 1}}
-FEATURES = dict(
-    is_kept=True, dtype='float32', num_workers=0, max_bad_share=0.1
-)
+FEATURES = dict(is_kept=True, dtype='float32', num_workers=0, max_bad_share=0.1)
 TRAINING = dict(
     seed=0,
     num_steps=20,
@@ -60,13 +56,26 @@ LOSS = task.Metric(score, summarise, 'loss', lower_is_better=True)
 
 
 def evaluate(
-    workdir, metric=LOSS, model=MODEL, train=TRAIN, test=TEST, features=None,
-    examples=None, **changes
+    workdir,
+    metric=LOSS,
+    model=MODEL,
+    train=TRAIN,
+    test=TEST,
+    features=None,
+    examples=None,
+    **changes,
 ):
   return task.evaluate(
-      model, tiny_examples.Head(), train, test, metric, name='classes',
-      workdir=str(workdir), examples=examples or EXAMPLES,
-      features=features or FEATURES, training=TRAINING | changes,
+      model,
+      tiny_examples.Head(),
+      train,
+      test,
+      metric,
+      name='classes',
+      workdir=str(workdir),
+      examples=examples or EXAMPLES,
+      features=features or FEATURES,
+      training=TRAINING | changes,
   )
 
 
@@ -106,7 +115,10 @@ def test_the_better_learning_rate_is_reported(done):
 def test_a_few_test_examples_are_shown(done):
   shown = done[1].shown
   assert [x.name for x in shown] == [
-      'clip 100', 'clip 107', 'clip 113', 'clip 120'
+      'clip 100',
+      'clip 107',
+      'clip 113',
+      'clip 120',
   ]
   for x in shown:
     number = int(x.name.removeprefix('clip '))
@@ -127,7 +139,11 @@ def test_features_need_not_be_kept(done, tmp_path):
   anew = FEATURES | {'is_kept': False}
   model, seen = counted()
   found = evaluate(
-      tmp_path, TOP_1, model, features=anew, is_augmented=True,
+      tmp_path,
+      TOP_1,
+      model,
+      features=anew,
+      is_augmented=True,
       learning_rates=(0.1, 1e-12),
   )
   assert found.scores['top_1'] == 100
@@ -142,7 +158,12 @@ def test_features_need_not_be_kept(done, tmp_path):
   # A fit that is done already knows them from its checkpoint.
   whole = [tiny_examples.Record(i) for i in range(len(TRAIN))]
   again = evaluate(
-      tmp_path, TOP_1, model, train=whole, features=anew, is_augmented=True,
+      tmp_path,
+      TOP_1,
+      model,
+      train=whole,
+      features=anew,
+      is_augmented=True,
       learning_rates=(0.1,),
   )
   assert again.notes == done[1].notes[:2] and again.rows == found.rows
@@ -152,7 +173,8 @@ def test_a_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
   before, found = done
   workdir = shutil.copytree(before, tmp_path / 'work')
   other = {
-      'examples': EXAMPLES | {'test': {'num_clips': 2}}, 'test': TEST[3:],
+      'examples': EXAMPLES | {'test': {'num_clips': 2}},
+      'test': TEST[3:],
       'learning_rates': (0.1,),
   }
   with pytest.raises(ValueError, match=r'test.zarr .*\n.*\n.*num_clips'):

@@ -72,8 +72,12 @@ def test_without_vjepa_reads_straight_off_the_attention():
   )
   params = draw(readout, features)
   assert {'/'.join(k) for k in flax.traverse_util.flatten_dict(params)} == {
-      'temporal_posenc/embeddings', 'query', 'key_embedding/kernel',
-      'value_embedding/kernel', 'Dense_1/kernel', 'Dense_1/bias',
+      'temporal_posenc/embeddings',
+      'query',
+      'key_embedding/kernel',
+      'value_embedding/kernel',
+      'Dense_1/kernel',
+      'Dense_1/bias',
   }
   found = apply(readout, params, features)
   tokens = features + params['temporal_posenc']['embeddings']
@@ -103,7 +107,8 @@ def test_chunks_of_queries_change_nothing():
       )
       output, pull = jax.vjp(
           lambda p, x: readout.apply({'params': p}, x),
-          chunk_params, chunk_features,
+          chunk_params,
+          chunk_features,
       )
       found.append((output, pull(cotangent.astype(output.dtype))))
     return found
@@ -112,7 +117,8 @@ def test_chunks_of_queries_change_nothing():
   assert whole[0].shape == (2, 32, 128)
   jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-5),
-      whole, chunked,
+      whole,
+      chunked,
   )
 
 

@@ -15,7 +15,11 @@ NOTHING = (np.nan,) * 4
 
 def test_has_the_shape_of_the_papers():
   head = boxes.BoxesHead(
-      num_params=1024, num_heads=4, height=224, width=224, query_width=512,
+      num_params=1024,
+      num_heads=4,
+      height=224,
+      width=224,
+      query_width=512,
       num_bases=16,
   )
   outputs, variables = jax.eval_shape(
@@ -33,10 +37,13 @@ def test_has_the_shape_of_the_papers():
 
 def test_loss_by_hand():
   box = (0, 0, 10, 5)  # The upper left quarter of the frame.
-  true = np.array([
-      [[box, box, NOTHING], [NOTHING, box, box]],
-      [[box, (3, 3, 3, 3), box], [NOTHING] * 3],
-  ], np.float32)
+  true = np.array(
+      [
+          [[box, box, NOTHING], [NOTHING, box, box]],
+          [[box, (3, 3, 3, 3), box], [NOTHING] * 3],
+      ],
+      np.float32,
+  )
   outputs = np.full((2, 2, 3, 4), 7, np.float32)
   outputs[0, 0, 0] = 0, 0, 0.5, 0.5
   outputs[0, 0, 1] = 0, 0, 1, 0.5  # Twice as wide.

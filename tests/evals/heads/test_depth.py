@@ -12,32 +12,41 @@ from rvm_jax.evals.heads import depth
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden/readout_depth.npz'
 HEAD = depth.DepthHead(
-    num_params=32, num_heads=4, height=32, width=32, patch=(2, 8, 8),
+    num_params=32,
+    num_heads=4,
+    height=32,
+    width=32,
+    patch=(2, 8, 8),
     query_chunk=8,
 )
 
 
 def test_agrees_with_the_released_readout():
   golden = dict(np.load(GOLDEN))
-  params = flax.traverse_util.unflatten_dict({
-      ('readout', *key.split('/')[1:]): value
-      for key, value in golden.items()
-      if key.startswith('param/')
-  })
-  found = jax.jit(HEAD.apply)({'params': params}, golden['features'], {})
-  np.testing.assert_allclose(
-      found, golden['output'][..., 0], atol=1e-5, rtol=0
+  params = flax.traverse_util.unflatten_dict(
+      {
+          ('readout', *key.split('/')[1:]): value
+          for key, value in golden.items()
+          if key.startswith('param/')
+      }
   )
+  found = jax.jit(HEAD.apply)({'params': params}, golden['features'], {})
+  np.testing.assert_allclose(found, golden['output'][..., 0], atol=1e-5, rtol=0)
 
 
 def test_has_the_shape_of_4ds():
   head = depth.DepthHead(
-      num_params=1024, num_heads=16, height=224, width=224, patch=(2, 8, 8),
+      num_params=1024,
+      num_heads=16,
+      height=224,
+      width=224,
+      patch=(2, 8, 8),
       query_chunk=392,
   )
   outputs, variables = jax.eval_shape(
       functools.partial(head.init_with_output, jax.random.key(0)),
-      np.zeros((1, 16, 196, 1024), np.float32), {},
+      np.zeros((1, 16, 196, 1024), np.float32),
+      {},
   )
   assert outputs.shape == (1, 16, 224, 224)
   readout = variables['params']['readout']

@@ -10,9 +10,7 @@ from rvm_jax.evals.heads import losses
 def test_the_mean_of_what_counts():
   values = np.array([[1, 2, np.nan], [3, 5, 7], [9, 9, 9]], np.float32)
   counted = np.array([[1, 1, 0], [1, 0, 1], [0, 0, 0]], bool)
-  np.testing.assert_allclose(
-      losses.mean_counted(values, counted), [1.5, 5, 0]
-  )
+  np.testing.assert_allclose(losses.mean_counted(values, counted), [1.5, 5, 0])
 
 
 def test_huber_is_a_line_beyond_delta():

@@ -9,15 +9,25 @@ import pytest
 from rvm_jax.evals.heads import points
 
 HEAD = points.PointsHead(
-    num_params=16, num_heads=2, height=64, width=128, query_width=8,
-    num_bases=4, frames_per_query=2,
+    num_params=16,
+    num_heads=2,
+    height=64,
+    width=128,
+    query_width=8,
+    num_bases=4,
+    frames_per_query=2,
 )
 
 
 def test_has_the_shape_of_the_papers():
   head = points.PointsHead(
-      num_params=1024, num_heads=8, height=224, width=224, query_width=512,
-      num_bases=16, frames_per_query=2,
+      num_params=1024,
+      num_heads=8,
+      height=224,
+      width=224,
+      query_width=512,
+      num_bases=16,
+      frames_per_query=2,
   )
   batch = {
       'tracks': np.zeros((1, 3, 16, 2), np.float32),
@@ -25,7 +35,8 @@ def test_has_the_shape_of_the_papers():
   }
   outputs, variables = jax.eval_shape(
       functools.partial(head.init_with_output, jax.random.key(0)),
-      np.zeros((1, 16, 1, 1024), np.float32), batch,
+      np.zeros((1, 16, 1, 1024), np.float32),
+      batch,
   )
   assert outputs.shape == (1, 3, 16, 4)
   params = variables['params']

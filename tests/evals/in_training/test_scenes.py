@@ -41,7 +41,9 @@ def test_is_as_the_benchmark():
   protocol = eval_scenes.get_config().protocol.to_dict()
   clips = protocol['clips']
   assert scenes_lib.CLIPS == {
-      key: value for key, value in clips.items() if key not in ('height', 'width')
+      key: value
+      for key, value in clips.items()
+      if key not in ('height', 'width')
   }
   assert protocol['propagation'] == scenes_lib.settle_propagation(
       clips['height'] // 8, clips['width'] // 8

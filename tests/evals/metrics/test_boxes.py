@@ -40,11 +40,13 @@ def test_agrees_with_masks():
 
 def test_over_time_leaves_out_the_query_and_what_is_not_there():
   box, nothing = [0, 0, 4, 2], [np.nan] * 4
-  true = np.array([
-      [box, box, nothing, box],
-      [nothing, box, box, box],  # Not asked for.
-      [nothing] * 4,
-  ])
+  true = np.array(
+      [
+          [box, box, nothing, box],
+          [nothing, box, box, box],  # Not asked for.
+          [nothing] * 4,
+      ]
+  )
   predicted = np.array([[[9, 9, 10, 10], box, box, [2, 0, 6, 2]]] * 3)
   found = boxes.track_iou(true, predicted)
   np.testing.assert_allclose(

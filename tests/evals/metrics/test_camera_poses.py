@@ -41,7 +41,8 @@ def test_the_points_lie_ahead():
   assert len(np.unique(points, axis=0)) == 27
   assert set(points[:, 2]) == {1, 2, 4}
   np.testing.assert_allclose(
-      2 * np.degrees(np.arctan(points[:, :2] / points[:, 2:]).max()), 53.13,
+      2 * np.degrees(np.arctan(points[:, :2] / points[:, 2:]).max()),
+      53.13,
       atol=0.01,
   )
 

@@ -34,9 +34,7 @@ def test_by_hand():
   )
   np.testing.assert_allclose(keypoints.pck(distances, 0.1), [1, 0, 0])
   np.testing.assert_allclose(keypoints.pck(distances, 0.5), [1, 1, 0])
-  np.testing.assert_allclose(
-      keypoints.pck(distances[:1], 0.5), [1, 1, np.nan]
-  )
+  np.testing.assert_allclose(keypoints.pck(distances[:1], 0.5), [1, 1, np.nan])
 
 
 def test_a_frame_without_any_joint_has_no_sample():

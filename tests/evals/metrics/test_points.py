@@ -11,10 +11,15 @@ GOLDEN = pathlib.Path(__file__).parents[1] / 'golden/point_metrics.npz'
 
 
 def score(true, visible, predicted, predicted_visible, **fields):
-  fields = dict(
-      query_frames=np.zeros(len(true), int), height=256, width=256,
-      query_mode='first',
-  ) | fields
+  fields = (
+      dict(
+          query_frames=np.zeros(len(true), int),
+          height=256,
+          width=256,
+          query_mode='first',
+      )
+      | fields
+  )
   return points.score(true, visible, predicted, predicted_visible, **fields)
 
 

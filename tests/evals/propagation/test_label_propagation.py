@@ -99,7 +99,9 @@ def test_one_program_and_its_memory_serve_all_lengths():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(num_frames, 3, 4, 2))
     labels = rng.random((3, 4, num_labels))
-    found = label_propagation.propagate(features, labels, num_context=2, radius=3)
+    found = label_propagation.propagate(
+        features, labels, num_context=2, radius=3
+    )
     assert found.shape == (num_frames, 3, 4, num_labels)
     return label_propagation._propagate._cache_size()
 
@@ -128,4 +130,6 @@ def test_normalize_gives_unit_length_and_keeps_zero():
 )
 def test_refuses(features, labels, settings, message):
   with pytest.raises(ValueError, match=message):
-    label_propagation.propagate(np.zeros(features), np.zeros(labels), **settings)
+    label_propagation.propagate(
+        np.zeros(features), np.zeros(labels), **settings
+    )

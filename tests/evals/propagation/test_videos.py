@@ -40,9 +40,7 @@ def test_the_model_sees_resized_frames_and_its_features_get_unit_length():
 
   def encode(frames):
     seen.append(frames)
-    return encoders.Features(
-        np.float32(rng.normal(size=(1, 3, 4, 2, 5))), None
-    )
+    return encoders.Features(np.float32(rng.normal(size=(1, 3, 4, 2, 5))), None)
 
   model = encoders.Model('any', 'none', 16, 'none', encode)
   found = videos.encode(model, frames, (64, 32))

@@ -48,8 +48,10 @@ def folder(tmp_path_factory):
   """Of the results of the truth."""
   folder = tmp_path_factory.mktemp('scenes')
   run_lib.run(
-      'truth:8', str(folder / 'out'),
-      benchmark='scenes', protocol=make_protocol(),
+      'truth:8',
+      str(folder / 'out'),
+      benchmark='scenes',
+      protocol=make_protocol(),
   )
   return folder / 'out'
 

@@ -9,8 +9,14 @@ from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.evals.scenes import clips as clips_lib
 
 CLIPS = clips_lib.Clips(
-    'held_out', height=32, width=32, num_frames=4, stride=2, path=16,
-    num_points=6, min_share=0.01,
+    'held_out',
+    height=32,
+    width=32,
+    num_frames=4,
+    stride=2,
+    path=16,
+    num_points=6,
+    min_share=0.01,
 )
 
 
@@ -54,7 +60,10 @@ def test_truths_agree(records):
           assert np.isnan(box).all()
         else:
           assert box.tolist() == [
-              columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+              columns.min(),
+              rows.min(),
+              columns.max() + 1,
+              rows.max() + 1,
           ]
     area = np.bincount(e['segments'][0].ravel())[1:]
     assert (area >= 0.01 * 32 * 32).all()
@@ -93,7 +102,11 @@ def test_half_are_backwards_and_starts_are_spread_for_all_motions():
   # The same scene shown in the other direction is of the other class.
   scene = lambda times: source_lib.generate(
       source_lib.Scenes(2, 32, 32, clips_lib._SEED, 'held_out').scene_seed(1),
-      height=32, width=32, num_frames=16, frames=times, num_tracks=0,
+      height=32,
+      width=32,
+      num_frames=16,
+      frames=times,
+      num_tracks=0,
   )
   clip = CLIPS.draw(1)
   forth = scene([0, 2, 4, 6])

@@ -34,9 +34,7 @@ def test_finds_what_looks_the_same():
   np.testing.assert_array_equal(result['true'], [s.segments for s in scenes])
   # Bilinear decoding rounds the corners of a square off.
   assert result['j'] > 0.7 and result['f'] > 0.75
-  np.testing.assert_allclose(
-      result['j_and_f'], (result['j'] + result['f']) / 2
-  )
+  np.testing.assert_allclose(result['j_and_f'], (result['j'] + result['f']) / 2)
 
 
 def test_constant_features_find_nothing():

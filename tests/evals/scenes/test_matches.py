@@ -20,9 +20,7 @@ def test_shares_of_points_and_boxes():
   shares = matches.share_boxes(boxes, GRID).reshape(3, *GRID)
   wanted = np.zeros((2, 6))
   wanted[0, 1:3] = wanted[1, :2] = 0.5
-  np.testing.assert_allclose(
-      [shares[0, 1], shares[1, 0]], wanted, atol=1e-6
-  )
+  np.testing.assert_allclose([shares[0, 1], shares[1, 0]], wanted, atol=1e-6)
   assert not shares[2].any()
   np.testing.assert_allclose(shares.sum((1, 2)), [1, 1, 0], atol=1e-6)
 
@@ -40,7 +38,9 @@ def test_finds_where_things_went():
   assert cues.shape == (1, 24, TIME, 14) and cues.dtype == np.float32
   cues = cues[0].reshape(*GRID, TIME, 14)
   for first in (0, 5):  # Of either temperature.
-    x, y, vary_x, vary_y, likely = np.moveaxis(cues[..., first:first + 5], -1, 0)
+    x, y, vary_x, vary_y, likely = np.moveaxis(
+        cues[..., first : first + 5], -1, 0
+    )
     # Far ones are thought less likely: they would have to be more alike.
     np.testing.assert_allclose(x[1, 0, :3], np.arange(3) / 6, atol=0.02)
     assert np.abs(y[1, 0, :3]).max() < 1e-5

@@ -12,7 +12,12 @@ from rvm_jax.evals.scenes import ridge
 from rvm_jax.evals.scenes import scores
 
 SHAPE = dict(
-    height=32, width=48, num_frames=4, stride=2, path=8, num_points=6,
+    height=32,
+    width=48,
+    num_frames=4,
+    stride=2,
+    path=8,
+    num_points=6,
     min_share=0.01,
 )
 
@@ -80,7 +85,8 @@ def test_answers_are_of_the_shapes_that_are_scored(model, readouts, clips):
 def test_of_truths_only_first_places_are_looked_at(model, readouts, clips):
   (examples, features), *_ = readouts_lib.encode(model, clips[1])
   hidden = [
-      example | {
+      example
+      | {
           'label': example['label'] ^ 1,
           'pose': example['pose'] * 0,
           'depth': example['depth'] * 0,
@@ -100,7 +106,10 @@ def test_of_truths_only_first_places_are_looked_at(model, readouts, clips):
 
 def test_features_that_say_nothing_give_what_is_typical(clips):
   blind = encoders_lib.Model(
-      'blind', 'blind', 8, 'none',
+      'blind',
+      'blind',
+      8,
+      'none',
       lambda frames: encoders_lib.Features(
           np.ones((*frames.shape[:2], 4, 6, 3), np.float32), None
       ),
@@ -132,14 +141,16 @@ def test_rows_and_targets_are_those_of_clips(model, clips, monkeypatch):
   # Points and boxes move in sides of the frame.
   stack = lambda key: np.stack([record.example[key] for record in train])
   for first, key, sides in (
-      (2, 'tracks', [48, 32]), (5, 'boxes', [48, 32, 48, 32])
+      (2, 'tracks', [48, 32]),
+      (5, 'boxes', [48, 32, 48, 32]),
   ):
     places = stack(key)
     for time in (1, 2, 3):
       moves = np.nan_to_num(places[:, :, time] - places[:, :, 0])
       np.testing.assert_allclose(
           calls[first + time - 1][0] * sides,
-          moves.reshape(-1, len(sides)), atol=1e-3,
+          moves.reshape(-1, len(sides)),
+          atol=1e-3,
       )
 
 
@@ -154,18 +165,20 @@ def test_sky_does_not_count(clips, monkeypatch):
 
   monkeypatch.setattr(ridge, 'fit', fit)
   mean = encoders_lib.Model(
-      'mean', 'mean', 8, 'none',
+      'mean',
+      'mean',
+      8,
+      'none',
       lambda frames: encoders_lib.Features(
           frames.reshape(*frames.shape[:2], 4, 8, 6, 8, 3).mean((3, 5)), None
       ),
   )
   cover = lambda record: record._replace(
-      example=record.example | {
-          'depth': np.where(np.arange(48) < 12, 0, record.example['depth'])
-      }
+      example=record.example
+      | {'depth': np.where(np.arange(48) < 12, 0, record.example['depth'])}
   )
   readouts_lib.fit(mean, [cover(record) for record in clips[0][:10]])
-  (inputs, targets, weights), = calls
+  ((inputs, targets, weights),) = calls
   column = np.rint((inputs[:, 3] + 1) / 2 * 5)
   assert not weights[column == 0].any() and weights[column == 2].any()
   # Of a patch that is half sky, the other half stands for it.
