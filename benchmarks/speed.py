@@ -118,7 +118,7 @@ def plain_encode(p, frames, patch):
   return states
 
 
-def plain_rvm(p, source, target, gaps, visible, patch):
+def plain_rvm(p, source, target, deltas, visible, patch):
   """[B, K, H, W, 3], as `RVM.__call__`."""
   states = plain_encode(p, source, patch)
   embed = lambda x: x @ p['decoder_embedder']['kernel'] + (
@@ -134,7 +134,7 @@ def plain_rvm(p, source, target, gaps, visible, patch):
     num_patches, size = tokens.shape[1], shown.shape[-1]
     x = jnp.broadcast_to(p['mask_token'], (batch, num_patches, size))
     x = x.at[rows, visible[:, k]].set(shown[:, 1:])
-    when = jax.nn.one_hot(gaps[:, k], rvm.NUM_GAPS)
+    when = jax.nn.one_hot(deltas[:, k], rvm.NUM_DELTAS)
     when = when @ p['delta_embedder']['kernel'] + p['delta_embedder']['bias']
     x = x + when[:, None] + positions.sinusoid(num_patches, size)
     x = jnp.concatenate([shown[:, :1], x], 1)
@@ -161,7 +161,7 @@ def plain_step(params, opt_state, step, batch, *, optimizer, patch):
 
   def loss(p):
     source = to_float(batch['source'])
-    pixels = plain_rvm(p, source, target, batch['gaps'], visible, patch)
+    pixels = plain_rvm(p, source, target, batch['deltas'], visible, patch)
     return jnp.square(pixels - target).mean()
 
   value, gradient = jax.value_and_grad(loss)(params)
@@ -259,7 +259,7 @@ def main():
   batch = {
       'source': frames(NUM_SOURCE),
       'target': frames(NUM_TARGET),
-      'gaps': rng.integers(7, 52, (args.batch, NUM_TARGET), np.int32),
+      'deltas': rng.integers(7, 52, (args.batch, NUM_TARGET), np.int32),
   }
   optimizer, _ = optimizer_lib.make_optimizer(
       num_steps=100,

@@ -176,7 +176,7 @@ def draw_target(canvas, frame):
   canvas.text(
       x + 18,
       448,
-      'queries: their tokens,\nmask tokens, gap',
+      'queries: their tokens,\nmask tokens, time index',
       24,
       GREY,
       'lm',

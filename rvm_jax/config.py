@@ -3,7 +3,7 @@
 import ml_collections
 
 # The decoder's time index has this many values.
-NUM_GAPS = 64
+NUM_DELTAS = 64
 MIN_EVAL_SCENES = 16
 
 
@@ -69,12 +69,12 @@ def validate(config: ml_collections.ConfigDict, num_devices: int):
         f'.min_gap={data.min_gap}'
     )
   last = (data.num_source - 1) * data.stride + data.max_gap
-  if last >= NUM_GAPS:
+  if last >= NUM_DELTAS:
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
         f' max_gap = {last} frames after the first source frame, and the model'
-        f' knows 0..{NUM_GAPS - 1}; lower max_gap to'
-        f' {data.max_gap - last + NUM_GAPS - 1}'
+        f' knows 0..{NUM_DELTAS - 1}; lower max_gap to'
+        f' {data.max_gap - last + NUM_DELTAS - 1}'
     )
   if len(data.sources) != len(data.weights):
     raise ValueError(

@@ -47,8 +47,8 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
     assert count == counts[name]
 
 
-def test_the_model_knows_as_many_gaps_as_the_config_allows():
-  assert config_lib.NUM_GAPS == rvm.NUM_GAPS
+def test_the_model_knows_as_many_deltas_as_the_config_allows():
+  assert config_lib.NUM_DELTAS == rvm.NUM_DELTAS
 
 
 @pytest.mark.parametrize('name', CONFIGS)

@@ -82,7 +82,7 @@ def draw_frames(
   Returns:
     numbers: int64 [T + K], frames of the video: sources in order, then
       targets, which may coincide and come in any order.
-    gaps: int64 [K], distances from the first source frame at `frame_rate`.
+    deltas: int64 [K], distances from the first source frame at `frame_rate`.
 
   Raises:
     ValueError: the video has no room for the sources and a target at gap 1.
@@ -97,12 +97,12 @@ def draw_frames(
       spacing.last_source + np.arange(1, spacing.max_gap + 1), native_rate
   )
   longest = int(np.searchsorted(room, num_frames - first, side='left'))
-  gaps = spacing.last_source + rng.integers(
+  deltas = spacing.last_source + rng.integers(
       min(spacing.min_gap, longest),
       min(spacing.max_gap, longest),
       size=spacing.num_target,
       endpoint=True,
   )
   sources = np.arange(spacing.num_source) * spacing.stride
-  steps = np.concatenate([sources, gaps])
-  return first + spacing.offsets(steps, native_rate), gaps
+  steps = np.concatenate([sources, deltas])
+  return first + spacing.offsets(steps, native_rate), deltas

@@ -7,7 +7,7 @@ and the position in them is one integer.
 Samples are dicts of arrays, here with the shapes of a batch of B:
   source: uint8 [B, T, H, W, 3], RGB, frames that follow each other.
   target: uint8 [B, K, H, W, 3], frames ahead of them.
-  gaps: int32 [B, K], distance of each target from the *first* source frame.
+  deltas: int32 [B, K], distance of each target from the *first* source frame.
   clip: int64 [B, 3], number of the source, of the video in it, and of the
     first source frame: `Pipeline.describe` says what they stand for.
   skipped: int32 [B], records that could not be read before this one could.

@@ -75,7 +75,7 @@ class Sampler:
     ) from broken
 
   def _sample(self, record, rng) -> dict[str, np.ndarray]:
-    numbers, gaps = frame_sampling.draw_frames(
+    numbers, deltas = frame_sampling.draw_frames(
         rng,
         self._spacing,
         record['num_frames'],
@@ -92,7 +92,7 @@ class Sampler:
     return {
         'source': frames[:num_source],
         'target': frames[num_source:],
-        'gaps': gaps.astype(np.int32),
+        'deltas': deltas.astype(np.int32),
         'clip': np.array(
             [self._number, record['clip'][0], numbers[0]], np.int64
         ),

@@ -16,7 +16,7 @@ from rvm_jax.ops import patches as patches_lib
 from rvm_jax.ops import positions
 
 # The decoder's time index is one-hot over this many frames.
-NUM_GAPS = 64
+NUM_DELTAS = 64
 
 
 def _size(width, layers, heads, mlp, core_heads, core_mlp):
@@ -148,7 +148,7 @@ class RVM(nn.Module):
       self,
       source: jax.Array,
       target: jax.Array,
-      gaps: jax.Array,
+      deltas: jax.Array,
       visible: jax.Array,
   ) -> jax.Array:
     """Fills in the hidden patches of target frames.
@@ -156,7 +156,7 @@ class RVM(nn.Module):
     Args:
       source: float [B, T, H, W, 3] in [0, 1], consecutive frames, all shown.
       target: float [B, K, H, W, 3] in [0, 1], frames of the same video.
-      gaps: int [B, K], the target's frame index counted from the first source
+      deltas: int [B, K], the target's frame index counted from the first source
         frame, 0 to 63. Traced values outside of it give NaN.
       visible: int [B, K, V], raster indices of the patches that are shown.
 
@@ -164,7 +164,7 @@ class RVM(nn.Module):
       Pixels, float32 [B, K, H, W, 3]: every patch, also the shown ones.
 
     Raises:
-      ValueError: shapes that do not fit together, gaps out of range, or a
+      ValueError: shapes that do not fit together, deltas out of range, or a
         model without a decoder.
     """
     if not self.decoder_layers:
@@ -172,7 +172,7 @@ class RVM(nn.Module):
           'this RVM has no decoder (decoder_layers=0), as from a checkpoint of'
           ' encoder and core only: it encodes but cannot reconstruct'
       )
-    self._check_targets(source, target, gaps, visible)
+    self._check_targets(source, target, deltas, visible)
     batch, num_targets, height, width, _ = target.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     features, _ = self.encode(source)
@@ -184,7 +184,7 @@ class RVM(nn.Module):
     table = positions.encoder_table(rows, columns, self.width)
     encoded = self._encode_patches(shown, table[visible])  # [B, K, 1 + V, D]
 
-    queries = self._queries(encoded, gaps, visible, rows * columns)
+    queries = self._queries(encoded, deltas, visible, rows * columns)
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
     context = context.reshape(batch, -1, self.decoder_width)
     decoded = self.decoder(
@@ -209,7 +209,7 @@ class RVM(nn.Module):
   def _queries(
       self,
       encoded: jax.Array,
-      gaps: jax.Array,
+      deltas: jax.Array,
       visible: jax.Array,
       num_patches: int,
   ) -> jax.Array:
@@ -224,23 +224,23 @@ class RVM(nn.Module):
     put = lambda x, index, values: x.at[index].set(values)
     patches = jax.vmap(jax.vmap(put))(patches, visible, shown)
 
-    is_known = (gaps >= 0) & (gaps < NUM_GAPS)
+    is_known = (deltas >= 0) & (deltas < NUM_DELTAS)
     index = jnp.where(
-        is_known[..., None], jax.nn.one_hot(gaps, NUM_GAPS), jnp.nan
+        is_known[..., None], jax.nn.one_hot(deltas, NUM_DELTAS), jnp.nan
     )
     when = self.delta_embedder(index)[:, :, None]  # [B, K, 1, W]
     where = positions.sinusoid(num_patches, width)[None, None]
     patches = patches + when + where.astype(patches.dtype)
     return jnp.concatenate([cls, patches], axis=2)
 
-  def _check_targets(self, source, target, gaps, visible):
+  def _check_targets(self, source, target, deltas, visible):
     _check_frames('target', target)
     batch, _, *size = source.shape
     num_targets = target.shape[1]
     expected = (batch, num_targets)
     for name, found, wanted in (
         ('target', target.shape, (*expected, *size)),
-        ('gaps', gaps.shape, expected),
+        ('deltas', deltas.shape, expected),
         ('visible', visible.shape, (*expected, *visible.shape[2:3])),
     ):
       if found != wanted:
@@ -248,14 +248,14 @@ class RVM(nn.Module):
             f'{name} must have the shape {wanted} that source {source.shape}'
             f' and K={num_targets} ask for, got {found}'
         )
-    for name, x in (('gaps', gaps), ('visible', visible)):
+    for name, x in (('deltas', deltas), ('visible', visible)):
       if not jnp.issubdtype(x.dtype, jnp.integer):
         raise ValueError(f'{name} must hold integers, got {x.dtype}')
-    if not isinstance(gaps, jax.core.Tracer):
-      known = np.asarray(gaps)
-      if known.min() < 0 or known.max() >= NUM_GAPS:
+    if not isinstance(deltas, jax.core.Tracer):
+      known = np.asarray(deltas)
+      if known.min() < 0 or known.max() >= NUM_DELTAS:
         raise ValueError(
-            f'gaps must lie in 0..{NUM_GAPS - 1}, got {known.tolist()}'
+            f'deltas must lie in 0..{NUM_DELTAS - 1}, got {known.tolist()}'
         )
 
 

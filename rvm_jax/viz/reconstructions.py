@@ -63,10 +63,10 @@ def paint(
       rows * columns,
       masks.num_visible(rows * columns, MASK_RATIO),
   )
-  gaps = np.arange(NUM_SOURCE, needed)
+  deltas = np.arange(NUM_SOURCE, needed)
   # One after the other: together, large frames need much memory.
   pixels = [
-      _apply(model, params, source, target[k], gaps[k], visible[k])
+      _apply(model, params, source, target[k], deltas[k], visible[k])
       for k in (slice(i, i + 1) for i in range(NUM_TARGET))
   ]
   return Reconstruction(
@@ -75,12 +75,12 @@ def paint(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _apply(model, params, source, target, gaps, visible):
+def _apply(model, params, source, target, deltas, visible):
   to_float = lambda frames: frames[None].astype(np.float32) / 255
   return model.apply(
       {'params': params},
       to_float(source),
       to_float(target),
-      gaps[None],
+      deltas[None],
       visible[None],
   )[0]

@@ -100,11 +100,11 @@ def shapes(model: rvm.RVM) -> dict[str, Any]:
   """The parameter tree of `model` as `jax.ShapeDtypeStruct`s."""
   side = 2 * model.patch
   frames = jax.ShapeDtypeStruct((1, 1, side, side, 3), jnp.float32)
-  gaps = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+  deltas = jax.ShapeDtypeStruct((1, 1), jnp.int32)
   visible = jax.ShapeDtypeStruct((1, 1, 1), jnp.int32)
   key = jax.random.key(0)
   if model.decoder_layers:
-    variables = jax.eval_shape(model.init, key, frames, frames, gaps, visible)
+    variables = jax.eval_shape(model.init, key, frames, frames, deltas, visible)
   else:
     variables = jax.eval_shape(
         lambda k, x: model.init(k, x, method='encode'), key, frames

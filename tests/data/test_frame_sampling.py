@@ -17,17 +17,17 @@ def draw_many(spacing, num_frames, rate=25.0, window=None, times=4000):
       frame_sampling.draw_frames(rng, spacing, num_frames, rate, window)
       for _ in range(times)
   ]
-  numbers, gaps = map(np.stack, zip(*drawn))
+  numbers, deltas = map(np.stack, zip(*drawn))
   assert numbers.min() >= 0 and numbers.max() < num_frames
-  return numbers, gaps
+  return numbers, deltas
 
 
 def test_layout_and_ranges():
-  numbers, gaps = draw_many(SPACING, 40)
+  numbers, deltas = draw_many(SPACING, 40)
   firsts = numbers[:, :1]
   assert np.array_equal(numbers[:, :4] - firsts, [[0, 2, 4, 6]] * 4000)
-  assert np.array_equal(numbers[:, 4:] - firsts, gaps)
-  assert set(np.unique(gaps)) == set(range(6 + 4, 6 + 10 + 1))
+  assert np.array_equal(numbers[:, 4:] - firsts, deltas)
+  assert set(np.unique(deltas)) == set(range(6 + 4, 6 + 10 + 1))
   assert set(np.unique(firsts)) == set(range(40 - 16))
   assert numbers.max() == 39
 
@@ -38,23 +38,23 @@ def chi_square(values):
 
 
 def test_firsts_and_gaps_are_uniform_and_independent():
-  numbers, gaps = draw_many(SPACING, 40)
+  numbers, deltas = draw_many(SPACING, 40)
   # 99.9 % points of chi-square for 23, 6 and 48 degrees of freedom.
   assert chi_square(numbers[:, 0]) < 49.7
   for k in range(3):
-    assert chi_square(gaps[:, k]) < 22.5
-  assert chi_square(gaps[:, 0] * 100 + gaps[:, 1]) < 84.0
+    assert chi_square(deltas[:, k]) < 22.5
+  assert chi_square(deltas[:, 0] * 100 + deltas[:, 1]) < 84.0
 
 
 def test_firsts_come_from_the_window():
   numbers, _ = draw_many(SPACING, 100, window=(30, 37))
   assert set(np.unique(numbers[:, 0])) == set(range(30, 37))
   # A window at the very end moves forward until the greatest gap fits.
-  numbers, gaps = draw_many(SPACING, 100, window=(80, 100))
+  numbers, deltas = draw_many(SPACING, 100, window=(80, 100))
   assert set(np.unique(numbers[:, 0])) == {80, 81, 82, 83}
-  numbers, gaps = draw_many(SPACING, 100, window=(95, 100))
+  numbers, deltas = draw_many(SPACING, 100, window=(95, 100))
   assert set(np.unique(numbers[:, 0])) == {83}
-  assert gaps.max() == 16
+  assert deltas.max() == 16
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_firsts_come_from_the_window():
     ],
 )
 def test_short_clips_take_the_longest_gaps_that_fit(num_frames, expected):
-  numbers, gaps = draw_many(SPACING, num_frames, times=300)
-  assert set(np.unique(gaps)) == set(expected)
+  numbers, deltas = draw_many(SPACING, num_frames, times=300)
+  assert set(np.unique(deltas)) == set(expected)
   assert (numbers[:, 0] == 0).all()
 
 
@@ -81,22 +81,22 @@ def test_too_short():
 @pytest.mark.parametrize('rate', [10.0, 25.0, 29.97, 60.0])
 def test_frame_rate_takes_the_nearest_frames(rate):
   spacing = frame_sampling.Spacing(4, 2, 1, 2, 8, frame_rate=12.5)
-  numbers, gaps = draw_many(spacing, 120, rate, times=500)
-  steps = np.concatenate([np.tile(np.arange(4), (500, 1)), gaps], axis=1)
+  numbers, deltas = draw_many(spacing, 120, rate, times=500)
+  steps = np.concatenate([np.tile(np.arange(4), (500, 1)), deltas], axis=1)
   seconds = (numbers - numbers[:, :1]) / rate
   assert np.abs(seconds - steps / 12.5).max() <= 0.5 / rate + 1e-9
-  assert gaps.min() == 5 and gaps.max() == 11
+  assert deltas.min() == 5 and deltas.max() == 11
 
 
 def test_length_is_what_a_gap_needs():
   for rate in (10.0, 29.97, 60.0):
     spacing = frame_sampling.Spacing(4, 2, 1, 2, 8, frame_rate=12.5)
     needed = spacing.length(8, rate)
-    _, gaps = draw_many(spacing, needed, rate, times=200)
-    assert gaps.max() == 11
-    _, gaps = draw_many(spacing, needed - 1, rate, times=200)
+    _, deltas = draw_many(spacing, needed, rate, times=200)
+    assert deltas.max() == 11
+    _, deltas = draw_many(spacing, needed - 1, rate, times=200)
     if rate > 12.5:
-      assert gaps.max() == 10
+      assert deltas.max() == 10
 
 
 @pytest.mark.parametrize(

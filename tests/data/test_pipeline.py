@@ -74,7 +74,7 @@ def test_shapes_and_types(folders):
   assert {key: (v.shape, v.dtype.name) for key, v in batch.items()} == {
       'source': ((4, 3, 32, 48, 3), 'uint8'),
       'target': ((4, 2, 32, 48, 3), 'uint8'),
-      'gaps': ((4, 2), 'int32'),
+      'deltas': ((4, 2), 'int32'),
       'clip': ((4, 3), 'int64'),
       'skipped': ((4,), 'int32'),
   }
@@ -90,9 +90,9 @@ def test_samples_are_the_frames_they_say(folders):
       crop_aspect=(1.5, 1.5),
   )
   samples = join(take(built.iterator(), 5))
-  assert samples['gaps'].min() >= 4 + 2 and samples['gaps'].max() <= 4 + 12
-  for source, target, gaps, clip in zip(
-      samples['source'], samples['target'], samples['gaps'], samples['clip']
+  assert samples['deltas'].min() >= 4 + 2 and samples['deltas'].max() <= 4 + 12
+  for source, target, deltas, clip in zip(
+      samples['source'], samples['target'], samples['deltas'], samples['clip']
   ):
     path, first = built.describe(clip).split(' from frame ')
     with av.open(path) as container:
@@ -105,7 +105,7 @@ def test_samples_are_the_frames_they_say(folders):
     first = int(first)
     assert first == clip[2]
     assert np.array_equal(source, truth[first + np.array([0, 2, 4])])
-    assert np.array_equal(target, truth[first + gaps])
+    assert np.array_equal(target, truth[first + deltas])
 
 
 def test_one_crop_and_flip_for_all_frames(folders):

@@ -57,7 +57,7 @@ def test_each_frame_lands_at_its_place():
         [7, first + 1, 0],
     ]
     numbers = sample['target'][:, 0, 0, 1]
-    assert np.array_equal(numbers, first + sample['gaps'])
+    assert np.array_equal(numbers, first + sample['deltas'])
 
 
 def test_replacements_are_counted_and_the_same_again(warnings):

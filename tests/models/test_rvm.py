@@ -93,10 +93,10 @@ def test_streaming_on_another_grid_equals_the_released_code(golden):
 def test_parameters_have_the_released_shapes(size, name, count):
   model = rvm.RVM(**rvm.SIZES[size])
   frames = jax.ShapeDtypeStruct((1, 4, 256, 256, 3), jnp.float32)
-  gaps = jax.ShapeDtypeStruct((1, 4), jnp.int32)
+  deltas = jax.ShapeDtypeStruct((1, 4), jnp.int32)
   visible = jax.ShapeDtypeStruct((1, 4, 12), jnp.int32)
   variables = jax.eval_shape(
-      model.init, jax.random.key(0), frames, frames, gaps, visible
+      model.init, jax.random.key(0), frames, frames, deltas, visible
   )
   shapes = {
       key: list(leaf.shape)
@@ -134,9 +134,11 @@ def test_the_future_does_not_reach_the_past(tiny):
 
 
 def test_hidden_pixels_do_not_reach_the_prediction(tiny):
-  model, variables, (source, target, gaps, visible) = tiny
+  model, variables, (source, target, deltas, visible) = tiny
   gradient = jax.jit(
-      jax.grad(lambda x: model.apply(variables, source, x, gaps, visible).sum())
+      jax.grad(
+          lambda x: model.apply(variables, source, x, deltas, visible).sum()
+      )
   )(target)
   # Target 0 shows patches 0 and 5 of a grid of 2 x 3.
   assert (abs(gradient[:, 0, :16, :16]).max((1, 2, 3)) > 0).all()
@@ -145,22 +147,22 @@ def test_hidden_pixels_do_not_reach_the_prediction(tiny):
 
 
 def test_targets_do_not_see_each_other(tiny):
-  model, variables, (source, target, gaps, visible) = tiny
+  model, variables, (source, target, deltas, visible) = tiny
   call = jax.jit(model.apply)
-  together = call(variables, source, target, gaps, visible)
+  together = call(variables, source, target, deltas, visible)
   for k in range(target.shape[1]):
     one = slice(k, k + 1)
     alone = call(
-        variables, source, target[:, one], gaps[:, one], visible[:, one]
+        variables, source, target[:, one], deltas[:, one], visible[:, one]
     )
     np.testing.assert_allclose(together[:, one], alone, rtol=0, atol=1e-5)
 
 
 def test_order_of_visible_patches_does_not_matter(tiny):
-  model, variables, (source, target, gaps, visible) = tiny
+  model, variables, (source, target, deltas, visible) = tiny
   call = jax.jit(model.apply)
-  a = call(variables, source, target, gaps, visible)
-  b = call(variables, source, target, gaps, visible[..., ::-1])
+  a = call(variables, source, target, deltas, visible)
+  b = call(variables, source, target, deltas, visible[..., ::-1])
   np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
 
 
@@ -193,7 +195,7 @@ def test_bfloat16_keeps_parameters_and_state_in_float32(golden):
 
 
 def test_bad_input_is_named(tiny):
-  model, variables, (source, target, gaps, visible) = tiny
+  model, variables, (source, target, deltas, visible) = tiny
   call = functools.partial(model.apply, variables)
   encode_frames = functools.partial(call, method='encode')
   with pytest.raises(ValueError, match='height must be a positive multiple'):
@@ -204,24 +206,24 @@ def test_bad_input_is_named(tiny):
     encode_frames(source[0])
   with pytest.raises(ValueError, match='state must be float32 of the shape'):
     encode_frames(source, np.zeros((2, 5, 24), np.float32))
-  with pytest.raises(ValueError, match=r'gaps must lie in 0..63, got .*64'):
-    call(source, target, gaps + 1, visible)
-  with pytest.raises(ValueError, match='gaps must have the shape'):
-    call(source, target, gaps[:, :1], visible)
+  with pytest.raises(ValueError, match=r'deltas must lie in 0..63, got .*64'):
+    call(source, target, deltas + 1, visible)
+  with pytest.raises(ValueError, match='deltas must have the shape'):
+    call(source, target, deltas[:, :1], visible)
   with pytest.raises(ValueError, match='visible must hold integers'):
-    call(source, target, gaps, visible.astype(np.float32))
+    call(source, target, deltas, visible.astype(np.float32))
   with pytest.raises(ValueError, match='encoder_heads=5 must divide'):
     rvm.RVM(**TINY | dict(encoder_heads=5)).init(
-        jax.random.key(0), source, target, gaps, visible
+        jax.random.key(0), source, target, deltas, visible
     )
   with pytest.raises(ValueError, match='remat must be one of'):
     rvm.RVM(**TINY, remat='some').init(
-        jax.random.key(0), source, target, gaps, visible
+        jax.random.key(0), source, target, deltas, visible
     )
 
 
-def test_gap_out_of_range_is_not_silent_under_jit(tiny):
-  model, variables, (source, target, gaps, visible) = tiny
-  pixels = apply(model, variables, source, target, gaps + 1, visible)
+def test_delta_out_of_range_is_not_silent_under_jit(tiny):
+  model, variables, (source, target, deltas, visible) = tiny
+  pixels = apply(model, variables, source, target, deltas + 1, visible)
   assert np.isnan(pixels[1, 0]).all()  # 63 + 1
   assert np.isfinite(pixels[0]).all()

@@ -20,7 +20,7 @@ OBJECTIVE = pretraining.from_config(CONFIG)
 def random_batch(seed):
   rng = np.random.default_rng(seed)
   return {
-      key: rng.integers(0, 50 if key == 'gaps' else 256, s.shape, s.dtype)
+      key: rng.integers(0, 50 if key == 'deltas' else 256, s.shape, s.dtype)
       for key, s in OBJECTIVE.batch.items()
   }
 

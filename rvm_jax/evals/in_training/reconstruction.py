@@ -19,10 +19,10 @@ NUM_CLIPS = 4
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _reconstruct(model, params, source, target, gaps, visible):
+def _reconstruct(model, params, source, target, deltas, visible):
   to_float = lambda x: x.astype(jnp.float32) / 255
   return model.apply(
-      {'params': params}, to_float(source), to_float(target), gaps, visible
+      {'params': params}, to_float(source), to_float(target), deltas, visible
   )
 
 
@@ -60,7 +60,7 @@ class Reconstruction:
             params,
             self._batch['source'],
             self._batch['target'],
-            self._batch['gaps'],
+            self._batch['deltas'],
             self._visible,
         ),
         tiled=True,

@@ -31,13 +31,13 @@ class Pretraining:
   def init(self, rng: jax.Array) -> Any:
     """Fresh parameters."""
     frames = lambda x: jnp.zeros((1, *x.shape[1:]), jnp.float32)
-    gaps = jnp.zeros((1, self.batch['gaps'].shape[1]), jnp.int32)
+    deltas = jnp.zeros((1, self.batch['deltas'].shape[1]), jnp.int32)
     return self.model.init(
         rng,
         frames(self.batch['source']),
         frames(self.batch['target']),
-        gaps,
-        gaps[..., None],
+        deltas,
+        deltas[..., None],
     )['params']
 
   def draw(
@@ -64,7 +64,7 @@ class Pretraining:
         {'params': params},
         to_float(batch['source']),
         target,
-        batch['gaps'],
+        batch['deltas'],
         visible,
     )
     return losses.pixel_mse(pixels, target).mean()
@@ -86,7 +86,7 @@ def batch_shapes(
   return {
       'source': jax.ShapeDtypeStruct((*shape(data.num_source), *size), 'uint8'),
       'target': jax.ShapeDtypeStruct((*shape(data.num_target), *size), 'uint8'),
-      'gaps': jax.ShapeDtypeStruct(shape(data.num_target), 'int32'),
+      'deltas': jax.ShapeDtypeStruct(shape(data.num_target), 'int32'),
   }
 
 

@@ -17,8 +17,8 @@ class Plain:
 
   patch: int = 8
 
-  def apply(self, variables, source, target, gaps, visible):
-    assert len(source) == len(gaps) == len(visible) == 4
+  def apply(self, variables, source, target, deltas, visible):
+    assert len(source) == len(deltas) == len(visible) == 4
     return jnp.full_like(target, variables['params'])
 
 
