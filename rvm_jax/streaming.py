@@ -84,7 +84,7 @@ class Encoder:
       whole = NamedSharding(mesh, PartitionSpec())
       self._split = NamedSharding(mesh, PartitionSpec(*mesh.axis_names))
     self.params = jax.device_put(params, whole)
-    self._encode = jax.jit(functools.partial(_encode, self.model))
+    self._encode = jax.jit(functools.partial(encode, self.model))
 
   def init(self, batch: int, height: int, width: int) -> jax.Array:
     """The state before the first frame: float32 zeros [B, 1 + h * w, D].
@@ -179,7 +179,7 @@ class Encoder:
     return _split(result if video.ndim == 5 else result[0], grid, state)
 
   def _run(self, *inputs: Array) -> jax.Array:
-    """`_encode` of frames, state and reset, split over the mesh if any."""
+    """`encode` of frames, state and reset, split over the mesh if any."""
     if self._split is not None:
       inputs = jax.device_put(inputs, self._split)
     return self._encode(self.params, *inputs)
@@ -203,7 +203,7 @@ def load(path: str | os.PathLike[str], dtype: str = 'float32') -> Encoder:
   return Encoder(*weights.load(path, dtype))
 
 
-def _encode(model, params, frames, state, reset=None):
+def encode(model, params, frames, state, reset=None):
   """States after each frame [B, T, 1 + N, D]; a pure function."""
   if jnp.issubdtype(frames.dtype, jnp.integer):
     frames = frames.astype(jnp.float32) / 255

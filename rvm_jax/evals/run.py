@@ -54,7 +54,6 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
-from rvm_jax.evals import encoders
 from rvm_jax.evals import report as report_lib
 from rvm_jax.evals.benchmarks import davis
 from rvm_jax.evals.benchmarks import jhmdb
@@ -64,6 +63,7 @@ from rvm_jax.evals.benchmarks import scannet
 from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
 from rvm_jax.evals.benchmarks import waymo
+from rvm_jax.evals.encoders import loading
 from rvm_jax.evals.scenes import benchmark as benchmark_lib
 from rvm_jax.training import metrics
 
@@ -141,7 +141,7 @@ def run(
   """Runs a benchmark and writes what it found.
 
   Args:
-    checkpoint: see `features.load`.
+    checkpoint: see `encoders.loading.load`.
     out: new folder.
     workdir: for features and checkpoints, where a readout is trained.
     benchmark: a key of `BENCHMARKS`.
@@ -182,7 +182,7 @@ def run(
   else:
     folders['workdir'] = workdir
   start = time.perf_counter()
-  model = encoders.load(checkpoint)
+  model = loading.load(checkpoint)
   logging.info('%s (%s) on %s', model.name, model.identity, jax.devices()[0])
   report = called.evaluate(model, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)

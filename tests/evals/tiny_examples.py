@@ -7,7 +7,8 @@ from flax import linen as nn
 import jax
 import numpy as np
 
-from rvm_jax.evals import encoders
+from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.encoders import pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,6 @@ class Head(nn.Module):
 
 
 @functools.cache
-def encoder() -> encoders.Model:
+def encoder() -> encoder_lib.FrozenEncoder:
   """Plain pixels, D = 192: two patches a frame."""
-  return encoders.raw_patches(8)
+  return pixels.make(8)

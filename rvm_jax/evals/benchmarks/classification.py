@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task as task_lib
 from rvm_jax.evals.heads import classification
 from rvm_jax.evals.metrics import accuracy
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     splits: clips.Splits,
     classes: Sequence[str],
     *,

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from absl import logging
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.datasets import davis
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import videos as videos_lib
 
@@ -30,7 +30,7 @@ class _Object(NamedTuple):
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     height: int,

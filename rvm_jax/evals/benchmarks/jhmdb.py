@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.datasets import jhmdb
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import keypoints
 from rvm_jax.evals.propagation import joints
 from rvm_jax.evals.propagation import label_propagation
@@ -25,7 +25,7 @@ from rvm_jax.viz import sheets
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     height: int,

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.datasets import perception_test
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task
 from rvm_jax.evals.heads import points
 from rvm_jax.evals.metrics import points as metric
@@ -19,7 +19,7 @@ _STATIC = 'static_average_jaccard'
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     workdir: str,

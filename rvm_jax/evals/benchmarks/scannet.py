@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.datasets import scannet
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task
 from rvm_jax.evals.heads import depth
 from rvm_jax.evals.metrics import depth as metric
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     workdir: str,

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import classification
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.datasets import ssv2
+from rvm_jax.evals.encoders import encoder as encoder_lib
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     workdir: str,

@@ -10,9 +10,9 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.datasets import vip
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import classes
 from rvm_jax.evals.propagation import videos as videos_lib
 
@@ -20,7 +20,7 @@ _VOID = 255  # Not labelled: neither carried on nor counted.
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     height: int,

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.datasets import waymo
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task
 from rvm_jax.evals.heads import boxes
 from rvm_jax.evals.metrics import boxes as metric
@@ -18,7 +18,7 @@ _SCORES = 'mean_iou', 'static_mean_iou'
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     data_dir: str,
     *,
     workdir: str,

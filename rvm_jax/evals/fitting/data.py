@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
 from rvm_jax.evals.fitting import stream as stream_lib
@@ -30,7 +30,7 @@ class Data(NamedTuple):
 
 
 def keep(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     train: Sequence[examples_lib.Record],
     test: Sequence[examples_lib.Record],
     workdir: str,
@@ -72,7 +72,7 @@ def keep(
 
 
 def stream(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     train: Sequence[examples_lib.Record],
     test: Sequence[examples_lib.Record],
     workdir: str,

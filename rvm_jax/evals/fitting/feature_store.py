@@ -21,7 +21,7 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.storage import arrays
 
@@ -61,7 +61,7 @@ class Stored:
 
 
 def extract(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     records: Sequence[examples_lib.Record],
     path: str,
     identity: Mapping[str, Any],
@@ -118,7 +118,7 @@ def extract(
 
 
 def encode(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     records: Sequence[examples_lib.Record],
     start: int,
     bad: set[int],
@@ -160,7 +160,7 @@ def encode(
 
 
 def encode_frames(
-    model: encoders_lib.Model, frames: np.ndarray, size: int
+    model: encoder_lib.FrozenEncoder, frames: np.ndarray, size: int
 ) -> np.ndarray:
   """Features float32 [n, T, N, C] of frames uint8 [n, T, H, W, 3].
 
@@ -176,7 +176,7 @@ def encode_frames(
 
 
 def identify(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     records: Sequence[examples_lib.Record],
     examples: Mapping[str, Any],
 ) -> dict[str, Any]:

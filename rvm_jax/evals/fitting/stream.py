@@ -12,7 +12,7 @@ from grain import experimental as grain_experimental
 import numpy as np
 
 from rvm_jax.data import pipeline
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
 
@@ -127,7 +127,7 @@ def of_stored(
 
 
 def of_records(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     records: Sequence[examples_lib.Record],
     *,
     batch_size: int,

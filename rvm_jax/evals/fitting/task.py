@@ -21,7 +21,7 @@ from absl import logging
 from flax import linen as nn
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import data as data_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import fit as fit_lib
@@ -84,7 +84,7 @@ class Result:
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     head: nn.Module,
     train: Sequence[examples_lib.Record],
     test: Sequence[examples_lib.Record],

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.evals.scenes import clips as scenes_data
 from rvm_jax.models import rvm
@@ -79,10 +79,12 @@ class SceneTasks:
       )  # [B, T, 1 + N, D]
       grid = patches_lib.grid(*frames.shape[2:4], model.patch)
       patches = tokens[:, :, 1:].reshape(*frames.shape[:2], *grid, -1)
-      return encoders_lib.Features(patches.astype(np.float32), None)
+      return encoder_lib.FrameFeatures(patches.astype(np.float32), None)
 
     rows, pictures = benchmark.measure(
-        encoders_lib.Model('run', 'run', model.patch, 'RGB in [0, 1]', encode),
+        encoder_lib.FrozenEncoder(
+            'run', 'run', model.patch, 'RGB in [0, 1]', encode
+        ),
         self._train,
         self._test,
         settle_propagation(*patches_lib.grid(*self._size, model.patch)),

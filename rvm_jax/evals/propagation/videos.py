@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.propagation import label_propagation
 from rvm_jax.evals.propagation import masks as masks_lib
 from rvm_jax.viz import panels
@@ -17,7 +17,7 @@ SHOWN_SIDE = 128, 256  # Pixels of a shown frame's longer side, from and to.
 
 
 def encode(
-    model: encoders_lib.Model, frames: np.ndarray, size: tuple[int, int]
+    model: encoder_lib.FrozenEncoder, frames: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
   """Features of unit length of every patch of a video.
 

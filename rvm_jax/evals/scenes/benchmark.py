@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from absl import logging
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
 from rvm_jax.evals import report
 from rvm_jax.evals.benchmarks import pictures
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task as task_lib
 from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.propagation import videos as videos_lib
@@ -62,7 +62,7 @@ HEADLINE = 'masks_j_and_f'
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     *,
     clips: Mapping[str, Any],
     num_train: int,
@@ -73,7 +73,7 @@ def evaluate(
   """Scores an encoder on held-out scenes.
 
   Args:
-    model: the encoder; for a ceiling `features.the_truth`.
+    model: the encoder; an `oracle.Oracle` is shown the ground truth.
     clips: settings of `scenes.clips.Clips`, but the split.
     num_train: clips to fit readouts to.
     num_test: clips to score them on.
@@ -100,8 +100,8 @@ def evaluate(
     )
   data = clips_lib.fingerprint([*train, *test])
   logging.info('Clips are drawn: %s', data)
-  if model.is_truth:
-    model = oracle.tell(model, [*train, *test])
+  if isinstance(model, oracle.Oracle):
+    model = model.reveal([*train, *test])
   rows, pictures_ = measure(
       model,
       train,
@@ -124,7 +124,7 @@ def evaluate(
 
 
 def measure(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     train: Sequence[clips_lib.Record],
     test: Sequence[clips_lib.Record],
     propagation: Mapping[str, Any],

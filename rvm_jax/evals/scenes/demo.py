@@ -15,7 +15,8 @@ import optax
 
 from rvm_jax import weights
 from rvm_jax.data.scenes import source as source_lib
-from rvm_jax.evals import encoders
+from rvm_jax.evals.encoders import pixels
+from rvm_jax.evals.encoders import rvm as rvm_encoder
 from rvm_jax.evals.scenes import masks
 from rvm_jax.training import step
 from rvm_jax.training.objectives import pretraining
@@ -56,9 +57,9 @@ def main():
       for i in range(NUM_SCENES)
   ]
   methods = {
-      'raw pixels': encoders.raw_patches(model.patch),
-      'untrained': encoders.stream('untrained', model, untrained),
-      'trained': encoders.stream('trained', model, params),
+      'raw pixels': pixels.make(model.patch),
+      'untrained': rvm_encoder.from_model('untrained', model, untrained),
+      'trained': rvm_encoder.from_model('trained', model, params),
   }
   results = {
       name: masks.evaluate(method, scenes) for name, method in methods.items()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import label_propagation
 from rvm_jax.evals.propagation import masks as masks_lib
@@ -18,7 +18,7 @@ from rvm_jax.evals.propagation import videos
 
 
 def evaluate(
-    model: encoders_lib.Model,
+    model: encoder_lib.FrozenEncoder,
     scenes: Sequence,
     *,
     batch: int = 8,

@@ -1,42 +1,58 @@
-"""Features made of the truth: the highest that readouts of scenes reach."""
+"""The oracle: features made of ground truth, the best that readouts can get."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.scenes import clips
 
 _FAR = 20.0  # Metres, in place of the sky.
 _RATES = 1.0, 2.5  # Of the waves that say where in the room a place is.
 
 
-def tell(
-    model: encoders_lib.Model, records: Sequence[clips.Record]
-) -> encoders_lib.Model:
-  """A model that knows what these clips show.
+class Oracle(encoder_lib.FrozenEncoder):
+  """An encoder that ignores the pixels: see `make` and `reveal`."""
+
+  def reveal(self, records: Sequence[clips.Record]) -> 'Oracle':
+    """Returns an oracle that knows the ground truth of some clips.
+
+    Args:
+      records: the clips. All other clips of their shape get features of zeros.
+    """
+    known = {r.example['frames'].tobytes(): r.example for r in records}
+    unknown = np.zeros_like(describe(records[0].example, self.patch))
+
+    def look_up(frames):
+      examples = [known.get(clip.tobytes()) for clip in frames]
+      patches = [
+          unknown if example is None else describe(example, self.patch)
+          for example in examples
+      ]
+      return encoder_lib.FrameFeatures(np.stack(patches), None)
+
+    return dataclasses.replace(self, function=look_up)
+
+
+def make(patch: int) -> Oracle:
+  """Returns an oracle to which no ground truth is revealed yet.
+
+  Its `encode` raises ValueError: only a benchmark that has ground truth of
+  every patch can use it.
 
   Args:
-    model: of the patches' side.
-    records: clips that will be asked for; others are zeros.
+    patch: P, side of a patch in pixels.
   """
-  known = {r.example['frames'].tobytes(): r.example for r in records}
-  unknown = np.zeros_like(describe(records[0].example, model.patch))
 
-  def encode(frames):
-    found = [known.get(clip.tobytes()) for clip in frames]
-    return encoders_lib.Features(
-        np.stack(
-            [
-                unknown if example is None else describe(example, model.patch)
-                for example in found
-            ]
-        ),
-        None,
+  def refuse(frames):
+    del frames
+    raise ValueError(
+        f'--checkpoint=truth:{patch} is for configs/eval_scenes.py alone: no'
+        ' other benchmark tells what is true of each patch'
     )
 
-  return dataclasses.replace(model, function=encode)
+  return Oracle('oracle', f'truth:{patch}', patch, 'not looked at', refuse)
 
 
 def describe(example: Mapping[str, np.ndarray], patch: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import dataclasses
 
 import numpy as np
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.scenes import clips as clips_lib
 from rvm_jax.evals.scenes import matches
 from rvm_jax.evals.scenes import ridge
@@ -58,7 +58,7 @@ class Readouts:
 
 
 def encode(
-    model: encoders_lib.Model, records: Sequence[clips_lib.Record]
+    model: encoder_lib.FrozenEncoder, records: Sequence[clips_lib.Record]
 ) -> Iterator[tuple[list[Arrays], np.ndarray]]:
   """Yields the examples and features [B, T, h, w, D] of a few clips each."""
   for start in range(0, len(records), BATCH):
@@ -68,7 +68,7 @@ def encode(
 
 
 def fit(
-    model: encoders_lib.Model, records: Sequence[clips_lib.Record]
+    model: encoder_lib.FrozenEncoder, records: Sequence[clips_lib.Record]
 ) -> Readouts:
   """Fits readouts of all tasks.
 

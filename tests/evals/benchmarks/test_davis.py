@@ -5,15 +5,15 @@ import functools
 import numpy as np
 import pytest
 
-from rvm_jax.evals import encoders
 from rvm_jax.evals.benchmarks import davis as davis_lib
+from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import videos
 from tests.evals import tiny_sets
 
 evaluate = functools.partial(
     davis_lib.evaluate,
-    encoders.raw_patches(8),
+    pixels.make(8),
     height=48,
     width=64,
     horizons=(2, 5),

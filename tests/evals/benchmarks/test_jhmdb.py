@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import io
 
-from rvm_jax.evals import encoders
 from rvm_jax.evals.benchmarks import jhmdb as jhmdb_lib
 from rvm_jax.evals.datasets import jhmdb as dataset
+from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.propagation import joints as joints_lib
 
 THRESHOLDS = 0.1, 0.4
 evaluate = functools.partial(
     jhmdb_lib.evaluate,
-    encoders.raw_patches(8),
+    pixels.make(8),
     height=48,
     width=64,
     thresholds=THRESHOLDS,

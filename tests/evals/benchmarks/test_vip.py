@@ -5,15 +5,15 @@ import functools
 import numpy as np
 import pytest
 
-from rvm_jax.evals import encoders
 from rvm_jax.evals.benchmarks import vip as vip_lib
 from rvm_jax.evals.datasets import vip as dataset
+from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.propagation import videos
 from tests.evals import tiny_sets
 
 evaluate = functools.partial(
     vip_lib.evaluate,
-    encoders.raw_patches(8),
+    pixels.make(8),
     height=48,
     width=64,
     propagation=dict(num_context=2, temperature=0.7, top_k=1, radius=20),

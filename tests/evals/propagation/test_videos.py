@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from rvm_jax.evals import encoders
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import videos
 
@@ -40,9 +40,11 @@ def test_the_model_sees_resized_frames_and_its_features_get_unit_length():
 
   def encode(frames):
     seen.append(frames)
-    return encoders.Features(np.float32(rng.normal(size=(1, 3, 4, 2, 5))), None)
+    return encoder_lib.FrameFeatures(
+        np.float32(rng.normal(size=(1, 3, 4, 2, 5))), None
+    )
 
-  model = encoders.Model('any', 'none', 16, 'none', encode)
+  model = encoder_lib.FrozenEncoder('any', 'none', 16, 'none', encode)
   found = videos.encode(model, frames, (64, 32))
   assert found.shape == (3, 4, 2, 5)
   np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1, rtol=1e-5)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from configs import eval_scenes
-from rvm_jax.evals import encoders
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
+from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.evals.scenes import clips as data
 from rvm_jax.evals.scenes import oracle
@@ -84,7 +84,7 @@ def test_the_whole_benchmark(folder):
 
 def test_results_say_what_was_looked_at(folder):
   result = json.loads((folder / 'result.json').read_text())
-  assert result['model']['name'] == 'the truth'
+  assert result['model']['name'] == 'oracle'
   assert result['model']['identity'] == 'truth:8'
   draw = lambda split, num: data.read(
       data.Clips(split, **make_protocol()['clips']), range(num)
@@ -153,11 +153,11 @@ def test_a_scene_without_objects_says_nothing_of_boxes_and_masks(record):
 
 
 def test_the_truth_as_features_names_what_a_patch_shows(record):
-  model = encoders.the_truth(8)
+  model = oracle.make(8)
   frames = record.example['frames']
   with pytest.raises(ValueError, match='truth:8 is for configs/eval_scenes'):
     model.encode(frames[None])
-  model = oracle.tell(model, [record])
+  model = model.reveal([record])
   patches = model.encode(np.stack([frames, frames // 2])).patches
   assert not patches[1].any()  # It knows no other clip.
   shares = patches[0, ..., :9] / 3
@@ -173,7 +173,7 @@ def test_nothing_to_fit_or_score_is_refused(key):
   protocol = make_protocol()
   (protocol['clips'] if key == 'num_points' else protocol)[key] = 0
   with pytest.raises(ValueError, match=f'{key}=0 must be at least 1'):
-    benchmark.evaluate(encoders.raw_patches(8), **protocol)
+    benchmark.evaluate(pixels.make(8), **protocol)
 
 
 def test_a_row_that_has_no_score_is_written(tmp_path):

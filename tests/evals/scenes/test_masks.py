@@ -5,10 +5,11 @@ import types
 import numpy as np
 import pytest
 
-from rvm_jax.evals import encoders
+from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.scenes import masks
 
-RAW = encoders.raw_patches(8)
+RAW = pixels.make(8)
 COLORS = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 200)], np.uint8)
 
 
@@ -40,9 +41,9 @@ def test_finds_what_looks_the_same():
 def test_constant_features_find_nothing():
   def encode(frames):
     patches = np.ones((*frames.shape[:2], 8, 8, 1), np.float32)
-    return encoders.Features(patches, None)
+    return encoder_lib.FrameFeatures(patches, None)
 
-  blind = encoders.Model('blind', 'none', 8, 'not looked at', encode)
+  blind = encoder_lib.FrozenEncoder('blind', 'none', 8, 'not looked at', encode)
   assert masks.evaluate(blind, [make_scene(0)])['j'] < 0.1
 
 

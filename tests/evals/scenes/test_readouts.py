@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from rvm_jax.evals import encoders as encoders_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.scenes import clips as clips_lib
 from rvm_jax.evals.scenes import oracle
 from rvm_jax.evals.scenes import readouts as readouts_lib
@@ -33,7 +33,7 @@ def clips():
 @pytest.fixture(scope='module')
 def model(clips):
   train, test = clips
-  return oracle.tell(encoders_lib.the_truth(8), [*train, *test])
+  return oracle.make(8).reveal([*train, *test])
 
 
 @pytest.fixture(scope='module')
@@ -105,12 +105,12 @@ def test_of_truths_only_first_places_are_looked_at(model, readouts, clips):
 
 
 def test_features_that_say_nothing_give_what_is_typical(clips):
-  blind = encoders_lib.Model(
+  blind = encoder_lib.FrozenEncoder(
       'blind',
       'blind',
       8,
       'none',
-      lambda frames: encoders_lib.Features(
+      lambda frames: encoder_lib.FrameFeatures(
           np.ones((*frames.shape[:2], 4, 6, 3), np.float32), None
       ),
   )
@@ -164,12 +164,12 @@ def test_sky_does_not_count(clips, monkeypatch):
     return plain(inputs, targets, groups, **settings)
 
   monkeypatch.setattr(ridge, 'fit', fit)
-  mean = encoders_lib.Model(
+  mean = encoder_lib.FrozenEncoder(
       'mean',
       'mean',
       8,
       'none',
-      lambda frames: encoders_lib.Features(
+      lambda frames: encoder_lib.FrameFeatures(
           frames.reshape(*frames.shape[:2], 4, 8, 6, 8, 3).mean((3, 5)), None
       ),
   )

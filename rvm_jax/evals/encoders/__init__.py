@@ -1,0 +1,1 @@
+"""Frozen encoders as the evaluations see them: the contract and its clients."""

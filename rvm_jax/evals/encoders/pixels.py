@@ -1,0 +1,26 @@
+"""Plain pixels as features: a baseline that has learned nothing."""
+
+import jax.numpy as jnp
+
+from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.ops import patches as patches_lib
+
+
+def make(patch: int) -> encoder_lib.FrozenEncoder:
+  """Returns an encoder whose features are the pixels of each patch.
+
+  Args:
+    patch: P, side of a patch in pixels. D = P * P * 3, with colours in [0, 1].
+  """
+
+  def apply(params, frames, state):
+    del params
+    batch, time, height, width, _ = frames.shape
+    grid = patches_lib.grid(height, width, patch)
+    pixels = patches_lib.patchify(frames, patch).astype(jnp.float32) / 255
+    patches = pixels.reshape(batch, time, *grid, -1)
+    return encoder_lib.FrameFeatures(patches, None), state
+
+  return encoder_lib.from_apply(
+      'raw pixels', f'raw:{patch}', patch, apply, (), scaling='RGB in [0, 1]'
+  )

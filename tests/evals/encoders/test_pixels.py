@@ -1,0 +1,18 @@
+"""Plain pixels as features."""
+
+import numpy as np
+
+from rvm_jax.evals.encoders import pixels
+from tests.evals.encoders import tiny_rvm
+
+
+def test_features_are_the_pixels_of_each_patch():
+  frames = tiny_rvm.make_frames()
+  features = pixels.make(8).encode(frames)
+  assert features.cls is None
+  assert features.patches.shape == (3, 7, 2, 3, 192)
+  assert features.patches.dtype == np.float32
+  patch = frames[1, 4, 8:16, 16:24]
+  np.testing.assert_allclose(
+      features.patches[1, 4, 1, 2], patch.ravel() / 255, rtol=1e-6
+  )
