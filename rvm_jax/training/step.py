@@ -47,14 +47,14 @@ class Objective(Protocol):
   def init(self, rng: jax.Array) -> Any:
     """Fresh parameters."""
 
-  def draw(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
+  def sample(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
     """What the loss takes: the batch, and what is drawn for each of its rows.
 
     Every array has the rows of the batch first.
     """
 
   def loss(self, params: Any, *inputs: Any) -> jax.Array:
-    """Mean loss, float32 [], of rows of what `draw` gives."""
+    """Mean loss, float32 [], of rows of what `sample` gives."""
 
 
 def make(
@@ -128,7 +128,7 @@ def train_step(
   one after the other to save memory; what is drawn does not depend on that
   number.
   """
-  inputs = objective.draw(jax.random.fold_in(state.rng, state.step), batch)
+  inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
     loss, gradient = accumulate(
         jax.value_and_grad(objective.loss),

@@ -37,7 +37,7 @@ class Readout:
     features, truths = split(jax.tree.map(one, dict(self.batch)))
     return self.model.init(rng, features, truths)['params']
 
-  def draw(
+  def sample(
       self, rng: jax.Array, batch: Mapping[str, jax.Array]
   ) -> tuple[Mapping[str, jax.Array]]:
     """The batch; nothing is random."""

@@ -40,7 +40,7 @@ class Pretraining:
         deltas[..., None],
     )['params']
 
-  def draw(
+  def sample(
       self, rng: jax.Array, batch: Mapping[str, jax.Array]
   ) -> tuple[Mapping[str, jax.Array], jax.Array]:
     """The batch, and the patches shown of its targets: int [B, K, V]."""
