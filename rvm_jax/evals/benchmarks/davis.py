@@ -14,6 +14,7 @@ from rvm_jax.evals import report
 from rvm_jax.evals.datasets import davis
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
+from rvm_jax.evals.propagation import pictures as pictures_lib
 from rvm_jax.evals.propagation import videos as videos_lib
 
 _VOID = 255
@@ -75,7 +76,7 @@ def evaluate(
           f'{video.name} has {video.num_frames} frames; it must have at least'
           ' 3, as the first and the last do not count'
       )
-  shown = videos_lib.choose_shown(len(videos))
+  shown = pictures_lib.choose_shown(len(videos))
   objects, notes, pictures = [], [], {}
   for index, video in enumerate(videos):
     frames, masks = video.read()
@@ -83,7 +84,7 @@ def evaluate(
       notes.append(f'{video.name}: void ({_VOID}) is taken for background')
       masks = np.where(masks == _VOID, 0, masks)
     features = videos_lib.encode(model, frames, (height, width))
-    predicted = videos_lib.carry_masks(
+    predicted = videos_lib.propagate_masks(
         features, masks[0], np.unique(masks[0]), (height, width), propagation
     )
     found = _score(video.name, masks, predicted)
@@ -91,7 +92,7 @@ def evaluate(
     if not found:
       notes.append(f'{video.name}: no object in any mask')
     if index in shown:
-      pictures[video.name] = videos_lib.draw_masks(frames, masks, predicted)
+      pictures[video.name] = pictures_lib.draw_masks(frames, masks, predicted)
     logging.info(
         '%d/%d %s: %s',
         index + 1,

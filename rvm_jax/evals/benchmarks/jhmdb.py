@@ -9,8 +9,6 @@ from typing import Any
 
 from absl import logging
 import numpy as np
-from PIL import Image
-from PIL import ImageDraw
 
 from rvm_jax.evals import report
 from rvm_jax.evals.datasets import jhmdb
@@ -18,10 +16,8 @@ from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import keypoints
 from rvm_jax.evals.propagation import joints
 from rvm_jax.evals.propagation import label_propagation
+from rvm_jax.evals.propagation import pictures as pictures_lib
 from rvm_jax.evals.propagation import videos as videos_lib
-from rvm_jax.viz import colors
-from rvm_jax.viz import panels
-from rvm_jax.viz import sheets
 
 
 def evaluate(
@@ -63,7 +59,7 @@ def evaluate(
           f'{video.name} has {len(video.pose)} poses; it must have at least 2,'
           ' as the first does not count'
       )
-  shown = videos_lib.choose_shown(len(videos))
+  shown = pictures_lib.choose_shown(len(videos))
   rows, notes, pictures, distances = [], [], {}, []
   for index, video in enumerate(videos):
     frames = video.read()
@@ -83,7 +79,9 @@ def evaluate(
     mean = _mean_pck(distances[-1], thresholds)
     rows.append({'video': video.name, 'num_frames': num_poses - 1} | mean)
     if index in shown:
-      pictures[video.name] = _draw(frames[:num_poses], video.pose, found)
+      pictures[video.name] = pictures_lib.draw_joints(
+          frames[:num_poses], video.pose, found
+      )
     logging.info(
         '%d/%d %s: %s',
         index + 1,
@@ -123,28 +121,3 @@ def _mean_pck(distances, thresholds):
     mean = float(found.mean()) if found.size else float('nan')
     scores[f'pck_{threshold:g}'] = 100 * mean
   return scores
-
-
-def _draw(frames, true, predicted):
-  """A sheet of a few frames with the true and the carried joints on them."""
-  times = sheets.spread(len(frames))
-  small = panels.fit(frames[times], *videos_lib.SHOWN_SIDE)
-  scale = small.shape[2] / frames.shape[2], small.shape[1] / frames.shape[1]
-  return sheets.panel_sheet(
-      {
-          name: np.stack([*map(_mark, small, pose[times] * scale)])
-          for name, pose in (('truth', true), ('carried', predicted))
-      },
-      times,
-  )
-
-
-def _mark(image, pose):
-  """Puts a dot of its own colour on each joint."""
-  image = Image.fromarray(image)
-  draw = ImageDraw.Draw(image)
-  for joint, point in enumerate(pose):
-    if point.min() >= 0:
-      color = tuple(colors.KINDS[joint % len(colors.KINDS)].tolist())
-      draw.circle(tuple(point), 4, color, (0, 0, 0))
-  return np.asarray(image)

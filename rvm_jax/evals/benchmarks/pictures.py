@@ -7,7 +7,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from rvm_jax.evals.fitting import task
-from rvm_jax.evals.propagation import videos
+from rvm_jax.evals.propagation import pictures
 from rvm_jax.viz import colors
 from rvm_jax.viz import panels
 from rvm_jax.viz import sheets
@@ -49,7 +49,7 @@ def draw_depth(shown: task.Shown) -> np.ndarray:
   )
   full = float(np.percentile(true, _MAX_DEPTH)) or 1.0
   paint = lambda depth: panels.fit(
-      colors.paint_amounts(depth, full), *videos.SHOWN_SIDE
+      colors.paint_amounts(depth, full), *pictures.SHOWN_SIDE
   )
   return sheets.panel_sheet(
       {'frames': frames, 'truth': paint(true), 'readout': paint(found)}, times
@@ -59,7 +59,7 @@ def draw_depth(shown: task.Shown) -> np.ndarray:
 def _choose(shown):
   frames = shown.example['frames']
   times = sheets.spread(len(frames))
-  return times, panels.fit(frames[times], *videos.SHOWN_SIDE)
+  return times, panels.fit(frames[times], *pictures.SHOWN_SIDE)
 
 
 def _draw_marks(shown, mark):

@@ -14,6 +14,7 @@ from rvm_jax.evals import report
 from rvm_jax.evals.datasets import vip
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import classes
+from rvm_jax.evals.propagation import pictures as pictures_lib
 from rvm_jax.evals.propagation import videos as videos_lib
 
 _VOID = 255  # Not labelled: neither carried on nor counted.
@@ -49,7 +50,7 @@ def evaluate(
       any label.
   """
   videos = vip.read(data_dir)
-  shown = videos_lib.choose_shown(len(videos))
+  shown = pictures_lib.choose_shown(len(videos))
   num_classes = len(vip.CLASSES)
   total = np.zeros((num_classes, num_classes), np.int64)
   rows, notes, pictures = [], [], {}
@@ -58,7 +59,7 @@ def evaluate(
     if _check_labels(video.name, masks):
       notes.append(f'{video.name}: some pixels have no label and do not count')
     features = videos_lib.encode(model, frames, (height, width))
-    predicted = videos_lib.carry_masks(
+    predicted = videos_lib.propagate_masks(
         features,
         masks[0],
         np.setdiff1d(masks[0], _VOID),
@@ -75,7 +76,7 @@ def evaluate(
         }
     )
     if index in shown:
-      pictures[video.name] = videos_lib.draw_masks(
+      pictures[video.name] = pictures_lib.draw_masks(
           frames, np.where(masks == _VOID, 0, masks), predicted
       )
     logging.info(

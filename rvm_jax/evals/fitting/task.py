@@ -25,7 +25,7 @@ from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import data as data_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import fit as fit_lib
-from rvm_jax.evals.propagation import videos
+from rvm_jax.evals.propagation import pictures
 from rvm_jax.training import loop
 
 Arrays = Mapping[str, np.ndarray]
@@ -195,7 +195,7 @@ def _check(train, test, features, training):
 
 def _predict(head, fitted, batches, records, metric):
   """For each of `fitted` its rows, and a few test examples to be shown."""
-  chosen = videos.choose_shown(len(records))
+  chosen = pictures.choose_shown(len(records))
   found = {key: ([], []) for key in fitted}
   for truth, answers in fit_lib.predict(head, fitted.values(), batches):
     number = int(truth.pop('number'))

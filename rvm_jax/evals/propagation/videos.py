@@ -1,4 +1,4 @@
-"""What the benchmarks without training share: carrying labels on."""
+"""Videos through label propagation: features of patches in, masks out."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,25 +9,23 @@ from PIL import Image
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.propagation import label_propagation
 from rvm_jax.evals.propagation import masks as masks_lib
-from rvm_jax.viz import panels
-from rvm_jax.viz import sheets
-
-_NUM_SHOWN = 4  # Videos with a picture.
-SHOWN_SIDE = 128, 256  # Pixels of a shown frame's longer side, from and to.
 
 
 def encode(
     model: encoder_lib.FrozenEncoder, frames: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-  """Features of unit length of every patch of a video.
+  """Resizes the frames of a video and encodes them.
+
+  Resizing uses the Lanczos filter and ignores the aspect ratio, as in the
+  released evaluation (cells 11 to 13).
 
   Args:
     model: the encoder.
-    frames: uint8 [T, H, W, 3].
-    size: height and width to resize them to (Lanczos, the aspect ignored).
+    frames: uint8 [T, H, W, 3], all frames of the video.
+    size: height and width in pixels of the frames that the encoder gets.
 
   Returns:
-    float32 [T, h, w, D].
+    float32 [T, h, w, D], the features of all patches, scaled to unit length.
   """
   resized = np.stack(
       [
@@ -38,56 +36,28 @@ def encode(
   return label_propagation.normalize(model.encode(resized[None]).patches[0])
 
 
-def carry_masks(
+def propagate_masks(
     features: np.ndarray,
     mask: np.ndarray,
     label_map: np.ndarray,
     size: tuple[int, int],
     settings: Mapping[str, Any],
 ) -> np.ndarray:
-  """Carries the mask of the first frame on through a video.
+  """Propagates the mask of the first frame through a video.
 
   Args:
-    features: of `encode`.
-    mask: int [H, W]. Pixels whose number is not in `label_map` say nothing.
-    label_map: int [L], the numbers to carry.
-    size: as for `encode`.
-    settings: of `label_propagation.propagate`.
+    features: float [T, h, w, D], features of unit length, such as `encode`
+      returns.
+    mask: int [H, W], the first frame's mask. A pixel with a number that is not
+      in `label_map` supports no label.
+    label_map: int [L], the numbers to propagate.
+    size: height and width in pixels of the frames that were encoded.
+    settings: keyword arguments of `label_propagation.propagate`.
 
   Returns:
-    [T, H, W] of the dtype of `label_map`, the first frame's own prediction
-    included.
+    [T, H, W] with the dtype of `label_map`: the predicted mask of every frame,
+    the first one included.
   """
   soft = masks_lib.encode(mask, label_map, size, features.shape[1:3])
   soft = label_propagation.propagate(features, soft, **settings)
   return masks_lib.decode(np.asarray(soft), label_map, size, mask.shape)
-
-
-def choose_shown(num_videos: int) -> set[int]:
-  """The videos that get a picture: a few, spread evenly over the list."""
-  return set(np.linspace(0, num_videos - 1, _NUM_SHOWN).round().astype(int))
-
-
-def draw_masks(
-    frames: np.ndarray, true: np.ndarray, predicted: np.ndarray
-) -> np.ndarray:
-  """A sheet of a few frames, with true and predicted masks below.
-
-  Args:
-    frames: uint8 [T, H, W, 3].
-    true, predicted: int [T, H, W].
-
-  Returns:
-    uint8 [height, width, 3].
-  """
-  small = panels.fit(frames, *SHOWN_SIDE)
-  size = small.shape[2:0:-1]
-  shrink = lambda masks: np.stack(
-      [
-          Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
-          for mask in masks
-      ]
-  )
-  return sheets.mask_sheet(
-      small, {'truth': shrink(true), 'carried': shrink(predicted)}
-  )

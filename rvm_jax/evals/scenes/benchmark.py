@@ -17,7 +17,7 @@ from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task as task_lib
 from rvm_jax.evals.metrics import intervals
-from rvm_jax.evals.propagation import videos as videos_lib
+from rvm_jax.evals.propagation import pictures as pictures_lib
 from rvm_jax.evals.scenes import clips as clips_lib
 from rvm_jax.evals.scenes import masks as masks_lib
 from rvm_jax.evals.scenes import oracle
@@ -107,7 +107,7 @@ def evaluate(
       train,
       test,
       propagation,
-      {test[number].name for number in videos_lib.choose_shown(num_test)},
+      {test[number].name for number in pictures_lib.choose_shown(num_test)},
   )
   scores = summarise(rows)
   return report.Report(
@@ -162,7 +162,7 @@ def measure(
       row |= scores_lib.score_masks(truth['segments'], masks, model.patch)
       rows.append(row)
       if name in shown:
-        sheets[f'masks_{name}'] = videos_lib.draw_masks(
+        sheets[f'masks_{name}'] = pictures_lib.draw_masks(
             truth['frames'], truth['segments'], masks
         )
         for task, draw in _DRAW.items():

@@ -99,7 +99,7 @@ def carry(
     uint8 [F, H, W] of each.
   """
   return [
-      videos.carry_masks(
+      videos.propagate_masks(
           normalized, masks[0], _numbers(masks), masks.shape[1:], settings
       )
       for normalized, masks in zip(

@@ -27,7 +27,7 @@ def carried(monkeypatch):
 
   def put(masks):
     remaining = list(masks)
-    monkeypatch.setattr(videos, 'carry_masks', lambda *_: remaining.pop(0))
+    monkeypatch.setattr(videos, 'propagate_masks', lambda *_: remaining.pop(0))
 
   return put
 

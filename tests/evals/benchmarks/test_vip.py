@@ -44,7 +44,7 @@ def test_pools_all_frames_before_it_averages(vip, monkeypatch):
       for name, m in masks.items()
   }
   remaining = list(predicted.values())
-  monkeypatch.setattr(videos, 'carry_masks', lambda *_: remaining.pop(0))
+  monkeypatch.setattr(videos, 'propagate_masks', lambda *_: remaining.pop(0))
   report = evaluate(str(root))
   true = np.concatenate([m.ravel() for m in masks.values()])
   found = np.concatenate([m.ravel() for m in predicted.values()])

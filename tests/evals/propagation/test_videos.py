@@ -14,7 +14,7 @@ GOLDEN = pathlib.Path(__file__).parents[1] / 'golden/label_propagation.npz'
 
 def test_features_and_a_first_mask_give_the_released_masks_and_scores():
   golden = np.load(GOLDEN)
-  found = videos.carry_masks(
+  found = videos.propagate_masks(
       golden['features'],
       golden['masks'][0],
       np.unique(golden['masks'][0]),
@@ -52,9 +52,3 @@ def test_the_model_sees_resized_frames_and_its_features_get_unit_length():
   for frame, image in zip(resized[0], frames):
     expected = Image.fromarray(image).resize((32, 64), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(frame, expected)
-
-
-def test_a_few_videos_are_shown_from_first_to_last():
-  assert videos.choose_shown(1) == {0}
-  assert videos.choose_shown(3) == {0, 1, 2}
-  assert videos.choose_shown(30) == {0, 10, 19, 29}

@@ -1,0 +1,97 @@
+"""Pictures for reports: frames of a video with masks or joints on them."""
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+
+from rvm_jax.viz import colors
+from rvm_jax.viz import panels
+from rvm_jax.viz import sheets
+
+# Smallest and largest length in pixels of the longer side of a shown frame.
+SHOWN_SIDE = 128, 256
+_NUM_SHOWN = 4
+_DOT_RADIUS = 4
+
+
+def choose_shown(num_videos: int) -> set[int]:
+  """Chooses the videos that get a picture.
+
+  Args:
+    num_videos: int, the number of videos in the data set, at least 1.
+
+  Returns:
+    Indices of four videos, spread evenly from the first to the last; of all
+    videos if there are fewer than four.
+  """
+  return set(np.linspace(0, num_videos - 1, _NUM_SHOWN).round().astype(int))
+
+
+def draw_masks(
+    frames: np.ndarray, ground_truth: np.ndarray, prediction: np.ndarray
+) -> np.ndarray:
+  """Draws a few frames of a video, with both kinds of masks below them.
+
+  Args:
+    frames: uint8 [T, H, W, 3], the frames of the video.
+    ground_truth: uint8 [T, H, W], the annotated masks; 0 is the background.
+    prediction: uint8 [T, H, W], the predicted masks, with the same numbers.
+
+  Returns:
+    uint8 [height, width, 3], a column for each frame shown.
+  """
+  small = panels.fit(frames, *SHOWN_SIDE)
+  size = small.shape[2:0:-1]
+  rows = {
+      name: np.stack(
+          [
+              Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+              for mask in masks
+          ]
+      )
+      for name, masks in _name_rows(ground_truth, prediction).items()
+  }
+  return sheets.mask_sheet(small, rows)
+
+
+def draw_joints(
+    frames: np.ndarray, ground_truth: np.ndarray, prediction: np.ndarray
+) -> np.ndarray:
+  """Draws a few frames of a video, with a dot on each joint.
+
+  Args:
+    frames: uint8 [T, H, W, 3], the frames of the video.
+    ground_truth: float [T, J, 2], annotated joints as (x, y) in pixels. A joint
+      with a negative coordinate gets no dot.
+    prediction: float [T, J, 2], predicted joints as (x, y) in pixels, -1 for
+      joints that were not found.
+
+  Returns:
+    uint8 [height, width, 3]: a row for the annotated and one for the predicted
+    joints, a column for each frame shown. A joint has one colour throughout;
+    colours repeat after twelve joints.
+  """
+  times = sheets.spread(len(frames))
+  small = panels.fit(frames[times], *SHOWN_SIDE)
+  scale = small.shape[2] / frames.shape[2], small.shape[1] / frames.shape[1]
+  rows = {
+      name: np.stack([*map(_draw_dots, small, poses[times] * scale)])
+      for name, poses in _name_rows(ground_truth, prediction).items()
+  }
+  return sheets.panel_sheet(rows, times)
+
+
+def _name_rows(ground_truth, prediction):
+  """Returns the captions of the rows, and what each row shows."""
+  return {'ground truth': ground_truth, 'prediction': prediction}
+
+
+def _draw_dots(image, pose):
+  """Draws a dot on an image [H, W, 3] for each of the joints [J, 2]."""
+  image = Image.fromarray(image)
+  draw = ImageDraw.Draw(image)
+  for joint, point in enumerate(pose):
+    if point.min() >= 0:
+      color = tuple(colors.KINDS[joint % len(colors.KINDS)].tolist())
+      draw.circle(tuple(point), _DOT_RADIUS, color, (0, 0, 0))
+  return np.asarray(image)
