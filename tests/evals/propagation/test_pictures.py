@@ -20,7 +20,7 @@ def test_draw_masks_shrinks_masks_along_with_their_frames(monkeypatch):
       'mask_sheet',
       lambda frames, masks: rows.update(masks, frames=frames),
   )
-  coarse = np.random.default_rng(0).integers(0, 3, (2, 8, 16), np.uint8)
+  coarse = np.random.default_rng(0).integers(0, 200, (2, 8, 16), np.uint8)
   masks = np.kron(coarse, np.ones((64, 64), np.uint8))
   pictures.draw_masks(np.zeros((*masks.shape, 3), np.uint8), masks, 0 * masks)
   assert rows['frames'].shape == (2, 128, 256, 3)
