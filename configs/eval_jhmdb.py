@@ -25,4 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
           ),
       )
   )
+  # True replaces the height and width above by the nearest multiples of the
+  # encoder's patch; False refuses an encoder whose patch does not divide them.
+  config.resize_to_patch = False
   return config

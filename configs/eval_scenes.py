@@ -32,4 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
           propagation=dict(num_context=7, temperature=0.1, top_k=7, radius=3),
       )
   )
+  # True replaces the height and width above by the nearest multiples of the
+  # encoder's patch; False refuses an encoder whose patch does not divide them.
+  config.resize_to_patch = False
   return config

@@ -64,6 +64,7 @@ from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
 from rvm_jax.evals.benchmarks import waymo
 from rvm_jax.evals.encoders import loading
+from rvm_jax.evals.encoders import sizes
 from rvm_jax.evals.scenes import benchmark as benchmark_lib
 from rvm_jax.training import metrics
 
@@ -136,6 +137,7 @@ def run(
     *,
     benchmark: str,
     data_dir: str | None = None,
+    resize_to_patch: bool = False,
     protocol: dict[str, Any],
 ) -> report_lib.Report:
   """Runs a benchmark and writes what it found.
@@ -146,6 +148,8 @@ def run(
     workdir: for features and checkpoints, where a readout is trained.
     benchmark: a key of `BENCHMARKS`.
     data_dir: folder of the data set, unless it is generated.
+    resize_to_patch: whether sizes of frames that the encoder's patch does not
+      divide are replaced by the nearest that it does; else they are refused.
     protocol: the benchmark's settings.
 
   Raises:
@@ -184,6 +188,7 @@ def run(
   start = time.perf_counter()
   model = loading.load(checkpoint)
   logging.info('%s (%s) on %s', model.name, model.identity, jax.devices()[0])
+  protocol = sizes.fit(protocol, model.patch, resize_to_patch=resize_to_patch)
   report = called.evaluate(model, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
   about = {

@@ -16,6 +16,7 @@ from configs import readouts
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import task as task_lib
 from tests.evals import tiny_examples
 
@@ -102,6 +103,40 @@ def test_shipped_configs_have_the_settings_of_a_benchmark(name, tmp_path):
     with pytest.raises(FileNotFoundError, match='docs/datasets'):
       called.evaluate(None, **folders, **protocol)
     assert not list(tmp_path.iterdir())
+
+
+def test_frames_are_resized_to_whole_patches_where_the_config_says_so(
+    monkeypatch, tmp_path
+):
+  def average_frames(params, frames, state):
+    del params
+    batch, time, height, width, _ = frames.shape
+    patches = frames.reshape(batch, time, height // 14, 14, width // 14, 14, 3)
+    return encoder_lib.FrameFeatures(patches.mean((3, 5)), None), state
+
+  encoder = encoder_lib.from_apply(
+      'fake', 'fake', 14, average_frames, (), scaling='none'
+  )
+  monkeypatch.setattr(run_lib.loading, 'load', lambda _: encoder)
+
+  def evaluate(model, *, height, width):
+    patches = model.encode(np.zeros((1, 2, height, width, 3), np.uint8)).patches
+    rows, columns = patches.shape[2:4]
+    row = {'rows': rows, 'columns': columns}
+    return report.Report('Size', 'rows', row, [row], {}, ())
+
+  monkeypatch.setitem(
+      run_lib.BENCHMARKS, 'size', run_lib.Benchmark(evaluate, generates=True)
+  )
+  settings = dict(benchmark='size', protocol={'height': 480, 'width': 880})
+  with pytest.raises(ValueError, match='take the nearest, 476 x 882'):
+    run_lib.run('fake', str(tmp_path / 'refused'), **settings)
+  assert not (tmp_path / 'refused').exists()
+  run_lib.run('fake', str(tmp_path / 'out'), resize_to_patch=True, **settings)
+  result = json.loads((tmp_path / 'out/result.json').read_text())
+  assert result['scores'] == {'rows': 34, 'columns': 63}
+  # The result says what the encoder saw.
+  assert result['protocol'] == {'height': 476, 'width': 882}
 
 
 @pytest.fixture
@@ -207,6 +242,10 @@ def test_mistakes_are_told_in_a_line(tmp_path):
   for arguments, message in (
       (('vip', tmp_path, 'raw:8', tmp_path), f'{tmp_path} is there already'),
       (('vip', tmp_path, 'raw:8', out), f'{tmp_path}.* is missing'),
+      (
+          ('vip', tmp_path, 'raw:14', out),
+          'height=48 .nearest: 42 and 56. and width=64 .nearest: 56 and 70.',
+      ),
       (
           ('vip', tmp_path, 'raw:8', out, '--config.protocol.heigth=3'),
           'lacks a setting: .heigth. Did you mean "height"',
