@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rvm_jax.storage import files as files_lib
+from rvm_jax.storage import fingerprints
 from rvm_jax.viz import sheets
 
 _HEAD = 2**16  # Bytes of a file that its hash covers.
@@ -105,10 +106,12 @@ def hash_files(paths: Sequence[str], folder: str) -> str:
     paths: in any order.
     folder: what their names are relative to.
   """
-  digest = hashlib.sha256()
-  for path in sorted(set(paths)):
-    name, size = os.path.relpath(path, folder), os.path.getsize(path)
-    with open(path, 'rb') as f:
-      head = hashlib.sha256(f.read(_HEAD)).hexdigest()
-    digest.update(f'{name} {size} {head}\n'.encode())
-  return digest.hexdigest()[:16]
+
+  def parts():
+    for path in sorted(set(paths)):
+      name, size = os.path.relpath(path, folder), os.path.getsize(path)
+      with open(path, 'rb') as f:
+        head = hashlib.sha256(f.read(_HEAD)).hexdigest()
+      yield f'{name} {size} {head}\n'.encode()
+
+  return fingerprints.hash_parts(parts())

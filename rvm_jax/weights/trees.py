@@ -1,11 +1,12 @@
 """Parameter trees as flat dicts: their identity, and what two differ in."""
 
 from collections.abc import Mapping
-import hashlib
 from typing import Any
 
 from flax import traverse_util
 import numpy as np
+
+from rvm_jax.storage import fingerprints
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,11 +24,13 @@ def fingerprint(tree: Mapping[str, Any]) -> str:
 
   Equal for equal names, shapes, dtypes and bits.
   """
-  digest = hashlib.sha256()
-  for key, array in sorted(flatten(tree).items()):
-    digest.update(f'{key} {_describe(array)}\n'.encode())
-    digest.update(np.ascontiguousarray(array).data)
-  return digest.hexdigest()[:16]
+
+  def parts():
+    for key, array in sorted(flatten(tree).items()):
+      yield f'{key} {_describe(array)}\n'.encode()
+      yield np.ascontiguousarray(array).data
+
+  return fingerprints.hash_parts(parts())
 
 
 def check_match(

@@ -12,7 +12,6 @@ another one is refused, never used.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 import functools
-import hashlib
 from importlib import metadata
 import json
 import os
@@ -24,6 +23,7 @@ import numpy as np
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.storage import arrays
+from rvm_jax.storage import fingerprints
 
 BATCH = 16  # Examples that are encoded at once.
 _CHUNK_BYTES = 2**20  # Of features in a file, unless one example has more.
@@ -188,17 +188,19 @@ def identify(
     examples: settings that decide what is in the examples.
   """
   status = functools.cache(os.stat)
-  digest = hashlib.sha256()
-  for record in records:
-    digest.update(record.name.encode())
-    for path in record.files:
-      found = status(path)
-      digest.update(f' {found.st_size} {found.st_mtime_ns}'.encode())
-    digest.update(b'\n')
+
+  def parts():
+    for record in records:
+      yield record.name.encode()
+      for path in record.files:
+        found = status(path)
+        yield f' {found.st_size} {found.st_mtime_ns}'.encode()
+      yield b'\n'
+
   return {
       'encoder': f'{model.identity}, patch {model.patch}, {model.scaling}',
       'examples': json.loads(json.dumps(dict(examples))),
-      'data': f'{len(records)} examples, {digest.hexdigest()[:16]}',
+      'data': f'{len(records)} examples, {fingerprints.hash_parts(parts())}',
   }
 
 

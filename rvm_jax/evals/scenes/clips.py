@@ -14,7 +14,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import multiprocessing
 from multiprocessing import resource_tracker
 import signal
@@ -25,6 +24,7 @@ import numpy as np
 from rvm_jax.data import sampler
 from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.evals.propagation import masks
+from rvm_jax.storage import fingerprints
 
 MOTIONS = source_lib.MOTIONS
 MAX_OBJECTS = 8
@@ -180,9 +180,11 @@ def workers(num_workers: int) -> Iterator[Callable]:
 
 def fingerprint(records: Sequence[Record]) -> str:
   """Sixteen hexadecimal digits for frames and truths."""
-  digest = hashlib.sha256()
-  for record in records:
-    for key, value in sorted(record.example.items()):
-      digest.update(f'{key} {value.dtype} {value.shape}'.encode())
-      digest.update(np.ascontiguousarray(value).tobytes())
-  return digest.hexdigest()[:16]
+
+  def parts():
+    for record in records:
+      for key, value in sorted(record.example.items()):
+        yield f'{key} {value.dtype} {value.shape}'.encode()
+        yield value.tobytes()
+
+  return fingerprints.hash_parts(parts())
