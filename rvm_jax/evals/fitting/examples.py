@@ -9,8 +9,6 @@ frame 0:
     bool [P], False for padding.
   boxes: float32 [O, T, 4], (x0, y0, x1, y1), nan where there is none.
   depth: float32 [T, H, W], metres, 0 where it is not known.
-  pose: float32 [12], from the first frame to the last: rotation [3, 3] row by
-    row, then translation.
 """
 
 from collections.abc import Iterator, Sequence

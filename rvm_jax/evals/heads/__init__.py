@@ -24,13 +24,11 @@ may hold more than the head reads:
 | | is_valid bool [B, P] | is_valid | |
 | `BoxesHead` | boxes [B, O, T, 4] | boxes[:, :, 0] | boxes |
 | `DepthHead` | depth [B, T, H, W] | | depth |
-| `PoseHead` | pose [B, 12] | | pose |
 
 Points are (x, y) and boxes (x0, y0, x1, y1), in pixels of the frames that the
 encoder sees; boxes are NaN where there is none; points of which `is_valid` is
 False are padding, as are objects without a box in frame 0. Depth is in metres,
-0 where it is not known. A pose is the 3 x 3 rotation, row by row, and the
-translation that take coordinates of the first camera to those of the last.
+0 where it is not known.
 `apply` and `decode` need only what the head is asked by; `loss` the truths.
 Truths that do not count, whatever they hold, change neither loss nor gradient.
 
