@@ -88,11 +88,11 @@ BENCHMARKS = {
     'davis': Benchmark(davis.evaluate),
     'jhmdb': Benchmark(jhmdb.evaluate),
     'vip': Benchmark(vip.evaluate),
-    'ssv2': Benchmark(ssv2.evaluate, trains=True),
-    'kinetics': Benchmark(kinetics.evaluate, trains=True),
-    'perception_test': Benchmark(perception_test.evaluate, trains=True),
-    'waymo': Benchmark(waymo.evaluate, trains=True),
-    'scannet': Benchmark(scannet.evaluate, trains=True),
+    'ssv2': Benchmark(ssv2.TASK.evaluate, trains=True),
+    'kinetics': Benchmark(kinetics.TASK.evaluate, trains=True),
+    'perception_test': Benchmark(perception_test.TASK.evaluate, trains=True),
+    'waymo': Benchmark(waymo.TASK.evaluate, trains=True),
+    'scannet': Benchmark(scannet.TASK.evaluate, trains=True),
     'scenes': Benchmark(benchmark_lib.evaluate, generates=True),
 }
 _PACKAGES = (

@@ -94,18 +94,10 @@ def _encode(
       found = encoder(images, state)
       state = found.state
       yield {
-          'patches': _cast(found.patches[: len(times)], dtype),
-          'cls': _cast(found.cls[: len(times)], dtype),
+          'patches': arrays_lib.cast(found.patches[: len(times)], dtype),
+          'cls': arrays_lib.cast(found.cls[: len(times)], dtype),
           'timestamps': times,
       }, np.asarray(state)
-
-
-def _cast(features: np.ndarray, dtype: str) -> np.ndarray:
-  with np.errstate(over='ignore'):
-    result = features.astype(dtype)
-  if not np.isfinite(result).all():
-    raise ValueError(f'the features are not finite numbers in {dtype}')
-  return result
 
 
 def _open_store(

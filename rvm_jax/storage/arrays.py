@@ -166,6 +166,23 @@ def open_existing(path: str, settings: Mapping[str, Any]) -> Store:
   return Store(path)
 
 
+def cast(values: np.ndarray, dtype: str) -> np.ndarray:
+  """Returns floats in the dtype of a store, which must be able to hold them.
+
+  Args:
+    values: float [...].
+    dtype: 'float16' or 'float32'.
+
+  Raises:
+    ValueError: a value is not finite, or too large for `dtype`.
+  """
+  with np.errstate(over='ignore'):
+    result = values.astype(dtype)
+  if not np.isfinite(result).all():
+    raise ValueError(f'the features are not finite numbers in {dtype}')
+  return result
+
+
 def _read_attributes(path: str) -> dict[str, Any]:
   with open(os.path.join(path, _ATTRIBUTES)) as file:
     return json.load(file)

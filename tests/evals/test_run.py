@@ -17,7 +17,7 @@ from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
 from rvm_jax.evals.encoders import encoder as encoder_lib
-from rvm_jax.evals.fitting import task as task_lib
+from rvm_jax.evals.fitting import scoring
 from tests.evals import tiny_examples
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -149,12 +149,12 @@ def generated(monkeypatch):
         'right': float(predicted['probabilities'].argmax() == truth['label']),
     }
     summarise = lambda rows: {'top_1': sum(100 * r['right'] for r in rows) / 4}
-    found = task_lib.evaluate(
+    found = scoring.evaluate(
         model,
         tiny_examples.Head(),
         tiny_examples.records(num_train),
         tiny_examples.records(4),
-        task_lib.Metric(score, summarise, 'top_1'),
+        scoring.Metric(score, summarise, 'top_1'),
         name='classes',
         workdir=workdir,
         examples={'train': {}, 'test': {}},

@@ -187,7 +187,7 @@ def write_scannet(root: pathlib.Path):
   """
   for split, name in (('train', 'scene0000_00'), ('val', 'scene0011_01')):
     folder = root / 'scans' / name
-    for kind in ('color', 'depth', 'pose'):
+    for kind in ('color', 'depth'):
       (folder / kind).mkdir(parents=True)
     (root / f'scannetv2_{split}.txt').write_text(f'{name}\n')
     for t in range(NUM_FRAMES):
@@ -198,6 +198,3 @@ def write_scannet(root: pathlib.Path):
       depth = np.tile(1000 + 100 * t + 10 * x, (HEIGHT // 2, 1))
       depth[0] = 0
       Image.fromarray(depth.astype(np.uint16)).save(folder / f'depth/{t}.png')
-      pose = np.eye(4)
-      pose[0, 3] = 0.1 * t
-      np.savetxt(folder / f'pose/{t}.txt', pose)

@@ -198,3 +198,14 @@ def test_network_disks_lock_too(tmp_path, monkeypatch):
   monkeypatch.setattr(fcntl, 'flock', fcntl.lockf)
   fill(tmp_path / 'store')
   assert open_it(tmp_path / 'store').is_complete
+
+
+def test_cast_refuses_values_that_the_dtype_cannot_hold():
+  values = np.float32([0.5, -60000])
+  half = arrays.cast(values, 'float16')
+  assert half.dtype == np.float16
+  np.testing.assert_array_equal(half, values.astype(np.float16))
+  for bad in (70000, np.inf, np.nan):
+    with pytest.raises(ValueError, match='not finite numbers in float16'):
+      arrays.cast(np.float32([0.5, bad]), 'float16')
+  assert arrays.cast(np.float32([70000]), 'float32') == 70000

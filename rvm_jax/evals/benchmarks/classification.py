@@ -1,109 +1,124 @@
-"""Top-1 accuracy of videos by a trained readout: SSv2 and Kinetics."""
+"""Top-1 accuracy of videos by a trained readout, for any set of classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
 from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import clips
-from rvm_jax.evals.benchmarks import pictures
-from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.datasets import labelled
+from rvm_jax.evals.fitting import pictures
+from rvm_jax.evals.fitting import scoring
 from rvm_jax.evals.fitting import task as task_lib
 from rvm_jax.evals.heads import classification
 from rvm_jax.evals.metrics import accuracy
 
+Rows = Sequence[Mapping[str, Any]]
 
-def evaluate(
-    model: encoder_lib.FrozenEncoder,
-    splits: clips.Splits,
-    classes: Sequence[str],
-    *,
-    task: str,
-    num_known: int,
-    workdir: str,
-    head: Mapping[str, Any],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
-) -> report.Report:
-  """Fits a readout to clips and scores it on videos.
 
-  'top_1' is the percentage of videos of which the true class is the most
-  probable, on average over their clips.
+def summarise(rows: Rows) -> dict[str, float]:
+  """Scores the test set.
 
   Args:
-    model: the encoder.
-    splits: of `datasets.labelled`.
-    classes: their names.
-    task: column of the table.
-    num_known: classes of the public release; a note says if there are others.
-    workdir, features, training: see `readout.evaluate`.
-    head: settings of `ClassificationHead`.
+    rows: rows of all test clips, those of a video together.
 
   Returns:
-    A report with a row for each video.
-
-  Raises:
-    ValueError: see `readout.evaluate`.
+    'top_1': percentage of the videos whose most probable class is the true
+      one. The probabilities of a video are the mean over its clips.
+    'num_videos': number of videos.
   """
-  notes = list(splits.notes)
-  if len(classes) != num_known:
-    notes.append(f'{len(classes)} classes, not {num_known}')
-  found = task_lib.evaluate(
-      model,
-      classification.ClassificationHead(num_classes=len(classes), **head),
-      splits.train,
-      splits.test,
-      task_lib.Metric(_score_clip, _summarise, 'top_1'),
-      name='classification',
-      workdir=workdir,
-      examples=splits.settings,
-      features=features,
-      training=training,
-  )
-  rows = [
-      {
-          'video': name,
-          'class': classes[label],
-          'found': classes[probabilities.mean(0).argmax()],
-          'num_clips': len(probabilities),
-      }
-      for name, label, probabilities in _group(found.rows)
-  ]
-  return report.Report(
-      task=task,
-      headline='top_1',
-      scores=found.scores,
-      rows=rows,
-      pictures={
-          shown.name.replace('/', '_'): pictures.draw_class(shown, classes)
-          for shown in found.shown
-      },
-      files=splits.files,
-      notes=notes + list(found.notes),
-  )
-
-
-def _score_clip(record, truth, predicted):
-  return {
-      'video': record.video_name,
-      'label': int(truth['label']),
-      'probabilities': predicted['probabilities'],
-  }
-
-
-def _summarise(rows):
-  is_right = [
-      accuracy.top_1(probabilities[None], np.array([label]))[0]
-      for _, label, probabilities in _group(rows)
-  ]
+  is_right = judge_videos(rows)
   return {'top_1': 100 * float(np.mean(is_right)), 'num_videos': len(is_right)}
 
 
-def _group(rows):
-  """Name, label and probabilities [clips, K] of each video."""
+def judge_videos(rows: Rows) -> np.ndarray:
+  """Returns for each video whether its most probable class is the true one.
+
+  Args:
+    rows: rows of all test clips, those of a video together.
+
+  Returns:
+    bool [V].
+  """
+  return np.array(
+      [
+          accuracy.top_1(probabilities[None], np.array([clip.label]))[0]
+          for clip, probabilities in _group(rows)
+      ]
+  )
+
+
+def make_task(
+    title: str,
+    read: Callable[..., tuple[list[labelled.LabelledClip], list[str]]],
+    splits: tuple[str, str],
+    *,
+    num_classes: int | None = None,
+    summarise: Callable[[Rows], Mapping[str, float]] = summarise,
+) -> task_lib.Task:
+  """Returns the task of classifying the videos of a data set.
+
+  Args:
+    title: the benchmark's column in a table.
+    read: reader of the data set, see `Task.read`.
+    splits: names of the training split and of the test split.
+    num_classes: number of classes of the public release; a note tells if the
+      data have another number. None for data of one's own.
+    summarise: function that scores the test set, by default `summarise`.
+  """
+  return task_lib.Task(
+      title=title,
+      name='classification',
+      read=read,
+      splits=splits,
+      head=_make_head,
+      metric=scoring.Metric(_score_clip, summarise, 'top_1'),
+      draw=_draw,
+      tabulate=_tabulate,
+      note=functools.partial(_note_classes, num_classes),
+  )
+
+
+def _make_head(clip: labelled.LabelledClip, **settings):
+  return classification.ClassificationHead(
+      num_classes=len(clip.classes), **settings
+  )
+
+
+def _note_classes(
+    expected: int | None, clip: labelled.LabelledClip
+) -> list[str]:
+  if expected in (None, len(clip.classes)):
+    return []
+  return [f'{len(clip.classes)} classes, not {expected}']
+
+
+def _score_clip(clip, ground_truth, prediction):
+  del ground_truth  # The clip knows its label.
+  return {'clip': clip, 'probabilities': prediction['probabilities']}
+
+
+def _tabulate(rows: Rows) -> list[dict[str, Any]]:
+  """Returns a row for each video."""
+  return [
+      {
+          'video': clip.video_name,
+          'class': clip.classes[clip.label],
+          'found': clip.classes[probabilities.mean(0).argmax()],
+          'num_clips': len(probabilities),
+      }
+      for clip, probabilities in _group(rows)
+  ]
+
+
+def _group(rows: Rows) -> Iterator[tuple[labelled.LabelledClip, np.ndarray]]:
+  """Yields one clip of each video and the probabilities, float [clips, K]."""
   videos = {}
   for row in rows:
-    key = row['video'], row['label']
-    videos.setdefault(key, []).append(row['probabilities'])
-  return [(*key, np.stack(found)) for key, found in videos.items()]
+    videos.setdefault(row['clip'].video_name, []).append(row)
+  for of_video in videos.values():
+    yield of_video[0]['clip'], np.stack([r['probabilities'] for r in of_video])
+
+
+def _draw(clip, example, prediction):
+  return pictures.draw_class(example, prediction, clip.classes)

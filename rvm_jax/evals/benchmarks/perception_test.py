@@ -1,16 +1,18 @@
-"""Perception Test: points followed through clips, by a trained readout."""
+"""Perception Test: points tracked through clips, by a trained readout.
 
-from collections.abc import Mapping
+The scores are those of `metrics.points`, in %. Each clip is scored after its
+first frame, which holds the queries, and the scores are averaged over clips.
+'static_average_jaccard' is the baseline: the score of points that never move
+and are always visible.
+"""
+
 import functools
-from typing import Any
 
 import numpy as np
 
-from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import clips
-from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.datasets import perception_test
-from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.fitting import pictures
+from rvm_jax.evals.fitting import scoring
 from rvm_jax.evals.fitting import task
 from rvm_jax.evals.heads import points
 from rvm_jax.evals.metrics import points as metric
@@ -18,89 +20,36 @@ from rvm_jax.evals.metrics import points as metric
 _STATIC = 'static_average_jaccard'
 
 
-def evaluate(
-    model: encoder_lib.FrozenEncoder,
-    data_dir: str,
-    *,
-    workdir: str,
-    sampling: Mapping[str, Any],
-    train: Mapping[str, Any],
-    test: Mapping[str, Any],
-    head: Mapping[str, Any],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
-) -> report.Report:
-  """Scores an encoder on clips of the validation videos.
+def _make_head(
+    clip: perception_test.TrackedClip, **settings
+) -> points.PointsHead:
+  return points.PointsHead(**clip.sampling.frame_size, **settings)
 
-  Scores are those of `metrics.points`, in %, of each clip after its first
-  frame, in which points are asked for, then the mean over clips; and
-  'static_average_jaccard', of points that never move nor hide.
 
-  Args:
-    model: the encoder.
-    data_dir: see `datasets.perception_test`.
-    workdir: see `readout.evaluate`.
-    sampling, train, test: how videos are cut, see `clips.read`.
-    head: settings of `PointsHead`.
-    features, training: see `readout.evaluate`.
-
-  Returns:
-    A report with a row for each clip.
-
-  Raises:
-    FileNotFoundError: something of the data set is missing.
-    ValueError: broken files, or settings that do not fit together.
-  """
-  splits = clips.read(
-      perception_test.read, data_dir, ('train', 'valid'), sampling, train, test
+def _score_clip(clip, ground_truth, prediction):
+  valid = ground_truth['is_valid']
+  tracks, visible = (
+      ground_truth['tracks'][valid],
+      ground_truth['visible'][valid],
   )
-  size = {key: sampling[key] for key in ('height', 'width')}
-  found = task.evaluate(
-      model,
-      points.PointsHead(**size, **head),
-      splits.train,
-      splits.test,
-      task.Metric(
-          functools.partial(_score_clip, size), _summarise, 'average_jaccard'
-      ),
-      name='points',
-      workdir=workdir,
-      examples=splits.settings,
-      features=features,
-      training=training,
-  )
-  return report.Report(
-      task='Perception Test AJ',
-      headline='average_jaccard',
-      scores=found.scores,
-      rows=found.rows,
-      pictures={s.name: pictures.draw_points(s) for s in found.shown},
-      files=splits.files,
-      notes=[*splits.notes, *found.notes],
-  )
-
-
-def _score_clip(size, record, truth, predicted):
-  valid = truth['is_valid']
-  tracks, visible = truth['tracks'][valid], truth['visible'][valid]
   score = functools.partial(
       metric.score,
       tracks,
       visible,
       query_frames=np.zeros(len(tracks), int),
       query_mode='first',
-      **size,
+      **clip.sampling.frame_size,
   )
   scores = score(
-      predicted=predicted['tracks'][valid],
-      predicted_visible=predicted['visible'][valid],
+      predicted=prediction['tracks'][valid],
+      predicted_visible=prediction['visible'][valid],
   )
   static = score(
       predicted=np.broadcast_to(tracks[:, :1], tracks.shape),
       predicted_visible=np.ones_like(visible),
   )
   scores[_STATIC] = static['average_jaccard']
-  return {'clip': record.name, 'num_points': len(tracks)} | {
+  return {'clip': clip.name, 'num_points': len(tracks)} | {
       key: 100 * value for key, value in scores.items()
   }
 
@@ -110,3 +59,16 @@ def _summarise(rows):
   scores = metric.average([{key: row[key] for key in keys} for row in rows])
   num_points = sum(row['num_points'] for row in rows)
   return scores | {'num_clips': len(rows), 'num_points': num_points}
+
+
+TASK = task.Task(
+    title='Perception Test AJ',
+    name='points',
+    read=perception_test.read,
+    splits=('train', 'valid'),
+    head=_make_head,
+    metric=scoring.Metric(_score_clip, _summarise, 'average_jaccard'),
+    draw=lambda clip, example, prediction: pictures.draw_points(
+        example, prediction
+    ),
+)

@@ -1,88 +1,31 @@
-"""ScanNet: depth of every pixel of clips, by a trained readout."""
+"""ScanNet: depth of every pixel of clips, by a trained readout.
 
-from collections.abc import Mapping
-from typing import Any
+'abs_rel' is the mean relative error over all pixels of known depth.
+'abs_rel_by_frame' is the mean over the pixels of each frame, then over frames:
+it is not known which of the two the paper reports. 'delta_1' is the percentage
+of these pixels whose predicted depth is within a factor of 1.25.
+"""
 
 import numpy as np
 
-from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import clips
-from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.datasets import scannet
-from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.fitting import pictures
+from rvm_jax.evals.fitting import scoring
 from rvm_jax.evals.fitting import task
 from rvm_jax.evals.heads import depth
 from rvm_jax.evals.metrics import depth as metric
 
 
-def evaluate(
-    model: encoder_lib.FrozenEncoder,
-    data_dir: str,
-    *,
-    workdir: str,
-    sampling: Mapping[str, Any],
-    train: Mapping[str, Any],
-    test: Mapping[str, Any],
-    head: Mapping[str, Any],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
-) -> report.Report:
-  """Scores an encoder on clips of the validation scans.
-
-  'abs_rel' is the mean relative error over all pixels of known depth, and
-  'abs_rel_by_frame' over those of a frame, then over frames: which of them the
-  paper reports is not known. 'delta_1' is the percentage of these pixels within
-  a factor of 1.25.
-
-  Args:
-    model: the encoder.
-    data_dir: see `datasets.scannet`.
-    workdir: see `readout.evaluate`.
-    sampling, train, test: how scans are cut, see `clips.read`.
-    head: settings of `DepthHead`.
-    features, training: see `readout.evaluate`.
-
-  Returns:
-    A report with a row for each clip.
-
-  Raises:
-    FileNotFoundError: something of the data set is missing.
-    ValueError: broken files, or settings that do not fit together.
-  """
-  splits = clips.read(
-      scannet.read, data_dir, ('train', 'val'), sampling, train, test
-  )
-  size = {key: sampling[key] for key in ('height', 'width')}
-  found = task.evaluate(
-      model,
-      depth.DepthHead(**size, **head),
-      splits.train,
-      splits.test,
-      task.Metric(_score_clip, _summarise, 'abs_rel', lower_is_better=True),
-      name='depth',
-      workdir=workdir,
-      examples=splits.settings,
-      features=features,
-      training=training,
-  )
-  return report.Report(
-      task='ScanNet AbsRel',
-      headline='abs_rel',
-      scores=found.scores,
-      rows=found.rows,
-      pictures={s.name: pictures.draw_depth(s) for s in found.shown},
-      files=splits.files,
-      notes=[*splits.notes, *found.notes],
-      lower_is_better=True,
-  )
+def _make_head(clip: scannet.DepthClip, **settings) -> depth.DepthHead:
+  return depth.DepthHead(**clip.sampling.frame_size, **settings)
 
 
-def _score_clip(record, truth, predicted):
-  by_frame = metric.score(truth['depth'], predicted['depth'])
+def _score_clip(clip, ground_truth, prediction):
+  by_frame = metric.score(ground_truth['depth'], prediction['depth'])
   known = by_frame['num_pixels'] > 0
   by_frame['delta_1'] = 100 * by_frame['delta_1']
   return {
-      'clip': record.name,
+      'clip': clip.name,
       'num_frames': int(known.sum()),
       'num_pixels': int(by_frame['num_pixels'].sum()),
       'sum_abs_rel_by_frame': float(by_frame['abs_rel'][known].sum()),
@@ -106,3 +49,18 @@ def _summarise(rows):
       'num_clips': len(rows),
       'num_frames': num_frames,
   }
+
+
+TASK = task.Task(
+    title='ScanNet AbsRel',
+    name='depth',
+    read=scannet.read,
+    splits=('train', 'val'),
+    head=_make_head,
+    metric=scoring.Metric(
+        _score_clip, _summarise, 'abs_rel', lower_is_better=True
+    ),
+    draw=lambda clip, example, prediction: pictures.draw_depth(
+        example, prediction
+    ),
+)

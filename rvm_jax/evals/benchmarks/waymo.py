@@ -1,15 +1,15 @@
-"""Waymo Open: boxes followed through clips, by a trained readout."""
+"""Waymo Open: boxes tracked through clips, by a trained readout.
 
-from collections.abc import Mapping
-from typing import Any
+'mean_iou' is the mean intersection over union, in %, of all boxes after the
+first frames of the clips, which hold the queries. 'static_mean_iou' is the
+baseline: the score of boxes that never move.
+"""
 
 import numpy as np
 
-from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import clips
-from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.datasets import waymo
-from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.fitting import pictures
+from rvm_jax.evals.fitting import scoring
 from rvm_jax.evals.fitting import task
 from rvm_jax.evals.heads import boxes
 from rvm_jax.evals.metrics import boxes as metric
@@ -17,84 +17,25 @@ from rvm_jax.evals.metrics import boxes as metric
 _SCORES = 'mean_iou', 'static_mean_iou'
 
 
-def evaluate(
-    model: encoder_lib.FrozenEncoder,
-    data_dir: str,
-    *,
-    workdir: str,
-    sampling: Mapping[str, Any],
-    train: Mapping[str, Any],
-    test: Mapping[str, Any],
-    head: Mapping[str, Any],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
-) -> report.Report:
-  """Scores an encoder on clips of the validation segments.
-
-  'mean_iou' is the mean intersection over union, in %, of all boxes after the
-  first frames of the clips, in which they are asked for; 'static_mean_iou' that
-  of boxes that never move.
-
-  Args:
-    model: the encoder.
-    data_dir: see `datasets.waymo`.
-    workdir: see `readout.evaluate`.
-    sampling, train, test: how segments are cut and which objects count, see
-      `clips.read` and `waymo.read`.
-    head: settings of `BoxesHead`.
-    features, training: see `readout.evaluate`.
-
-  Returns:
-    A report with a row for each clip.
-
-  Raises:
-    ImportError: pyarrow is not installed.
-    FileNotFoundError: something of the data set is missing.
-    ValueError: broken files, or settings that do not fit together.
-  """
-  splits = clips.read(
-      waymo.read, data_dir, ('training', 'validation'), sampling, train, test
-  )
-  size = {key: sampling[key] for key in ('height', 'width')}
-  found = task.evaluate(
-      model,
-      boxes.BoxesHead(**size, **head),
-      splits.train,
-      splits.test,
-      task.Metric(_score_clip, _summarise, 'mean_iou'),
-      name='boxes',
-      workdir=workdir,
-      examples=splits.settings,
-      features=features,
-      training=training,
-  )
-  return report.Report(
-      task='Waymo mean IoU',
-      headline='mean_iou',
-      scores=found.scores,
-      rows=found.rows,
-      pictures={
-          s.name.replace('/', '_'): pictures.draw_boxes(s) for s in found.shown
-      },
-      files=splits.files,
-      notes=[*splits.notes, *found.notes],
-  )
+def _make_head(clip: waymo.BoxedClip, **settings) -> boxes.BoxesHead:
+  return boxes.BoxesHead(**clip.sampling.frame_size, **settings)
 
 
-def _score_clip(record, truth, predicted):
-  true = truth['boxes']
+def _score_clip(clip, ground_truth, prediction):
+  true = ground_truth['boxes']  # [O, T, 4]
   static = np.broadcast_to(true[:, :1], true.shape)
-  found = [
-      metric.track_iou(true, answer) for answer in (predicted['boxes'], static)
+  overlaps = [
+      metric.track_iou(true, predicted)
+      for predicted in (prediction['boxes'], static)
   ]
-  counted = ~np.isnan(found[0])
+  counted = ~np.isnan(overlaps[0])
   row = {
-      'clip': record.name,
+      'clip': clip.name,
       'num_objects': int(np.isfinite(true[:, 0, 0]).sum()),
       'num_boxes': int(counted.sum()),
   }
-  for key, overlap in zip(_SCORES, found):
-    # Without a box the mean is not a number, and weighs nothing.
+  for key, overlap in zip(_SCORES, overlaps):
+    # A clip without a box after its first frame has no mean, and no weight.
     mean = overlap[counted].mean() if counted.any() else np.nan
     row[key] = 100 * float(mean)
   return row
@@ -109,3 +50,16 @@ def _summarise(rows):
       key: float(np.average([row[key] for row in rows], weights=weights))
       for key in _SCORES
   } | {'num_boxes': sum(weights)}
+
+
+TASK = task.Task(
+    title='Waymo mean IoU',
+    name='boxes',
+    read=waymo.read,
+    splits=('training', 'validation'),
+    head=_make_head,
+    metric=scoring.Metric(_score_clip, _summarise, 'mean_iou'),
+    draw=lambda clip, example, prediction: pictures.draw_boxes(
+        example, prediction
+    ),
+)

@@ -1,11 +1,14 @@
-"""Kinetics-700-2020: ten seconds of what people do, in 700 classes.
+"""Kinetics-700-2020: ten-second videos of human actions, in 700 classes.
+
+The data set's folder holds
 
   SPLIT.csv or annotations/SPLIT.csv, with the header
     label,youtube_id,time_start,time_end,split
-  SPLIT/**/ID_SSSSSS_EEEEEE.mp4, from second S to E; also .webm, .mkv
+  SPLIT/**/ID_SSSSSS_EEEEEE.mp4, from second S to second E; also .webm, .mkv
 
-or manifests of one's own, SPLIT.csv with the header path,label and paths
-relative to it. SPLIT is train or val; validate or validation will also do.
+or manifests in place of these lists: SPLIT.csv with the header path,label and
+paths relative to it. SPLIT is train or val; the latter may also be called
+validate or validation.
 """
 
 from collections.abc import Iterator
@@ -17,7 +20,7 @@ from rvm_jax.evals.datasets import labelled
 from rvm_jax.evals.datasets import sampling as sampling_lib
 
 SOURCE = (
-    'Kinetics-700-2020 is had from https://github.com/cvdfoundation/'
+    'Kinetics-700-2020 is available from https://github.com/cvdfoundation/'
     'kinetics-dataset; see docs/datasets/kinetics.md'
 )
 _NAMES = {'train': ('train',), 'val': ('val', 'validate', 'validation')}
@@ -30,37 +33,40 @@ def read(
     sampling: sampling_lib.Sampling,
     max_bad_share: float,
 ) -> tuple[list[labelled.LabelledClip], list[str]]:
-  """Lists the clips of a split, whose videos are scanned but not kept.
+  """Lists the clips of a split, and indexes their videos.
 
-  A class's number is its place among the labels of the training list, in
+  The number of a class is its place among the labels of the training list, in
   alphabetical order.
 
   Args:
-    data_dir: the folder with the lists and the videos.
-    split: 'train' or 'val'.
+    data_dir: folder that holds the lists and the videos.
+    split: name of the split, 'train' or 'val'.
     sampling: how videos are cut.
-    max_bad_share: see `videos.open_all`; videos that nobody has any more count.
+    max_bad_share: largest share of bad videos, see `videos.open_all`. Videos
+      that have vanished from YouTube count as bad.
 
   Returns:
     The clips, those of a video together, and notes on what is left out.
 
   Raises:
-    FileNotFoundError: names the file or folder that is missing.
-    ValueError: a list of another form, a label that the training list does not
-      have, or too many bad videos.
+    FileNotFoundError: a file or folder is missing; the message names it.
+    ValueError: a list has another form, a label is not in the training list, or
+      too many videos are bad.
   """
   train_list, list_file = (_find_list(data_dir, s) for s in ('train', split))
-  numbers = {name: i for i, name in enumerate(list_classes(data_dir))}
+  classes = sorted({row['label'] for row in _read_rows(train_list)})
+  numbers = {name: number for number, name in enumerate(classes)}
   items = []
-  for name, path, label in _read_list(data_dir, split, list_file):
+  for name, path, label in _list_videos(data_dir, split, list_file):
     if label not in numbers:
       raise ValueError(
           f'{list_file}: {name} is of the class {label!r}, which is none of the'
           f' {len(numbers)} in {train_list}'
       )
-    items.append(labelled.Labelled(name, path, numbers[label]))
+    items.append(labelled.LabelledVideo(name, path, numbers[label]))
   return labelled.open_clips(
       items,
+      classes,
       tuple(dict.fromkeys((train_list, list_file))),
       sampling,
       max_bad_share,
@@ -68,13 +74,8 @@ def read(
   )
 
 
-def list_classes(data_dir: str) -> list[str]:
-  """Names of the classes by their numbers: 700 in the public release."""
-  rows = _read_rows(_find_list(data_dir, 'train'))
-  return sorted({row['label'] for row in rows})
-
-
 def _find_list(data_dir: str, split: str) -> str:
+  """Returns the path of a split's list, which has several allowed names."""
   paths = [
       os.path.join(data_dir, folder, f'{name}.csv')
       for folder in ('', 'annotations')
@@ -89,6 +90,7 @@ def _find_list(data_dir: str, split: str) -> str:
 
 
 def _read_rows(path: str) -> list[dict[str, str]]:
+  """Returns the rows of a list or manifest, each with a label."""
   with open(path, newline='', encoding='utf-8-sig') as f:
     reader = csv.DictReader(f)
     header = set(reader.fieldnames or [])
@@ -112,10 +114,10 @@ def _read_rows(path: str) -> list[dict[str, str]]:
   return rows
 
 
-def _read_list(
+def _list_videos(
     data_dir: str, split: str, list_file: str
 ) -> Iterator[tuple[str, str, str]]:
-  """Yields name, path and label of each video; the path may not exist."""
+  """Yields name, path and label of each video; the file may be missing."""
   rows = _read_rows(list_file)
   if 'path' in rows[0]:
     root = os.path.dirname(os.path.abspath(list_file))

@@ -1,4 +1,4 @@
-"""Videos of which each shows one thing: clips with the number of a class."""
+"""Videos that show one thing each: clips with the number of a class."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -10,31 +10,41 @@ from rvm_jax.evals.datasets import sampling as sampling_lib
 from rvm_jax.evals.datasets import videos
 
 
-class Labelled(NamedTuple):
-  """A line of a data set's list: a video's name, path, and class number."""
+class LabelledVideo(NamedTuple):
+  """A video in a data set's list.
+
+  Attributes:
+    name: name that no other video of the data set has.
+    path: absolute path of the file.
+    label: number of the class.
+    place: where the list names the file, for errors; '' if nothing helps.
+  """
 
   name: str
   path: str
   label: int
+  place: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelledClip:
-  """A clip that is not read yet.
+  """A clip of a labelled video, an `ExampleRecord`.
 
   Attributes:
-    video_name: of the video, shared by its clips.
+    video_name: name of the video, shared by its clips.
     files: paths of the video and of the lists that name its class.
     label: number of the class.
-    video: that it is cut from.
-    sampling: how.
-    number: of the cut in `sampling.list_cuts`.
+    classes: names of all classes of the data set, by their numbers.
+    video: the video that the clip is cut from.
+    sampling: how the clip is cut.
+    number: number of the cut in `sampling.list_cuts`.
   """
 
   video_name: str
   files: tuple[str, ...]
   label: int
-  video: videos.Video
+  classes: tuple[str, ...]
+  video: videos.VideoFile
   sampling: sampling_lib.Sampling
   number: int
 
@@ -45,51 +55,64 @@ class LabelledClip:
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """The example: frames uint8 [T, height, width, 3], label int32 [].
+    """Returns frames, uint8 [T, height, width, 3], and label, int32 [].
 
     Args:
-      rng: draws another cut of the video; None for the clip's own.
+      rng: source of randomness for another cut of the video; with None the
+        clip's own cut is taken.
 
     Raises:
-      BrokenVideo: the file has changed since, or cannot be read any more.
+      BrokenVideo: the file has changed since it was indexed, or cannot be read
+        any more.
     """
     if rng is None:
       cut = self.sampling.list_cuts(self.video)[self.number]
     else:
-      cut = self.sampling.draw(rng, self.video)
+      cut = self.sampling.sample(rng, self.video)
     return {'frames': cut.read(self.video), 'label': np.int32(self.label)}
 
 
 def open_clips(
-    items: Sequence[Labelled],
+    items: Sequence[LabelledVideo],
+    classes: Sequence[str],
     lists: Sequence[str],
     sampling: sampling_lib.Sampling,
     max_bad_share: float,
     source: str,
 ) -> tuple[list[LabelledClip], list[str]]:
-  """All clips of a data set, those of a video together.
+  """Lists the clips of a data set, those of a video together.
+
+  A video of a single frame counts as bad.
 
   Args:
     items: the videos.
-    lists: paths of the files that they are from.
-    sampling: num_clips * num_crops clips of each video.
-    max_bad_share, source: see `videos.open_all`. A video of one frame is bad.
+    classes: names of all classes, by their numbers.
+    lists: paths of the files that name the videos and their classes.
+    sampling: how videos are cut, into num_clips * num_crops clips each.
+    max_bad_share: largest share of bad videos, see `videos.open_all`.
+    source: a sentence on where the data set is had, for errors.
 
   Returns:
     The clips, and notes on what is left out.
+
+  Raises:
+    ValueError: too many videos are bad.
   """
   opened, notes = videos.open_all(
       [item.path for item in items],
       needs=lambda _: 2,
       max_bad_share=max_bad_share,
       source=source,
+      places={item.path: item.place for item in items},
   )
+  classes = tuple(classes)
   num_cuts = sampling.num_clips * sampling.num_crops
   return [
       LabelledClip(
           item.name,
           (item.path, *lists),
           item.label,
+          classes,
           opened[item.path],
           sampling,
           number,

@@ -1,8 +1,10 @@
-"""Perception Test: points followed through videos.
+"""Perception Test: points tracked through videos.
 
-  **/point_tracking_SPLIT.json   {video: {metadata, point_tracking: [{frame_ids,
-                                 points, ...}]}}
-  **/VIDEO.mp4
+The data set's folder holds, at any depth,
+
+  point_tracking_SPLIT.json   {video: {metadata, point_tracking: [{frame_ids,
+                              points, ...}]}}
+  VIDEO.mp4
 
 Points are shares of height and width, y before x, as [[y, ...], [x, ...]] or as
 [[y, x], ...]. In frames that a track does not list the point is occluded.
@@ -19,7 +21,7 @@ from rvm_jax.evals.datasets import sampling as sampling_lib
 from rvm_jax.evals.datasets import videos
 
 SOURCE = (
-    'The Perception Test is had from'
+    'The Perception Test is available from'
     ' https://github.com/google-deepmind/perception_test; see'
     ' docs/datasets/perception_test.md'
 )
@@ -27,12 +29,12 @@ SOURCE = (
 
 @dataclasses.dataclass(frozen=True)
 class Tracks:
-  """The points of a video.
+  """The annotated points of a video.
 
   Attributes:
-    points: float32 [P, F, 2], (x, y) as shares of width and height; 0 where
-      there is none.
-    visible: bool [P, F].
+    points: float32 [P, F, 2], (x, y) as shares of width and height, 0 where a
+      point is occluded.
+    visible: bool [P, F], whether a point is visible.
   """
 
   points: np.ndarray
@@ -41,22 +43,22 @@ class Tracks:
 
 @dataclasses.dataclass(frozen=True)
 class TrackedClip:
-  """A clip and the points seen in its first frame, not read yet.
+  """A clip and the points of its video, an `ExampleRecord`.
 
   Attributes:
-    video_name: of the video that it is cut from.
+    video_name: name of the video in the annotations.
     files: paths of the video and of the annotations.
-    video: itself.
-    tracks: its points in all its frames.
-    sampling: how it is cut.
-    cut: the clip.
-    num_points: P. Of more points, those of the annotations' beginning; in
-      training a random choice.
+    video: the video that the clip is cut from.
+    tracks: points in all frames of the video.
+    sampling: how the clip is cut.
+    cut: the clip's own cut.
+    num_points: P, points of the example. If the clip has more, the first of the
+      annotations are taken, or random ones with a random cut.
   """
 
   video_name: str
   files: tuple[str, ...]
-  video: videos.Video
+  video: videos.VideoFile
   tracks: Tracks
   sampling: sampling_lib.Sampling
   cut: sampling_lib.Cut
@@ -69,53 +71,58 @@ class TrackedClip:
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """The example: frames uint8 [T, height, width, 3], tracks float32 [P, T, 2]
-    in pixels of these, 0 where there is none, visible bool [P, T], is_valid
-    bool [P].
-
-    What is outside the view is not visible.
+    """Returns the example of a cut.
 
     Args:
-      rng: draws another cut of the video; None for the clip's own.
+      rng: source of randomness for another cut of the video; with None the
+        clip's own cut is taken.
+
+    Returns:
+      frames: uint8 [T, height, width, 3].
+      tracks: float32 [P, T, 2], (x, y) in pixels of these frames, 0 where a
+        point is occluded.
+      visible: bool [P, T], False also for points outside the crop.
+      is_valid: bool [P], False for points that are padding.
 
     Raises:
-      BrokenVideo: the file has changed since, or cannot be read any more.
+      BrokenVideo: the file has changed since it was indexed, or cannot be read
+        any more.
     """
-    ask = lambda cut: follow(self.tracks, self.video, cut)
-    if rng is None:
-      cut, truths = self.cut, ask(self.cut)
-    else:
-      cut, truths = self.sampling.draw_asking(rng, self.video, self.cut, ask)
-    chosen = np.arange(len(truths['tracks']))
+    cut, ground_truth = self.sampling.sample_with(
+        rng, self.video, self.cut, self.follow
+    )
+    chosen = np.arange(len(ground_truth['tracks']))
     if rng is not None:
       rng.shuffle(chosen)
     chosen = chosen[: self.num_points]
     padding = self.num_points - len(chosen)
-    truths = {
+    ground_truth = {
         key: np.pad(value[chosen], [(0, padding)] + [(0, 0)] * (value.ndim - 1))
-        for key, value in truths.items()
+        for key, value in ground_truth.items()
     }
     is_valid = np.arange(self.num_points) < len(chosen)
-    return {'frames': cut.read(self.video), 'is_valid': is_valid} | truths
+    return {'frames': cut.read(self.video), 'is_valid': is_valid} | ground_truth
 
+  def follow(self, cut: sampling_lib.Cut) -> dict[str, np.ndarray] | None:
+    """Returns the points of a cut of the video.
 
-def follow(
-    tracks: Tracks, video: sampling_lib.Video, cut: sampling_lib.Cut
-) -> dict[str, np.ndarray] | None:
-  """The points that are seen in the first frame of a cut; None without any.
+    Args:
+      cut: frames and crop.
 
-  Returns:
-    'tracks': float32 [n, T, 2], pixels of the cut; 'visible': bool [n, T].
-  """
-  points = tracks.points[:, cut.numbers] * (video.width, video.height)
-  annotated = tracks.visible[:, cut.numbers]
-  moved = cut.view.move_points(points)
-  visible = annotated & cut.view.is_inside(moved)
-  moved = np.where(annotated[..., None], moved, np.float32(0))
-  is_asked = visible[:, 0]
-  if not is_asked.any():
-    return None
-  return {'tracks': moved[is_asked], 'visible': visible[is_asked]}
+    Returns:
+      'tracks', float32 [n, T, 2], (x, y) in pixels of the crop, and 'visible',
+      bool [n, T], of the points that are visible in the first frame; None
+      instead if there is no such point.
+    """
+    points = self.tracks.points[:, cut.numbers]  # [P, T, 2]
+    annotated = self.tracks.visible[:, cut.numbers]
+    moved = cut.crop.move_points(points * (self.video.width, self.video.height))
+    visible = annotated & cut.crop.is_inside(moved)
+    moved = np.where(annotated[..., None], moved, np.float32(0))
+    is_asked = visible[:, 0]
+    if not is_asked.any():
+      return None
+    return {'tracks': moved[is_asked], 'visible': visible[is_asked]}
 
 
 def read(
@@ -125,25 +132,27 @@ def read(
     max_bad_share: float,
     num_points: int | None = None,
 ) -> tuple[list[TrackedClip], list[str]]:
-  """Lists the clips of a split, whose videos are scanned but not kept.
+  """Lists the clips of a split that show a point in their first frame.
 
-  Clips without a point in their first frame are left out.
+  The videos are indexed.
 
   Args:
-    data_dir: folder with the annotations and videos of the split, wherever in
-      it they are.
-    split: 'train', 'valid' or 'test'.
-    sampling: num_clips clips of each video that is long enough.
-    max_bad_share: see `videos.open_all`.
-    num_points: P of the examples; None for as many as the most that a clip has.
+    data_dir: folder that holds the annotations and the videos, at any depth.
+    split: name of the split, 'train', 'valid' or 'test'.
+    sampling: how videos are cut.
+    max_bad_share: largest share of bad videos, see `videos.open_all`. A video
+      that is too short for a clip is bad.
+    num_points: P, points of an example; None for the largest number that a clip
+      has.
 
   Returns:
-    The clips, and notes on what is left out or odd.
+    The clips, and notes on what is left out or unexpected.
 
   Raises:
-    FileNotFoundError: names the file or folder that is missing.
-    ValueError: annotations of another form, of frames that the video does not
-      have, too many bad videos, several crops, or no clip with a point.
+    FileNotFoundError: the annotations are missing.
+    ValueError: annotations have another form or a frame that the video does not
+      have, too many videos are bad, several crops are asked for, or no clip has
+      a point.
   """
   name = f'point_tracking_{split}'
   list_file = files.find_by_stem(data_dir, ('.json',)).get(name)
@@ -165,7 +174,7 @@ def read(
       max_bad_share=max_bad_share,
       source=SOURCE,
   )
-  clips = []
+  clips, counts = [], []
   for name, path in paths.items():
     if path not in opened:
       continue
@@ -176,30 +185,34 @@ def read(
     if claimed != video.num_frames:
       notes.append(f'{path} has {video.num_frames} frames, not {claimed}')
     for cut in sampling.list_starts(video):
-      if follow(tracks, video, cut):
-        clips.append(
-            TrackedClip(
-                name, (path, list_file), video, tracks, sampling, cut, 0
-            )
-        )
-  return _set_num_points(clips, num_points, list_file), notes
-
-
-def _set_num_points(clips, num_points, list_file):
+      clip = TrackedClip(
+          name, (path, list_file), video, tracks, sampling, cut, num_points
+      )
+      if ground_truth := clip.follow(cut):
+        clips.append(clip)
+        counts.append(len(ground_truth['tracks']))
   if not clips:
     raise ValueError(f'{list_file}: no clip has a point in its first frame')
   if num_points is None:
-    num_points = max(
-        len(follow(clip.tracks, clip.video, clip.cut)['tracks'])
-        for clip in clips
-    )
-  return [dataclasses.replace(clip, num_points=num_points) for clip in clips]
+    clips = [dataclasses.replace(c, num_points=max(counts)) for c in clips]
+  return clips, notes
 
 
 def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
-  """The points of a video, whichever way the numbers are nested."""
+  """Returns the points of a video, whichever way their numbers are nested.
+
+  Args:
+    annotation: what the annotations hold for the video.
+    where: file and video, for errors.
+    num_frames: number of frames that the video has.
+
+  Raises:
+    ValueError: the annotation has another form, or a frame that the video does
+      not have.
+  """
   try:
-    annotation['metadata']['num_frames']  # Looked at by the caller.
+    # Only checks that it is there: the caller compares it with the video.
+    annotation['metadata']['num_frames']
     listed = [
         (track['frame_ids'], np.array(track['points'], np.float32))
         for track in annotation['point_tracking']
@@ -209,11 +222,11 @@ def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
         f'{where}: expected metadata with num_frames, and point_tracking of'
         f' tracks with frame_ids and points, got {error!r}'
     ) from error
-  is_nested_first = _is_coordinate_first(listed)
+  is_coordinate_first = _is_coordinate_first(listed)
   points = np.zeros((len(listed), num_frames, 2), np.float32)
   visible = np.zeros((len(listed), num_frames), bool)
   for number, (frames, places) in enumerate(listed):
-    if is_nested_first and len(places) == 2:
+    if is_coordinate_first and len(places) == 2:
       places = places.T
     if places.shape != (len(frames), 2):
       raise ValueError(
@@ -233,7 +246,13 @@ def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
 def _is_coordinate_first(
     listed: Sequence[tuple[Sequence[int], np.ndarray]],
 ) -> bool:
-  """Whether points are [[y, ...], [x, ...]]; if nothing tells, they are."""
+  """Returns whether points are nested as [[y, ...], [x, ...]].
+
+  Args:
+    listed: frames and points of each track. A track of two frames has the same
+      shape either way and tells nothing; if no other track does, the answer is
+      yes.
+  """
   return all(
       places.shape == (2, len(frames))
       for frames, places in listed

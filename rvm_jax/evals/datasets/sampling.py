@@ -1,8 +1,9 @@
 """Which frames of a video, and which part of them, make an example.
 
-An evaluation looks at fixed cuts: clips spread evenly over the video (a single
-one is its middle), crops spread evenly over the frame. Training draws both.
-Truths in pixels of the whole frames follow the pixels through `View`.
+An evaluation takes fixed cuts: clips spread evenly over the video (a single
+clip is its middle), and crops spread evenly over the frame. Training samples
+both. Ground truth in pixels of the whole frames follows the pixels through
+`Crop`.
 """
 
 from collections.abc import Callable
@@ -14,11 +15,19 @@ import numpy as np
 from rvm_jax.data import crops
 from rvm_jax.data import frame_sampling
 
-_NUM_DRAWS = 10  # For a cut that asks anything, see `Sampling.draw_asking`.
+# Cuts that are sampled before `Sampling.sample_with` takes a fixed one.
+_MAX_TRIES = 10
 
 
-class Video(Protocol):
-  """What can be cut: `read` gives frames uint8 [n, height, width, 3]."""
+class SourceVideo(Protocol):
+  """A video that examples are cut from.
+
+  Attributes:
+    num_frames: number of frames.
+    frame_rate: frames per second.
+    height: height of the frames, pixels.
+    width: width of the frames, pixels.
+  """
 
   num_frames: int
   frame_rate: float
@@ -26,17 +35,18 @@ class Video(Protocol):
   width: int
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    ...
+    """Returns frames uint8 [n, height, width, 3], by their numbers int [n]."""
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class Crop:
   """A part of the frames, resized.
 
   Attributes:
     box: the part, (x0, y0, x1, y1) in whole pixels of the frames.
-    height, width: that it is resized to.
-    is_flipped: left and right change places.
+    height: height that the part is resized to, pixels.
+    width: width that the part is resized to, pixels.
+    is_flipped: whether left and right change places.
   """
 
   box: tuple[int, int, int, int]
@@ -44,14 +54,21 @@ class View:
   width: int
   is_flipped: bool = False
 
-  def crop(self, frames: np.ndarray) -> np.ndarray:
-    """Frames uint8 [T, H, W, 3] to uint8 [T, height, width, 3]."""
+  def apply(self, frames: np.ndarray) -> np.ndarray:
+    """Crops frames uint8 [T, H, W, 3] to uint8 [T, height, width, 3]."""
     return crops.crop(
         frames, self.box, self.height, self.width, self.is_flipped
     )
 
   def move_points(self, points: np.ndarray) -> np.ndarray:
-    """Points (x, y) [..., 2] in pixels of the frames to pixels of the view."""
+    """Returns where points of the frames lie in the crop.
+
+    Args:
+      points: float [..., 2], (x, y) in pixels of the frames.
+
+    Returns:
+      float32 [..., 2], (x, y) in pixels of the crop, maybe outside of it.
+    """
     x0, y0, x1, y1 = self.box
     scale = self.width / (x1 - x0), self.height / (y1 - y0)
     moved = (points - np.array([x0, y0])) * np.array(scale)
@@ -60,15 +77,21 @@ class View:
     return moved.astype(np.float32)
 
   def is_inside(self, points: np.ndarray) -> np.ndarray:
-    """Whether points [..., 2] of the view lie in it: bool [...]."""
+    """Returns whether points [..., 2] in pixels of the crop lie in it."""
     return np.all((points >= 0) & (points < (self.width, self.height)), -1)
 
   def move_boxes(self, boxes: np.ndarray) -> np.ndarray:
-    """Boxes (x0, y0, x1, y1) [..., 4] alike, cut off at the view's edges.
+    """Returns where boxes of the frames lie in the crop.
 
-    Nan stays nan, and a box of which nothing is left becomes it.
+    Args:
+      boxes: float [..., 4], (x0, y0, x1, y1) in pixels of the frames.
+
+    Returns:
+      float32 [..., 4] in pixels of the crop, clipped at its edges. NaN stays
+      NaN, and boxes outside the crop become NaN.
     """
     corners = boxes.reshape(*boxes.shape[:-1], 2, 2)
+    # A flip swaps the left and the right corner: sorting puts them back.
     corners = np.sort(self.move_points(corners), axis=-2)
     corners = np.clip(corners, 0, np.float32([self.width, self.height]))
     is_left = (corners[..., 1, :] > corners[..., 0, :]).all(-1)
@@ -76,51 +99,61 @@ class View:
     return np.where(is_left[..., None], moved, np.float32(np.nan))
 
   def pick_nearest(self, maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Maps of another resolution, seen through the view: nearest pixels.
+    """Crops maps of another resolution by taking the nearest pixels.
 
     Args:
-      maps: [T, h, w], of the same extent as the frames.
-      size: height and width of the frames.
+      maps: [T, h, w], which cover the same extent as the frames.
+      size: height and width of the frames, pixels.
 
     Returns:
-      [T, height, width]
+      [T, height, width], with the dtype of `maps`.
     """
     x0, y0, x1, y1 = self.box
+    # The centres of the crop's pixels, in pixels of the maps.
     rows, columns = maps.shape[1:]
-    places = lambda count: (np.arange(count) + 0.5) / count
-    y = (y0 + places(self.height) * (y1 - y0)) * rows / size[0]
-    x = (x0 + places(self.width) * (x1 - x0)) * columns / size[1]
+    y = (y0 + _spread_centres(self.height) * (y1 - y0)) * rows / size[0]
+    x = (x0 + _spread_centres(self.width) * (x1 - x0)) * columns / size[1]
     picked = maps[:, y.astype(int)[:, None], x.astype(int)]
     return picked[..., ::-1] if self.is_flipped else picked
 
 
 class Cut(NamedTuple):
-  """Frames of a video, int64 [T], and what is seen of them."""
+  """The frames of an example.
+
+  Attributes:
+    numbers: int64 [T], numbers of the frames.
+    crop: the part of these frames that the encoder sees.
+  """
 
   numbers: np.ndarray
-  view: View
+  crop: Crop
 
-  def read(self, video: Video) -> np.ndarray:
-    """Frames uint8 [T, height, width, 3] as the encoder sees them."""
-    return self.view.crop(video.read(self.numbers))
+  def read(self, video: SourceVideo) -> np.ndarray:
+    """Returns frames as the encoder sees them, uint8 [T, height, width, 3]."""
+    return self.crop.apply(video.read(self.numbers))
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-  """How a video is cut.
+  """How examples are cut from a video.
 
   Attributes:
-    num_frames: T.
-    frame_rate: frames per second, each time by the nearest frame.
-    height, width: of what the encoder sees, in pixels.
-    squash: see the whole frame, its aspect ignored, rather than the largest
-      part of the right shape.
-    num_clips: in an evaluation, from the start to the end of the video.
-    num_crops: likewise, from one end of the frame's longer side to the other.
-    crop_area: in training, least and greatest share of what an evaluation
-      sees, by area.
-    crop_aspect: likewise, of its width / height.
-    flip: in training, probability that left and right change places.
+    num_frames: T, frames of an example.
+    frame_rate: frames per second at which the video is sampled, each time by
+      the nearest frame.
+    height: height of the frames that the encoder sees, pixels.
+    width: width of the frames that the encoder sees, pixels.
+    squash: whether the encoder sees the whole frame, its aspect ratio changed,
+      rather than the largest part of the right aspect ratio.
+    num_clips: number of clips of an evaluation, from the start of the video to
+      its end.
+    num_crops: number of crops of an evaluation, from one end of the frame's
+      longer side to the other.
+    crop_area: in training, least and greatest area of a crop, as a share of
+      what an evaluation sees.
+    crop_aspect: in training, least and greatest width / height of a crop, as a
+      multiple of that of an evaluation.
+    flip: in training, the probability that left and right change places.
   """
 
   num_frames: int
@@ -141,13 +174,25 @@ class Sampling:
     if not self.frame_rate > 0:
       raise ValueError(f'frame_rate={self.frame_rate} must be positive')
 
+  @property
+  def frame_size(self) -> dict[str, int]:
+    """Height and width of the frames that the encoder sees, by these names."""
+    return {'height': self.height, 'width': self.width}
+
   def span(self, native_rate: float) -> int:
-    """Frames of a video from the first to the last of a clip."""
+    """Returns how many frames a clip spans, from its first to its last.
+
+    Args:
+      native_rate: frames per second of the video.
+    """
     return int(self._offsets(native_rate)[-1]) + 1
 
-  def list_cuts(self, video: Video) -> list[Cut]:
-    """The cuts of an evaluation, num_clips * num_crops, the crops of a clip
-    together. What a short video lacks is its last frame again."""
+  def list_cuts(self, video: SourceVideo) -> list[Cut]:
+    """Returns the num_clips * num_crops cuts of an evaluation.
+
+    The crops of a clip come together. In a video that is shorter than a clip
+    the last frame is repeated.
+    """
     last = max(0, video.num_frames - self.span(video.frame_rate))
     height, width = self._largest(video)
     return [
@@ -159,22 +204,29 @@ class Sampling:
         )
     ]
 
-  def list_starts(self, video: Video) -> list[Cut]:
-    """The cuts of an evaluation that begin in different frames: fewer than
-    num_clips, if the video is short.
+  def list_starts(self, video: SourceVideo) -> list[Cut]:
+    """Returns the cuts of an evaluation that begin in different frames.
+
+    A short video gives fewer than num_clips.
 
     Raises:
-      ValueError: more than one crop, as whose mean only classes are scored.
+      ValueError: num_crops is above 1. Only class probabilities can be
+        averaged over crops.
     """
     if self.num_crops > 1:
       raise ValueError(f'num_crops={self.num_crops} must be 1 but for classes')
     cuts = self.list_cuts(video)
     return list({int(cut.numbers[0]): cut for cut in cuts}.values())
 
-  def draw(self, rng: np.random.Generator, video: Video) -> Cut:
-    """A cut for training, uniform over the starts that fit."""
+  def sample(self, rng: np.random.Generator, video: SourceVideo) -> Cut:
+    """Returns a random cut for training.
+
+    The start is uniform over those from which a clip fits into the video, and
+    the crop is sampled by `crops.draw_box`.
+    """
     last = max(0, video.num_frames - self.span(video.frame_rate))
     start = int(rng.integers(last + 1))
+    # Settings are relative to what an evaluation sees, `draw_box` to the frame.
     height, width = self._largest(video)
     share = height * width / (video.height * video.width)
     x0, y0, x1, y1 = crops.draw_box(
@@ -187,35 +239,38 @@ class Sampling:
     is_flipped = bool(rng.random() < self.flip)
     return self._cut(video, start, x0, y0, y1 - y0, x1 - x0, is_flipped)
 
-  def draw_asking(
+  def sample_with(
       self,
-      rng: np.random.Generator,
-      video: Video,
+      rng: np.random.Generator | None,
+      video: SourceVideo,
       fixed: Cut,
-      ask: Callable[[Cut], dict[str, np.ndarray] | None],
+      find: Callable[[Cut], dict[str, np.ndarray] | None],
   ) -> tuple[Cut, dict[str, np.ndarray]]:
-    """A drawn cut in which there is something to ask, and its truths.
+    """Returns a random cut that has ground truth, and its ground truth.
 
     Args:
-      rng: source of randomness.
-      video: to be cut.
-      fixed: taken if none is found in a few draws.
-      ask: the truths of a cut, None without any; not None for `fixed`.
+      rng: source of randomness; with None the cut is `fixed`.
+      video: the video that is cut.
+      fixed: cut that is also returned if a few random ones all have no ground
+        truth.
+      find: function that returns the ground truth of a cut, or None if the cut
+        has none. It must not return None for `fixed`.
     """
-    for _ in range(_NUM_DRAWS):
-      cut = self.draw(rng, video)
-      if truths := ask(cut):
-        return cut, truths
-    return fixed, ask(fixed)
+    for _ in range(_MAX_TRIES if rng else 0):
+      cut = self.sample(rng, video)
+      if ground_truth := find(cut):
+        return cut, ground_truth
+    return fixed, find(fixed)
 
   def _offsets(self, native_rate: float) -> np.ndarray:
+    """Returns the frames of a clip, counted from its first: int64 [T]."""
     spacing = frame_sampling.Spacing(
         self.num_frames, 1, 1, 1, 1, frame_rate=self.frame_rate
     )
     return spacing.offsets(np.arange(self.num_frames), native_rate)
 
-  def _largest(self, video: Video) -> tuple[int, int]:
-    """Height and width of what an evaluation sees of a frame."""
+  def _largest(self, video: SourceVideo) -> tuple[int, int]:
+    """Returns height and width of what an evaluation sees of a frame."""
     if self.squash:
       return video.height, video.width
     scale = min(video.height / self.height, video.width / self.width)
@@ -226,12 +281,17 @@ class Sampling:
     box = x, y, x + width, y + height
     return Cut(
         np.minimum(numbers, video.num_frames - 1),
-        View(box, self.height, self.width, is_flipped),
+        Crop(box, self.height, self.width, is_flipped),
     )
 
 
 def _spread(last: int, count: int) -> list[int]:
-  """Whole numbers from 0 to `last`; the middle, if there is but one."""
+  """Returns whole numbers spread over 0..last; a single one is the middle."""
   if count == 1:
     return [last // 2]
   return np.linspace(0, last, count).round().astype(int).tolist()
+
+
+def _spread_centres(count: int) -> np.ndarray:
+  """Returns the centres of `count` equal parts of [0, 1]: float64 [count]."""
+  return (np.arange(count) + 0.5) / count

@@ -1,9 +1,11 @@
 """ScanNet: rooms filmed with a depth sensor, scans exported to pictures.
 
-scannetv2_train.txt, scannetv2_val.txt   names of scans
-scans/SCAN/color/N.jpg                   N counts frames from 0
-scans/SCAN/depth/N.png                   millimetres, 0 where not known
-scans/SCAN/pose/N.txt                    camera to world, 4 x 4; -inf if lost
+The data set's folder holds
+
+  scannetv2_train.txt, scannetv2_val.txt   names of scans, one a line
+  scans/SCAN/color/N.jpg                   frame N, counted from 0
+  scans/SCAN/depth/N.png                   its depth, 16 bits: millimetres,
+                                           0 where it is not known
 """
 
 import dataclasses
@@ -16,7 +18,7 @@ from rvm_jax.evals.datasets import files as files_lib
 from rvm_jax.evals.datasets import sampling as sampling_lib
 
 SOURCE = (
-    'ScanNet is had from https://github.com/ScanNet/ScanNet; see'
+    'ScanNet is available from https://github.com/ScanNet/ScanNet; see'
     ' docs/datasets/scannet.md'
 )
 _FRAME_RATE = 30.0
@@ -24,12 +26,14 @@ _FRAME_RATE = 30.0
 
 @dataclasses.dataclass(frozen=True)
 class Scan:
-  """A scan's pictures; see `sampling.Video`.
+  """The pictures of a scan, a `sampling.SourceVideo`.
 
   Attributes:
-    folder: of the scan.
-    num_frames: of colour and depth.
-    height, width: of the colour frames.
+    folder: path of the scan's folder.
+    num_frames: number of frames; each has colour and depth.
+    height: height of the colour frames, pixels.
+    width: width of the colour frames, pixels.
+    frame_rate: frames per second.
   """
 
   folder: str
@@ -39,25 +43,36 @@ class Scan:
   frame_rate: float = _FRAME_RATE
 
   def paths(self, kind: str, suffix: str, numbers: np.ndarray) -> list[str]:
-    """Of the files 'color', '.jpg' and so on of some frames."""
+    """Returns the paths of some frames' files.
+
+    Args:
+      kind: the folder, 'color' or 'depth'.
+      suffix: how the files' names end, '.jpg' or '.png'.
+      numbers: int [n], numbers of the frames.
+    """
     return [
         os.path.join(self.folder, kind, f'{number}{suffix}')
         for number in numbers
     ]
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """The frames with these numbers, uint8 [n, height, width, 3].
+    """Returns frames uint8 [n, height, width, 3], by their numbers int [n].
 
     Raises:
-      ValueError: a file that is no picture, or of another size.
+      ValueError: a file is not a picture, or has another size than the first.
     """
     return files_lib.read_frames(self.paths('color', '.jpg', numbers))
 
   def read_depth(self, numbers: np.ndarray) -> np.ndarray:
-    """Depth in metres, 0 where not known: float32 [n, h, w].
+    """Returns the depth of frames, by their numbers int [n].
+
+    Returns:
+      float32 [n, h, w], metres, 0 where it is not known. The resolution may
+      differ from that of the colour frames.
 
     Raises:
-      ValueError: a file that is no picture of 16 bits, or of another size.
+      ValueError: a file is not a picture of 16 bits, or has another size than
+        the first.
     """
     paths = self.paths('depth', '.png', numbers)
     maps = [_read_depth(path) for path in paths]
@@ -69,29 +84,16 @@ class Scan:
         )
     return np.stack(maps).astype(np.float32) / 1000
 
-  def read_poses(self, numbers: np.ndarray) -> np.ndarray:
-    """What takes each camera's coordinates to the world's.
-
-    Returns:
-      float64 [n, 4, 4], metres; not finite where the camera was lost.
-
-    Raises:
-      ValueError: a file that is no matrix of 4 x 4.
-      FileNotFoundError: names the file that is missing.
-    """
-    paths = self.paths('pose', '.txt', numbers)
-    return np.stack([_read_pose(path) for path in paths])
-
 
 @dataclasses.dataclass(frozen=True)
 class DepthClip:
-  """A clip of a scan, not read yet.
+  """A clip of a scan, an `ExampleRecord`.
 
   Attributes:
-    scan: that it is cut from.
-    lists: path of the list that it is from.
-    sampling: how it is cut.
-    cut: the clip.
+    scan: the scan that the clip is cut from.
+    lists: paths of the lists that name the scan.
+    sampling: how the clip is cut.
+    cut: the clip's own cut.
   """
 
   scan: Scan
@@ -106,7 +108,7 @@ class DepthClip:
 
   @property
   def files(self) -> tuple[str, ...]:
-    """Paths of what the clip's own cut is read from."""
+    """Paths of the files that the clip's own cut is read from."""
     numbers = self.cut.numbers
     return (
         *self.lists,
@@ -117,17 +119,20 @@ class DepthClip:
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """The example: frames uint8 [T, height, width, 3], depth float32
-    [T, height, width] in metres, 0 where not known (nearest pixels).
+    """Returns frames, uint8 [T, height, width, 3], and depth.
+
+    Depth is float32 [T, height, width], metres, 0 where it is not known, taken
+    from the nearest pixel and never interpolated.
 
     Args:
-      rng: draws another cut of the scan; None for the clip's own.
+      rng: source of randomness for another cut of the scan; with None the
+        clip's own cut is taken.
 
     Raises:
-      ValueError: a broken file.
+      ValueError: a file is broken.
     """
-    cut = self.cut if rng is None else self.sampling.draw(rng, self.scan)
-    depth = cut.view.pick_nearest(
+    cut = self.cut if rng is None else self.sampling.sample(rng, self.scan)
+    depth = cut.crop.pick_nearest(
         self.scan.read_depth(cut.numbers), (self.scan.height, self.scan.width)
     )
     return {'frames': cut.read(self.scan), 'depth': depth}
@@ -136,20 +141,23 @@ class DepthClip:
 def read(
     data_dir: str, split: str, sampling: sampling_lib.Sampling
 ) -> tuple[list[DepthClip], list[str]]:
-  """Lists the clips of a split, which are not read yet.
+  """Lists the clips of a split.
+
+  The first frame of each scan is read, for its size.
 
   Args:
-    data_dir: the folder with the lists and the folder scans.
-    split: 'train' or 'val'.
-    sampling: num_clips clips of each scan that is long enough.
+    data_dir: folder that holds the lists and the folder of scans.
+    split: name of the split, 'train' or 'val'.
+    sampling: how scans are cut. Scans that are too short are left out.
 
   Returns:
     The clips, and notes on scans that are left out.
 
   Raises:
-    FileNotFoundError: names the file or folder that is missing.
-    ValueError: frames of colour and depth that are not the same, pictures that
-      cannot be read, several crops, or no clip at all.
+    FileNotFoundError: a file or folder is missing, or a frame has colour or
+      depth alone; the message names it.
+    ValueError: frames are not numbered from 0 on, a picture cannot be read,
+      several crops are asked for, or there is no clip at all.
   """
   path = os.path.join(data_dir, f'scannetv2_{split}.txt')
   clips, notes = [], []
@@ -171,6 +179,7 @@ def read(
 
 
 def _open(folder: str) -> Scan:
+  """Opens a scan after a check that its frames are complete."""
   color = files_lib.list_files(os.path.join(folder, 'color'), '.jpg', SOURCE)
   depth = files_lib.list_files(os.path.join(folder, 'depth'), '.png', SOURCE)
   files_lib.check_pairs(color, depth, SOURCE)
@@ -186,6 +195,7 @@ def _open(folder: str) -> Scan:
 
 
 def _read_depth(path: str) -> np.ndarray:
+  """Returns a depth map in millimetres, an integer array [h, w]."""
   try:
     with Image.open(path) as image:
       if not image.mode.startswith('I'):
@@ -195,14 +205,3 @@ def _read_depth(path: str) -> np.ndarray:
       return np.asarray(image)
   except OSError as error:
     raise ValueError(f'{path} cannot be read as a picture: {error}') from error
-
-
-def _read_pose(path: str) -> np.ndarray:
-  rows = [line.split() for line in files_lib.read_lines(path, SOURCE)]
-  try:
-    pose = np.array(rows, np.float64)
-  except ValueError as error:
-    raise ValueError(f'{path} must hold numbers: {error}') from error
-  if pose.shape != (4, 4):
-    raise ValueError(f'{path} must hold a matrix of 4 x 4, got {pose.shape}')
-  return pose

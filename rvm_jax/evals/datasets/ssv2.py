@@ -1,5 +1,7 @@
 """Something-Something v2: what hands do to things, in 174 classes.
 
+The data set's folder holds
+
   20bn-something-something-v2/ID.webm
   something-something-v2-labels.json      {class: number as a string}
   something-something-v2-train.json       [{id, label, template, ...}]
@@ -16,7 +18,7 @@ from rvm_jax.evals.datasets import labelled
 from rvm_jax.evals.datasets import sampling as sampling_lib
 
 SOURCE = (
-    'Something-Something v2 is had from'
+    'Something-Something v2 is available from'
     ' https://www.qualcomm.com/developer/software/'
     'something-something-v-2-dataset; see docs/datasets/ssv2.md'
 )
@@ -28,21 +30,21 @@ def read(
     sampling: sampling_lib.Sampling,
     max_bad_share: float,
 ) -> tuple[list[labelled.LabelledClip], list[str]]:
-  """Lists the clips of a split, whose videos are scanned but not kept.
+  """Lists the clips of a split, and indexes their videos.
 
   Args:
-    data_dir: the folder with the lists and the folder of videos.
-    split: 'train' or 'validation'.
-    sampling: how videos are cut; never mirrored.
-    max_bad_share: see `videos.open_all`.
+    data_dir: folder that holds the lists and the folder of videos.
+    split: name of the split, 'train' or 'validation'.
+    sampling: how videos are cut. Its `flip` must be 0.
+    max_bad_share: largest share of bad videos, see `videos.open_all`.
 
   Returns:
     The clips, those of a video together, and notes on what is left out.
 
   Raises:
-    FileNotFoundError: names the file or folder that is missing.
-    ValueError: a list of another form, a class that is not in the list of
-      classes, too many bad videos, or clips that may be mirrored.
+    FileNotFoundError: a file or folder is missing; the message names it.
+    ValueError: a list has another form, a class is not in the list of classes,
+      too many videos are bad, or `sampling` flips frames.
   """
   if sampling.flip:
     raise ValueError(
@@ -73,23 +75,23 @@ def read(
           f' is none of the {len(numbers)} in {classes_file}'
       )
     path = os.path.abspath(os.path.join(folder, f'{entry["id"]}.webm'))
-    items.append(labelled.Labelled(str(entry['id']), path, numbers[name]))
+    items.append(labelled.LabelledVideo(str(entry['id']), path, numbers[name]))
   return labelled.open_clips(
-      items, (classes_file, list_file), sampling, max_bad_share, SOURCE
+      items,
+      sorted(numbers, key=numbers.get),
+      (classes_file, list_file),
+      sampling,
+      max_bad_share,
+      SOURCE,
   )
 
 
-def list_classes(data_dir: str) -> list[str]:
-  """Names of the classes by their numbers: 174 in the public release."""
-  numbers = _read_classes(_find(data_dir, 'labels'))
-  return sorted(numbers, key=numbers.get)
-
-
 def _read_classes(path: str) -> dict[str, int]:
-  """Class names to numbers from 0.
+  """Returns the number of each class, by name.
 
   Raises:
-    ValueError: not {class: number}, or numbers with gaps.
+    ValueError: the file does not hold {class: number}, or the numbers are not
+      0, 1, 2 and so on.
   """
   found = files.read_json(path, SOURCE)
   if isinstance(found, dict) and sorted(map(str, found.values())) == sorted(
@@ -103,7 +105,7 @@ def _read_classes(path: str) -> dict[str, int]:
 
 
 def _find(data_dir: str, name: str) -> str:
-  """The list of that name, the older way of naming it first."""
+  """Returns the path of a list, under its newer name if that is there."""
   older = os.path.join(data_dir, f'something-something-v2-{name}.json')
   newer = os.path.join(data_dir, 'labels', f'{name}.json')
   return newer if os.path.isfile(newer) else older

@@ -1,6 +1,6 @@
 """Video files of a data set: indexed once, bad ones counted, read lazily."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 
 from absl import logging
@@ -11,15 +11,17 @@ from rvm_jax.data.video import reader as reader_lib
 
 
 @dataclasses.dataclass(frozen=True)
-class Video:
+class VideoFile:
   """A video file that has been decoded once from start to end.
 
   Attributes:
-    path: of the file.
-    num_frames: that decode.
+    path: absolute path of the file.
+    num_frames: number of frames that can be decoded.
     frame_rate: frames per second.
-    height, width: of the frames, upright, in pixels.
-    database, row: of the index.
+    height: height of the frames, upright, pixels.
+    width: width of the frames, upright, pixels.
+    database: path of the index that holds the video.
+    row: row of the video in the index.
   """
 
   path: str
@@ -31,10 +33,11 @@ class Video:
   row: int
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """The frames with these numbers, uint8 [n, height, width, 3].
+    """Returns frames uint8 [n, height, width, 3], by their numbers int [n].
 
     Raises:
-      BrokenVideo: the file has changed since, or cannot be read any more.
+      BrokenVideo: the file has changed since it was indexed, or cannot be read
+        any more.
     """
     path, contents = index.load(self.database, self.row)
     return reader_lib.read(path, contents, numbers)
@@ -46,21 +49,29 @@ def open_all(
     needs: Callable[[float], int],
     max_bad_share: float,
     source: str,
-) -> tuple[dict[str, Video], list[str]]:
-  """Opens the videos of a data set, each decoded once if not known yet.
+    places: Mapping[str, str] | None = None,
+) -> tuple[dict[str, VideoFile], list[str]]:
+  """Opens the videos of a data set.
+
+  Videos that are not in the index yet are decoded once. Bad videos are those
+  that are missing, broken or too short. A few of them are left out, with a
+  note; more are refused.
 
   Args:
-    paths: of the files.
-    needs: frames that a video must have, given its frame rate.
-    max_bad_share: of the files; more that are missing, broken or too short
-      are refused. Fewer are left out.
-    source: where the data set is had, for errors.
+    paths: absolute paths of the files.
+    needs: function that returns the number of frames that a video must have,
+      given its frame rate.
+    max_bad_share: largest share of the files that may be bad.
+    source: a sentence on where the data set is had, for errors.
+    places: where a list names each file, by path, for errors; '' or no entry
+      if that does not help.
 
   Returns:
-    {path: Video} of the good ones, and a note if some are not.
+    {path: video} of the good ones, and a note if some are bad.
 
   Raises:
-    ValueError: too many bad ones, or all; names the first few with the reason.
+    ValueError: too many videos are bad, or all of them; the message names the
+      first few with the reason.
   """
   good, bad = index.build(paths)
   for path, found in list(good.items()):
@@ -72,7 +83,9 @@ def open_all(
       del good[path]
   notes = []
   if bad:
-    reasons = [f'{path}: {bad[path]}' for path in paths if path in bad]
+    reasons = [
+        f'{_locate(path, places)}: {bad[path]}' for path in paths if path in bad
+    ]
     note = (
         f'{len(bad)} of {len(good) + len(bad)} videos are missing, broken or'
         f' too short, such as {"; ".join(reasons[:3])}'
@@ -85,7 +98,7 @@ def open_all(
     notes.append(f'{note}; they are left out')
   database = index.database()
   return {
-      path: Video(
+      path: VideoFile(
           path,
           found.num_frames,
           found.frame_rate,
@@ -96,3 +109,8 @@ def open_all(
       )
       for path, found in good.items()
   }, notes
+
+
+def _locate(path: str, places: Mapping[str, str] | None) -> str:
+  place = (places or {}).get(path)
+  return f'{place}: {path}' if place else path

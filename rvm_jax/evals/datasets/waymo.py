@@ -1,9 +1,12 @@
-"""Waymo Open perception v2: boxes in camera images, followed by identity.
+"""Waymo Open perception v2: boxes in camera images, with an identity each.
+
+The data set's folder holds
 
   SPLIT/camera_image/SEGMENT.parquet  JPEGs
   SPLIT/camera_box/SEGMENT.parquet    boxes
 
-SPLIT is training or validation. Needs pyarrow: pip install 'rvm_jax[waymo]'.
+SPLIT is training or validation. Reading needs pyarrow:
+pip install 'rvm_jax[waymo]'.
 """
 
 from collections.abc import Sequence
@@ -17,25 +20,29 @@ from rvm_jax.evals.datasets import sampling as sampling_lib
 from rvm_jax.evals.datasets import waymo_segments
 
 SOURCE = (
-    'The Waymo Open Dataset (perception, v2) is had from'
+    'The Waymo Open Dataset (perception, v2) is available from'
     ' https://waymo.com/open; see docs/datasets/waymo.md'
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class BoxedClip:
-  """A clip and the objects of its first frame, not read yet.
+  """A clip and the boxes of its video, an `ExampleRecord`.
 
   Attributes:
     name: segment, camera and first frame.
     files: paths of the images and of the boxes.
-    video: that it is cut from.
-    boxes: float32 [n, F, 4], (x0, y0, x1, y1) in pixels of the whole frames,
-      nan where there is none.
-    sampling: how it is cut.
-    cut: the clip.
-    min_area, min_presence: see `follow`.
-    num_objects: O. Of more objects, the largest; in training a random choice.
+    video: the video that the clip is cut from.
+    boxes: float32 [n, F, 4], boxes of the n objects in all F frames of the
+      video, (x0, y0, x1, y1) in pixels of the whole frames; NaN where an object
+      has no box.
+    sampling: how the clip is cut.
+    cut: the clip's own cut.
+    min_area: least area of a box, as a share of the crop's area. A smaller box
+      does not count as one.
+    min_presence: least share of the frames in which an object must have a box.
+    num_objects: O, objects of the example. If the clip has more, the largest
+      are taken, or random ones with a random cut.
   """
 
   name: str
@@ -51,21 +58,22 @@ class BoxedClip:
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """The example: frames uint8 [T, height, width, 3], boxes float32 [O, T, 4]
-    in pixels of these, cut off at their edges, nan where there is none.
+    """Returns frames uint8 [T, height, width, 3] and boxes float32 [O, T, 4].
+
+    Boxes are in pixels of these frames and clipped at their edges; NaN where an
+    object has no box, and for objects that are padding.
 
     Args:
-      rng: draws another cut of the video; None for the clip's own.
+      rng: source of randomness for another cut of the video; with None the
+        clip's own cut is taken.
 
     Raises:
-      ValueError: an image that cannot be read.
+      ValueError: an image cannot be read.
     """
-    ask = lambda cut: follow(self.boxes, cut, self.min_area, self.min_presence)
-    if rng is None:
-      cut, truths = self.cut, ask(self.cut)
-    else:
-      cut, truths = self.sampling.draw_asking(rng, self.video, self.cut, ask)
-    boxes = truths['boxes']
+    cut, ground_truth = self.sampling.sample_with(
+        rng, self.video, self.cut, self.follow
+    )
+    boxes = ground_truth['boxes']
     if rng is not None:
       rng.shuffle(boxes)
     boxes = boxes[: self.num_objects]
@@ -75,35 +83,29 @@ class BoxedClip:
     )
     return {'frames': cut.read(self.video), 'boxes': boxes}
 
+  def follow(self, cut: sampling_lib.Cut) -> dict[str, np.ndarray] | None:
+    """Returns the objects of a cut of the video.
 
-def follow(
-    boxes: np.ndarray,
-    cut: sampling_lib.Cut,
-    min_area: float,
-    min_presence: float,
-) -> dict[str, np.ndarray] | None:
-  """The objects that are in the first frame of a cut; None without any.
+    Args:
+      cut: frames and crop.
 
-  Args:
-    boxes: float32 [n, F, 4], pixels of the whole frames.
-    cut: the clip.
-    min_area: of a box, as a share of the view; a smaller one is none.
-    min_presence: share of the frames in which an object must have a box.
-
-  Returns:
-    'boxes': float32 [m, T, 4], pixels of the cut, the largest of the first
-    frame before the others.
-  """
-  view = cut.view
-  moved = view.move_boxes(boxes[:, cut.numbers])
-  area = (moved[..., 2:] - moved[..., :2]).prod(-1)
-  is_large = area >= min_area * view.height * view.width
-  moved = np.where(is_large[..., None], moved, np.float32(np.nan))
-  is_asked = is_large[:, 0] & (is_large.mean(-1) >= min_presence)
-  if not is_asked.any():
-    return None
-  order = np.argsort(-area[is_asked, 0], kind='stable')
-  return {'boxes': moved[is_asked][order]}
+    Returns:
+      'boxes', float32 [m, T, 4], in pixels of the crop, of the objects that
+      have a box in the first frame and in enough frames, in descending order of
+      their area in the first frame; None instead if there is no such object.
+    """
+    crop = cut.crop
+    boxes = crop.move_boxes(self.boxes[:, cut.numbers])  # [n, T, 4]
+    # Boxes that are too small become NaN, as do those outside the crop.
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    is_large = area >= self.min_area * crop.height * crop.width
+    boxes = np.where(is_large[..., None], boxes, np.float32(np.nan))
+    # Only objects that have a box in the first frame can be asked for.
+    is_asked = is_large[:, 0] & (is_large.mean(-1) >= self.min_presence)
+    if not is_asked.any():
+      return None
+    order = np.argsort(-area[is_asked, 0], kind='stable')
+    return {'boxes': boxes[is_asked][order]}
 
 
 def read(
@@ -116,25 +118,29 @@ def read(
     min_presence: float,
     num_objects: int | None = None,
 ) -> tuple[list[BoxedClip], list[str]]:
-  """Lists the clips of a split; images are not read, but for their size.
+  """Lists the clips of a split that have an object in their first frame.
+
+  One image of each camera is read, for its size.
 
   Args:
-    data_dir: the folder that holds the splits.
-    split: 'training' or 'validation'.
-    sampling: num_clips clips of each camera of each segment.
-    cameras: 1 front, 2 front left, 3 front right, 4 side left, 5 side right.
-    min_area, min_presence: see `follow`.
-    num_objects: O of the examples; None for the most that a clip has.
+    data_dir: folder that holds the splits.
+    split: name of the split, 'training' or 'validation'.
+    sampling: how the video of each camera of each segment is cut.
+    cameras: numbers of the cameras: 1 front, 2 front left, 3 front right,
+      4 side left, 5 side right.
+    min_area: least area of a box, as a share of the crop's area.
+    min_presence: least share of the frames in which an object must have a box.
+    num_objects: O, objects of an example; None for the largest number that a
+      clip has.
 
   Returns:
-    The clips that have an object in their first frame, and notes on segments
-    that are left out.
+    The clips, and notes on segments that are left out.
 
   Raises:
     ImportError: pyarrow is not installed.
-    FileNotFoundError: names the file or folder that is missing.
-    ValueError: columns or values other than expected, boxes at times without an
-      image, several crops, or no clip with an object.
+    FileNotFoundError: a file or folder is missing; the message names it.
+    ValueError: columns or values are not as expected, boxes have a time without
+      an image, several crops are asked for, or no clip has an object.
   """
   waymo_segments.import_parquet()
   image_folder, box_folder = (
@@ -144,7 +150,7 @@ def read(
   image_files = files.list_files(image_folder, '.parquet', SOURCE)
   box_files = files.list_files(box_folder, '.parquet', SOURCE)
   files.check_pairs(image_files, box_files, SOURCE)
-  found, notes = [], []
+  clips, counts, notes = [], [], []
   for image_file, box_file in zip(image_files, box_files):
     segment = os.path.splitext(os.path.basename(image_file))[0]
     opened = waymo_segments.read(image_file, box_file, cameras)
@@ -155,31 +161,26 @@ def read(
             ' few for a clip; it is left out'
         )
         continue
-      found += [
-          BoxedClip(
-              f'{segment}/{camera}@{cut.numbers[0]}',
-              (image_file, box_file),
-              video,
-              boxes,
-              sampling,
-              cut,
-              min_area,
-              min_presence,
-              0,
-          )
-          for cut in sampling.list_starts(video)
-      ]
-  counted = []
-  for clip in found:
-    if truths := follow(clip.boxes, clip.cut, min_area, min_presence):
-      counted.append((clip, len(truths['boxes'])))
-  if not counted:
+      for cut in sampling.list_starts(video):
+        clip = BoxedClip(
+            f'{segment}/{camera}@{cut.numbers[0]}',
+            (image_file, box_file),
+            video,
+            boxes,
+            sampling,
+            cut,
+            min_area,
+            min_presence,
+            num_objects,
+        )
+        if ground_truth := clip.follow(cut):
+          clips.append(clip)
+          counts.append(len(ground_truth['boxes']))
+  if not clips:
     raise ValueError(
         f'{image_folder}: no clip of the cameras {tuple(cameras)} has an object'
         f' in its first frame. {"; ".join(notes[:3])}'
     )
   if num_objects is None:
-    num_objects = max(count for _, count in counted)
-  return [
-      dataclasses.replace(clip, num_objects=num_objects) for clip, _ in counted
-  ], notes
+    clips = [dataclasses.replace(c, num_objects=max(counts)) for c in clips]
+  return clips, notes

@@ -1,4 +1,4 @@
-"""One segment of Waymo Open perception v2: two parquet files."""
+"""Reads a segment of Waymo Open perception v2, which is two parquet files."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -14,18 +14,22 @@ _TIME, _CAMERA = 'key.frame_timestamp_micros', 'key.camera_name'
 _OBJECT = 'key.camera_object_id'
 _BOX = '[CameraBoxComponent].box'
 _IMAGE = '[CameraImageComponent].image'
-_FEW = 4  # Images that are read at once to see one of a camera.
-_BUFFER = 2**20  # Bytes that are read ahead, rather than a whole row group.
+# Rows that are read at once in search of an image of a camera.
+_FEW = 4
+# Bytes that are read ahead. Without a limit it would be a whole row group.
+_BUFFER = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class CameraVideo:
-  """What a camera saw in a segment; see `sampling.Video`.
+  """The images of a camera in a segment, a `sampling.SourceVideo`.
 
   Attributes:
-    path: of the images.
+    path: path of the file of images.
     rows: int64 [F], rows of the file, in the order of time.
-    frame_rate, height, width: as they are in the file.
+    frame_rate: frames per second, from the first and the last time.
+    height: height of the images, pixels.
+    width: width of the images, pixels.
   """
 
   path: str
@@ -39,30 +43,34 @@ class CameraVideo:
     return len(self.rows)
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """The frames with these numbers, uint8 [n, height, width, 3].
+    """Returns frames uint8 [n, height, width, 3], by their numbers int [n].
 
     Raises:
-      ValueError: an image that cannot be read, or of another size.
+      ValueError: an image cannot be read, or has another size than the first.
     """
-    images = _read_images(self.path, self.rows[numbers])
-    return files.read_frames(images)
+    return files.read_frames(_read_images(self.path, self.rows[numbers]))
 
 
 def read(
     image_file: str, box_file: str, cameras: Sequence[int]
 ) -> dict[int, tuple[CameraVideo, np.ndarray]]:
-  """Opens a segment's cameras; of the images, reads only what tells their size.
+  """Opens the cameras of a segment.
+
+  One image of each camera is read, for its size.
 
   Args:
-    image_file, box_file: the segment's files of camera_image and camera_box.
-    cameras: numbers of those wanted.
+    image_file: path of the segment's file in camera_image.
+    box_file: path of the segment's file in camera_box.
+    cameras: numbers of the cameras to open.
 
   Returns:
-    {camera: (video, boxes)}, boxes float32 [n, F, 4] of n objects in the F
-    frames, (x0, y0, x1, y1) in pixels, nan where there is none.
+    {camera: (video, boxes)}. `boxes` is float32 [n, F, 4], the boxes of n
+    objects in the F frames, (x0, y0, x1, y1) in pixels, NaN where an object has
+    no box.
 
   Raises:
-    ValueError: see `waymo.read`.
+    ValueError: columns are missing, a camera has too few frames, or boxes have
+      a time without an image.
   """
   images = _read_columns(image_file, [_TIME, _CAMERA])
   boxes = _read_columns(
@@ -81,18 +89,36 @@ def read(
           f'{image_file}: camera {camera} must have two frames or more, each'
           f' at its own time, got {len(rows)} at {len(set(times.tolist()))}'
       )
-    size = _size(image_file, camera)
+    height, width = _read_size(image_file, camera)
     seconds = float(times[-1] - times[0]) / 1e6
-    video = CameraVideo(image_file, rows, (len(rows) - 1) / seconds, *size)
-    of_camera = {
+    video = CameraVideo(
+        image_file, rows, (len(rows) - 1) / seconds, height, width
+    )
+    camera_boxes = {
         key: column[boxes[_CAMERA] == camera] for key, column in boxes.items()
     }
-    opened[camera] = video, _arrange(of_camera, times, image_file, box_file)
+    opened[camera] = video, _arrange(camera_boxes, times, image_file, box_file)
   return opened
 
 
-def _arrange(boxes, times, image_file, box_file) -> np.ndarray:
-  """Boxes by identity and frame: float32 [n, F, 4]."""
+def _arrange(
+    boxes: dict[str, np.ndarray],
+    times: np.ndarray,
+    image_file: str,
+    box_file: str,
+) -> np.ndarray:
+  """Returns boxes by identity and frame.
+
+  Args:
+    boxes: columns of a camera's boxes, by name.
+    times: int64 [F], times of the camera's frames, ascending.
+    image_file: path of the file of images, for errors.
+    box_file: path of the file of boxes, for errors.
+
+  Returns:
+    float32 [n, F, 4], (x0, y0, x1, y1), NaN where an object has no box.
+  """
+  # The frame of each box is the one with the same time.
   frames = np.searchsorted(times, boxes[_TIME])
   is_known = times[np.minimum(frames, len(times) - 1)] == boxes[_TIME]
   if not is_known.all():
@@ -100,20 +126,21 @@ def _arrange(boxes, times, image_file, box_file) -> np.ndarray:
         f'{box_file} has boxes at the time {boxes[_TIME][~is_known][0]}, of'
         f' which {image_file} has no image'
     )
+  # The object of each box is its place among the sorted identities.
   ids, objects = np.unique(boxes[_OBJECT], return_inverse=True)
   center = np.stack([boxes[f'{_BOX}.center.{axis}'] for axis in 'xy'], -1)
   size = np.stack([boxes[f'{_BOX}.size.{axis}'] for axis in 'xy'], -1)
-  arranged = np.full((len(ids), len(times), 4), np.nan, np.float32)
   corners = np.concatenate([center - size / 2, center + size / 2], -1)
+  arranged = np.full((len(ids), len(times), 4), np.nan, np.float32)
   arranged[objects, frames] = corners
   return arranged
 
 
 def import_parquet() -> Any:
-  """Returns pyarrow.parquet.
+  """Returns the module pyarrow.parquet.
 
   Raises:
-    ImportError: says how to install it.
+    ImportError: it is not installed; the message says how to install it.
   """
   try:
     from pyarrow import parquet
@@ -126,6 +153,7 @@ def import_parquet() -> Any:
 
 
 def _open(path: str) -> Any:
+  """Opens a parquet file, a `pyarrow.parquet.ParquetFile`."""
   import pyarrow
 
   try:
@@ -135,6 +163,7 @@ def _open(path: str) -> Any:
 
 
 def _read_columns(path: str, names: list[str]) -> dict[str, np.ndarray]:
+  """Returns whole columns of a file, by name."""
   with _open(path) as file:
     missing = set(names) - set(file.schema_arrow.names)
     if missing:
@@ -147,13 +176,14 @@ def _read_columns(path: str, names: list[str]) -> dict[str, np.ndarray]:
 
 
 def _read_images(path: str, rows: np.ndarray) -> list[io.BytesIO]:
-  """The JPEGs in some rows, with names for errors."""
+  """Returns the JPEGs in some rows, each with a `name` for errors."""
   images = [None] * len(rows)
   with _open(path) as file:
     counts = [
         file.metadata.row_group(group).num_rows
         for group in range(file.metadata.num_row_groups)
     ]
+    # Each row group that holds one of the rows is read once.
     starts = np.cumsum([0] + counts)
     groups = np.searchsorted(starts, rows, side='right') - 1
     for group in np.unique(groups):
@@ -165,10 +195,10 @@ def _read_images(path: str, rows: np.ndarray) -> list[io.BytesIO]:
   return images
 
 
-def _size(path: str, camera: int) -> tuple[int, int]:
-  """Height and width of a camera's first image in the file.
+def _read_size(path: str, camera: int) -> tuple[int, int]:
+  """Returns height and width of a camera's first image in the file.
 
-  Reads no further than that image: a segment has hundreds of megabytes.
+  The file, of hundreds of megabytes, is read no further than that image.
   """
   with _open(path) as file:
     batches = file.iter_batches(_FEW, columns=[_CAMERA, _IMAGE])

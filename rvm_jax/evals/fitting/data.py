@@ -1,4 +1,4 @@
-"""Features to fit heads to and to score them on: kept on disk, or not."""
+"""Features to fit a head to and to score it on: kept on disk, or not."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import os
@@ -16,11 +16,13 @@ class Data(NamedTuple):
   """What a head is fitted to and scored on.
 
   Attributes:
-    stream: batches to fit it to.
-    identity: of the features in them.
-    test: batches of the test examples, to be taken once.
-    list_skipped: gives names of examples that could not be read, by part; of
-      those that are not kept, as far as they have been taken.
+    stream: endless batches of training examples.
+    identity: everything that the features in `stream` follow from, for JSON. A
+      head is fitted on only with features of the same identity.
+    test: batches of the test examples; they can be iterated over once.
+    list_skipped: returns the names of the examples that could not be read,
+      under 'training' and 'test'. Where features are not kept, only examples
+      that have been read so far can be known.
   """
 
   stream: stream_lib.Stream
@@ -29,75 +31,96 @@ class Data(NamedTuple):
   list_skipped: Callable[[], Mapping[str, Sequence[str]]]
 
 
-def keep(
+def prepare(
     model: encoder_lib.FrozenEncoder,
-    train: Sequence[examples_lib.Record],
-    test: Sequence[examples_lib.Record],
+    train: Sequence[examples_lib.ExampleRecord],
+    test: Sequence[examples_lib.ExampleRecord],
     workdir: str,
+    *,
     examples: Mapping[str, Mapping[str, Any]],
     features: Mapping[str, Any],
     training: Mapping[str, Any],
-    truths: Collection[str],
+    names: Collection[str],
 ) -> Data:
-  """Features on disk, computed now if they are not there.
+  """Prepares the features of both splits.
+
+  With `features['is_kept']` all features are on disk when this returns, and are
+  computed only if they are not there yet. Otherwise they are computed batch by
+  batch, whenever they are needed.
 
   Args:
-    truths: what the head reads of them.
-    See `fitting.task.evaluate` for the others.
+    model: the frozen encoder.
+    train: records of the training examples.
+    test: records of the test examples.
+    workdir: folder for kept features.
+    examples: under 'train' and 'test', the settings that decide what those
+      examples contain.
+    features: the settings `is_kept`, `dtype`, `num_workers` and
+      `max_bad_share`, described in configs/readouts.py.
+    training: of these settings, `batch_size`, `seed` and `is_augmented` are
+      read.
+    names: names of the ground-truth arrays that the head reads. Kept features
+      come with no other arrays.
 
   Raises:
-    As `store.extract`.
+    ValueError: the features on disk belong to another encoder or other
+      examples; examples differ in shape; or features are not finite.
+    RuntimeError: too many examples cannot be read.
+    OSError: the features cannot be written.
   """
-  settings = {key: x for key, x in features.items() if key != 'is_kept'}
+  identity = feature_store_lib.identify(model, train, examples['train'])
+  batches = {key: training[key] for key in ('batch_size', 'seed')}
+  if features['is_kept']:
+    settings = {key: x for key, x in features.items() if key != 'is_kept'}
 
-  def extract(part, records):
-    path = os.path.join(workdir, 'features', f'{part}.zarr')
-    identity = feature_store_lib.identify(model, records, examples[part])
-    return feature_store_lib.extract(model, records, path, identity, **settings)
+    def extract(part, records, identity):
+      path = os.path.join(workdir, 'features', f'{part}.zarr')
+      return feature_store_lib.extract(
+          model, records, path, identity, **settings
+      )
 
-  stored, tested = extract('train', train), extract('test', test)
-  return Data(
-      stream_lib.of_stored(
-          stored.choose(truths),
-          train,
-          batch_size=training['batch_size'],
-          seed=training['seed'],
-      ),
-      # With other rows in the store, a position in the stream means another.
-      feature_store_lib.identify(model, train, examples['train'])
-      | {'dtype': features['dtype'], 'skipped': stored.skipped},
-      tested.batches(feature_store_lib.BATCH),
-      lambda: {'training': stored.skipped, 'test': tested.skipped},
-  )
+    stored_train = extract('train', train, identity)
+    stored_test = extract(
+        'test',
+        test,
+        feature_store_lib.identify(model, test, examples['test']),
+    )
+    return Data(
+        stream_lib.of_stored(stored_train.choose(names), train, **batches),
+        # The skipped examples belong to the identity: with other rows in the
+        # store, the same position in the stream is another example.
+        identity
+        | {'dtype': features['dtype'], 'skipped': stored_train.skipped},
+        stored_test.batches(feature_store_lib.BATCH),
+        lambda: {'training': stored_train.skipped, 'test': stored_test.skipped},
+    )
 
-
-def stream(
-    model: encoder_lib.FrozenEncoder,
-    train: Sequence[examples_lib.Record],
-    test: Sequence[examples_lib.Record],
-    workdir: str,
-    examples: Mapping[str, Mapping[str, Any]],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
-    truths: Collection[str],
-) -> Data:
-  """Features that are computed whenever they are needed: see `keep`."""
-  del workdir, truths  # Examples are read whole.
-  reading = {key: features[key] for key in ('num_workers', 'max_bad_share')}
-  bad = set()
-  fitted = stream_lib.of_records(
+  is_augmented, num_workers = training['is_augmented'], features['num_workers']
+  stream = stream_lib.of_records(
       model,
       train,
-      batch_size=training['batch_size'],
-      seed=training['seed'],
-      is_augmented=training['is_augmented'],
-      num_workers=features['num_workers'],
+      is_augmented=is_augmented,
+      num_workers=num_workers,
+      **batches,
   )
-  name = lambda records, numbers: [records[n].name for n in sorted(numbers)]
+  bad_test = set()
+
+  def list_skipped():
+    return {
+        'training': [train[number].name for number in sorted(stream.bad)],
+        'test': [test[number].name for number in sorted(bad_test)],
+    }
+
   return Data(
-      fitted,
-      feature_store_lib.identify(model, train, examples['train'])
-      | {'is_augmented': training['is_augmented']},
-      feature_store_lib.encode(model, test, 0, bad, **reading),
-      lambda: {'training': name(train, fitted.bad), 'test': name(test, bad)},
+      stream,
+      identity | {'is_augmented': is_augmented},
+      feature_store_lib.encode(
+          model,
+          test,
+          0,
+          bad_test,
+          num_workers=num_workers,
+          max_bad_share=features['max_bad_share'],
+      ),
+      list_skipped,
   )

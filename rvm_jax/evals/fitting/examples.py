@@ -1,13 +1,18 @@
 """Examples: what a head is fitted to and scored on.
 
-An example is a dict of arrays whose shapes are the same in a whole data set:
-  frames: uint8 [T, H, W, 3], as the encoder sees them.
-and the truths of its task, in pixels of those frames; queries are asked in
-frame 0:
-  label: int32 [], a class.
-  tracks: float32 [P, T, 2], points (x, y); visible: bool [P, T]; is_valid:
-    bool [P], False for padding.
-  boxes: float32 [O, T, 4], (x0, y0, x1, y1), nan where there is none.
+An example is a dict of arrays. Their names, dtypes and shapes are the same in
+the whole data set. It holds
+
+  frames: uint8 [T, H, W, 3], as the encoder sees them
+
+and the ground truth of its task, in pixels of those frames. Queries are asked
+in frame 0.
+
+  label: int32 [], the number of a class.
+  tracks: float32 [P, T, 2], points (x, y).
+  visible: bool [P, T], whether each of these points is seen.
+  is_valid: bool [P], False for points that are padding.
+  boxes: float32 [O, T, 4], (x0, y0, x1, y1), NaN where an object has no box.
   depth: float32 [T, H, W], metres, 0 where it is not known.
 """
 
@@ -22,43 +27,50 @@ from rvm_jax.data import sampler
 
 # Records tried for one example before the run ends.
 _MAX_TRIES = 10
-_READ_AHEAD = 16
+_READ_AHEAD = 16  # Examples read before they are asked for.
 
 
-class Record(Protocol):
-  """An example that is not read yet; it can be pickled.
+class ExampleRecord(Protocol):
+  """An entry of a labelled data set, which is read into an example on demand.
+
+  A record can be pickled.
 
   Attributes:
-    name: no other record of the data set has it.
-    files: paths of what it is read from; none if it is generated.
+    name: name that no other record of the data set has.
+    files: paths of the files that the example is read from; none if it is
+      generated.
   """
 
   name: str
   files: Sequence[str]
 
   def read(self, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
-    """The example; the same each time without `rng`, augmented with one.
+    """Returns the example.
+
+    Args:
+      rng: source of randomness for augmentation; with None the example is not
+        augmented, and is the same at every call.
 
     Raises:
-      ValueError: it is broken (such as `video.BrokenVideo`).
+      ValueError: a file is broken (such as `reader.BrokenVideo`).
     """
 
 
 def read_all(
-    records: Sequence[Record], start: int, num_workers: int
+    records: Sequence[ExampleRecord], start: int, num_workers: int
 ) -> Iterator[tuple[int, dict[str, np.ndarray] | None]]:
-  """Yields the number and the example of each record from `start` on.
+  """Yields the number and the example of each record, in their order.
 
-  In place of an example that is broken there is None; the log says why.
+  Instead of an example that is broken it yields None, and logs the reason.
 
   Args:
-    records: of a data set.
-    start: the first to read.
-    num_workers: processes that read; 0 for a thread. Workers need parsed absl
-      flags and a guarded `__main__`.
+    records: records of a data set.
+    start: number of the first record to read.
+    num_workers: number of processes that read; with 0 a thread reads. Processes
+      need parsed absl flags and a guarded `__main__`.
   """
   numbers = grain.MapDataset.range(start, len(records))
-  rows = numbers.map(_Read(records)).to_iter_dataset(
+  rows = numbers.map(_Reader(records)).to_iter_dataset(
       grain.ReadOptions(num_threads=1, prefetch_buffer_size=_READ_AHEAD)
   )
   if num_workers:
@@ -74,33 +86,61 @@ def read_all(
     yield number, row.get('example')
 
 
-class Draw:
-  """Turns the number of a record into an example for a batch.
+class _Reader:
+  """Reads the example of a record, or the reason why it cannot be read."""
 
-  A broken record is replaced by another, drawn from the same generator: as long
-  as the same records are broken, the examples are the same. Beside the example
-  there are `clip`, int64 [1], the number of its record, and `skipped`, int32
-  [], the records that could not be read before it could.
-  """
-
-  def __init__(self, records: Sequence[Record], is_augmented: bool):
-    """Takes a data set, and whether its examples are augmented."""
+  def __init__(self, records: Sequence[ExampleRecord]):
     self._records = records
-    self._is_augmented = is_augmented
-    self._logged = set()
 
   def __setstate__(self, state: dict[str, Any]):
     self.__dict__ = state
-    sampler.live_with_parent()  # Unpickled: this is a worker.
+    # Only a worker process unpickles a reader.
+    sampler.live_with_parent()
+
+  def __call__(self, number: int) -> dict[str, Any]:
+    try:
+      return {'number': number, 'example': self._records[number].read(None)}
+    except ValueError as error:
+      return {'number': number, 'reason': str(error)}
+
+
+class ReplacingReader(_Reader):
+  """Reads an example for a batch, and another one if it is broken.
+
+  The replacement is sampled with the generator of the broken record's place in
+  the batch: as long as the same records are broken, the examples are the same.
+  """
+
+  def __init__(self, records: Sequence[ExampleRecord], is_augmented: bool):
+    """Creates a reader.
+
+    Args:
+      records: records of a data set.
+      is_augmented: whether examples are augmented.
+    """
+    super().__init__(records)
+    self._is_augmented = is_augmented
+    self._logged = set()
 
   def __call__(
       self, number: int, rng: np.random.Generator
   ) -> dict[str, np.ndarray]:
-    """Returns one example.
+    """Returns one example, and which records it took.
+
+    Args:
+      number: number of the record to read.
+      rng: source of randomness for augmentation and for replacements.
+
+    Returns:
+      The arrays of the example, and
+        asked: int64 [1], `number`.
+        clip: int64 [1], the number of the record that was read in the end.
+        skipped: int32 [], the number of records that were broken before it.
 
     Raises:
-      RuntimeError: too many records in a row could not be read.
+      RuntimeError: too many records in a row are broken.
     """
+    asked = np.array([number])
     for skipped in range(_MAX_TRIES):
       record = self._records[number]
       try:
@@ -108,8 +148,11 @@ class Draw:
       except ValueError as error:
         broken = error
       else:
-        counts = {'clip': np.array([number]), 'skipped': np.int32(skipped)}
-        return {key: np.asarray(x) for key, x in example.items()} | counts
+        return {key: np.asarray(x) for key, x in example.items()} | {
+            'asked': asked,
+            'clip': np.array([number]),
+            'skipped': np.int32(skipped),
+        }
       if number not in self._logged:
         self._logged.add(number)
         logging.warning('An example is skipped: %s: %s', record.name, broken)
@@ -118,20 +161,3 @@ class Draw:
         f'{_MAX_TRIES} examples in a row could not be read, the last:'
         f' {record.name}: {broken}'
     ) from broken
-
-
-class _Read:
-  """The example of a record; or the reason why there is none."""
-
-  def __init__(self, records):
-    self._records = records
-
-  def __setstate__(self, state):
-    self.__dict__ = state
-    sampler.live_with_parent()  # Unpickled: this is a worker.
-
-  def __call__(self, number):
-    try:
-      return {'number': number, 'example': self._records[number].read(None)}
-    except ValueError as error:
-      return {'number': number, 'reason': str(error)}

@@ -1,13 +1,15 @@
 """Features of a frozen encoder, computed once and kept on disk.
 
-A store is a zarr group of `storage.arrays`, a row for each example that could be
-read, in the order of the records:
-  features  [T, N, C], float16 or float32
-  number    int32 [], of the record
-and the example's truths under their names.
+A store is a zarr group written by `storage.arrays`. It has a row for each
+example that could be read, in the order of the records:
 
-It is of one encoder, of one choice of examples and of one state of the data:
-another one is refused, never used.
+  features  float16 or float32 [T, N, C]
+  number    int32 [], the number of the record
+
+and the example's ground truth under its own names (`fitting.examples`).
+
+A store belongs to one encoder, one choice of examples and one state of the
+files they are read from. With anything else it is refused.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,22 +24,25 @@ import numpy as np
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
-from rvm_jax.storage import arrays
+from rvm_jax.storage import arrays as arrays_lib
 from rvm_jax.storage import fingerprints
 
 BATCH = 16  # Examples that are encoded at once.
-_CHUNK_BYTES = 2**20  # Of features in a file, unless one example has more.
+# Bytes of features in a file of the store; one example may exceed them.
+_CHUNK_BYTES = 2**20
 
 
 class Stored:
-  """The rows of a complete store: `stored[i]` is one of them.
+  """A complete store; `stored[i]` is one of its rows.
 
   Attributes:
     skipped: names of the records that could not be read.
   """
 
-  def __init__(self, store: arrays.Store, names: Collection[str] | None = None):
-    """Rows of some arrays, or of all."""
+  def __init__(
+      self, store: arrays_lib.Store, names: Collection[str] | None = None
+  ):
+    """Takes a complete store, and the arrays to read; None for all of them."""
     self._store = store
     self._names = names
     self.skipped = store.attributes['skipped']
@@ -46,15 +51,15 @@ class Stored:
     return self._store.num_frames
 
   def __getitem__(self, row: int) -> dict[str, np.ndarray]:
-    """`number`, `features` [T, N, C] and truths."""
+    """Returns `number`, `features` [T, N, C] and the ground truth of a row."""
     return self._store.read(int(row), self._names)
 
-  def choose(self, truths: Collection[str]) -> 'Stored':
-    """The same rows with no truths but these."""
-    return Stored(self._store, ('number', 'features', *truths))
+  def choose(self, names: Collection[str]) -> 'Stored':
+    """Returns the same rows with only the ground truth of these names."""
+    return Stored(self._store, ('number', 'features', *names))
 
   def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
-    """All rows in their order; the last batch may be smaller."""
+    """Yields all rows in order, `size` at a time; the last may be fewer."""
     for start in range(0, len(self), size):
       rows = slice(start, min(start + size, len(self)))
       yield self._store.read(rows, self._names)
@@ -62,7 +67,7 @@ class Stored:
 
 def extract(
     model: encoder_lib.FrozenEncoder,
-    records: Sequence[examples_lib.Record],
+    records: Sequence[examples_lib.ExampleRecord],
     path: str,
     identity: Mapping[str, Any],
     *,
@@ -70,26 +75,26 @@ def extract(
     num_workers: int,
     max_bad_share: float,
 ) -> Stored:
-  """The store at `path`, made or completed if need be.
+  """Opens the store at `path`, after creating or completing it where needed.
 
   Args:
-    model: the encoder.
-    records: the examples.
-    path: of the store; the folder that it is in need not exist.
-    identity: of `identify`, for the same model and records.
-    dtype: of the features, 'float16' or 'float32'.
-    num_workers: processes that read examples; 0 for a thread.
-    max_bad_share: of the records that cannot be read.
+    model: the frozen encoder.
+    records: records of the examples.
+    path: path of the store. Its parent folder is created.
+    identity: what `identify` returns for the same model and records.
+    dtype: dtype of the features on disk, 'float16' or 'float32'.
+    num_workers: number of processes that read examples; with 0 a thread reads.
+    max_bad_share: largest share of the records that may be broken.
 
   Raises:
-    ValueError: the store is of something else; examples that differ in shape,
-      or features that are not finite numbers.
-    RuntimeError: too many records cannot be read.
+    ValueError: the store has another identity; examples differ in shape; or
+      features are not finite in `dtype`.
+    RuntimeError: too many records are broken.
     OSError: the store cannot be written.
   """
   store, done, bad = None, 0, set()
   if os.path.exists(path):
-    store = arrays.open_existing(path, identity | {'dtype': dtype})
+    store = arrays_lib.open_existing(path, identity | {'dtype': dtype})
     if store.is_complete:
       return Stored(store)
     if store.carried is not None:
@@ -104,7 +109,7 @@ def extract(
       num_workers=num_workers,
       max_bad_share=max_bad_share,
   ):
-    rows['features'] = _cast(rows['features'], dtype)
+    rows['features'] = arrays_lib.cast(rows['features'], dtype)
     if store is None:
       store = _create(path, identity, dtype, rows)
     done = int(rows['number'][-1]) + 1
@@ -113,28 +118,36 @@ def extract(
   if store is None:
     raise RuntimeError(f'none of the {len(records)} examples could be read')
   store.finish({'skipped': [records[number].name for number in sorted(bad)]})
-  del store  # With its lock.
-  return Stored(arrays.open_existing(path, identity))
+  del store  # Its lock must be released before the store is opened again.
+  return Stored(arrays_lib.open_existing(path, identity))
 
 
 def encode(
     model: encoder_lib.FrozenEncoder,
-    records: Sequence[examples_lib.Record],
+    records: Sequence[examples_lib.ExampleRecord],
     start: int,
     bad: set[int],
     *,
     num_workers: int,
     max_bad_share: float,
 ) -> Iterator[dict[str, np.ndarray]]:
-  """Yields `features`, float32 [n, T, N, C], `number` and truths, n <= BATCH.
+  """Yields batches of at most `BATCH` encoded examples.
 
   Args:
-    model, records, num_workers, max_bad_share: as for `extract`.
-    start: number of the first record.
-    bad: numbers of records that could not be read; those found are added.
+    model: the frozen encoder.
+    records: records of the examples.
+    start: number of the first record to read.
+    bad: numbers of the records known to be broken. Those that turn out to be
+      broken are added.
+    num_workers: number of processes that read examples; with 0 a thread reads.
+    max_bad_share: largest share of the records that may be broken.
+
+  Yields:
+    `features`, float32 [n, T, N, C]; `number`, int32 [n]; and the ground truth.
 
   Raises:
-    As `extract`.
+    ValueError: examples differ in shape.
+    RuntimeError: too many records are broken.
   """
   size = min(BATCH, len(records))
   first, numbers, read = None, [], []
@@ -162,30 +175,35 @@ def encode(
 def encode_frames(
     model: encoder_lib.FrozenEncoder, frames: np.ndarray, size: int
 ) -> np.ndarray:
-  """Features float32 [n, T, N, C] of frames uint8 [n, T, H, W, 3].
+  """Encodes the frames of a batch.
 
   Args:
-    model: the encoder.
-    frames: of n <= `size` examples.
-    size: as many are encoded, so that there is one program to compile.
+    model: the frozen encoder.
+    frames: uint8 [n, T, H, W, 3], with n at most `size`.
+    size: number of examples that are encoded. A smaller batch is filled up
+      with its last example, so that only one program has to be compiled.
+
+  Returns:
+    float32 [n, T, N, C].
   """
   fill = size - len(frames)
   filled = np.concatenate([frames, np.repeat(frames[-1:], fill, 0)])
-  found = model.encode(filled).patches[: len(frames)]
-  return found.reshape(*found.shape[:2], -1, found.shape[-1])
+  patches = model.encode(filled).patches[: len(frames)]  # [n, T, h, w, C]
+  return patches.reshape(*patches.shape[:2], -1, patches.shape[-1])
 
 
 def identify(
     model: encoder_lib.FrozenEncoder,
-    records: Sequence[examples_lib.Record],
+    records: Sequence[examples_lib.ExampleRecord],
     examples: Mapping[str, Any],
 ) -> dict[str, Any]:
-  """What features follow from, good for JSON.
+  """Returns everything that features follow from, for JSON.
 
   Args:
-    model: the encoder.
-    records: by their names, and the sizes and times of their files.
-    examples: settings that decide what is in the examples.
+    model: the frozen encoder.
+    records: records of the examples. Their names count, and the sizes and
+      modification times of their files.
+    examples: settings that decide what the examples contain.
   """
   status = functools.cache(os.stat)
 
@@ -204,26 +222,20 @@ def identify(
   }
 
 
-def _create(path, identity, dtype, rows) -> arrays.Store:
-  of_one = rows['features'][0].nbytes
+def _create(path, identity, dtype, rows) -> arrays_lib.Store:
+  """Creates an empty store for rows like these."""
+  example_bytes = rows['features'][0].nbytes
+  # Batches are appended whole, so a chunk must divide them: halve it.
   chunk = BATCH
-  while chunk > 1 and chunk * of_one > _CHUNK_BYTES:
+  while chunk > 1 and chunk * example_bytes > _CHUNK_BYTES:
     chunk //= 2
-  return arrays.open_or_create(
+  return arrays_lib.open_or_create(
       path,
       settings=identity | {'dtype': dtype},
       about={'rvm_jax': metadata.version('rvm_jax')},
       chunk=chunk,
       arrays={k: (x.shape[1:], x.dtype.name) for k, x in rows.items()},
   )
-
-
-def _cast(features, dtype):
-  with np.errstate(over='ignore'):
-    result = features.astype(dtype)
-  if not np.isfinite(result).all():
-    raise ValueError(f'the features are not finite numbers in {dtype}')
-  return result
 
 
 def _check_bad(bad, records, max_bad_share):

@@ -1,4 +1,4 @@
-"""A head fitted to features by the trainer that pretrains, and put to use."""
+"""Fits heads to features with the trainer that also pretrains, and predicts."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import dataclasses
@@ -21,42 +21,48 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Readout:
-  """Fits a head to features that stay as they are: a `step.Objective`.
+  """The objective of fitting a head to fixed features, a `step.Objective`.
 
   Attributes:
-    model: the head, see `readouts`.
-    batch: shapes of 'features', [B, T, N, C], and of the truths.
+    model: the head, a linen module that keeps to the contract of
+      `rvm_jax.evals.heads`.
+    batch: shapes and dtypes of 'features', [B, T, N, C], and of the ground
+      truth, by name.
   """
 
   model: nn.Module
   batch: Mapping[str, jax.ShapeDtypeStruct]
 
   def init(self, rng: jax.Array) -> Any:
-    """Fresh parameters."""
-    one = lambda x: jnp.zeros((1, *x.shape[1:]), x.dtype)
-    features, truths = split(jax.tree.map(one, dict(self.batch)))
-    return self.model.init(rng, features, truths)['params']
+    """Returns fresh parameters of the head."""
+    one = {
+        key: jnp.zeros((1, *x.shape[1:]), x.dtype)
+        for key, x in self.batch.items()
+    }
+    features, ground_truth = split(one)
+    return self.model.init(rng, features, ground_truth)['params']
 
   def sample(
       self, rng: jax.Array, batch: Mapping[str, jax.Array]
   ) -> tuple[Mapping[str, jax.Array]]:
-    """The batch; nothing is random."""
+    """Returns the batch as it is, because fitting samples nothing."""
     del rng
     return (batch,)
 
   def loss(self, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-    """Mean loss of the examples."""
-    features, truths = split(batch)
-    outputs = self.model.apply({'params': params}, features, truths)
-    return self.model.loss(outputs, truths).mean()
+    """Returns the mean loss of the examples, float32 []."""
+    features, ground_truth = split(batch)
+    outputs = self.model.apply({'params': params}, features, ground_truth)
+    return self.model.loss(outputs, ground_truth).mean()
 
 
 def split(
     batch: Mapping[str, jax.Array],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-  """A batch's features, in float32, and its truths."""
-  truths = dict(batch)
-  return truths.pop('features').astype(jnp.float32), truths
+  """Splits a batch into its features, in float32, and the ground truth."""
+  ground_truth = dict(batch)
+  features = ground_truth.pop('features').astype(jnp.float32)
+  return features, ground_truth
 
 
 def fit(
@@ -80,20 +86,29 @@ def fit(
     save_every: int,
     log_every: int,
 ) -> Any:
-  """Fits a head; in a workdir that has begun to, goes on bit for bit.
+  """Fits a head.
+
+  In a working directory that holds a checkpoint it continues from there, and
+  ends with the same parameters, bit for bit, as without the interruption.
 
   Args:
-    head: see `readouts`.
+    head: a linen module that keeps to the contract of `rvm_jax.evals.heads`.
     stream: batches of `batch_size` examples.
-    workdir: for checkpoints and events.
-    identity: of the features, for JSON.
-    learning_rate: peak; the other settings of the optimiser are those of
-      `training.optimizer`.
-    seed: of the head's initial values.
-    num_steps: in all.
+    workdir: folder for checkpoints and events.
+    identity: everything that the features follow from, for JSON.
+    learning_rate: peak learning rate.
+    seed: seed of the head's initial parameters.
+    num_steps: number of steps, those before an interruption included.
     batch_size: examples in a step, over all devices.
-    num_microbatches: parts of a batch that run one after the other.
-    max_bad_share: of the examples that cannot be read.
+    num_microbatches: number of equal parts of a batch that are computed one
+      after the other.
+    warmup_steps: steps in which the learning rate rises linearly from 0.
+    final_learning_rate: learning rate at the end of the cosine decay.
+    weight_decay: AdamW's weight decay, applied to kernels of dense layers.
+    beta1: AdamW's decay rate of the first moment.
+    beta2: AdamW's decay rate of the second moment.
+    clip_norm: largest global norm of the gradient; larger ones are scaled down.
+    max_bad_share: largest share of the examples that may be broken.
     save_every: steps between checkpoints.
     log_every: steps between progress lines.
 
@@ -101,10 +116,11 @@ def fit(
     The head's parameters.
 
   Raises:
-    ValueError: settings that do not fit together; or the workdir is of another
-      head, other features or other settings.
-    NonFiniteError: names the step and its examples.
-    RuntimeError: too many examples cannot be read.
+    ValueError: settings contradict each other; or the working directory
+      belongs to another head, other features or other settings.
+    NonFiniteError: the loss is not finite; the message names the step and its
+      examples.
+    RuntimeError: too many examples are broken.
   """
   parts = jax.device_count() * num_microbatches
   if batch_size % parts:
@@ -129,7 +145,8 @@ def fit(
       beta2=beta2,
       clip_norm=clip_norm,
   )
-  # All that decides what the head becomes: a checkpoint of another is refused.
+  # Everything that the fitted head follows from: a checkpoint with another
+  # protocol is refused.
   protocol = dict(
       head=describe(head),
       features=dict(identity),
@@ -173,25 +190,28 @@ def fit(
 def predict(
     head: nn.Module, fitted: Collection[Any], batches: Iterable[Arrays]
 ) -> Iterator[tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]]:
-  """What heads say about examples, one after the other.
+  """Yields what a head predicts for each example.
 
   Args:
-    head: see `readouts`.
-    fitted: parameters, each of a call of `fit`.
-    batches: of 'features' and truths, at most `store.BATCH` rows each.
+    head: a linen module that keeps to the contract of `rvm_jax.evals.heads`.
+    fitted: several sets of the head's parameters, each returned by `fit`.
+    batches: batches of 'features' and ground truth, at most
+      `feature_store.BATCH` rows each.
 
   Yields:
-    A row of a batch without its features, and what `head.decode` gives for it
-    with each of the parameters.
+    One row of a batch without its features; and for each set of parameters
+    what `head.decode` returns for that row, without the batch axis.
   """
   mesh = mesh_lib.make_mesh(1)
+  # All batches are filled up to one size, a multiple of the devices, so that
+  # only one program has to be compiled.
   size = -(-feature_store_lib.BATCH // mesh.size) * mesh.size
 
   @jax.jit
   def decode(params, batch):
-    features, truths = split(batch)
-    outputs = head.apply({'params': params}, features, truths)
-    return head.decode(outputs, truths)
+    features, ground_truth = split(batch)
+    outputs = head.apply({'params': params}, features, ground_truth)
+    return head.decode(outputs, ground_truth)
 
   for batch in batches:
     length = len(batch['features'])
@@ -201,16 +221,18 @@ def predict(
     }
     with jax.set_mesh(mesh):
       on_devices = mesh_lib.to_devices(filled, mesh)
-      found = [jax.device_get(decode(p, on_devices)) for p in fitted]
+      predictions = [
+          jax.device_get(decode(params, on_devices)) for params in fitted
+      ]
     for row in range(length):
       yield (
           {key: x[row] for key, x in batch.items() if key != 'features'},
-          [{key: x[row] for key, x in answer.items()} for answer in found],
+          [{key: x[row] for key, x in p.items()} for p in predictions],
       )
 
 
 def describe(head: nn.Module) -> dict[str, Any]:
-  """The head's class and fields, good for JSON."""
+  """Returns the class and the fields of a head, for JSON."""
   fields = {
       field.name: getattr(head, field.name)
       for field in dataclasses.fields(head)

@@ -1,7 +1,7 @@
-"""Batches of features and truths without end, to fit a head to.
+"""Endless batches of features and ground truth, to fit a head to.
 
-The order follows from the seed and the number of examples alone, and the
-position in it is one integer: the streams are the trainer's pipelines.
+The order of the examples follows from the seed and the number of examples
+alone, and a position in it is one integer, as in the trainer's own pipeline.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,33 +17,41 @@ from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
 
 Batch = dict[str, np.ndarray]
-_PREFETCH = 2  # Batches.
+_PREFETCH = 2  # Batches read before they are asked for.
 
 
 class Stream:
-  """A `training.loop.Pipeline`: `of_stored` or `of_records` make one.
+  """A `training.loop.Pipeline`, built by `of_stored` or `of_records`.
 
-  Batches hold `features`, [B, T, N, C], and the truths; `clip`, the number of
-  the record, int64 [B, 1]; and `skipped`, int32 [B].
+  A batch holds `features` [B, T, N, C] and the ground truth of its examples;
+  `clip`, int64 [B, 1], the number of each record; and `skipped`, int32 [B], the
+  number of broken records that each example replaces.
 
   Attributes:
-    bad: numbers of records that could not be read when it was their turn, so
-      far; also before a position that an iterator was set to.
+    bad: numbers of the records that were broken when it was their turn, so far.
+      An iterator that is set to a position adds those found before it.
   """
 
   def __init__(
       self,
       dataset: grain.MapDataset,
-      records: Sequence[examples_lib.Record],
+      records: Sequence[examples_lib.ExampleRecord],
       finish: Callable[[Batch], Batch],
       *,
       batch_size: int,
       num_workers: int,
   ):
-    """Takes endless examples, and what is done to batches of them.
+    """Creates a stream.
 
-    Examples have `asked`, int64 [1], the record whose turn it was: a broken one
-    if any were skipped.
+    Args:
+      dataset: endless examples, in order. Each has `clip`, `skipped` and
+        `asked`, as `examples.ReplacingReader` returns them.
+      records: records of the examples.
+      finish: function that turns a batch of these examples into one with
+        `features`.
+      batch_size: B, examples in a batch.
+      num_workers: number of processes that read examples; with 0 a thread
+        reads.
     """
     self.bad = set()
     self._dataset = dataset
@@ -52,7 +60,7 @@ class Stream:
     self._batch_size = batch_size
     self._num_workers = num_workers
 
-  def iterator(self) -> 'Batches':
+  def iterator(self) -> 'FinishedBatches':
     """Returns a new iterator at the beginning of the stream."""
     elastic = grain_experimental.ElasticIterator(
         self._dataset,
@@ -65,17 +73,23 @@ class Stream:
             num_workers=self._num_workers
         ),
     )
-    return Batches(elastic, [len(self._records)], self._finish_batch, self.bad)
+    return FinishedBatches(
+        elastic, [len(self._records)], self._finish_batch, self.bad
+    )
 
   def first(self, count: int) -> Batch:
-    """Returns the stream's first examples as a batch."""
+    """Returns the first `count` examples of the stream as a batch."""
     rows = [self._dataset[number] for number in range(count)]
     return self._finish_batch(
         {k: np.stack([x[k] for x in rows]) for k in rows[0]}
     )
 
   def describe(self, clip: np.ndarray) -> str:
-    """The name of the record with the number `clip`, [1]."""
+    """Returns the name of a record.
+
+    Args:
+      clip: int64 [1], the number of the record.
+    """
     return self._records[int(clip[0])].name
 
   def _finish_batch(self, batch: Batch) -> Batch:
@@ -84,14 +98,29 @@ class Stream:
     return self._finish(batch)
 
 
-class Batches(pipeline.Batches):
-  """Those of the pipeline, with something done to each.
+class FinishedBatches(pipeline.Batches):
+  """An iterator over batches of the pipeline that finishes each of them.
 
-  The numbers of broken records are part of the position: what goes on from
-  there knows them.
+  The numbers of broken records are part of its position, so that a run that
+  continues from there still knows them.
   """
 
-  def __init__(self, iterator, lengths, finish, bad):
+  def __init__(
+      self,
+      iterator: Any,
+      lengths: list[int],
+      finish: Callable[[Batch], Batch],
+      bad: set[int],
+  ):
+    """Creates an iterator.
+
+    Args:
+      iterator: iterator over unfinished batches.
+      lengths: number of records of each source, here of one.
+      finish: function that finishes a batch.
+      bad: numbers of the records that are known to be broken; those of a
+        position are added.
+    """
     super().__init__(iterator, lengths)
     self._finish = finish
     self._bad = bad
@@ -103,22 +132,30 @@ class Batches(pipeline.Batches):
     return super().get_state() | {'bad': sorted(self._bad)}
 
   def set_state(self, state: dict[str, Any]):
-    self._bad.update(state.get('bad', ()))  # Positions of old have none.
+    # Positions that were saved by older versions have no broken records.
+    self._bad.update(state.get('bad', ()))
     super().set_state(state)
 
 
 def of_stored(
     stored: feature_store_lib.Stored,
-    records: Sequence[examples_lib.Record],
+    records: Sequence[examples_lib.ExampleRecord],
     *,
     batch_size: int,
     seed: int,
 ) -> Stream:
-  """Features that are on disk."""
-  order_seed, _ = _seeds(seed)
+  """Returns a stream of features that are on disk.
+
+  Args:
+    stored: the store.
+    records: records of the examples, the broken ones included.
+    batch_size: B, examples in a batch.
+    seed: seed of the order.
+  """
+  order_seed, _ = _split_seed(seed)
   rows = grain.MapDataset.source(stored).shuffle(seed=order_seed).repeat()
   return Stream(
-      rows.map(_count),
+      rows.map(_count_row),
       records,
       lambda batch: batch,
       batch_size=batch_size,
@@ -128,25 +165,27 @@ def of_stored(
 
 def of_records(
     model: encoder_lib.FrozenEncoder,
-    records: Sequence[examples_lib.Record],
+    records: Sequence[examples_lib.ExampleRecord],
     *,
     batch_size: int,
     seed: int,
     is_augmented: bool,
     num_workers: int,
 ) -> Stream:
-  """Features that are computed batch by batch.
+  """Returns a stream of features that are computed batch by batch.
 
   Args:
-    model: the encoder.
-    records: the examples.
-    batch_size: B.
-    seed: of the order, and of what is augmented.
-    is_augmented: each reading of an example draws another one.
-    num_workers: processes that read examples; 0 for a thread.
+    model: the frozen encoder.
+    records: records of the examples.
+    batch_size: B, examples in a batch.
+    seed: seed of the order, of the augmentation, and of the examples that
+      replace broken ones.
+    is_augmented: whether an example is augmented anew each time it is read.
+    num_workers: number of processes that read examples; with 0 a thread reads.
   """
-  order_seed, draw_seed = _seeds(seed)
+  order_seed, read_seed = _split_seed(seed)
   numbers = grain.MapDataset.range(len(records)).shuffle(seed=order_seed)
+  reader = examples_lib.ReplacingReader(records, is_augmented)
 
   def finish(batch):
     frames = batch.pop('frames')
@@ -154,7 +193,7 @@ def of_records(
     return batch | {'features': features}
 
   return Stream(
-      numbers.repeat().random_map(_Draw(records, is_augmented), seed=draw_seed),
+      numbers.repeat().random_map(reader, seed=read_seed),
       records,
       finish,
       batch_size=batch_size,
@@ -162,16 +201,12 @@ def of_records(
   )
 
 
-def _seeds(seed: int) -> list[int]:
+def _split_seed(seed: int) -> list[int]:
+  """Returns two independent seeds."""
   return np.random.SeedSequence(seed).generate_state(2).tolist()
 
 
-class _Draw(examples_lib.Draw):
-
-  def __call__(self, number, rng):
-    return super().__call__(number, rng) | {'asked': np.array([number])}
-
-
-def _count(row: dict[str, Any]) -> dict[str, Any]:
+def _count_row(row: dict[str, Any]) -> dict[str, Any]:
+  """Adds what `examples.ReplacingReader` adds: a stored row is never broken."""
   number = row['number'][None]
   return row | {'clip': number, 'asked': number, 'skipped': np.int32(0)}

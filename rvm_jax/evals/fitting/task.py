@@ -1,215 +1,197 @@
-"""What the benchmarks with a readout share: features, a head fitted, its score.
+"""A benchmark that fits a readout to a labelled video set, written as data.
 
-A benchmark brings records, a head and a metric; what it gets back goes into its
-report. In the workdir there are
-
-  features/train.zarr  what the encoder says about the examples, where it is
-  features/test.zarr   kept, see `fitting.feature_store`
-  NAME/RATE/           checkpoints and events of the head at a learning rate
-
-and the same call goes on from whatever is there.
+A `Task` says what is particular to a benchmark: the reader of its data set, the
+head, the metric and the picture. `Task.evaluate` does what all of them share:
+it reads both splits, fits the head to the encoder's features of one, scores it
+on the other, and assembles the report.
 """
 
-import collections
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-import math
-import os
-from typing import Any
+from typing import Any, NamedTuple
 
-from absl import logging
 from flax import linen as nn
 import numpy as np
 
+from rvm_jax.evals import report
+from rvm_jax.evals.datasets import sampling as sampling_lib
 from rvm_jax.evals.encoders import encoder as encoder_lib
-from rvm_jax.evals.fitting import data as data_lib
 from rvm_jax.evals.fitting import examples as examples_lib
-from rvm_jax.evals.fitting import fit as fit_lib
-from rvm_jax.evals.propagation import pictures
-from rvm_jax.training import loop
+from rvm_jax.evals.fitting import scoring
 
-Arrays = Mapping[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-  """How predictions are scored.
-
-  Attributes:
-    score: (record, truth, predicted) -> row, of one test example. `truth` is
-      the example without its frames; `predicted` is what the head's `decode`
-      gives, without the batch axis. A row holds whatever `summarise` needs.
-    summarise: rows -> scores by name, of the whole test set; rows are in the
-      order of the records.
-    headline: the score by which the learning rate is chosen.
-    lower_is_better: of the headline.
-  """
-
-  score: Callable[[examples_lib.Record, Arrays, Arrays], dict[str, Any]]
-  summarise: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, float]]
-  headline: str
-  lower_is_better: bool = False
+Records = Sequence[examples_lib.ExampleRecord]
+Rows = Sequence[Mapping[str, Any]]
+_SAMPLING_FIELDS = frozenset(
+    field.name for field in dataclasses.fields(sampling_lib.Sampling)
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Shown:
-  """A test example for a picture.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+  """A labelled video set, a head for it, and how the head is scored.
 
   Attributes:
-    name: of its record.
-    example: with its frames.
-    predicted: what the head's `decode` gives, without the batch axis.
+    title: the benchmark's column in a table, such as 'SSv2 top-1'.
+    name: folder in the working directory for the head's checkpoints.
+    read: function (data_dir, split, sampling, **settings) -> (records, notes)
+      that lists the examples of a split without reading them. `sampling` is a
+      `Sampling`; notes are sentences on what is left out.
+    splits: names of the training split and of the test split, as `read` takes
+      them.
+    head: function (record, **settings) -> head. `record` is a training record,
+      for sizes that follow from the data; `settings` come from the config.
+    metric: how predictions are scored.
+    draw: function (record, example, prediction) -> picture of a test example,
+      uint8 [height, width, 3]. Its arguments are the fields of `scoring.Shown`.
+    tabulate: function that turns the rows of `metric.score` into the rows of
+      the report; by default they are the same.
+    note: function record -> sentences on the data set as a whole, for the
+      report; by default there are none.
   """
 
+  title: str
   name: str
-  example: Arrays
-  predicted: Arrays
+  read: Callable[..., tuple[Records, list[str]]]
+  splits: tuple[str, str]
+  head: Callable[..., nn.Module]
+  metric: scoring.Metric
+  draw: Callable[
+      [examples_lib.ExampleRecord, scoring.Arrays, scoring.Arrays], np.ndarray
+  ]
+  tabulate: Callable[[Rows], Rows] = list
+  note: Callable[[examples_lib.ExampleRecord], Sequence[str]] | None = None
+
+  def evaluate(
+      self,
+      model: encoder_lib.FrozenEncoder,
+      data_dir: str,
+      *,
+      workdir: str,
+      sampling: Mapping[str, Any],
+      train: Mapping[str, Any],
+      test: Mapping[str, Any],
+      head: Mapping[str, Any],
+      features: Mapping[str, Any],
+      training: Mapping[str, Any],
+  ) -> report.Report:
+    """Fits the head to the training split and scores it on the test split.
+
+    Args:
+      model: the frozen encoder.
+      data_dir: folder of the data set, laid out as its reader describes.
+      workdir: folder for features and checkpoints; the same call in the same
+        folder continues from what is there.
+      sampling: fields of `Sampling` that both splits share.
+      train: further fields of `Sampling`, and settings of the reader, for the
+        training split.
+      test: the same for the test split.
+      head: settings of the head.
+      features: how features reach the head, described in configs/readouts.py.
+      training: how the head is fitted, described in configs/readouts.py.
+
+    Returns:
+      The report.
+
+    Raises:
+      FileNotFoundError: a file or folder of the data set is missing.
+      ImportError: the reader needs a package that is not installed.
+      TypeError: a setting is unknown; the message names it.
+      ValueError: files are broken, settings contradict each other, or the
+        working directory belongs to something else.
+      RuntimeError: too many examples cannot be read.
+      NonFiniteError: the loss is not finite at any learning rate.
+    """
+    splits = read_splits(
+        self.read, data_dir, self.splits, sampling, train, test
+    )
+    result = scoring.evaluate(
+        model,
+        self.head(splits.train[0], **head),
+        splits.train,
+        splits.test,
+        self.metric,
+        name=self.name,
+        workdir=workdir,
+        examples=splits.settings,
+        features=features,
+        training=training,
+    )
+    notes = self.note(splits.train[0]) if self.note else ()
+    return report.Report(
+        task=self.title,
+        headline=self.metric.headline,
+        scores=result.scores,
+        rows=self.tabulate(result.rows),
+        pictures={
+            shown.record.name.replace('/', '_'): self.draw(
+                shown.record, shown.example, shown.prediction
+            )
+            for shown in result.shown
+        },
+        files=splits.files,
+        notes=[*splits.notes, *notes, *result.notes],
+        lower_is_better=self.metric.lower_is_better,
+    )
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-  """What a readout is worth.
+class Splits(NamedTuple):
+  """The records of a data set.
 
   Attributes:
-    scores: of `Metric.summarise`, at the best learning rate.
-    rows: of `Metric.score`, in the order of the test records.
-    shown: a few test examples.
-    notes: learning rates and their scores, and examples left out.
+    train: records of the training examples, one at least.
+    test: records of the test examples, one at least.
+    files: paths of the files that the examples are read from.
+    notes: sentences on what is left out, for the report.
+    settings: under 'train' and 'test', the settings that decide what those
+      examples contain.
   """
 
-  scores: Mapping[str, float]
-  rows: Sequence[Mapping[str, Any]]
-  shown: Sequence[Shown]
+  train: Records
+  test: Records
+  files: Sequence[str]
   notes: Sequence[str]
+  settings: Mapping[str, Any]
 
 
-def evaluate(
-    model: encoder_lib.FrozenEncoder,
-    head: nn.Module,
-    train: Sequence[examples_lib.Record],
-    test: Sequence[examples_lib.Record],
-    metric: Metric,
-    *,
-    name: str,
-    workdir: str,
-    examples: Mapping[str, Mapping[str, Any]],
-    features: Mapping[str, Any],
-    training: Mapping[str, Any],
-) -> Result:
-  """Fits a head to the features of a frozen encoder, and scores it.
-
-  Where several learning rates are given, each is fitted, and the one with the
-  best headline on the test examples is reported, as in 4DS: a choice on the
-  test set.
+def read_splits(
+    read: Callable[..., tuple[Records, list[str]]],
+    data_dir: str,
+    names: tuple[str, str],
+    sampling: Mapping[str, Any],
+    train: Mapping[str, Any],
+    test: Mapping[str, Any],
+) -> Splits:
+  """Lists the examples to fit a head to and those to score it on.
 
   Args:
-    model: the encoder.
-    head: a linen module, see `readouts`.
-    train: to fit it to.
-    test: to score it on.
-    metric: how.
-    name: of the head's folder in the workdir. Heads for one and the same
-      examples may share a workdir and with it the features.
-    workdir: for features and checkpoints; the same call goes on in it.
-    examples: 'train' and 'test', settings that decide what is in these
-      examples: features of others are refused, and so is a head that was fitted
-      to others.
-    features: `is_kept`, `dtype`, `num_workers`, `max_bad_share`, as in
-      configs/readouts.py.
-    training: `learning_rates`, `is_augmented`, and arguments of `fit.fit`, as
-      in configs/readouts.py.
+    read: reader of the data set, see `Task.read`.
+    data_dir: folder of the data set.
+    names: names of the training split and of the test split.
+    sampling: fields of `Sampling` that both splits share.
+    train: further fields of `Sampling`, and settings of the reader, for the
+      training split.
+    test: the same for the test split.
 
   Raises:
-    ValueError: the workdir is of another encoder, other examples or another
-      head; or settings that do not fit together.
-    RuntimeError: too many examples cannot be read.
-    NonFiniteError: at every learning rate.
+    TypeError: neither `Sampling` nor the reader has a setting of that name.
+    ValueError: a split has no examples.
+    Further errors of the reader.
   """
-  _check(train, test, features, training)
-  open_ = data_lib.keep if features['is_kept'] else data_lib.stream
-  data = open_(
-      model, train, test, workdir, examples, features, training, head.truths
-  )
-  settings = {
-      key: value
-      for key, value in training.items()
-      if key not in ('learning_rates', 'is_augmented')
-  }
-  rates = training['learning_rates']
-  fitted = {}
-  for rate in rates:
-    try:
-      fitted[rate] = fit_lib.fit(
-          head,
-          data.stream,
-          os.path.join(workdir, name, f'{rate:g}'),
-          data.identity,
-          learning_rate=rate,
-          max_bad_share=features['max_bad_share'],
-          **settings,
-      )
-    except loop.NonFiniteError as error:
-      if not fitted and rate == rates[-1]:
-        raise
-      logging.warning('The learning rate %g is given up: %s', rate, error)
-  best, headlines = None, dict.fromkeys(rates, math.nan)
-  # Of all at once: the test examples are encoded but once.
-  found = _predict(head, fitted, data.test, test, metric)
-  for rate, (rows, shown) in found.items():
-    scores = metric.summarise(rows)
-    headlines[rate] = scores[metric.headline]
-    logging.info('%s, learning rate %g: %s', name, rate, dict(scores))
-    if best is None or _is_better(metric, scores, best.scores):
-      best = Result(scores, rows, shown, ())
-  notes = [
-      f'{len(names)} {part} examples could not be read and are left out:'
-      f' {", ".join(names[:5])}{", ..." * (len(names) > 5)}'
-      for part, names in data.list_skipped().items()
-      if names
-  ]
-  if len(rates) > 1:
-    notes.append(
-        f'the learning rate was chosen on the test examples, by'
-        f' {metric.headline}: '
-        + ', '.join(f'{score:.4g} at {r:g}' for r, score in headlines.items())
+  lists, notes, settings = [], [], {}
+  for name, part, own in zip(names, ('train', 'test'), (train, test)):
+    fields = {key: own[key] for key in own if key in _SAMPLING_FIELDS}
+    rest = {key: own[key] for key in own if key not in _SAMPLING_FIELDS}
+    records, found = read(
+        data_dir, name, sampling_lib.Sampling(**sampling, **fields), **rest
     )
-  return dataclasses.replace(best, notes=notes)
-
-
-def _check(train, test, features, training):
-  for part, records in (('training', train), ('test', test)):
     if not records:
-      raise ValueError(f'there must be {part} examples, got none')
-    names = collections.Counter(record.name for record in records)
-    ((most, count),) = names.most_common(1)
-    if count > 1:
-      raise ValueError(f'{count} {part} examples have the name {most}')
-  if features['is_kept'] and training['is_augmented']:
-    raise ValueError(
-        'training.is_augmented=True needs features.is_kept=False: features of'
-        ' examples that are new each time cannot be kept'
-    )
-  if not training['learning_rates']:
-    raise ValueError('training.learning_rates must name one at least')
-
-
-def _predict(head, fitted, batches, records, metric):
-  """For each of `fitted` its rows, and a few test examples to be shown."""
-  chosen = pictures.choose_shown(len(records))
-  found = {key: ([], []) for key in fitted}
-  for truth, answers in fit_lib.predict(head, fitted.values(), batches):
-    number = int(truth.pop('number'))
-    record = records[number]
-    example = record.read(None) if number in chosen else None
-    for (rows, shown), predicted in zip(found.values(), answers, strict=True):
-      rows.append(metric.score(record, truth, predicted))
-      if example is not None:
-        shown.append(Shown(record.name, example, predicted))
-  return found
-
-
-def _is_better(metric, scores, others):
-  score, other = scores[metric.headline], others[metric.headline]
-  if math.isnan(other):
-    return True
-  return score < other if metric.lower_is_better else score > other
+      raise ValueError(f'{data_dir}: the split {name} has no examples')
+    lists.append(records)
+    notes += [f'{name}: {note}' for note in found]
+    # The share of bad videos does not decide what an example contains: which
+    # videos were left out shows in the names of the records.
+    deciding = {key: own[key] for key in own if key != 'max_bad_share'}
+    settings[part] = {'sampling': sampling, part: deciding}
+  # A dict keeps the order of the files and drops repeated ones.
+  files = dict.fromkeys(p for part in lists for r in part for p in r.files)
+  return Splits(*lists, list(files), notes, settings)

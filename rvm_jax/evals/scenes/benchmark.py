@@ -13,9 +13,8 @@ from absl import logging
 import numpy as np
 
 from rvm_jax.evals import report
-from rvm_jax.evals.benchmarks import pictures
 from rvm_jax.evals.encoders import encoder as encoder_lib
-from rvm_jax.evals.fitting import task as task_lib
+from rvm_jax.evals.fitting import pictures
 from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.propagation import pictures as pictures_lib
 from rvm_jax.evals.scenes import clips as clips_lib
@@ -166,7 +165,7 @@ def measure(
             truth['frames'], truth['segments'], masks
         )
         for task, draw in _DRAW.items():
-          sheets[f'{task}_{name}'] = draw(task_lib.Shown(name, truth, found))
+          sheets[f'{task}_{name}'] = draw(truth, found)
   return rows, sheets
 
 

@@ -38,7 +38,7 @@ def numbers(sampling, **video):
 
 
 def boxes(sampling, **video):
-  return [c.view.box for c in sampling.list_cuts(Drawn(**video))]
+  return [c.crop.box for c in sampling.list_cuts(Drawn(**video))]
 
 
 def test_clips_are_spread_over_the_video_at_the_rate_asked_for():
@@ -87,7 +87,7 @@ def test_crops_are_the_largest_of_the_right_shape():
   assert boxes(replace(height=16)) == [(0, 8, 64, 40)]
   assert boxes(replace(squash=True)) == [(0, 0, 64, 48)]
   cuts = replace(num_clips=2, num_crops=2).list_cuts(Drawn())
-  assert [(c.numbers[0], c.view.box[0]) for c in cuts] == [
+  assert [(c.numbers[0], c.crop.box[0]) for c in cuts] == [
       (0, 0),
       (0, 16),
       (53, 0),
@@ -97,40 +97,40 @@ def test_crops_are_the_largest_of_the_right_shape():
 
 def test_draws_cover_what_the_settings_allow():
   rng = np.random.default_rng(0)
-  cuts = [DRAWN.draw(rng, Drawn(num_frames=17)) for _ in range(400)]
+  cuts = [DRAWN.sample(rng, Drawn(num_frames=17)) for _ in range(400)]
   assert {int(cut.numbers[0]) for cut in cuts} == set(range(11))
-  box = np.array([cut.view.box for cut in cuts])
+  box = np.array([cut.crop.box for cut in cuts])
   sides = box[:, 2:] - box[:, :2]
   share = sides.prod(-1) / 48**2
   assert 0.28 < share.min() < 0.35 and 0.9 < share.max() < 1.02
   aspect = sides[:, 0] / sides[:, 1]
   assert 0.72 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.38
   assert box.min() >= 0 and box[:, 2].max() <= 64 and box[:, 3].max() <= 48
-  assert 150 < sum(cut.view.is_flipped for cut in cuts) < 250
+  assert 150 < sum(cut.crop.is_flipped for cut in cuts) < 250
   # Nothing asked for: the largest crop, wherever it fits.
-  cuts = [SAMPLING.draw(rng, Drawn(num_frames=4)) for _ in range(99)]
-  assert {cut.view.box[0] for cut in cuts} == set(range(17))
-  assert all(c.view.box[2] - c.view.box[0] == 48 for c in cuts)
-  assert not any(cut.view.is_flipped for cut in cuts)
-  whole = replace(squash=True).draw(rng, Drawn())
-  assert whole.view.box == (0, 0, 64, 48)
+  cuts = [SAMPLING.sample(rng, Drawn(num_frames=4)) for _ in range(99)]
+  assert {cut.crop.box[0] for cut in cuts} == set(range(17))
+  assert all(c.crop.box[2] - c.crop.box[0] == 48 for c in cuts)
+  assert not any(cut.crop.is_flipped for cut in cuts)
+  whole = replace(squash=True).sample(rng, Drawn())
+  assert whole.crop.box == (0, 0, 64, 48)
 
 
 @pytest.mark.parametrize('seed', range(8))
 def test_truths_follow_the_pixels(seed):
   rng = np.random.default_rng(seed)
   video = Drawn(num_frames=30)
-  cut = DRAWN.draw(rng, video)
+  cut = DRAWN.sample(rng, video)
   frames = cut.read(video)
   assert frames.shape == (4, 32, 32, 3) and frames.dtype == np.uint8
   found = tiny_videos.locate(frames)  # (x, y, number) of each pixel.
   np.testing.assert_allclose(found[:, 16, 16, 2], cut.numbers, atol=0.2)
 
   points = rng.uniform((2, 2), (62, 46), (200, 2))
-  moved = cut.view.move_points(points)
+  moved = cut.crop.move_points(points)
   assert moved.dtype == np.float32
-  inside = cut.view.is_inside(moved)
-  x0, y0, x1, y1 = cut.view.box
+  inside = cut.crop.is_inside(moved)
+  x0, y0, x1, y1 = cut.crop.box
   np.testing.assert_array_equal(
       inside, np.all((points >= (x0, y0)) & (points < (x1, y1)), -1)
   )
@@ -141,9 +141,9 @@ def test_truths_follow_the_pixels(seed):
 
   first = points[::2]
   true = np.concatenate([first, first + rng.uniform(3, 12, (100, 2))], -1)
-  boxes_seen = cut.view.move_boxes(true)
+  boxes_seen = cut.crop.move_boxes(true)
   assert boxes_seen.dtype == np.float32
-  corners = cut.view.move_points(true.reshape(-1, 2, 2))
+  corners = cut.crop.move_points(true.reshape(-1, 2, 2))
   is_seen = (
       np.clip(true[:, 2:], (x0, y0), (x1, y1))
       > np.clip(true[:, :2], (x0, y0), (x1, y1))
@@ -153,17 +153,17 @@ def test_truths_follow_the_pixels(seed):
       boxes_seen[is_seen].reshape(-1, 2, 2),
       np.clip(np.sort(corners[is_seen], 1), 0, 32),
   )
-  assert np.isnan(cut.view.move_boxes(np.full((1, 4), np.nan))).all()
+  assert np.isnan(cut.crop.move_boxes(np.full((1, 4), np.nan))).all()
 
   # A map of half the size of the frames, which says where its pixels are.
   x = np.tile(2 * np.arange(32) + 1, (4, 24, 1))
-  picked = cut.view.pick_nearest(x, (48, 64))
+  picked = cut.crop.pick_nearest(x, (48, 64))
   assert picked.shape == (4, 32, 32)
   assert np.abs(picked - found[..., 0]).max() < 2.3
 
 
 def test_nearest_pixels_by_hand():
-  view = sampling_lib.View((0, 0, 12, 4), height=2, width=3)
+  view = sampling_lib.Crop((0, 0, 12, 4), height=2, width=3)
   maps = np.arange(6).reshape(1, 2, 3)  # Of pixels of 4 x 2.
   np.testing.assert_array_equal(
       view.pick_nearest(maps, (4, 12)), [[[0, 1, 2], [3, 4, 5]]]
@@ -179,10 +179,10 @@ def test_draws_until_there_is_something_to_ask():
   fixed = SAMPLING.list_cuts(Drawn())[0]
   late = lambda cut: {'found': 1} if cut.numbers[0] > 40 else None
   for _ in range(5):
-    cut, truths = SAMPLING.draw_asking(rng, Drawn(), fixed, late)
+    cut, truths = SAMPLING.sample_with(rng, Drawn(), fixed, late)
     assert cut.numbers[0] > 40 and truths == {'found': 1}
   only_fixed = lambda cut: {'found': 2} if cut is fixed else None
-  cut, truths = SAMPLING.draw_asking(rng, Drawn(), fixed, only_fixed)
+  cut, truths = SAMPLING.sample_with(rng, Drawn(), fixed, only_fixed)
   assert cut is fixed and truths == {'found': 2}
 
 

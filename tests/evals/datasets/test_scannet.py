@@ -1,4 +1,4 @@
-"""ScanNet: depth below its pixels, the camera's motion, broken scans."""
+"""ScanNet: depth below its pixels, and what is refused."""
 
 import dataclasses
 import pickle
@@ -53,31 +53,8 @@ def test_depth_lies_below_its_pixels(root):
       )
 
 
-def test_poses_are_the_files(root):
-  folder = root / 'scans/scene0011_01/pose'
-  scan = read(root)[0][0].scan
-  pose = np.eye(4)
-  pose[:3, 3] = 0.5, -1.25, 2.0
-  np.savetxt(folder / '3.txt', pose)
-  np.savetxt(folder / '8.txt', np.full((4, 4), -np.inf))
-  found = scan.read_poses(np.array([3, 8]))
-  np.testing.assert_array_equal(found[0], pose)
-  assert not np.isfinite(found[1]).any()
-
-
 def test_what_a_person_can_get_wrong(root):
   folder = root / 'scans/scene0011_01'
-  pose, scan = folder / 'pose/0.txt', read(root)[0][0].scan
-  pose.write_text('1 0 0\n0 1 0\n')
-  with pytest.raises(ValueError, match=r'0.txt must .* 4 x 4, got \(2, 3\)'):
-    scan.read_poses(np.array([0]))
-  pose.write_text('1 0 0\n0 1\n')
-  with pytest.raises(ValueError, match='0.txt must hold numbers'):
-    scan.read_poses(np.array([0]))
-  pose.unlink()
-  with pytest.raises(FileNotFoundError, match='0.txt is missing.*http'):
-    scan.read_poses(np.array([0]))
-  assert read(root)[0]  # Depth needs no poses.
   with pytest.raises(ValueError, match='num_crops=3 must be 1'):
     read(root, dataclasses.replace(SAMPLING, num_crops=3))
 

@@ -97,7 +97,7 @@ def test_goes_on_where_it_stopped_to_the_same_bytes(tmp_path):
 def test_killed_after_the_last_example_it_is_finished(tmp_path, monkeypatch):
   records = tiny_examples.records(5)
   with monkeypatch.context() as patch:
-    patch.setattr(feature_store.arrays.Store, 'finish', lambda *_: 1 / 0)
+    patch.setattr(feature_store.arrays_lib.Store, 'finish', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
       extract(tmp_path / 'a.zarr', records)
   model, calls = counted()

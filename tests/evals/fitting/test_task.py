@@ -1,215 +1,136 @@
-"""The whole of a readout: features, heads, the best of them, its score."""
+"""What a task makes of its parts: splits, settings, and the report."""
 
 import dataclasses
-import os
-import shutil
 
 import numpy as np
 import pytest
 
-from rvm_jax.evals.fitting import task
-from rvm_jax.training import loop
+from rvm_jax.evals.fitting import scoring
+from rvm_jax.evals.fitting import task as task_lib
 from tests.evals import tiny_examples
 
-MODEL = tiny_examples.encoder()
-TRAIN = tiny_examples.records(24, broken={3})
-TEST = [tiny_examples.Record(100 + i, is_broken=i == 2) for i in range(21)]
-EXAMPLES = {'train': {'num_frames': 2}, 'test': {'num_clips': 1}}
-FEATURES = dict(is_kept=True, dtype='float32', num_workers=0, max_bad_share=0.1)
-TRAINING = dict(
-    seed=0,
-    num_steps=20,
-    batch_size=8,
-    num_microbatches=1,
-    is_augmented=False,
-    learning_rates=(1e-12, 0.1),
-    warmup_steps=1,
-    final_learning_rate=0.0,
-    weight_decay=1e-4,
-    beta1=0.9,
-    beta2=0.999,
-    clip_norm=1.0,
-    save_every=20,
-    log_every=20,
+SAMPLING = dict(num_frames=4, frame_rate=6.0, height=32, width=32, squash=False)
+
+
+def read(data_dir, split, sampling, *, count, max_bad_share=0.0):
+  """A reader of records that say what they were listed with."""
+  del max_bad_share
+  files = f'{data_dir}/list', f'{data_dir}/{split}'
+  records = [
+      dataclasses.replace(record, files=files)
+      for record in tiny_examples.records(count)
+  ]
+  return records, [f'{sampling.num_clips} clips a video']
+
+
+TASK = task_lib.Task(
+    title='Tiny top-1',
+    name='classes',
+    read=read,
+    splits=('fit', 'held out'),
+    head=lambda record, width: tiny_examples.Head(width + record.number),
+    metric=scoring.Metric(None, None, 'loss', lower_is_better=True),
+    draw=lambda record, example, prediction: (record.name, prediction),
+    tabulate=lambda rows: [row | {'is_tabulated': True} for row in rows],
+    note=lambda record: [f'the first is {record.name}'],
 )
 
 
-def score(record, truth, predicted):
-  assert truth.keys() == {'label'} and truth['label'] == record.number % 2
-  found = predicted['probabilities']
-  return {
-      'name': record.name,
-      'correct': found.argmax() == truth['label'],
-      'loss': -np.log(found[truth['label']]),
-  }
-
-
-def summarise(rows):
-  return {
-      'top_1': 100 * float(np.mean([row['correct'] for row in rows])),
-      'loss': float(np.mean([row['loss'] for row in rows])),
-  }
-
-
-TOP_1 = task.Metric(score, summarise, 'top_1')
-LOSS = task.Metric(score, summarise, 'loss', lower_is_better=True)
-
-
-def evaluate(
-    workdir,
-    metric=LOSS,
-    model=MODEL,
-    train=TRAIN,
-    test=TEST,
-    features=None,
-    examples=None,
-    **changes,
-):
-  return task.evaluate(
-      model,
-      tiny_examples.Head(),
-      train,
-      test,
-      metric,
-      name='classes',
-      workdir=str(workdir),
-      examples=examples or EXAMPLES,
-      features=features or FEATURES,
-      training=TRAINING | changes,
+def read_splits(train, test, **changes):
+  return task_lib.read_splits(
+      read, '/data', ('fit', 'held out'), SAMPLING | changes, train, test
   )
 
 
-def counted():
-  """The encoder, with a list of the clips that it was given."""
-  seen = []
-
-  def function(frames):
-    seen.extend(frames)
-    return MODEL.function(frames)
-
-  return dataclasses.replace(MODEL, function=function), seen
-
-
-@pytest.fixture(scope='module')
-def done(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('done')
-  return workdir, evaluate(workdir)
-
-
-def test_the_better_learning_rate_is_reported(done):
-  workdir, found = done
-  assert found.scores['top_1'] == 100 and found.scores['loss'] < 0.3
-  assert found.scores == summarise(found.rows)
-  names = [f'clip {100 + i}' for i in range(21) if i != 2]
-  assert [row['name'] for row in found.rows] == names
-  assert found.notes[:2] == [
-      '1 training examples could not be read and are left out: clip 3',
-      '1 test examples could not be read and are left out: clip 102',
-  ]
-  assert 'chosen on the test examples, by loss: ' in found.notes[2]
-  assert ' at 1e-12, ' in found.notes[2] and found.notes[2].endswith(' at 0.1')
-  for folder in ('features/train.zarr', 'features/test.zarr', 'classes/1e-12'):
-    assert (workdir / folder).is_dir()
-
-
-def test_a_few_test_examples_are_shown(done):
-  shown = done[1].shown
-  assert [x.name for x in shown] == [
-      'clip 100',
-      'clip 107',
-      'clip 113',
-      'clip 120',
-  ]
-  for x in shown:
-    number = int(x.name.removeprefix('clip '))
-    expected = tiny_examples.Record(number).read(None)
-    np.testing.assert_array_equal(x.example['frames'], expected['frames'])
-    assert x.predicted['probabilities'].argmax() == number % 2
-
-
-def test_nothing_is_done_twice(done):
-  workdir, found = done
-  lazy = dataclasses.replace(MODEL, function=lambda _: 1 / 0)
-  again = evaluate(workdir, model=lazy, learning_rates=(0.1,))
-  assert again.scores == found.scores and again.rows == found.rows
-  assert len(again.notes) == 2
-
-
-def test_features_need_not_be_kept(done, tmp_path):
-  anew = FEATURES | {'is_kept': False}
-  model, seen = counted()
-  found = evaluate(
-      tmp_path,
-      TOP_1,
-      model,
-      features=anew,
-      is_augmented=True,
-      learning_rates=(0.1, 1e-12),
+def test_splits_have_their_own_settings_and_list_each_file_once():
+  splits = read_splits(
+      {'count': 3, 'flip': 0.5, 'max_bad_share': 0.1},
+      {'count': 2, 'num_clips': 6},
   )
-  assert found.scores['top_1'] == 100
-  # Whatever the number of learning rates, test examples are encoded once.
-  first = TEST[0].read(None)['frames']
-  assert sum(np.array_equal(frames, first) for frames in seen) == 1
-  assert [row['name'] for row in found.rows] == [
-      row['name'] for row in done[1].rows
+  assert len(splits.train) == 3 and len(splits.test) == 2
+  assert splits.files == ['/data/list', '/data/fit', '/data/held out']
+  assert splits.notes == [
+      'fit: 1 clips a video',
+      'held out: 6 clips a video',
   ]
-  assert found.notes[:-1] == done[1].notes[:2]
-  assert os.listdir(tmp_path) == ['classes']
-  # A fit that is done already knows them from its checkpoint.
-  whole = [tiny_examples.Record(i) for i in range(len(TRAIN))]
-  again = evaluate(
-      tmp_path,
-      TOP_1,
-      model,
-      train=whole,
-      features=anew,
-      is_augmented=True,
-      learning_rates=(0.1,),
-  )
-  assert again.notes == done[1].notes[:2] and again.rows == found.rows
-
-
-def test_a_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
-  before, found = done
-  workdir = shutil.copytree(before, tmp_path / 'work')
-  other = {
-      'examples': EXAMPLES | {'test': {'num_clips': 2}},
-      'test': TEST[3:],
-      'learning_rates': (0.1,),
+  # The share of bad videos does not decide what an example contains.
+  assert splits.settings == {
+      'train': {'sampling': SAMPLING, 'train': {'count': 3, 'flip': 0.5}},
+      'test': {'sampling': SAMPLING, 'test': {'count': 2, 'num_clips': 6}},
   }
-  with pytest.raises(ValueError, match=r'test.zarr .*\n.*\n.*num_clips'):
-    evaluate(workdir, **other)
-  shutil.rmtree(workdir / 'features/test.zarr')
-  assert evaluate(workdir, **other).rows == found.rows[2:]
 
 
-def test_a_head_is_of_the_examples_that_could_be_read(done, tmp_path):
-  workdir = shutil.copytree(done[0], tmp_path / 'work')
-  shutil.rmtree(workdir / 'features/train.zarr')
-  mended = [*TRAIN]
-  mended[3] = tiny_examples.Record(3)
-  with pytest.raises(ValueError, match="skipped: saved .'clip 3'., now .."):
-    evaluate(workdir, train=mended)
+def test_unknown_settings_are_errors_that_name_them():
+  with pytest.raises(TypeError, match='num_clip'):
+    read_splits({'count': 3, 'num_clip': 2}, {'count': 3})
+  with pytest.raises(TypeError, match='heigth'):
+    read_splits({'count': 3}, {'count': 3}, heigth=3)
 
 
-def test_a_learning_rate_that_blows_up_is_given_up(tmp_path):
-  good = dict(train=TRAIN[4:], num_steps=4)
-  found = evaluate(tmp_path, learning_rates=(1e38, 0.1), **good)
-  assert 'nan at 1e+38, ' in found.notes[-1]
-  assert np.isfinite(found.scores['loss'])
-  with pytest.raises(loop.NonFiniteError):
-    evaluate(tmp_path / 'none', learning_rates=(1e38,), **good)
+def test_an_empty_split_is_refused():
+  with pytest.raises(ValueError, match='/data: the split held out has no exam'):
+    read_splits({'count': 3}, {'count': 0})
 
 
-def test_what_a_person_can_get_wrong(tmp_path):
-  with pytest.raises(ValueError, match='there must be test examples, got none'):
-    evaluate(tmp_path, test=[])
-  with pytest.raises(ValueError, match='2 training .* have the name clip 1'):
-    evaluate(tmp_path, train=[*TRAIN, TRAIN[1]])
-  with pytest.raises(ValueError, match='needs features.is_kept=False'):
-    evaluate(tmp_path, is_augmented=True)
-  with pytest.raises(ValueError, match='learning_rates must name one'):
-    evaluate(tmp_path, learning_rates=())
-  with pytest.raises(TypeError, match='momentum'):
-    evaluate(tmp_path, momentum=0.9)
-  assert not (tmp_path / 'classes').exists()
+def test_report_has_what_the_parts_of_the_task_return(monkeypatch):
+  called = {}
+
+  def evaluate(model, head, train, test, metric, **settings):
+    called.update(settings, model=model, head=head, metric=metric)
+    shown = scoring.Shown(
+        dataclasses.replace(test[1], number='a/b'), {}, {'label': np.int32(3)}
+    )
+    return scoring.Result({'loss': 0.5}, [{'row': 1}], [shown], ['fitted'])
+
+  monkeypatch.setattr(scoring, 'evaluate', evaluate)
+  report = TASK.evaluate(
+      'model',
+      '/data',
+      workdir='/work',
+      sampling=SAMPLING,
+      train={'count': 3},
+      test={'count': 2},
+      head={'width': 2},
+      features={'is_kept': True},
+      training={'seed': 0},
+  )
+  assert called == {
+      'model': 'model',
+      'head': tiny_examples.Head(2),
+      'metric': TASK.metric,
+      'name': 'classes',
+      'workdir': '/work',
+      'examples': {
+          'train': {'sampling': SAMPLING, 'train': {'count': 3}},
+          'test': {'sampling': SAMPLING, 'test': {'count': 2}},
+      },
+      'features': {'is_kept': True},
+      'training': {'seed': 0},
+  }
+  assert report.task == 'Tiny top-1' and report.headline == 'loss'
+  assert report.lower_is_better and report.scores == {'loss': 0.5}
+  assert report.rows == [{'row': 1, 'is_tabulated': True}]
+  # A picture becomes a file: its name must not hold a slash.
+  assert report.pictures == {'clip a_b': ('clip a/b', {'label': np.int32(3)})}
+  assert report.files == ['/data/list', '/data/fit', '/data/held out']
+  assert report.notes == [
+      'fit: 1 clips a video',
+      'held out: 1 clips a video',
+      'the first is clip 0',
+      'fitted',
+  ]
+
+
+def test_unknown_settings_of_the_head_are_errors_that_name_them():
+  with pytest.raises(TypeError, match='heads'):
+    TASK.evaluate(
+        None,
+        '/data',
+        workdir='/work',
+        sampling=SAMPLING,
+        train={'count': 3},
+        test={'count': 2},
+        head={'width': 2, 'heads': 3},
+        features={},
+        training={},
+    )
