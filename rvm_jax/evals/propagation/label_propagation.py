@@ -1,10 +1,21 @@
-"""Label propagation: first-frame labels carried on by feature similarity.
+"""Label propagation: labels of the first frame, spread by feature similarity.
 
-The protocol of the released RVM evaluation. Every patch of a frame takes the
-softmax-weighted mean of the labels of its `top_k` most similar patches in the
-context: the first frame, searched everywhere, and a queue of the last
-`num_context` frames, searched within `radius`. The queue starts as copies of
-the first frame; each frame's soft prediction joins it, the first one's too.
+The protocol is the one that DAVIS, VIP and JHMDB share in the released
+evaluation, the notebook of github.com/google-deepmind/representations4d, cells
+15 and 16. It predicts one frame after the other, the first one included:
+
+  1. The context of a frame is the first frame with its given labels, and a
+     queue of the last `num_context` frames with their predicted labels. Before
+     the first prediction, the queue is full of copies of the first frame.
+  2. The affinity of two patches is the dot product of their features, divided
+     by `temperature`.
+  3. For each patch of the frame, the `top_k` patches of highest affinity are
+     chosen from all patches of the first frame, and from those patches of the
+     queue whose distance in the grid is below `radius`.
+  4. The patch gets the mean of their labels, weighted by the softmax over the
+     `top_k` affinities alone.
+  5. The frame and its prediction, which stays soft, replace the oldest frame in
+     the queue.
 """
 
 import functools
@@ -13,14 +24,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_MASKED = -1e10
-_TILE = (16, 8)  # at most so many rows and columns of a context frame at once
-_CHUNK = 4  # frames in one call of the compiled program
-_LABELS = 4  # labels come in multiples of so many
+from rvm_jax.evals.propagation import context
+
+# Number of frames in one call of the compiled program.
+_CHUNK = 4
+# The number of label channels is padded to a multiple of this.
+_LABELS = 4
 
 
 def normalize(features):
-  """Scales float [..., D] features to unit length, as `propagate` expects."""
+  """Scales features to unit length, as the released evaluation does.
+
+  Args:
+    features: float np.ndarray [..., D].
+
+  Returns:
+    np.ndarray [..., D]. A zero vector stays zero.
+  """
   norm = np.linalg.norm(features, axis=-1, keepdims=True)
   return features / np.maximum(norm, 1e-12)
 
@@ -28,28 +48,35 @@ def normalize(features):
 def propagate(
     features, labels, *, num_context=20, temperature=0.7, top_k=7, radius=20
 ):
-  """Carries the labels of the first frame on to all frames.
+  """Propagates the labels of the first frame to all frames of a video.
 
-  Among equal affinities the lowest index in the flattened context (frame, row,
-  column; the first frame, then the queue, oldest first) wins. Memory beyond
-  features and result does not grow with T, and np.ndarrays stay on the host but
-  for a few frames.
+  Among patches of equal affinity, the first in the context is chosen first: the
+  first frame comes before the queue, older frames of the queue come before
+  newer ones, and patches of a frame are in raster order. (In the released
+  evaluation this order depends on the backend.)
+
+  Apart from `features` and the result, the memory in use does not grow with T.
+  If `features` is an np.ndarray, only a few frames at a time are on the device.
 
   Args:
-    features: float [T, h, w, D], one row a patch, used as given; see
+    features: float array [T, h, w, D], a vector for each patch. They are not
+      scaled to unit length here; the released evaluation does that before, see
       `normalize`.
-    labels: float [h, w, L] in [0, 1], soft labels of the first frame.
-    num_context: frames in the queue, besides the first frame.
-    temperature: divides the affinities before the softmax.
-    top_k: patches that vote; the softmax is over them alone.
-    radius: in patches; queue frames count where the Euclidean distance is
-      strictly smaller.
+    labels: float array [h, w, L] in [0, 1], soft labels of the first frame.
+    num_context: number of frames in the queue, at least 1.
+    temperature: positive number that affinities are divided by.
+    top_k: number of patches whose labels are averaged, at least 1 and at most
+      the number of patches in the context, (1 + num_context) * h * w.
+    radius: patches of the queue count if their Euclidean distance to the patch
+      that is predicted, in patches, is strictly smaller than this. At 0, only
+      the first frame is searched.
 
   Returns:
-    float32 jax.Array [T, h, w, L], the first frame's own prediction included.
+    float32 jax.Array [T, h, w, L], the predicted labels of all frames. Those of
+    the first frame are predicted too, and may differ from `labels`.
 
   Raises:
-    ValueError: on shapes that do not fit or counts out of range.
+    ValueError: shapes do not match, or a setting is out of range.
   """
   if features.ndim != 4 or labels.shape[:2] != features.shape[1:3]:
     raise ValueError(
@@ -66,201 +93,65 @@ def propagate(
         f'top_k must lie in 1..{candidates}, the patches in the context, got'
         f' {top_k}'
     )
-  static = num_context, float(temperature), top_k, float(radius)
+  settings = context.Settings(
+      num_context, float(temperature), top_k, float(radius)
+  )
   num_frames, num_labels = len(features), labels.shape[-1]
-  # Labels that nothing has and frames after the last change nothing: there is
-  # one program to compile for videos of any length and almost any labels.
+
+  # Padding with empty label channels and empty last frames does not change the
+  # result, so that one compiled program serves videos of any length and almost
+  # any number of labels.
   labels = jnp.asarray(labels, jnp.float32)
   labels = jnp.pad(labels, ((0, 0), (0, 0), (0, -num_labels % _LABELS)))
   first = jnp.asarray(features[0], jnp.float32)
-  queue = _start(first, labels, num_context, radius)
-  result = []
+  queue = context.start(first, settings)
+  queue_labels = jnp.repeat(labels[None], num_context, 0)  # [C, h, w, L]
+  predictions = []
   for start in range(0, num_frames, _CHUNK):
     frames = jnp.asarray(features[start : start + _CHUNK], jnp.float32)
-    fill = _CHUNK - len(frames)
-    frames = jnp.pad(frames, ((0, fill), (0, 0), (0, 0), (0, 0)))
-    queue, predicted = _propagate(queue, first, labels, frames, start, *static)
-    result.append(predicted)
-  return jnp.concatenate(result)[:num_frames, ..., :num_labels]
-
-
-def _start(first, labels, num_context, radius):
-  """The queue before the first frame, copies of it, and their labels."""
-  copies = lambda x: jnp.repeat(x[None], num_context, 0)
-  return (
-      tuple(copies(first[t[:2]]) for t in _tiles(*labels.shape[:2], radius)),
-      copies(labels),
-  )
-
-
-def _tiles(height, width, radius):
-  """Rows and columns of each tile, and of the patches within its reach."""
-  reach = int(np.ceil(radius)) - 1
-  return [
-      (
-          rows,
-          columns,
-          _window(rows, reach, height),
-          _window(columns, reach, width),
-      )
-      for rows in _spans(height, _TILE[0])
-      for columns in _spans(width, _TILE[1])
-  ]
-
-
-@functools.partial(jax.jit, static_argnums=(5, 6, 7, 8), donate_argnums=0)
-def _propagate(
-    carry,
-    first_features,
-    labels,
-    features,
-    start,
-    num_context,
-    temperature,
-    top_k,
-    radius,
-):
-  """Carries labels through frames [t, h, w, D], the first of them `start`."""
-  height, width = labels.shape[:2]
-  tiles = _tiles(height, width, radius)
-
-  def step(carry, inputs):
-    queue, queue_labels = carry  # per tile [C, th, tw, D]; [C, h, w, L]
-    frame, features_t = inputs
-    slots = jnp.arange(num_context)
-    # Copies of the first frame tie bit for bit with the first frame only where
-    # they share one product.
-    is_first = (slots >= frame) | ((slots == 0) & (frame <= num_context))
-    first = _affinity(first_features, features_t) / temperature  # [h, w, h, w]
-    values, indices = jax.lax.top_k(
-        first.reshape(height * width, -1).T, min(top_k, height * width)
+    padding = _CHUNK - len(frames)
+    frames = jnp.pad(frames, ((0, padding), (0, 0), (0, 0), (0, 0)))
+    (queue, queue_labels), prediction = _propagate_chunk(
+        (queue, queue_labels), first, labels, frames, start, settings
     )
-    found = [
-        (values.reshape(height, width, -1), indices.reshape(height, width, -1))
-    ]
-    for tile, (rows, columns, near_rows, near_columns) in zip(queue, tiles):
-      found.append(
-          _search_tile(
-              tile,
-              features_t[near_rows, near_columns],
-              first[rows, columns, near_rows, near_columns],
-              is_first,
-              frame,
-              (rows.start, columns.start),
-              (near_rows.start, near_columns.start),
-              (height, width),
-              temperature,
-              top_k,
-              radius,
-          )
-      )
-    windows = [(slice(0, height), slice(0, width))] + [t[2:] for t in tiles]
-    values, indices = _merge(found, windows, (height, width), top_k)
-    weights = jax.nn.softmax(values, -1)  # [h, w, k]
-    # Queue positions to ring slots: the oldest frame is in slot frame % C.
-    position, patch = jnp.divmod(indices, height * width)
-    slot = jnp.where(position == 0, 0, 1 + (position - 1 + frame) % num_context)
-    context_labels = jnp.concatenate([labels[None], queue_labels]).reshape(
-        -1, labels.shape[-1]
-    )
-    votes = context_labels[slot * height * width + patch]  # [h, w, k, L]
-    predicted = jnp.einsum('hwk,hwkl->hwl', weights, votes, precision='highest')
-    oldest = frame % num_context
-    queue = tuple(
-        tile.at[oldest].set(features_t[rows, columns])
-        for tile, (rows, columns, _, _) in zip(queue, tiles)
-    )
-    return (queue, queue_labels.at[oldest].set(predicted)), predicted
-
-  inputs = (start + jnp.arange(len(features)), features)
-  return jax.lax.scan(step, carry, inputs)
+    predictions.append(prediction)
+  return jnp.concatenate(predictions)[:num_frames, ..., :num_labels]
 
 
-def _search_tile(
-    tile,
-    queries,
-    first,
-    is_first,
-    frame,
-    origin,
-    window_origin,
-    grid,
-    temperature,
-    top_k,
-    radius,
-):
-  """The best patches of one tile of all queue frames, for a query window.
+@functools.partial(jax.jit, static_argnums=5, donate_argnums=0)
+def _propagate_chunk(state, first, labels, features, start, settings):
+  """Predicts the labels of a few frames, one after the other.
 
-  Works on groups, the rows of the tile: the best k patches lie in the k groups
-  of highest maximum, ties included, as groups follow the order of the context.
+  Args:
+    state: the queue of features, as returned by `context.start`, and the soft
+      labels in its slots, float32 [num_context, h, w, L].
+    first: float32 [h, w, D], the features of the first frame.
+    labels: float32 [h, w, L], the given labels of the first frame.
+    features: float32 [t, h, w, D], the features of the frames to predict.
+    start: the number of the first of these frames, int [].
+    settings: settings of the search.
+
+  Returns:
+    The state after these frames, and their predictions, float32 [t, h, w, L].
   """
-  num_context, tile_height, tile_width, _ = tile.shape
-  shape = queries.shape[:2]
-  num_queries = shape[0] * shape[1]
-  affinity = _affinity(tile, queries) / temperature
-  affinity = jnp.where(
-      is_first[:, None, None, None, None], first[None], affinity
+
+  def step(state, inputs):
+    queue, queue_labels = state
+    frame, queries = inputs  # [], [h, w, D]
+    affinities, indices = context.search(
+        first, queue, queries, frame, settings
+    )  # [h, w, k]
+    weights = jax.nn.softmax(affinities, -1)
+    context_labels = jnp.concatenate([labels[None], queue_labels])
+    context_labels = context_labels.reshape(-1, labels.shape[-1])
+    votes = context_labels[indices]  # [h, w, k, L]
+    prediction = jnp.einsum(
+        'hwk,hwkl->hwl', weights, votes, precision='highest'
+    )
+    queue = context.push(queue, queries, frame, settings)
+    oldest = frame % settings.num_context
+    return (queue, queue_labels.at[oldest].set(prediction)), prediction
+
+  return jax.lax.scan(
+      step, state, (start + jnp.arange(len(features)), features)
   )
-  rows = origin[0] + jnp.arange(tile_height)
-  columns = origin[1] + jnp.arange(tile_width)
-  query_rows = window_origin[0] + jnp.arange(shape[0])
-  query_columns = window_origin[1] + jnp.arange(shape[1])
-  square = (
-      jnp.square(rows[:, None] - query_rows[None])[:, None, :, None]
-      + jnp.square(columns[:, None] - query_columns[None])[None, :, None]
-  )  # [th, tw, qh, qw]
-  affinity = jnp.where(square[None] < radius**2, affinity, _MASKED)
-  affinity = affinity.reshape(num_context, tile_height, tile_width, -1)
-
-  order = (frame + jnp.arange(num_context)) % num_context  # oldest first
-  maxima = affinity.max(2)[order].reshape(-1, num_queries).T
-  groups = jax.lax.top_k(maxima, min(top_k, maxima.shape[1]))[1]
-  groups = jnp.sort(groups)  # [Q, g]
-  position, row = jnp.divmod(groups, tile_height)
-  values = affinity[order[position], row, :, jnp.arange(num_queries)[:, None]]
-  indices = (
-      (1 + position[..., None]) * grid[0] * grid[1]
-      + (origin[0] + row[..., None]) * grid[1]
-      + columns[None, None]
-  )  # [Q, g, tw]
-  values, best = jax.lax.top_k(
-      values.reshape(num_queries, -1), min(top_k, groups.shape[1] * tile_width)
-  )
-  indices = jnp.take_along_axis(indices.reshape(num_queries, -1), best, 1)
-  return values.reshape(*shape, -1), indices.reshape(*shape, -1)
-
-
-def _merge(found, windows, grid, top_k):
-  """Joins (values, indices) of query windows: the k best of each query."""
-  size = sum(values.shape[-1] for values, _ in found)
-  values = jnp.full((*grid, size), 2 * _MASKED)
-  indices = jnp.zeros((*grid, size), jnp.int32)
-  start = 0
-  for (v, i), (rows, columns) in zip(found, windows):
-    part = slice(start, start + v.shape[-1])
-    values = values.at[rows, columns, part].set(v)
-    indices = indices.at[rows, columns, part].set(i)
-    start += v.shape[-1]
-  # Lists of tiles interleave in the context: settle ties by index.
-  last = jax.lax.top_k(values, top_k)[0][..., -1:]
-  rank = jnp.where(values == last, -indices.astype(jnp.float32), -jnp.inf)
-  rank = jnp.where(values > last, 1.0, rank)
-  best = jax.lax.top_k(rank, top_k)[1]
-  return (
-      jnp.take_along_axis(values, best, -1),
-      jnp.take_along_axis(indices, best, -1),
-  )
-
-
-def _affinity(context, queries):
-  return jnp.tensordot(context, queries, (-1, -1), precision='highest')
-
-
-def _spans(size, largest):
-  """Slices of nearly equal length, none above `largest`, that cover `size`."""
-  edges = np.linspace(0, size, -(-size // largest) + 1).astype(int).tolist()
-  return [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
-
-
-def _window(span, reach, size):
-  return slice(max(0, span.start - reach), min(size, span.stop + reach))

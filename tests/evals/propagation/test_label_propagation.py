@@ -12,7 +12,7 @@ GOLDEN = pathlib.Path(__file__).parents[1] / 'golden/label_propagation.npz'
 
 
 @pytest.mark.parametrize('kind', ['', 'pose_'])
-def test_agrees_with_the_released_evaluation(kind):
+def test_propagate_agrees_with_the_released_evaluation(kind):
   golden = np.load(GOLDEN)
   found = label_propagation.propagate(
       golden['features'],
@@ -25,28 +25,34 @@ def test_agrees_with_the_released_evaluation(kind):
   np.testing.assert_allclose(found, golden[f'{kind}propagated'], atol=1e-6)
 
 
-def plain(features, labels, num_context, temperature, top_k, radius):
-  """The protocol as it is written down: full affinities, a stable sort."""
+def propagate_plainly(
+    features, labels, *, num_context, temperature, top_k, radius
+):
+  """Propagates labels with a full matrix of affinities and a stable sort."""
   _, h, w, _ = features.shape
-  at = np.stack(np.mgrid[:h, :w], -1).reshape(-1, 2)
-  is_near = np.square(at[:, None] - at).sum(-1) < radius**2
+  places = np.stack(np.mgrid[:h, :w], -1).reshape(-1, 2)
+  is_near = np.square(places[:, None] - places).sum(-1) < radius**2
   queue = collections.deque([(features[0], labels)] * num_context, num_context)
   result = []
   for frame in features:
     context = [(features[0], labels), *queue]
     values, votes = [], []
-    for i, (f, l) in enumerate(context):
-      affinity = frame.reshape(h * w, -1) @ f.reshape(h * w, -1).T
+    for position, (context_features, context_labels) in enumerate(context):
+      affinity = (
+          frame.reshape(h * w, -1) @ context_features.reshape(h * w, -1).T
+      )
       affinity = affinity / np.float32(temperature)
-      values.append(affinity if i == 0 else np.where(is_near, affinity, -1e10))
-      votes.append(l.reshape(h * w, -1))
+      if position > 0:
+        affinity = np.where(is_near, affinity, -1e10)
+      values.append(affinity)
+      votes.append(context_labels.reshape(h * w, -1))
     values, votes = np.concatenate(values, 1), np.concatenate(votes)
     best = np.argsort(-values, axis=1, kind='stable')[:, :top_k]
     values = np.take_along_axis(values, best, 1)
     weights = np.exp(values - values.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
-    predicted = np.einsum('qk,qkl->ql', weights, votes[best])
-    result.append(predicted.reshape(labels.shape))
+    prediction = np.einsum('qk,qkl->ql', weights, votes[best])
+    result.append(prediction.reshape(labels.shape))
     queue.append((frame, result[-1]))
   return np.stack(result)
 
@@ -54,19 +60,26 @@ def plain(features, labels, num_context, temperature, top_k, radius):
 @pytest.mark.parametrize(
     'shape, num_context, top_k, radius',
     [
-        ((7, 5, 21, 3), 3, 7, 4),  # Several tiles side by side.
-        ((5, 33, 3, 4), 2, 5, 2.5),  # And below each other.
-        ((6, 2, 2, 3), 4, 7, 20),  # More votes than patches in a frame.
-        ((4, 3, 3, 2), 1, 1, 0),  # The first frame alone.
-        ((4, 1, 2, 2), 2, 6, 1),  # All of the context, the masked too.
-        ((8, 6, 7, 3), 3, 5, 20),  # The queue wraps around twice.
+        # Several tiles side by side.
+        ((7, 5, 21, 3), 3, 7, 4),
+        # Several tiles below each other.
+        ((5, 33, 3, 4), 2, 5, 2.5),
+        # More votes than patches in a frame.
+        ((6, 2, 2, 3), 4, 7, 20),
+        # Only the first frame is searched.
+        ((4, 3, 3, 2), 1, 1, 0),
+        ((4, 1, 1, 2), 1, 1, 0),
+        # The whole context votes, patches that are too far away included.
+        ((4, 1, 2, 2), 2, 6, 1),
+        # The queue wraps around twice.
+        ((8, 6, 7, 3), 3, 5, 20),
     ],
 )
-def test_agrees_with_plain_numpy_on_exact_ties(
+def test_propagate_agrees_with_plain_numpy_where_affinities_tie(
     shape, num_context, top_k, radius
 ):
   rng = np.random.default_rng(0)
-  # Small integers: products are exact, and most of them tie.
+  # Products of small integers are exact, and most of them are equal.
   features = rng.integers(-2, 3, shape).astype(np.float32)
   labels = rng.random((*shape[1:3], 3), np.float32)
   settings = dict(
@@ -74,14 +87,16 @@ def test_agrees_with_plain_numpy_on_exact_ties(
   )
   np.testing.assert_allclose(
       label_propagation.propagate(features, labels, **settings),
-      plain(features, labels, **settings),
+      propagate_plainly(features, labels, **settings),
       atol=1e-6,
   )
 
 
-def test_first_frame_ties_with_its_own_copies_bit_for_bit():
-  # Six kinds of patches that look alike. The first of a kind has the only vote,
-  # however far it is: in the queue, the radius would hide it.
+def test_propagate_lets_the_first_frame_win_over_its_copies():
+  # The patches are of six kinds, with equal features within a kind. The only
+  # vote goes to the first patch of a kind in the first frame, however far away
+  # it is. If affinities of the copies in the queue were greater by rounding, a
+  # patch within the radius would win.
   rng = np.random.default_rng(0)
   kinds = rng.normal(size=(6, 100)).astype(np.float32)
   kind = rng.integers(0, 6, (30, 55))
@@ -94,8 +109,8 @@ def test_first_frame_ties_with_its_own_copies_bit_for_bit():
   np.testing.assert_array_equal(found[0], labels.reshape(-1, 2)[first[kind]])
 
 
-def test_one_program_and_its_memory_serve_all_lengths():
-  def count(num_frames, num_labels):
+def test_propagate_compiles_one_program_for_videos_of_any_length():
+  def count_programs(num_frames, num_labels):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(num_frames, 3, 4, 2))
     labels = rng.random((3, 4, num_labels))
@@ -103,12 +118,14 @@ def test_one_program_and_its_memory_serve_all_lengths():
         features, labels, num_context=2, radius=3
     )
     assert found.shape == (num_frames, 3, 4, num_labels)
-    return label_propagation._propagate._cache_size()
+    return label_propagation._propagate_chunk._cache_size()
 
-  assert count(1, 1) == count(4, 2) == count(23, 4) < count(4, 5)
+  num_programs = count_programs(1, 1)
+  assert count_programs(4, 2) == count_programs(23, 4) == num_programs
+  assert count_programs(4, 5) > num_programs
 
 
-def test_normalize_gives_unit_length_and_keeps_zero():
+def test_normalize_gives_unit_length_but_keeps_zero_vectors():
   features = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
   features[0, 0, 0] = 0
   length = np.linalg.norm(label_propagation.normalize(features), axis=-1)
@@ -128,7 +145,9 @@ def test_normalize_gives_unit_length_and_keeps_zero():
         ((3, 4, 5, 2), (4, 5, 2), {'temperature': 0}, 'temperature.*got 0'),
     ],
 )
-def test_refuses(features, labels, settings, message):
+def test_propagate_refuses_shapes_and_settings_that_do_not_fit(
+    features, labels, settings, message
+):
   with pytest.raises(ValueError, match=message):
     label_propagation.propagate(
         np.zeros(features), np.zeros(labels), **settings
