@@ -24,6 +24,8 @@ from rvm_jax.models import rvm
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.seed = 0
+  # What is trained: a key of `rvm_jax.training.objectives.OBJECTIVES`.
+  config.objective = 'rvm'
   config.num_steps = 1_000_000  # [P] about 2 G clips.
 
   # Arguments of `rvm_jax.models.rvm.RVM`.

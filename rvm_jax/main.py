@@ -20,7 +20,7 @@ from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
 from rvm_jax.training import loop
 from rvm_jax.training import metrics
-from rvm_jax.training.objectives import pretraining
+from rvm_jax.training import objectives
 
 EXIT_PREEMPTED = os.EX_TEMPFAIL  # 75: "try again later".
 
@@ -51,11 +51,11 @@ def main(argv: list[str]):
   os.makedirs(workdir, exist_ok=True)
   logging.info('Devices: %s', jax.devices())
   logging.info('Config:\n%s', config)
-  objective = pretraining.from_config(config)
-  data = pretraining.open_data(config)
+  objective = objectives.from_config(config)
+  data = objectives.open_data(config)
   evaluators = {
-      'reconstruction': reconstruction.Reconstruction(config, data),
-      'scenes': scenes.SceneTasks(config),
+      'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
+      'scenes': scenes.SceneEvaluator(config),
   }
   try:
     loop.train(config, workdir, objective, data, evaluators)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from rvm_jax import config as config_lib
-from rvm_jax.models import rvm
 from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import objectives
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import step as step_lib
-from rvm_jax.training.objectives import pretraining
 from tests import tiny
 
 CONFIGS = sorted(
@@ -26,7 +25,7 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
   optimizer, _ = optimizer_lib.make_optimizer(
       num_steps=config.num_steps, **config.optimizer
   )
-  objective = pretraining.from_config(config)
+  objective = objectives.from_config(config)
   init, step = step_lib.make(
       objective,
       optimizer,
@@ -45,10 +44,6 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
   if name in counts:
     count = sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params))
     assert count == counts[name]
-
-
-def test_the_model_knows_as_many_deltas_as_the_config_allows():
-  assert config_lib.NUM_DELTAS == rvm.NUM_DELTAS
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -77,6 +72,7 @@ def _keys(config, prefix=''):
         ({'data.max_gap': 3}, 'max_gap=3 must be at least .*min_gap=4'),
         ({'data.sources': ('a', 'b')}, 'one weight for each of'),
         ({'fsdp': 3}, 'fsdp=3 must divide the 4 devices'),
+        ({'objective': 'mae'}, "objective='mae' must be one of rvm"),
         ({'num_steps': 0}, 'num_steps=0 must be at least 1'),
         ({'num_eval_scenes': 8}, 'num_eval_scenes=8 must be at least 16'),
         ({'checkpoint.fresh_decoder': True}, 'needs .*checkpoint.init_from'),
@@ -88,3 +84,4 @@ def test_conflicts_are_named_with_their_fix(changes, message):
   config.update_from_flattened_dict(changes)
   with pytest.raises(ValueError, match=message):
     config_lib.validate(config, num_devices=4)
+    objectives.from_config(config)

@@ -25,7 +25,7 @@ from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
 
 # Keys of a config that decide what is trained: a run's, or a readout's,
-_WHAT = ('model.', 'protocol.')
+_WHAT = ('objective', 'model.', 'protocol.')
 # but for those that change how it is computed and not what it is.
 HOW_NOT_WHAT = ('model.dtype', 'model.attention', 'model.remat')
 
@@ -179,7 +179,9 @@ def _check_config(
     path: str, saved: Mapping[str, Any], config: Mapping[str, Any]
 ):
   """Refuses what trains something else; logs every other difference."""
-  changed = settings.list_differences(saved, config)
+  changed = settings.list_differences(
+      runs.complete(saved), runs.complete(config)
+  )
   deciding = [
       f'config.{key}: {found}'
       for key, found in changed.items()

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from absl import logging
 from clu import parameter_overview
-import flax.linen as nn
 import jax
 from jax.experimental import multihost_utils
 import ml_collections
@@ -22,7 +21,8 @@ from rvm_jax.training import step as step_lib
 
 # What an evaluator gives: scalars by name, pictures (uint8 [H, W, 3]) by name.
 Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
-Evaluator = Callable[[nn.Module, Any], Report]
+# It takes the objective, a `step.VideoObjective`, and its parameters.
+Evaluator = Callable[[Any, Any], Report]
 
 # Clips that are skipped count against at least this many clips, so that one
 # bad clip at the start does not end a run.
@@ -69,8 +69,8 @@ def train(
     workdir: for checkpoints, events and pictures.
     objective: what is trained.
     pipeline: what it is trained on.
-    evaluators: called with model and params before the first step, every
-      `config.eval_every` steps, and after the last.
+    evaluators: called with `objective` and its parameters before the first
+      step, every `config.eval_every` steps, and after the last.
 
   Returns:
     The last state.
@@ -115,7 +115,7 @@ def train(
     start = int(state.step)
     writer = open_(metrics_lib.Writer(workdir, start, config.num_steps))
     if start == 0:
-      evaluate(0, objective.model, state.params, evaluators, writer)
+      evaluate(0, objective, state.params, evaluators, writer)
 
     batch_size = config.data.batch_size
     watch = metrics_lib.Stopwatch()
@@ -148,7 +148,7 @@ def train(
       is_last = done == config.num_steps
       if done % config.eval_every == 0 or is_last:
         settle()
-        evaluate(done, objective.model, state.params, evaluators, writer)
+        evaluate(done, objective, state.params, evaluators, writer)
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
       # what belongs to this step: a start from here does not write it again.
@@ -203,13 +203,13 @@ class Position:
 
 def evaluate(
     step: int,
-    model: nn.Module,
+    objective: step_lib.Objective,
     params: Any,
     evaluators: Mapping[str, Evaluator],
     writer: metrics_lib.Writer,
 ):
   for name, evaluator in evaluators.items():
-    scalars, pictures = evaluator(model, params)
+    scalars, pictures = evaluator(objective, params)
     writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})
     writer.pictures(step, {f'{name}_{k}': x for k, x in pictures.items()})
 

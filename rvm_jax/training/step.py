@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import functools
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import flax
 import flax.linen as nn
@@ -18,13 +18,13 @@ Metrics = dict[str, jax.Array]
 
 @flax.struct.dataclass
 class TrainState:
-  """What a step changes, and the key that it draws from.
+  """What a step changes, and the random key it uses.
 
   Attributes:
-    step: int32, steps done.
+    step: int32 [], number of steps done.
     params: float32 parameters of the model.
-    opt_state: of the optimiser.
-    rng: the run's key; a step draws from `fold_in(rng, step)`.
+    opt_state: state of the optimizer.
+    rng: random key of the run; step number n uses `fold_in(rng, n)`.
   """
 
   step: jax.Array
@@ -34,27 +34,78 @@ class TrainState:
 
 
 class Objective(Protocol):
-  """What is trained, and to which end.
+  """What is trained: the part of an objective that a step needs.
 
   Attributes:
-    model: the module.
-    batch: shapes of what a step takes of a batch, by name.
+    batch: shapes and dtypes of the arrays a step takes from a batch, by name;
+      the first axis of each is the batch's.
   """
 
-  model: nn.Module
   batch: Mapping[str, jax.ShapeDtypeStruct]
 
   def init(self, rng: jax.Array) -> Any:
-    """Fresh parameters."""
+    """Returns fresh parameters."""
 
   def sample(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
-    """What the loss takes: the batch, and what is drawn for each of its rows.
+    """Returns the inputs of `loss`: the batch, and what is random about it.
 
-    Every array has the rows of the batch first.
+    The first axis of every array is the batch's.
     """
 
   def loss(self, params: Any, *inputs: Any) -> jax.Array:
-    """Mean loss, float32 [], of rows of what `sample` gives."""
+    """Returns the mean loss, float32 [], over the rows of `inputs`."""
+
+
+class Reconstructed(NamedTuple):
+  """Frames that a model has filled in from a part of their patches.
+
+  Attributes:
+    target: uint8 [B, K, H, W, 3], the frames as they are.
+    visible: int32 [B, K, V], raster indices of the patches the model was shown.
+    pixels: float32 [B, K, H, W, 3] in [0, 1], the model's prediction.
+  """
+
+  target: jax.Array
+  visible: jax.Array
+  pixels: jax.Array
+
+
+class VideoObjective(Objective, Protocol):
+  """An objective that trains an encoder of video: what evaluators also need.
+
+  Both functions can be traced by `jit`, with the objective as a static
+  argument: objectives are hashable, by their identity.
+
+  Attributes:
+    patch: P, side of the encoder's patches in pixels.
+  """
+
+  patch: int
+
+  def encode(self, params: Any, frames: jax.Array) -> jax.Array:
+    """Returns one feature for each patch of each frame.
+
+    Args:
+      params: parameters, as `init` returns them.
+      frames: uint8 [B, T, H, W, 3], whole videos, from their first frames on.
+
+    Returns:
+      float32 [B, T, H / P, W / P, D].
+    """
+
+  def reconstruct(
+      self, params: Any, batch: Batch, rng: jax.Array
+  ) -> Reconstructed | None:
+    """Returns frames of a batch that the model has filled in.
+
+    Args:
+      params: parameters, as `init` returns them.
+      batch: arrays as described by `batch`, with any number of rows.
+      rng: random key that decides which patches the model is shown.
+
+    Returns:
+      The reconstruction; None from an objective that does not predict pixels.
+    """
 
 
 def make(

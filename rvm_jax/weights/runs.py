@@ -1,5 +1,6 @@
-"""Parameters out of the Orbax checkpoints that a run leaves."""
+"""Parameters and config out of the Orbax checkpoints that a run leaves."""
 
+from collections.abc import Mapping
 import contextlib
 import os
 import pathlib
@@ -13,71 +14,60 @@ from rvm_jax.models import rvm
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 
-CHECKPOINTS = 'checkpoints'  # Where a run's workdir has them, one a step.
+# Folder of a workdir that holds a folder for each checkpoint, named by step.
+CHECKPOINTS = 'checkpoints'
+# The values of `config.objective` that train an `RVM`.
+RVM_OBJECTIVES = ('rvm',)
 
 
 def load_run(
     path: str | os.PathLike[str],
 ) -> tuple[dict[str, Any], rvm.RVM, dict[str, Any]]:
-  """What a run has learned, for use on any machine.
+  """Loads the RVM that a run has trained, for use on any machine.
 
   Args:
-    path: the workdir of the run, of which the newest whole checkpoint is read,
-      or one checkpoint: `workdir`/checkpoints/STEP.
+    path: the workdir of the run, whose newest whole checkpoint is read, or one
+      checkpoint: `workdir`/checkpoints/STEP.
 
   Returns:
     The run's config (nested dicts), its model, and its parameters as
     np.ndarrays.
 
   Raises:
-    FileNotFoundError: no checkpoint of a run there.
-    ValueError: a checkpoint of something else; or missing, unused or misshapen
-      keys among its parameters, all of them listed.
+    FileNotFoundError: there is no checkpoint of a run at `path`.
+    ValueError: the run trained something else than an RVM; or missing, unused
+      or misshapen keys among its parameters, all of them listed.
   """
-  path = _find_checkpoint(os.path.abspath(path))
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-    config = reader.restore(os.path.join(path, 'config'))
-  try:  # On any machine: no 'cudnn'.
+  path = find_checkpoint(path)
+  config = read_config(path)
+  if config['objective'] not in RVM_OBJECTIVES:
+    raise ValueError(
+        f'{path} holds no RVM: it was trained with config.objective='
+        f'{config["objective"]!r}, and only {", ".join(RVM_OBJECTIVES)} can be'
+        ' read here; use rvm_jax.training.objectives.load'
+    )
+  try:
+    # 'cudnn' would not run on every machine.
     model = rvm.RVM(**config['model'] | {'attention': 'xla'})
   except (KeyError, TypeError) as error:
     raise ValueError(
         f'{path} was not written by this project: its config has no model that'
         f' fits ({error})'
     ) from error
-  shapes = {'params': released.shapes(model)}
-  state = pathlib.Path(path, 'state')
-  with _naming_damage(path):
-    saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
-  trees.check_match(path, trees.flatten(saved), trees.flatten(shapes['params']))
-  with _naming_damage(path), ocp.PyTreeCheckpointer() as reader:
-    restored = reader.restore(
-        state,
-        args=ocp.args.PyTreeRestore(
-            item=shapes,
-            restore_args=jax.tree.map(
-                lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
-            ),
-            partial_restore=True,  # Of the state, the parameters alone.
-        ),
-    )
-  return config, model, restored['params']
+  return config, model, read_params(path, released.shapes(model))
 
 
-@contextlib.contextmanager
-def _naming_damage(path):
-  """Puts a sentence in the place of TensorStore's page."""
-  try:
-    yield
-  except ValueError as error:
-    reason = str(error).split(' [tensorstore_spec')[0]
-    raise ValueError(f'{path} is damaged: {reason}') from error
+def find_checkpoint(path: str | os.PathLike[str]) -> str:
+  """Returns the absolute path of a run's newest checkpoint.
 
+  Args:
+    path: the workdir of the run, or one of its checkpoints, which is returned.
 
-def _find_checkpoint(path):
-  is_checkpoint = lambda at: all(
-      os.path.isdir(os.path.join(at, part)) for part in ('state', 'config')
-  )
-  if is_checkpoint(path):
+  Raises:
+    FileNotFoundError: there is no checkpoint of a run at `path`.
+  """
+  path = os.path.abspath(path)
+  if _is_checkpoint(path):
     return path
   directory = os.path.join(path, CHECKPOINTS)
   steps = ocp.utils.checkpoint_steps(directory)
@@ -87,9 +77,70 @@ def _find_checkpoint(path):
         f' folders in its {CHECKPOINTS}'
     )
   newest = os.path.join(directory, str(max(steps)))
-  if not is_checkpoint(newest):
+  if not _is_checkpoint(newest):
     raise FileNotFoundError(
         f'{newest} is not a checkpoint of this project: expected the folders'
         f' state and config in it, got {sorted(os.listdir(newest))}'
     )
   return newest
+
+
+def read_config(checkpoint: str) -> dict[str, Any]:
+  """Reads the config of a run, as nested dicts with every key of today."""
+  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+    return complete(reader.restore(os.path.join(checkpoint, 'config')))
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Adds the keys that configs of earlier versions lack to a run's config."""
+  # Before there was a choice of objectives, every run trained an RVM.
+  return {'objective': 'rvm'} | config
+
+
+def read_params(checkpoint: str, shapes: Mapping[str, Any]) -> dict[str, Any]:
+  """Reads the parameters of a checkpoint, strictly.
+
+  Args:
+    checkpoint: path of the checkpoint.
+    shapes: the tree of parameters to expect, as `jax.ShapeDtypeStruct`s.
+
+  Returns:
+    The tree of parameters, as np.ndarrays.
+
+  Raises:
+    ValueError: missing, unused or misshapen keys, all of them listed; or the
+      checkpoint is damaged.
+  """
+  item = {'params': shapes}
+  state = pathlib.Path(checkpoint, 'state')
+  with _naming_damage(checkpoint):
+    saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
+  trees.check_match(checkpoint, trees.flatten(saved), trees.flatten(shapes))
+  with _naming_damage(checkpoint), ocp.PyTreeCheckpointer() as reader:
+    restored = reader.restore(
+        state,
+        args=ocp.args.PyTreeRestore(
+            item=item,
+            restore_args=jax.tree.map(
+                lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item
+            ),
+            partial_restore=True,  # Only the parameters of the state.
+        ),
+    )
+  return restored['params']
+
+
+@contextlib.contextmanager
+def _naming_damage(path):
+  """Replaces TensorStore's page-long errors by one sentence."""
+  try:
+    yield
+  except ValueError as error:
+    reason = str(error).split(' [tensorstore_spec')[0]
+    raise ValueError(f'{path} is damaged: {reason}') from error
+
+
+def _is_checkpoint(path):
+  return all(
+      os.path.isdir(os.path.join(path, part)) for part in ('state', 'config')
+  )

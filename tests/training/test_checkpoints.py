@@ -165,3 +165,13 @@ def test_keys_that_one_config_lacks_are_logged(open_run, saved, monkeypatch):
       ' now no such key',
       'Resuming with a changed config: config.fsdp: saved no such key, now None',
   ]
+
+
+def test_a_run_from_before_objectives_had_names_is_of_rvm(
+    open_run, saved, warnings
+):
+  assert 'objective' not in CONFIG
+  assert open_run().restore(shapes(), CONFIG | {'objective': 'rvm'})
+  assert not warnings
+  with pytest.raises(ValueError, match="objective: saved 'rvm', now 'other'"):
+    open_run().restore(shapes(), CONFIG | {'objective': 'other'})

@@ -1,4 +1,4 @@
-"""What the model paints: masked targets, reconstructions, targets."""
+"""How well a model fills in masked frames: the loss and a picture."""
 
 from collections.abc import Mapping
 import functools
@@ -6,69 +6,56 @@ from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from rvm_jax.data import pipeline
-from rvm_jax.models import rvm
-from rvm_jax.ops import masks
+from rvm_jax.training import step
 from rvm_jax.viz import sheets
 
 NUM_CLIPS = 4
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _reconstruct(model, params, source, target, deltas, visible):
-  to_float = lambda x: x.astype(jnp.float32) / 255
-  return model.apply(
-      {'params': params}, to_float(source), to_float(target), deltas, visible
-  )
+def _reconstruct(objective, params, batch, seed):
+  return objective.reconstruct(params, batch, jax.random.key(seed))
 
 
-class Reconstruction:
-  """An evaluator: the loss on, and a picture of, a few clips of the sources.
+class ReconstructionEvaluator:
+  """An evaluator: the loss on a few samples of the run, and their picture.
 
-  The clips are the first of the run's own: they and their masks are the same at
-  each call, in each process and after each start.
+  The samples are the first of the run's own. They and their masks are the same
+  at each call, in each process and after each start.
   """
 
   def __init__(
       self, config: ml_collections.ConfigDict, data: pipeline.Pipeline
   ):
-    """Reads the first clips of `data`; `config` is the run's."""
-    self._batch = data.first(NUM_CLIPS)
-    num_patches = (config.data.height // config.model.patch) * (
-        config.data.width // config.model.patch
-    )
-    self._visible = np.asarray(
-        masks.sample_visible(
-            jax.random.key(config.seed),
-            (NUM_CLIPS, config.data.num_target),
-            num_patches,
-            masks.num_visible(num_patches, config.mask_ratio),
-        )
-    )
+    """Reads the samples.
+
+    Args:
+      config: the run's config, as in configs/rvm_base.py.
+      data: the run's data.
+    """
+    self._samples = data.first(NUM_CLIPS)
+    self._seed = config.seed
 
   def __call__(
-      self, model: rvm.RVM, params: Any
+      self, objective: step.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
-    """Returns the scalar 'loss' and the picture 'clips'."""
-    pixels = multihost_utils.process_allgather(
-        _reconstruct(
-            model,
-            params,
-            self._batch['source'],
-            self._batch['target'],
-            self._batch['deltas'],
-            self._visible,
-        ),
-        tiled=True,
+    """Returns the scalar 'loss' and the picture 'clips'.
+
+    Both are left out where the objective predicts no pixels.
+    """
+    batch = {key: self._samples[key] for key in objective.batch}
+    found = _reconstruct(objective, params, batch, self._seed)
+    if found is None:
+      return {}, {}
+    target, visible, pixels = multihost_utils.process_allgather(
+        found, tiled=True
     )
-    target = self._batch['target']
     sheet = sheets.reconstruction_sheet(
-        self._batch['source'], target, self._visible, pixels, model.patch
+        self._samples['source'], target, visible, pixels, objective.patch
     )
-    return {'loss': float(np.square(pixels - target / 255).mean())}, {
-        'clips': sheet
-    }
+    loss = float(np.square(pixels - target / 255).mean())
+    return {'loss': loss}, {'clips': sheet}

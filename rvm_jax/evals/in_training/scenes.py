@@ -8,16 +8,15 @@ from absl import logging
 import flax.linen as nn
 import jax
 from jax.experimental import multihost_utils
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.evals.scenes import clips as scenes_data
-from rvm_jax.models import rvm
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import step
 
 _FIRST = 1_000_000  # Number of the first clip: others than the benchmark's.
 # But for the size, as in configs/eval_scenes.py.
@@ -36,14 +35,13 @@ def settle_propagation(height: int, width: int) -> dict[str, Any]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _encode(model, params, frames):
+def _encode(objective, params, frames):
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
     frames = nn.with_logical_constraint(frames, ('batch',))
-    frames = frames.astype(jnp.float32) / 255
-    return model.apply({'params': params}, frames, method='encode')[0]
+    return objective.encode(params, frames)
 
 
-class SceneTasks:
+class SceneEvaluator:
   """An evaluator: `scenes.benchmark` on few scenes, held out from training.
 
   Unlike the loss it does not know of painting; it says what can be read off the
@@ -69,25 +67,23 @@ class SceneTasks:
       )
 
   def __call__(
-      self, model: rvm.RVM, params: Any
+      self, objective: step.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
     """Returns the scores of `scenes.benchmark.TASKS`, and pictures."""
 
     def encode(frames):
-      tokens = multihost_utils.process_allgather(
-          _encode(model, params, frames), tiled=True
-      )  # [B, T, 1 + N, D]
-      grid = patches_lib.grid(*frames.shape[2:4], model.patch)
-      patches = tokens[:, :, 1:].reshape(*frames.shape[:2], *grid, -1)
-      return encoder_lib.FrameFeatures(patches.astype(np.float32), None)
+      patches = multihost_utils.process_allgather(
+          _encode(objective, params, frames), tiled=True
+      )
+      return encoder_lib.FrameFeatures(patches, None)
 
     rows, pictures = benchmark.measure(
         encoder_lib.FrozenEncoder(
-            'run', 'run', model.patch, 'RGB in [0, 1]', encode
+            'run', 'run', objective.patch, 'RGB in [0, 1]', encode
         ),
         self._train,
         self._test,
-        settle_propagation(*patches_lib.grid(*self._size, model.patch)),
+        settle_propagation(*patches_lib.grid(*self._size, objective.patch)),
         {self._test[0].name},
     )
     scores = benchmark.summarise(rows)

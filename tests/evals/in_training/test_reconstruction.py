@@ -1,25 +1,37 @@
 """The painted clips: always the same ones, and judged on all pixels."""
 
-import dataclasses
-
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rvm_jax.data import pipeline
 from rvm_jax.evals.in_training import reconstruction
+from rvm_jax.training import step
 from tests import tiny
 
 
-@dataclasses.dataclass(frozen=True)
-class Plain:
-  """Paints everything in the one grey that it has as its parameters."""
+class Grey:
+  """An objective that predicts one grey, its parameter, for every pixel."""
 
-  patch: int = 8
+  batch = {'target': None}
+  patch = 8
 
-  def apply(self, variables, source, target, deltas, visible):
-    assert len(source) == len(deltas) == len(visible) == 4
-    return jnp.full_like(target, variables['params'])
+  def reconstruct(self, params, batch, rng):
+    assert batch.keys() == {'target'}
+    target = batch['target']
+    visible = jax.random.randint(rng, (*target.shape[:2], 3), 0, 16)
+    pixels = jnp.full_like(target, params, jnp.float32)
+    return step.Reconstructed(target, visible, pixels)
+
+
+class Blind:
+  """An objective that predicts no pixels."""
+
+  batch = {'source': None}
+
+  def reconstruct(self, params, batch, rng):
+    return None
 
 
 def open_data():
@@ -28,13 +40,29 @@ def open_data():
 
 def test_loss_is_of_all_pixels_and_the_picture_is_of_all_clips():
   config = tiny.get_config()
-  evaluate = reconstruction.Reconstruction(config, open_data())
-  scalars, pictures = evaluate(Plain(), 0.25)
+  evaluate = reconstruction.ReconstructionEvaluator(config, open_data())
+  scalars, pictures = evaluate(Grey(), 0.25)
   target = open_data().first(4)['target'] / 255
   assert scalars == {
       'loss': pytest.approx(np.square(target - 0.25).mean(), rel=1e-5)
   }
   (sheet,) = pictures.values()
   assert sheet.dtype == np.uint8 and sheet.shape[0] >= 4 * 32
-  again = reconstruction.Reconstruction(config, open_data())
-  np.testing.assert_array_equal(again(Plain(), 0.25)[1]['clips'], sheet)
+  again = reconstruction.ReconstructionEvaluator(config, open_data())
+  np.testing.assert_array_equal(again(Grey(), 0.25)[1]['clips'], sheet)
+
+
+def test_an_objective_that_predicts_no_pixels_has_neither():
+  evaluate = reconstruction.ReconstructionEvaluator(
+      tiny.get_config(), open_data()
+  )
+  assert evaluate(Blind(), None) == ({}, {})
+
+
+def test_masks_follow_the_seed_of_the_run():
+  config = tiny.get_config()
+  sheets = []
+  for config.seed in (0, 1):
+    evaluate = reconstruction.ReconstructionEvaluator(config, open_data())
+    sheets.append(evaluate(Grey(), 0.25)[1]['clips'])
+  assert (sheets[0] != sheets[1]).any()

@@ -1,7 +1,5 @@
 """The evaluator of representations: held-out scenes, and what it can tell."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,17 +13,19 @@ from rvm_jax.training import mesh as mesh_lib
 from tests import tiny
 
 
-@dataclasses.dataclass(frozen=True)
 class Pixels:
-  """Its features are the pixels times its parameters."""
+  """An objective whose features are the pixels times its parameters."""
 
-  patch: int = 8
+  patch = 8
 
-  def apply(self, variables, frames, method):
-    assert method == 'encode' and frames.dtype == jnp.float32
-    tokens = patches.patchify(frames, self.patch) * variables['params']
-    tokens = jnp.pad(tokens, ((0, 0), (0, 0), (1, 0), (0, 0)))  # A CLS.
-    return tokens, tokens[:, -1]
+  def encode(self, params, frames):
+    assert frames.dtype == jnp.uint8
+    grid = patches.grid(*frames.shape[2:4], self.patch)
+    features = patches.patchify(frames / 255, self.patch) * params
+    return features.reshape(*frames.shape[:2], *grid, -1)
+
+
+OBJECTIVE = Pixels()
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +33,7 @@ def evaluator():
   config = tiny.get_config()
   config.data.update(height=32, width=48)
   config.num_eval_scenes = 64
-  return scenes_lib.SceneTasks(config)
+  return scenes_lib.SceneEvaluator(config)
 
 
 def test_is_as_the_benchmark():
@@ -52,12 +52,12 @@ def test_is_as_the_benchmark():
 
 def test_tells_features_that_see_from_features_that_do_not(evaluator):
   with jax.set_mesh(mesh_lib.make_mesh(1)):  # As in a run, on two devices.
-    scores, pictures = evaluator(Pixels(), 1.0)
-    blind, _ = evaluator(Pixels(), 0.0)
+    scores, pictures = evaluator(OBJECTIVE, 1.0)
+    blind, _ = evaluator(OBJECTIVE, 0.0)
   assert scores.keys() == {task.name for task in benchmark.TASKS}
   assert scores['masks_j_and_f'] > 2 * blind['masks_j_and_f']
   assert scores['points_hidden'] > blind['points_hidden'] + 3
   assert pictures.keys() == {'masks', 'motion', 'points', 'boxes', 'depth'}
   for sheet in pictures.values():
     assert sheet.dtype == np.uint8 and sheet.shape[0] >= 32
-  assert evaluator(Pixels(), 1.0)[0] == scores
+  assert evaluator(OBJECTIVE, 1.0)[0] == scores
