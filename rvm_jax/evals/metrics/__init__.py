@@ -1,1 +1,1 @@
-"""Scores that compare predictions with the truth."""
+"""Metrics that compare predictions with ground truth, in NumPy on the host."""

@@ -1,23 +1,25 @@
-"""Top-1 accuracy of videos that are judged by several clips."""
+"""Top-1 accuracy of videos that are classified from several clips."""
 
 import numpy as np
 
 
 def top_1(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-  """Whether the class most probable over a video's clips is the true one.
+  """Returns whether each video's most probable class is its label.
 
-  Probabilities, not logits, are averaged over clips, as the released readout
-  does. Of equal ones the first class is taken.
+  The probabilities of a video's clips are averaged first. Averaging
+  probabilities, not logits, follows the released readout module (its
+  `num_test_clips`). Among equally probable classes the first one is taken.
 
   Args:
-    probabilities: float [V, clips, K].
-    labels: int [V], in 0..K - 1.
+    probabilities: class probabilities of each clip, float [V, clips, K], for V
+      videos and K classes.
+    labels: ground-truth classes, int [V], in 0..K - 1.
 
   Returns:
-    bool [V].
+    bool [V]; the top-1 accuracy is its mean.
 
   Raises:
-    ValueError: shapes that do not fit, or a label that is no class.
+    ValueError: the shapes do not fit together, or a label is not a class.
   """
   if probabilities.ndim != 3 or labels.shape != probabilities.shape[:1]:
     raise ValueError(

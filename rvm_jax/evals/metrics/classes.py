@@ -1,4 +1,8 @@
-"""Mean intersection over union of classes, over a whole data set."""
+"""Per-class intersection over union (IoU) of a whole data set.
+
+This is the VIP protocol of the released RVM evaluation: one confusion matrix
+over all pixels of all videos; mIoU is the mean IoU over the classes that occur.
+"""
 
 import numpy as np
 
@@ -6,18 +10,21 @@ import numpy as np
 def confusion(
     true: np.ndarray, predicted: np.ndarray, num_classes: int
 ) -> np.ndarray:
-  """Counts pixels by true and predicted class.
+  """Counts pixels by ground-truth and predicted class.
 
   Args:
-    true: int, of any shape; what is not in 0..num_classes - 1 is not counted.
-    predicted: int, of the same shape, in 0..num_classes - 1 where it counts.
-    num_classes: C.
+    true: ground-truth classes, int of any shape. Pixels outside of
+      0..num_classes - 1 are not counted.
+    predicted: predicted classes, int of the same shape. They must be in
+      0..num_classes - 1 wherever the pixel is counted.
+    num_classes: number of classes, C.
 
   Returns:
-    int64 [C, C], rows truth, columns prediction.
+    Confusion matrix, int64 [C, C]: rows are ground-truth classes, columns
+    predicted ones. Matrices of several videos may be added up.
 
   Raises:
-    ValueError: the shapes differ, or another class is predicted.
+    ValueError: the shapes differ, or a predicted class is out of range.
   """
   true, predicted = np.asarray(true), np.asarray(predicted)
   if true.shape != predicted.shape:
@@ -25,8 +32,9 @@ def confusion(
         'true and predicted must have one shape, got'
         f' {true.shape} and {predicted.shape}'
     )
-  counts = (0 <= true) & (true < num_classes)
-  true, predicted = true[counts].astype(int), predicted[counts].astype(int)
+  is_counted = (0 <= true) & (true < num_classes)
+  true = true[is_counted].astype(int)
+  predicted = predicted[is_counted].astype(int)
   if ((predicted < 0) | (predicted >= num_classes)).any():
     raise ValueError(
         f'predicted classes must be in 0..{num_classes - 1}, got'
@@ -37,11 +45,15 @@ def confusion(
 
 
 def iou(confusion: np.ndarray) -> np.ndarray:
-  """Intersection over union of each class, from int [C, C].
+  """Computes the IoU of each class; mIoU is `np.nanmean` of the result.
+
+  Args:
+    confusion: confusion matrix, int [C, C], as returned by `confusion`.
 
   Returns:
-    float64 [C] in [0, 1], NaN for a class that is neither there nor predicted.
+    float64 [C] in [0, 1], NaN for a class that is neither in the ground truth
+    nor predicted anywhere.
   """
-  both = np.diag(confusion)
-  either = confusion.sum(0) + confusion.sum(1) - both
-  return np.where(either > 0, both / np.maximum(either, 1), np.nan)
+  intersection = np.diag(confusion)
+  union = confusion.sum(0) + confusion.sum(1) - intersection
+  return np.where(union > 0, intersection / np.maximum(union, 1), np.nan)

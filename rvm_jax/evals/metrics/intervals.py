@@ -1,80 +1,98 @@
-"""How far a score may be off because there are only so many scenes.
+"""Confidence intervals of mean scores over a finite number of scenes.
 
-Bootstrap: scenes are drawn with replacement as often as there are, the score
-is computed of those, and the middle of many such scores is the interval. It
-covers the choice of scenes alone; not that of the scenes which a readout was
-fitted to, nor the seed of a pretraining run.
+The intervals are 95 % percentile-bootstrap intervals: scenes are sampled with
+replacement, as many as there are, the mean score of the sample is computed, and
+this is repeated; the interval holds the middle 95 % of the means. It covers the
+choice of the scored scenes alone. It does not cover the choice of the scenes to
+which a readout was fitted, nor the seed of a pretraining run.
 """
 
 import numpy as np
 
-_NUM_DRAWS = 10_000
+_NUM_RESAMPLES = 10_000
+_RESAMPLES_AT_ONCE = 500
 _SEED = 0
 _LEVEL = 0.95
-_AT_ONCE = 500  # Draws.
 
 
 def mean(values: np.ndarray, weights: np.ndarray | None = None) -> float:
-  """The mean of scenes that have a score.
+  """Computes the weighted mean score over the scenes that have a score.
 
   Args:
-    values: float [S], a scene's score; nan where it has none.
-    weights: float [S], such as the number of objects in the scene; None for 1.
+    values: score of each of S scenes, float [S]; NaN for a scene without one.
+    weights: weight of each scene, float [S], such as its number of objects;
+      None gives every scene 1. A scene of weight 0 is left out.
+
+  Returns:
+    The weighted mean.
 
   Raises:
-    ValueError: shapes that do not fit, or no scene has a score.
+    ValueError: the shapes differ, or no scene has both a score and a weight.
   """
-  sums, weights = _sums(values, weights)
+  sums, weights = _weigh(values, weights)
   return float(sums.sum() / weights.sum())
 
 
 def interval(
     values: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, float]:
-  """The 95 % interval of `mean`: its 2.5th and 97.5th percentiles.
+  """Computes the 95 % interval of `mean`.
+
+  The seed is fixed: the same scores always have the same interval.
 
   Args:
-    values, weights: as for `mean`.
+    values: score of each of S scenes, float [S]; NaN for a scene without one.
+    weights: weight of each scene, float [S]; None gives every scene 1.
 
   Returns:
-    low, high. The same each time.
+    The 2.5th and the 97.5th percentile of the resampled means.
+
+  Raises:
+    ValueError: the shapes differ, or no scene has both a score and a weight.
   """
-  sums, weights = _sums(values, weights)
+  sums, weights = _weigh(values, weights)
   rng = np.random.default_rng(_SEED)
-  draws = []
-  for _ in range(0, _NUM_DRAWS, _AT_ONCE):
-    chosen = rng.integers(len(sums), size=(_AT_ONCE, len(sums)))
-    draws.append(sums[chosen].sum(1) / weights[chosen].sum(1))
+  means = []
+  # Indices of resampled scenes: [_RESAMPLES_AT_ONCE, S] at a time.
+  for _ in range(0, _NUM_RESAMPLES, _RESAMPLES_AT_ONCE):
+    chosen = rng.integers(len(sums), size=(_RESAMPLES_AT_ONCE, len(sums)))
+    means.append(sums[chosen].sum(1) / weights[chosen].sum(1))
   tail = 50 * (1 - _LEVEL)
-  low, high = np.percentile(np.concatenate(draws), [tail, 100 - tail])
+  low, high = np.percentile(np.concatenate(means), [tail, 100 - tail])
   return float(low), float(high)
 
 
 def difference(
     first: np.ndarray, second: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, float, float]:
-  """By how much the second of two models scores more on the same scenes.
+  """Computes by how much a second model outscores a first one, and an interval.
 
-  Paired: a scene that is hard for both does not widen the interval.
+  The models are compared scene by scene (a paired bootstrap), so that scenes
+  which are hard for both models do not widen the interval.
 
   Args:
-    first, second: float [S], as for `mean`; scenes in which one of them has no
-      score do not count.
-    weights: as for `mean`.
+    first: the first model's score of each of S scenes, float [S].
+    second: the second model's scores of the same scenes, float [S]. A scene in
+      which either model has no score (NaN) is left out.
+    weights: weight of each scene, float [S]; None gives every scene 1.
 
   Returns:
-    The difference of the means, and its interval, low and high.
+    The mean of `second - first`, and the low and high end of its interval.
+
+  Raises:
+    ValueError: the shapes differ, or no scene has both scores and a weight.
   """
   if len(first) != len(second):
     raise ValueError(
         'two models must be compared on the same scenes, got'
         f' {len(first)} and {len(second)}'
     )
-  off = np.asarray(second, float) - np.asarray(first, float)
-  return mean(off, weights), *interval(off, weights)
+  gains = np.asarray(second, float) - np.asarray(first, float)
+  return mean(gains, weights), *interval(gains, weights)
 
 
-def _sums(values, weights):
+def _weigh(values, weights):
+  """Returns weighted scores and weights of the scenes that have both."""
   values = np.asarray(values, float)
   weights = np.ones(len(values)) if weights is None else np.asarray(weights)
   if values.ndim != 1 or weights.shape != values.shape:
@@ -82,7 +100,7 @@ def _sums(values, weights):
         'values and weights must be [S], got'
         f' {values.shape} and {weights.shape}'
     )
-  counts = np.isfinite(values) & (weights > 0)
-  if not counts.any():
+  is_scored = np.isfinite(values) & (weights > 0)
+  if not is_scored.any():
     raise ValueError('no scene has a score')
-  return values[counts] * weights[counts], weights[counts]
+  return values[is_scored] * weights[is_scored], weights[is_scored]

@@ -1,14 +1,16 @@
-"""Point tracks as TAP-Vid scores them (Doersch et al., NeurIPS 2022).
+"""TAP-Vid scores of point tracks (Doersch et al., NeurIPS 2022).
 
-Names of the scores are those of the public implementation. A score over
-several videos is the mean of the videos' scores.
+The scores and their names are those of the public implementation
+(`compute_tapvid_metrics` in tapnet). Each video is scored alone; the score of a
+data set is the mean over its videos.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-THRESHOLDS = 1, 2, 4, 8, 16  # Pixels, of frames scaled to 256 x 256.
+# Distances in pixels of frames that are scaled to 256 x 256.
+THRESHOLDS = 1, 2, 4, 8, 16
 
 
 def score(
@@ -22,27 +24,42 @@ def score(
     width: int,
     query_mode: str,
 ) -> dict[str, float]:
-  """Scores the points of one video, without padding.
+  """Scores the point tracks of one video.
 
-  'average_jaccard' (AJ), 'average_pts_within_thresh' (position accuracy) and
-  'occlusion_accuracy', and for each threshold 'jaccard_D' and 'pts_within_D'.
-  A point is right if it is less than D pixels off in a frame scaled to
-  256 x 256.
+  A predicted position is correct at threshold D if it is less than D pixels
+  from the true one in a frame scaled to 256 x 256. Positions of points that are
+  hidden do not matter.
 
   Args:
-    true, predicted: float [P, T, 2], (x, y) in pixels of the frames.
-    visible, predicted_visible: bool [P, T].
-    query_frames: int [P], the frame in which a point was asked for.
-    height, width: of the frames, in pixels.
-    query_mode: which frames count: 'first' for those after the query's,
-      'strided' for all others.
+    true: ground-truth tracks of P points, float [P, T, 2], as (x, y) in pixels
+      of the frames. Leave out points that are padding.
+    visible: whether each point is visible, bool [P, T].
+    predicted: predicted tracks, float [P, T, 2], in pixels of the frames.
+    predicted_visible: whether each point is predicted visible, bool [P, T].
+    query_frames: frame in which each point is queried, int [P].
+    height: height of the frames in pixels.
+    width: width of the frames in pixels.
+    query_mode: frames that are scored: 'first' for those after the point's
+      query frame, 'strided' for all but the query frame.
 
   Returns:
-    Scores in [0, 1]; NaN where there is nothing to score.
+    Scores in [0, 1]:
+    'occlusion_accuracy': share of the frames in which visibility is predicted
+    correctly.
+    'pts_within_D' for each threshold D: share of the visible points whose
+    position is correct.
+    'jaccard_D' for each threshold D: number of true positives (visible,
+    predicted visible, position correct), divided by the number of visible
+    points plus that of false positives (predicted visible, but hidden or in an
+    incorrect position).
+    'average_pts_within_thresh' and 'average_jaccard' (AJ): means over the
+    thresholds.
+    A score whose denominator is 0 is NaN, such as 'pts_within_D' where no point
+    is visible in a scored frame; so is a mean over thresholds with a NaN.
 
   Raises:
-    ValueError: shapes that do not fit, a query outside the video, or another
-      mode.
+    ValueError: the shapes do not fit together, a query frame lies outside of
+      the video, or the query mode is another one.
   """
   if true.ndim != 3 or true.shape[-1] != 2:
     raise ValueError(f'true must be [P, T, 2], got {true.shape}')
@@ -60,22 +77,24 @@ def score(
         f'query_frames must be in 0..{num_frames - 1}, got'
         f' {query_frames.min()} to {query_frames.max()}'
     )
-  counted = _counted_frames(query_frames, num_frames, query_mode)
+  is_scored = _scored_frames(query_frames, num_frames, query_mode)
   scale = 256 / np.array([width, height])
-  squared = np.square((predicted - true) * scale).sum(-1)  # [P, T]
-  seen = visible & counted
-  claimed = predicted_visible & counted
+  squared_distance = np.square((predicted - true) * scale).sum(-1)  # [P, T]
+  is_visible = visible & is_scored
+  is_claimed = predicted_visible & is_scored
   scores = {
-      'occlusion_accuracy': _share(
-          ((visible == predicted_visible) & counted).sum(), counted.sum()
+      'occlusion_accuracy': _ratio(
+          ((visible == predicted_visible) & is_scored).sum(), is_scored.sum()
       )
   }
   for threshold in THRESHOLDS:
-    right = (squared < threshold**2) & seen
-    false_positives = (claimed & ~right).sum()
-    scores[f'pts_within_{threshold}'] = _share(right.sum(), seen.sum())
-    scores[f'jaccard_{threshold}'] = _share(
-        (right & claimed).sum(), seen.sum() + false_positives
+    is_correct = (squared_distance < threshold**2) & is_visible
+    num_false_positives = (is_claimed & ~is_correct).sum()
+    scores[f'pts_within_{threshold}'] = _ratio(
+        is_correct.sum(), is_visible.sum()
+    )
+    scores[f'jaccard_{threshold}'] = _ratio(
+        (is_correct & is_claimed).sum(), is_visible.sum() + num_false_positives
     )
   for name, part in (
       ('average_jaccard', 'jaccard'),
@@ -87,24 +106,24 @@ def score(
 
 
 def average(scores: Sequence[dict[str, float]]) -> dict[str, float]:
-  """The mean of each score over videos, those left out in which it is NaN.
+  """Averages each score over the videos in which it is not NaN.
 
   Args:
-    scores: what `score` returned, a dict a video.
+    scores: scores of one or more videos, as returned by `score`.
 
   Returns:
-    The same keys; NaN for a score that no video has.
+    The mean of each score, by name; NaN for a score that no video has.
   """
   means = {}
   for name in scores[0]:
-    found = np.array([video[name] for video in scores])
-    found = found[~np.isnan(found)]
-    means[name] = float(found.mean()) if found.size else float('nan')
+    values = np.array([video[name] for video in scores])
+    values = values[~np.isnan(values)]
+    means[name] = float(values.mean()) if values.size else float('nan')
   return means
 
 
-def _counted_frames(query_frames, num_frames, query_mode):
-  """bool [P, T]."""
+def _scored_frames(query_frames, num_frames, query_mode):
+  """Returns which frames are scored for each point, bool [P, T]."""
   frames = np.arange(num_frames)[None]
   if query_mode == 'first':
     return frames > query_frames[:, None]
@@ -115,5 +134,5 @@ def _counted_frames(query_frames, num_frames, query_mode):
   )
 
 
-def _share(part, whole) -> float:
+def _ratio(part, whole) -> float:
   return float(part / whole) if whole else float('nan')

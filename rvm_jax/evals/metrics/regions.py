@@ -1,7 +1,8 @@
-"""Region overlap J and boundary accuracy F, as DAVIS-2017 defines them.
+"""Region similarity J and boundary accuracy F of masks, as for DAVIS-2017.
 
-Measures of Perazzi et al., CVPR 2016, in the form of the DAVIS-2017 toolkit
-and of the released RVM evaluation: no void pixels.
+The measures are from Perazzi et al., CVPR 2016, in the form of the DAVIS-2017
+toolkit. The toolkit ignores pixels labelled void; here, as in the released RVM
+evaluation, every pixel counts.
 """
 
 import numpy as np
@@ -9,41 +10,41 @@ from scipy import spatial
 
 
 def jaccard(true, predicted):
-  """Intersection over union of masks.
+  """Computes J, the intersection over union of masks.
 
   Args:
-    true: bool [..., H, W].
-    predicted: bool [..., H, W], as `true`.
+    true: ground-truth masks, bool [..., H, W].
+    predicted: predicted masks, bool [..., H, W].
 
   Returns:
     float64 [...] in [0, 1]; 1 where both masks are empty.
 
   Raises:
-    ValueError: if the shapes differ or have no H, W.
+    ValueError: the shapes differ or have no H, W.
   """
   true, predicted = _as_masks(true, predicted)
   union = (true | predicted).sum((-2, -1), dtype=np.float64)
-  overlap = (true & predicted).sum((-2, -1), dtype=np.float64)
-  return np.where(union > 0, overlap / np.maximum(union, 1), 1.0)
+  intersection = (true & predicted).sum((-2, -1), dtype=np.float64)
+  return np.where(union > 0, intersection / np.maximum(union, 1), 1.0)
 
 
 def boundary_f(true, predicted, *, tolerance=0.008):
-  """Harmonic mean of the precision and recall of mask boundaries.
+  """Computes F, the harmonic mean of the boundaries' precision and recall.
 
-  A boundary pixel counts as found if the other mask has one within a disk of
-  radius ceil(tolerance * diagonal).
+  A boundary pixel counts as matched if the other mask has a boundary pixel
+  within a disk of radius ceil(tolerance * diagonal of the image) around it.
 
   Args:
-    true: bool [..., H, W].
-    predicted: bool [..., H, W], as `true`.
-    tolerance: radius of the disk as a share of the image diagonal.
+    true: ground-truth masks, bool [..., H, W].
+    predicted: predicted masks, bool [..., H, W].
+    tolerance: radius of the disk as a share of the image's diagonal.
 
   Returns:
     float64 [...] in [0, 1]; 1 where neither mask has a boundary, 0 where only
-    one has. A mask that fills the image has none.
+    one has. A mask that is empty or fills the image has no boundary.
 
   Raises:
-    ValueError: if the shapes differ or have no H, W.
+    ValueError: the shapes differ or have no H, W.
   """
   true, predicted = _as_masks(true, predicted)
   radius = np.ceil(tolerance * np.hypot(*true.shape[-2:]))
@@ -54,16 +55,32 @@ def boundary_f(true, predicted, *, tolerance=0.008):
 
 
 def recall(scores):
-  """Share of frames, the last axis, that score above one half."""
+  """Computes the share of frames that score above 0.5.
+
+  Args:
+    scores: J or F of each frame, float [..., T].
+
+  Returns:
+    float64 [...] in [0, 1].
+  """
   return np.mean(np.asarray(scores) > 0.5, axis=-1)
 
 
 def decay(scores):
-  """What the last quarter of the frames, the last axis, lost against the first.
+  """Computes the mean score of the first quarter of the frames minus the last.
 
-  Quarters share the frame between them, as in the DAVIS-2017 toolkit.
+  Neighbouring quarters both contain the frame between them, as in the
+  DAVIS-2017 toolkit.
+
+  Args:
+    scores: J or F of each frame, float [..., T].
+
+  Returns:
+    float64 [...]; above 0 where the score falls over time.
   """
   scores = np.asarray(scores)
+  # Five edges of four quarters, rounded as in the toolkit (halves up, because
+  # of the 1e-10 added), then made zero-based.
   edges = np.linspace(1, scores.shape[-1], 5)
   edges = np.round(edges + 1e-10).astype(int) - 1
   first = scores[..., : edges[1] + 1]
@@ -83,7 +100,7 @@ def _boundary_f(true, predicted, radius):
 
 
 def _boundary(mask):
-  """Pixels that differ from the one right, below or diagonally below right."""
+  """Marks pixels that differ from a neighbour right, below or below right."""
   padded = np.pad(mask, (0, 1), mode='edge')
   return (
       (mask != padded[:-1, 1:])
@@ -93,7 +110,9 @@ def _boundary(mask):
 
 
 def _share_near(boundary, other, radius):
-  """Share of boundary pixels within `radius` of a pixel of the other."""
+  """Computes the share of `boundary` within `radius` pixels of `other`."""
+  # The search is bounded to save time. The bound lies above the radius, so that
+  # a pixel at exactly the radius is still found.
   distances, _ = spatial.KDTree(np.argwhere(other)).query(
       np.argwhere(boundary), distance_upper_bound=radius + 0.5
   )

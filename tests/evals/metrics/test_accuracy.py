@@ -1,4 +1,4 @@
-"""Top-1 by hand, and against scikit-learn."""
+"""Tests top-1 accuracy against scikit-learn and hand-worked examples."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sklearn import metrics
 from rvm_jax.evals.metrics import accuracy
 
 
-def test_agrees_with_scikit_learn():
+def test_top_1_agrees_with_scikit_learn():
   rng = np.random.default_rng(0)
   probabilities = rng.dirichlet(np.ones(5), (40, 3))
   labels = rng.integers(5, size=40)
@@ -19,13 +19,13 @@ def test_agrees_with_scikit_learn():
   assert found.mean() == wanted
 
 
-def test_one_sure_clip_outweighs_two_that_waver():
+def test_top_1_averages_probabilities_not_votes():
   clips = np.array([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
   assert accuracy.top_1(clips[None], np.array([0])).all()
   assert not accuracy.top_1(clips[None, 1:], np.array([0])).any()
 
 
-def test_refuses_what_does_not_fit():
+def test_top_1_refuses_wrong_shapes_and_labels():
   clips = np.full((2, 3, 4), 0.25)
   with pytest.raises(ValueError, match=r'got \(2, 4\) and \(2,\)'):
     accuracy.top_1(clips[:, 0], np.array([0, 1]))

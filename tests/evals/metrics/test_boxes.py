@@ -1,4 +1,4 @@
-"""Box overlap by hand, and against masks on a grid of pixels."""
+"""Tests the IoU of boxes by hand, and against masks on a grid of pixels."""
 
 import numpy as np
 import pytest
@@ -7,26 +7,26 @@ from rvm_jax.evals.metrics import boxes
 from rvm_jax.evals.metrics import regions
 
 
-def test_by_hand():
+def test_iou_of_hand_worked_boxes():
   true = np.array([0, 0, 4, 2])
   for predicted, wanted in (
       ((0, 0, 4, 2), 1),
       ((2, 0, 6, 2), 4 / 12),
       ((1, 0, 2, 1), 1 / 8),
-      ((4, 0, 8, 2), 0),  # Touches.
+      ((4, 0, 8, 2), 0),  # Shares an edge.
       ((9, 9, 10, 10), 0),
-      ((4, 2, 0, 0), 0),  # Of negative sides, though of the same area.
+      ((4, 2, 0, 0), 0),  # Negative sides, although the same area.
       ((0, 2, 4, 0), 0),
       ((0, 0, 4, 0), 0),
       ((0, 0, np.nan, 2), 0),
       ((0, 0, np.inf, 2), 0),
   ):
     assert boxes.iou(true, np.array(predicted)) == wanted, predicted
-  for nothing in ((np.nan,) * 4, (0, 0, 0, 2), (4, 0, 0, 2)):
-    assert np.isnan(boxes.iou(np.array(nothing), true)), nothing
+  for missing in ((np.nan,) * 4, (0, 0, 0, 2), (4, 0, 0, 2)):
+    assert np.isnan(boxes.iou(np.array(missing), true)), missing
 
 
-def test_agrees_with_masks():
+def test_iou_agrees_with_the_jaccard_index_of_masks():
   corners = np.random.default_rng(0).integers(0, 12, (2, 30, 2, 2))
   low, high = corners.min(-2), corners.max(-2) + 1
   masks = np.zeros((2, 30, 13, 13), bool)
@@ -38,13 +38,13 @@ def test_agrees_with_masks():
   np.testing.assert_allclose(found, regions.jaccard(*masks))
 
 
-def test_over_time_leaves_out_the_query_and_what_is_not_there():
-  box, nothing = [0, 0, 4, 2], [np.nan] * 4
+def test_track_iou_leaves_out_frame_0_and_missing_boxes():
+  box, missing = [0, 0, 4, 2], [np.nan] * 4
   true = np.array(
       [
-          [box, box, nothing, box],
-          [nothing, box, box, box],  # Not asked for.
-          [nothing] * 4,
+          [box, box, missing, box],
+          [missing, box, box, box],  # Not queried.
+          [missing] * 4,
       ]
   )
   predicted = np.array([[[9, 9, 10, 10], box, box, [2, 0, 6, 2]]] * 3)
@@ -55,7 +55,7 @@ def test_over_time_leaves_out_the_query_and_what_is_not_there():
   np.testing.assert_allclose(np.nanmean(found), 2 / 3)
 
 
-def test_refuses_shapes_that_do_not_fit():
+def test_iou_and_track_iou_refuse_wrong_shapes():
   with pytest.raises(ValueError, match=r'got \(2, 4\) and \(3, 4\)'):
     boxes.iou(np.ones((2, 4)), np.ones((3, 4)))
   with pytest.raises(ValueError, match=r'\[O, T, 4\], got \(2, 4\)'):

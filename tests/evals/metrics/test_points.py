@@ -1,4 +1,4 @@
-"""Point tracks against the public TAP-Vid metrics, and by hand."""
+"""Tests TAP-Vid scores against the public implementation, and by hand."""
 
 import pathlib
 
@@ -24,7 +24,7 @@ def score(true, visible, predicted, predicted_visible, **fields):
 
 
 @pytest.mark.parametrize('query_mode', ['first', 'strided'])
-def test_agrees_with_tap_vid(query_mode):
+def test_score_agrees_with_tap_vid(query_mode):
   golden = np.load(GOLDEN)
   found = [
       score(
@@ -50,16 +50,18 @@ def test_agrees_with_tap_vid(query_mode):
     np.testing.assert_allclose(points.average(found)[key], values.mean())
 
 
-def test_by_hand():
+def test_score_of_a_hand_worked_track():
   true = np.zeros((1, 5, 2))
   visible = np.array([[True, True, True, True, False]])
-  # Frame 0 is the query's: far off, and does not count. Frames of 128 rows and
-  # 512 columns: a pixel counts double along y, a half along x.
+  # The prediction is far off in frame 0, the query frame, which is not scored.
+  # With 128 rows and 512 columns, a pixel along y counts as 2 and one along x
+  # as 0.5.
   predicted = np.array([[(99, 99), (0, 1), (6, 0), (0, 0), (0, 0)]])
   claimed = np.array([[False, True, True, False, True]])
   found = score(true, visible, predicted, claimed, height=128, width=512)
-  # Distances 2, 3, 0; the first claims hold, the third point is missed, and the
-  # last is claimed where there is none.
+  # In frames 1 to 3 the point is visible, at distances of 2, 3 and 0. It is
+  # predicted visible in frames 1, 2 and 4: frame 3 is missed, and frame 4 is a
+  # false positive.
   assert found['occlusion_accuracy'] == 2 / 4
   shares = [found[f'pts_within_{t}'] for t in points.THRESHOLDS]
   np.testing.assert_allclose(shares, [1 / 3, 1 / 3, 1, 1, 1])
@@ -71,7 +73,7 @@ def test_by_hand():
   )
 
 
-def test_perfect_tracks_score_one_and_hidden_places_do_not_matter():
+def test_perfect_tracks_score_1_whatever_hidden_positions_are():
   true = np.random.default_rng(0).uniform(0, 256, (3, 6, 2))
   visible = np.arange(18).reshape(3, 6) % 3 > 0
   predicted = np.where(visible[..., None], true, np.nan)
@@ -79,20 +81,20 @@ def test_perfect_tracks_score_one_and_hidden_places_do_not_matter():
   assert set(found.values()) == {1.0}
 
 
-def test_videos_without_anything_to_score_are_left_out():
+def test_average_leaves_out_videos_whose_score_is_nan():
   true, hidden = np.zeros((1, 4, 2)), np.zeros((1, 4), bool)
-  nothing = score(true, hidden, true, hidden)
-  assert nothing['occlusion_accuracy'] == 1
-  assert np.isnan(nothing['average_jaccard'])
-  assert np.isnan(nothing['average_pts_within_thresh'])
+  empty = score(true, hidden, true, hidden)
+  assert empty['occlusion_accuracy'] == 1
+  assert np.isnan(empty['average_jaccard'])
+  assert np.isnan(empty['average_pts_within_thresh'])
   claimed = score(true, hidden, true, ~hidden)
   assert claimed['average_jaccard'] == 0, 'only false positives'
-  found = points.average([nothing, score(true, ~hidden, true, ~hidden)])
+  found = points.average([empty, score(true, ~hidden, true, ~hidden)])
   assert found['average_jaccard'] == 1
-  assert np.isnan(points.average([nothing])['average_jaccard'])
+  assert np.isnan(points.average([empty])['average_jaccard'])
 
 
-def test_refuses_what_does_not_fit():
+def test_score_refuses_wrong_shapes_query_frames_and_modes():
   true, visible = np.zeros((2, 4, 2)), np.ones((2, 4), bool)
   with pytest.raises(ValueError, match=r'predicted must be \(2, 4, 2\), got'):
     score(true, visible, true[:1], visible)
