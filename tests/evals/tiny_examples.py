@@ -42,7 +42,7 @@ class Head(nn.Module):
 
   width: int = 2
 
-  truths = ('label',)
+  ground_truth_keys = ('label',)
 
   @nn.compact
   def __call__(self, features, batch):

@@ -139,7 +139,7 @@ def evaluate(
       examples=examples,
       features=features,
       training=training,
-      names=head.truths,
+      names=head.ground_truth_keys,
   )
   settings = {
       key: value

@@ -1,37 +1,47 @@
-"""Readouts: what is trained on the features of a frozen encoder.
+"""Readout heads: small networks trained on the features of a frozen encoder.
 
-One head a task, each a flax.linen module over `attention.AttentionReadout`, and
-all alike:
+There is one head for each kind of task. Each is a flax.linen module built on
+`attention.AttentionReadout`, and all keep one contract, so that `evals.fitting`
+can train and run any of them:
 
-- `head.init(rng, features, batch)` and `head.apply(variables, features, batch)`
-  give parameters and `outputs`, arrays that only the same head understands.
-  Nothing is random in it, and there is no collection but 'params'.
-- `head.loss(outputs, batch)` is float32 [B], a loss an example. It has no
-  parameters: call it on the head itself.
-- `head.decode(outputs, batch)` is a dict of arrays in the units of the truths,
-  under their names. It has no parameters either.
-- `head.truths` names what it reads of `batch`.
+- `head.init(rng, features, batch)` returns the head's variables, and
+  `head.apply(variables, features, batch)` its outputs: one array, which only
+  the same head knows how to read. Nothing in it is random, and 'params' is the
+  only collection.
+- `head.loss(outputs, batch)` returns the loss of each example, float32 [B].
+- `head.decode(outputs, batch)` returns the predictions: a dict of arrays with
+  the names and units of the ground truth.
+- `head.ground_truth_keys` lists the arrays of `batch` that the head reads.
 
-All three can be jitted. `features` is float [B, T, N, C], the N = h * w patches
-of every frame, without a CLS. `batch` is a dict of arrays with a leading B; it
-may hold more than the head reads:
+`loss` and `decode` have no parameters: call them on the head itself, not
+through `apply`. All functions can be jitted.
 
-| head | truths in `batch` | asked by | `decode` |
+`features` is float [B, T, N, C]: for each of T frames, C channels for each of
+the N = h * w patches, without a CLS token. `batch` is a dict of arrays with a
+leading axis B. It may hold more arrays than the head reads. A head that follows
+points or objects is given *queries*: the places in frame 0 of what it shall
+follow. `apply` and `decode` read nothing of `batch` but the queries; `loss`
+reads all of the ground truth.
+
+| head | ground truth in `batch` | queries in `batch` | predictions |
 |---|---|---|---|
-| `ClassificationHead` | label int [B] | | probabilities [B, K] |
+| `ClassificationHead` | label int [B] | none | probabilities [B, K] |
 | `PointsHead` | tracks [B, P, T, 2], | tracks[:, :, 0], | tracks, |
-| | visible bool [B, P, T], | | visible |
-| | is_valid bool [B, P] | is_valid | |
+| | visible bool [B, P, T], | is_valid | visible |
+| | is_valid bool [B, P] | | |
 | `BoxesHead` | boxes [B, O, T, 4] | boxes[:, :, 0] | boxes |
-| `DepthHead` | depth [B, T, H, W] | | depth |
+| `DepthHead` | depth [B, T, H, W] | none | depth |
 
-Points are (x, y) and boxes (x0, y0, x1, y1), in pixels of the frames that the
-encoder sees; boxes are NaN where there is none; points of which `is_valid` is
-False are padding, as are objects without a box in frame 0. Depth is in metres,
-0 where it is not known.
-`apply` and `decode` need only what the head is asked by; `loss` the truths.
-Truths that do not count, whatever they hold, change neither loss nor gradient.
+K is the number of classes, P that of points and O that of objects. Points are
+(x, y) and boxes (x0, y0, x1, y1), in pixels of the frames that the encoder
+sees. Depth is in metres.
 
-A head's sizes are its fields. Losses and initial values are ours where the
-paper's are not known: each head's docstring says which.
+Some entries of the ground truth do not count: points whose `is_valid` is False,
+which are padding; positions of points that are not visible; missing boxes,
+which are NaN; objects without a box in frame 0; and unknown depth, which is 0.
+Whatever these entries hold changes neither the loss nor its gradient. An
+example in which nothing counts has the loss 0.
+
+The sizes of a head are its fields. Where the paper's loss or initial values are
+not known, ours are used; each head's docstring says which those are.
 """

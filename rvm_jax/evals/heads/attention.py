@@ -1,6 +1,7 @@
 """The attentive readout of RVM and 4DS: one cross-attention and an MLP.
 
-A parameter's path in the tree is its key in the released checkpoints.
+It reproduces the released readout module. The path of a parameter in the tree
+is its key in the released checkpoints.
 """
 
 import functools
@@ -12,11 +13,11 @@ import jax.numpy as jnp
 from rvm_jax.models import layers
 from rvm_jax.ops import attention
 
-_SMALL = nn.initializers.normal(0.02)
+_NORMAL = nn.initializers.normal(0.02)
 
 
-class MLP(nn.Module):
-  """Dense of four times the width, GELU (tanh approximation), dense."""
+class ReadoutMLP(nn.Module):
+  """Two dense layers, the hidden one four times as wide, with tanh-GELU."""
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -26,28 +27,31 @@ class MLP(nn.Module):
 
 
 class TemporalEmbedding(nn.Module):
-  """Adds a learned vector for each step, the third axis from the end."""
+  """Adds a learned vector to each time step, the third axis from the end."""
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:  # [B, T, N, C]
     shape = (x.shape[-3], 1, x.shape[-1])
-    return x + self.param('embeddings', _SMALL, shape)[None]
+    return x + self.param('embeddings', _NORMAL, shape)[None]
 
 
 class AttentionReadout(nn.Module):
-  """Queries that attend once to the tokens of all frames.
+  """Lets queries attend once to the tokens of all frames, and reads them out.
 
   Attributes:
-    num_classes: K, numbers read out for each query.
-    num_params: width of the readout, over all heads; the released name.
-    num_heads: of the attention.
-    num_queries: Q, learned queries; not used where queries are given.
-    match_vjepa_implementation: whether tokens are normalised, keys and values
-      have biases, and what was attended to is added to the query and goes
-      through an MLP. Without, K numbers are read straight off the attention.
-    query_chunk: queries that attend at a time, a divisor of Q, where the scores
-      of all of them do not fit into memory; the backward pass computes them
-      again. None is all at once.
+    num_classes: number of outputs for each query, K.
+    num_params: width of the readout, over all attention heads. The name is that
+      of the released module; it is not a number of parameters.
+    num_heads: number of attention heads, a divisor of `num_params`.
+    num_queries: number of learned queries, Q. It is not used where queries are
+      passed to the call.
+    match_vjepa_implementation: if True, tokens are normalised, keys and values
+      have biases, and the attention's result is added to the query and passed
+      through an MLP. If False, the outputs are a linear function of the
+      attention's result.
+    query_chunk: number of queries that attend at a time, a divisor of Q, for
+      when the attention scores of all queries do not fit into memory; the
+      backward pass computes the scores again. None lets all attend at once.
   """
 
   num_classes: int
@@ -61,51 +65,61 @@ class AttentionReadout(nn.Module):
   def __call__(
       self, features: jax.Array, queries: jax.Array | None = None
   ) -> jax.Array:
-    """Reads the queries' answers off the features.
+    """Reads K numbers for each query off the features.
 
     Args:
-      features: float [B, T, N, C].
-      queries: float [B, Q, E], projected to the width, instead of the learned.
+      features: C channels of each of N tokens of each frame, float
+        [B, T, N, C].
+      queries: vectors of any width E, float [B, Q, E], which a dense layer
+        projects to the readout's width. None uses the learned queries.
 
     Returns:
-      float32 [B, Q, K], linear.
+      float32 [B, Q, K], without a nonlinearity.
 
     Raises:
-      ValueError: sizes that do not divide.
+      ValueError: `num_params` is not a multiple of `num_heads`, or Q not a
+        multiple of `query_chunk`.
     """
     if self.num_params % self.num_heads:
       raise ValueError(
           f'num_params={self.num_params} must be a multiple of'
           f' num_heads={self.num_heads}'
       )
+    # Tokens of all frames, each marked with its time step: [B, T * N, C].
     x = layers.shard_batch(features.astype(jnp.float32))
     if self.match_vjepa_implementation:
       x = nn.LayerNorm(name='LayerNorm_0')(x)
     x = TemporalEmbedding(name='temporal_posenc')(x)
-    x = x.reshape(x.shape[0], -1, x.shape[-1])  # [B, T * N, C]
+    x = x.reshape(x.shape[0], -1, x.shape[-1])
+
+    # One cross-attention, with queries [B, Q, heads, num_params / heads]. As in
+    # the released module, learned queries are not projected.
     by_head = (self.num_heads, self.num_params // self.num_heads)
     project = functools.partial(
         nn.DenseGeneral, by_head, use_bias=self.match_vjepa_implementation
     )
     if queries is None:
-      query = self.param('query', _SMALL, (self.num_queries, *by_head))
+      query = self.param('query', _NORMAL, (self.num_queries, *by_head))
       query = jnp.broadcast_to(query, (x.shape[0], *query.shape))
     else:
       query = nn.DenseGeneral(by_head, name='query_embedding')(queries)
     token = self._attend(
-        query,  # [B, Q, heads, num_params / heads]
+        query,
         project(name='key_embedding')(x),
         project(name='value_embedding')(x),
     )
-    token = token.reshape(*token.shape[:2], -1)  # [B, Q, num_params]
+
+    # Heads side by side, [B, Q, num_params], with a residual MLP block.
+    token = token.reshape(*token.shape[:2], -1)
     if self.match_vjepa_implementation:
       query = query.reshape(token.shape)
       token = query + nn.Dense(self.num_params, name='Dense_0')(token)
-      token += MLP(name='MLP_0')(nn.LayerNorm(name='LayerNorm_1')(token))
+      token += ReadoutMLP(name='MLP_0')(nn.LayerNorm(name='LayerNorm_1')(token))
     token = layers.shard_batch(token)
     return nn.Dense(self.num_classes, name='Dense_1')(token)
 
   def _attend(self, query, key, value):
+    """Attends with all queries at once, or in chunks of `query_chunk`."""
     attend = functools.partial(attention.attend, implementation='xla')
     if self.query_chunk is None:
       return attend(query, key, value)
@@ -114,8 +128,11 @@ class AttentionReadout(nn.Module):
       raise ValueError(
           f'query_chunk={self.query_chunk} must divide the {size} queries'
       )
+    # The chunks, [chunks, B, query_chunk, heads, width of a head], attend one
+    # after the other. Without the checkpoint, the backward pass would keep the
+    # scores of all of them.
     chunks = query.reshape(batch, -1, self.query_chunk, *by_head).swapaxes(0, 1)
     mixed = jax.lax.map(
         jax.checkpoint(lambda chunk: attend(chunk, key, value)), chunks
-    )  # [chunks, B, query_chunk, heads, num_params / heads]
+    )
     return mixed.swapaxes(0, 1).reshape(query.shape)

@@ -1,4 +1,4 @@
-"""Boxes followed through a clip: Waymo Open."""
+"""Boxes that are tracked through a clip, as for Waymo Open."""
 
 import flax.linen as nn
 import jax
@@ -7,23 +7,26 @@ import jax.numpy as jnp
 from rvm_jax.evals.heads import attention
 from rvm_jax.evals.heads import losses
 from rvm_jax.evals.heads import queries as queries_lib
+from rvm_jax.evals.metrics import boxes as boxes_metric
 
 
 class BoxesHead(nn.Module):
-  """Each object asks once, for its boxes in all frames.
+  """Predicts an object's boxes in all frames from one query.
 
-  Its box in frame 0 is made a query. The paper's readout has 1024 channels,
-  4 heads, queries 512 wide and 16 octaves.
+  The query is the object's box in frame 0. The 4DS readout has 1024 channels, 4
+  heads, queries of width 512 and 16 Fourier octaves.
 
-  The loss is a default of ours, with sides of the frame as units of length: the
-  mean over the four coordinates of smooth L1, which is quadratic up to a tenth,
-  plus a half of 1 - GIoU.
+  The published loss is not known. Ours, with coordinates normalised to [0, 1],
+  is the mean over the four coordinates of smooth L1 (quadratic for errors up to
+  0.1), plus 0.5 times (1 - GIoU).
 
   Attributes:
-    num_params, num_heads: of the readout.
-    height, width: of the frames, in pixels.
-    query_width: E.
-    num_bases: octaves of the Fourier features.
+    num_params: width of the attentive readout.
+    num_heads: number of its attention heads.
+    height: height of the frames in pixels.
+    width: width of the frames in pixels.
+    query_width: width of the queries, E.
+    num_bases: number of octaves in the queries' Fourier features.
   """
 
   num_params: int
@@ -33,61 +36,71 @@ class BoxesHead(nn.Module):
   query_width: int
   num_bases: int
 
-  truths = ('boxes',)
+  ground_truth_keys = ('boxes',)
 
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
-    """Asks for the objects that have a box in frame 0.
+    """Predicts boxes in all frames for each object.
 
     Args:
       features: float [B, T, N, C].
-      batch: 'boxes' [B, O, T, 4] of which frame 0 is read.
+      batch: holds 'boxes', float [B, O, T, 4]; only frame 0 is read.
 
     Returns:
-      float32 [B, O, T, 4], (x0, y0, x1, y1) as shares of the frame, linear; for
-      an object without a box in frame 0 it means nothing.
+      Boxes as (x0, y0, x1, y1) in normalised coordinates, float32
+      [B, O, T, 4], without a nonlinearity. They are meaningless for an object
+      without a box in frame 0.
     """
-    asked = batch['boxes'][:, :, 0]
-    asked = jnp.where(_is_box(asked)[..., None], asked, 0)
+    first = batch['boxes'][:, :, 0]
+    first = jnp.where(boxes_metric.is_box(first)[..., None], first, 0)
     query = queries_lib.CoordinateQueries(
         self.query_width, self.num_bases, name='queries'
-    )(
-        self._to_shares(asked)
-    )  # [B, O, E]
+    )(self._normalise(first))
     num_frames = features.shape[1]
-    found = attention.AttentionReadout(
+    # The outputs of a query are its T boxes: [B, O, 4 * T].
+    outputs = attention.AttentionReadout(
         4 * num_frames, self.num_params, self.num_heads, name='readout'
     )(features, query)
-    return found.reshape(*found.shape[:2], num_frames, 4)
+    return outputs.reshape(*outputs.shape[:2], num_frames, 4)
 
   def loss(self, outputs: jax.Array, batch) -> jax.Array:
-    """Mean over boxes of some area of the objects asked for: float32 [B]."""
-    counted = _is_box(batch['boxes'])
-    counted &= counted[:, :, :1]
-    whole = jnp.array([0, 0, 1, 1], jnp.float32).reshape(1, 1, 1, 4)
-    true = self._to_shares(batch['boxes'])
-    true = jnp.where(counted[..., None], true, whole)  # Of some area.
-    off = losses.huber(jnp.abs(outputs - true), 0.1).mean(-1) / 0.1
-    overlap = losses.generalised_iou(true, outputs)
-    return losses.mean_counted(off + 0.5 * (1 - overlap), counted)
+    """Computes the mean loss over the boxes of the queried objects.
 
-  def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
-    """Boxes in pixels; in frame 0 the answer is what was asked.
+    Args:
+      outputs: outputs of the head, float32 [B, O, T, 4].
+      batch: holds 'boxes', float [B, O, T, 4].
 
     Returns:
-      'boxes': float32 [B, O, T, 4], not clipped, maybe of sides below 0; NaN
-      for an object without a box in frame 0.
+      float32 [B]; 0 for an example without a box that counts.
     """
-    asked = batch['boxes'][:, :, :1]
+    is_counted = boxes_metric.is_box(batch['boxes'])
+    is_counted &= is_counted[:, :, :1]
+    # Boxes that do not count become the whole frame. NaN, or a box without
+    # area, would make the gradient of GIoU NaN although it is masked out.
+    whole_frame = jnp.array([0, 0, 1, 1], jnp.float32).reshape(1, 1, 1, 4)
+    true = self._normalise(batch['boxes'])
+    true = jnp.where(is_counted[..., None], true, whole_frame)
+    smooth_l1 = losses.huber(jnp.abs(outputs - true), 0.1).mean(-1) / 0.1
+    giou = losses.generalised_iou(true, outputs)
+    return losses.masked_mean(smooth_l1 + 0.5 * (1 - giou), is_counted)
+
+  def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
+    """Converts outputs to boxes in pixels.
+
+    Args:
+      outputs: outputs of the head, float32 [B, O, T, 4].
+      batch: holds 'boxes', float [B, O, T, 4]; only frame 0 is read.
+
+    Returns:
+      'boxes': float32 [B, O, T, 4]. Frame 0 holds the query. Later boxes are
+      not clipped to the frame and may have negative sides. Objects without a
+      box in frame 0 are NaN.
+    """
+    first = batch['boxes'][:, :, :1]
     boxes = queries_lib.to_pixels(outputs, self.height, self.width)
-    boxes = jnp.concatenate([asked, boxes[:, :, 1:]], axis=2)
-    is_asked = _is_box(asked)[..., None]
-    return {'boxes': jnp.where(is_asked, boxes, jnp.nan)}
+    boxes = jnp.concatenate([first, boxes[:, :, 1:]], axis=2)
+    is_queried = boxes_metric.is_box(first)[..., None]
+    return {'boxes': jnp.where(is_queried, boxes, jnp.nan)}
 
-  def _to_shares(self, places):
-    return queries_lib.to_shares(places, self.height, self.width)
-
-
-def _is_box(boxes):
-  """Whether there is a box of some area: NaN is not."""
-  return (boxes[..., 2:] > boxes[..., :2]).all(-1)
+  def _normalise(self, boxes):
+    return queries_lib.normalise(boxes, self.height, self.width)

@@ -1,4 +1,4 @@
-"""Classes of whole clips: SSv2 and Kinetics."""
+"""Classes of whole clips, as for Something-Something v2 and Kinetics."""
 
 import flax.linen as nn
 import jax
@@ -8,40 +8,65 @@ from rvm_jax.evals.heads import attention
 
 
 class ClassificationHead(nn.Module):
-  """One learned query; softmax cross entropy, without label smoothing.
+  """Predicts a clip's class with one learned query.
 
-  The sizes of 4DS are 768 and 12 heads for the 174 classes of SSv2, 1024 and
-  16 heads for the 700 of Kinetics.
+  The sizes of 4DS are 768 channels and 12 heads for the 174 classes of
+  Something-Something v2, and 1024 channels and 16 heads for the 700 classes of
+  Kinetics. The loss is softmax cross entropy; whether the papers use label
+  smoothing is not known, and none is used here.
 
   Attributes:
-    num_classes: K.
-    num_params, num_heads: of the readout.
+    num_classes: number of classes, K.
+    num_params: width of the attentive readout.
+    num_heads: number of its attention heads.
   """
 
   num_classes: int
   num_params: int
   num_heads: int
 
-  truths = ('label',)
+  ground_truth_keys = ('label',)
 
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
-    """Features [B, T, N, C] to logits, float32 [B, K]; asks nothing."""
+    """Predicts the logits of the classes.
+
+    Args:
+      features: float [B, T, N, C].
+      batch: not read.
+
+    Returns:
+      Logits, float32 [B, K].
+    """
     del batch
     return attention.AttentionReadout(
         self.num_classes, self.num_params, self.num_heads, name='readout'
     )(features)[:, 0]
 
   def loss(self, outputs: jax.Array, batch) -> jax.Array:
-    """Cross entropy with `batch['label']`, int [B]: float32 [B]."""
-    logs = jax.nn.log_softmax(outputs)
+    """Computes the softmax cross entropy.
+
+    Args:
+      outputs: logits, float32 [B, K].
+      batch: holds 'label', int [B] in 0..K - 1.
+
+    Returns:
+      float32 [B].
+    """
+    log_probabilities = jax.nn.log_softmax(outputs)
     label = batch['label'][:, None]
-    return -jnp.take_along_axis(logs, label, axis=1)[:, 0]
+    return -jnp.take_along_axis(log_probabilities, label, axis=1)[:, 0]
 
   def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
-    """'probabilities': float32 [B, K], a distribution for each clip.
+    """Converts logits to probabilities.
 
-    Those of several clips of one video are averaged by `metrics.accuracy`.
+    Args:
+      outputs: logits, float32 [B, K].
+      batch: not read.
+
+    Returns:
+      'probabilities': float32 [B, K], of each clip alone.
+      `metrics.accuracy` averages those of several clips of one video.
     """
     del batch
     return {'probabilities': jax.nn.softmax(outputs)}

@@ -1,4 +1,4 @@
-"""Depth of every pixel: ScanNet."""
+"""Depth of every pixel, as for ScanNet."""
 
 import flax.linen as nn
 import jax
@@ -9,21 +9,26 @@ from rvm_jax.evals.heads import losses
 
 
 class DepthHead(nn.Module):
-  """A learned query for each patch of space and time, which paints its pixels.
+  """Predicts depth with a learned query for each block of frames and pixels.
 
-  Queries are in raster order (time, row, column), and so are the pixels of one.
-  The readout of 4DS has 1024 channels, 16 heads and patches of 2 x 8 x 8: 6272
-  queries for 16 frames of 224 x 224.
+  Queries are in raster order (time, row, column), and so are the pixels of a
+  query's block. The 4DS readout has 1024 channels, 16 heads and blocks of 2
+  frames x 8 rows x 8 columns, which is 6272 queries for 16 frames of 224 x 224.
 
-  The loss is a default of ours: the squared difference of logarithms. The
-  outputs are therefore taken as the logarithm of the depth in metres.
+  The published loss is not known. Ours is the squared difference of the
+  logarithms of depth in metres; the outputs therefore are log depth.
 
   Attributes:
-    num_params, num_heads, query_chunk: of the readout. With the sizes above, a
-      training step needs 2.7 GB a clip, and 0.7 in chunks of 784 (what XLA says
-      when it compiles for a CPU).
-    height, width: of the frames, in pixels.
-    patch: frames, rows and columns of a query, divisors of T, height and width.
+    num_params: width of the attentive readout.
+    num_heads: number of its attention heads.
+    height: height of the frames in pixels.
+    width: width of the frames in pixels.
+    patch: frames, rows and columns of a query's block. They must divide T, the
+      height and the width.
+    query_chunk: number of queries that attend at a time, a divisor of their
+      number, or None for all at once. At the sizes of 4DS a training step takes
+      2.7 GB per clip with None and 0.7 GB in chunks of 784, according to XLA's
+      estimate for a CPU.
   """
 
   num_params: int
@@ -33,14 +38,21 @@ class DepthHead(nn.Module):
   patch: tuple[int, int, int]
   query_chunk: int | None
 
-  truths = ('depth',)
+  ground_truth_keys = ('depth',)
 
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
-    """Features [B, T, N, C] to float32 [B, T, H, W]; asks nothing.
+    """Predicts the log depth of every pixel.
+
+    Args:
+      features: float [B, T, N, C].
+      batch: not read.
+
+    Returns:
+      Logarithm of the depth in metres, float32 [B, T, H, W].
 
     Raises:
-      ValueError: a side or T is not a multiple of the patch's.
+      ValueError: T, the height or the width is not a multiple of the block's.
     """
     del batch
     shape = features.shape[1], self.height, self.width
@@ -59,16 +71,34 @@ class DepthHead(nn.Module):
         query_chunk=self.query_chunk,
         name='readout',
     )(features)
-    x = x.reshape(-1, *grid, *self.patch)  # [B, t, h, w, dt, dh, dw]
+    # From blocks to pixels: [B, t, h, w, dt, dh, dw] to [B, T, H, W].
+    x = x.reshape(-1, *grid, *self.patch)
     return x.transpose(0, 1, 4, 2, 5, 3, 6).reshape(-1, *shape)
 
   def loss(self, outputs: jax.Array, batch) -> jax.Array:
-    """Mean over the pixels whose depth is known: float32 [B]."""
-    counted = batch['depth'] > 0
-    true = jnp.log(jnp.where(counted, batch['depth'], 1))
-    return losses.mean_counted(jnp.square(outputs - true), counted)
+    """Computes the mean squared error of log depth over pixels of known depth.
+
+    Args:
+      outputs: log depth, float32 [B, T, H, W].
+      batch: holds 'depth', float [B, T, H, W] in metres; what is not above 0 is
+        unknown.
+
+    Returns:
+      float32 [B]; 0 for an example without known depth.
+    """
+    is_known = batch['depth'] > 0
+    true = jnp.log(jnp.where(is_known, batch['depth'], 1))
+    return losses.masked_mean(jnp.square(outputs - true), is_known)
 
   def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
-    """'depth': float32 [B, T, H, W], in metres, above 0."""
+    """Converts log depth to depth.
+
+    Args:
+      outputs: log depth, float32 [B, T, H, W].
+      batch: not read.
+
+    Returns:
+      'depth': float32 [B, T, H, W] in metres, above 0.
+    """
     del batch
     return {'depth': jnp.exp(outputs)}

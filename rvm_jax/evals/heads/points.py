@@ -1,4 +1,4 @@
-"""Points followed through a clip: Perception Test."""
+"""Points that are tracked through a clip, as for Perception Test."""
 
 import flax.linen as nn
 import jax
@@ -10,24 +10,27 @@ from rvm_jax.evals.heads import queries as queries_lib
 
 
 class PointsHead(nn.Module):
-  """Each point asks several times, for a few frames each time.
+  """Predicts a point's track with one query for every few frames.
 
-  Its place in frame 0 is made a query, copied for every `frames_per_query`
-  frames, and each copy gets a learned vector of its time. The paper's readout
-  has 1024 channels, 8 heads, queries 512 wide, 16 octaves and 2 frames a query.
+  A point's position in frame 0 is embedded as a query. The query is copied once
+  for every `frames_per_query` frames, and a learned embedding tells the copies
+  apart. The 4DS readout has 1024 channels, 8 heads, queries of width 512, 16
+  Fourier octaves and 2 frames per query.
 
-  The loss is TAPIR's (Doersch et al., ICCV 2023), a default of ours, with
-  places scaled to 256 x 256. It adds up 0.05 times the Huber loss of the
-  distance (delta 4 pixels), the cross entropy of being visible, and that of
-  being certain, as a place should be that is at most 6 pixels off. The first
-  and the last count only where the point is visible.
+  The published loss is not known. Ours is that of TAPIR (Doersch et al., ICCV
+  2023), in pixels of a frame scaled to 256 x 256: 0.05 times the Huber loss of
+  the distance (delta 4), plus the cross entropy of visibility, plus the cross
+  entropy of certainty. A prediction should be certain where it is at most 6
+  pixels off. Distance and certainty count only where the point is visible.
 
   Attributes:
-    num_params, num_heads: of the readout.
-    height, width: of the frames, in pixels.
-    query_width: E.
-    num_bases: octaves of the Fourier features.
-    frames_per_query: a divisor of T.
+    num_params: width of the attentive readout.
+    num_heads: number of its attention heads.
+    height: height of the frames in pixels.
+    width: width of the frames in pixels.
+    query_width: width of the queries, E.
+    num_bases: number of octaves in the queries' Fourier features.
+    frames_per_query: number of frames that a query predicts, a divisor of T.
   """
 
   num_params: int
@@ -38,19 +41,20 @@ class PointsHead(nn.Module):
   num_bases: int
   frames_per_query: int
 
-  truths = ('tracks', 'visible', 'is_valid')
+  ground_truth_keys = ('tracks', 'visible', 'is_valid')
 
   @nn.compact
   def __call__(self, features: jax.Array, batch) -> jax.Array:
-    """Asks for the points in frame 0.
+    """Predicts position, visibility and certainty in all frames.
 
     Args:
       features: float [B, T, N, C].
-      batch: 'tracks' [B, P, T, 2] of which frame 0 is read, 'is_valid' [B, P].
+      batch: holds 'tracks', float [B, P, T, 2], of which only frame 0 is read,
+        and 'is_valid', bool [B, P].
 
     Returns:
-      Logits, float32 [B, P, T, 4], of x and y as a share of the frame, of being
-      visible and of being certain.
+      Logits, float32 [B, P, T, 4]: of x and y in normalised coordinates, of
+      being visible, and of being certain.
 
     Raises:
       ValueError: T is not a multiple of `frames_per_query`.
@@ -62,59 +66,81 @@ class PointsHead(nn.Module):
           f' {num_frames} frames of a clip'
       )
     is_valid = batch['is_valid'][..., None]
-    asked = jnp.where(is_valid, batch['tracks'][:, :, 0], 0)
+    first = jnp.where(is_valid, batch['tracks'][:, :, 0], 0)
     query = queries_lib.CoordinateQueries(
         self.query_width, self.num_bases, name='queries'
-    )(
-        self._to_shares(asked)
-    )  # [B, P, E]
-    size, num_points, _ = query.shape
+    )(self._normalise(first))
+    # Copies of each point's query, [B, copies, P, E], one for each group of
+    # `frames_per_query` frames.
+    batch_size, num_points, _ = query.shape
     copies = num_frames // self.frames_per_query
-    query = jnp.repeat(query[:, None], copies, axis=1)  # [B, copies, P, E]
+    query = jnp.repeat(query[:, None], copies, axis=1)
     query = attention.TemporalEmbedding(name='temporal_tile_posenc')(query)
-    found = attention.AttentionReadout(
+    outputs = attention.AttentionReadout(
         4 * self.frames_per_query,
         self.num_params,
         self.num_heads,
         name='readout',
-    )(features, query.reshape(size, -1, self.query_width))
-    found = found.reshape(size, copies, num_points, self.frames_per_query, 4)
-    return found.swapaxes(1, 2).reshape(size, num_points, num_frames, 4)
+    )(features, query.reshape(batch_size, -1, self.query_width))
+    # From [B, copies * P, 4 * frames_per_query] to [B, P, T, 4].
+    outputs = outputs.reshape(
+        batch_size, copies, num_points, self.frames_per_query, 4
+    )
+    return outputs.swapaxes(1, 2).reshape(batch_size, num_points, num_frames, 4)
 
   def loss(self, outputs: jax.Array, batch) -> jax.Array:
-    """Mean over the valid points and all frames: float32 [B]."""
+    """Computes the mean loss over the valid points and all frames.
+
+    Args:
+      outputs: logits, float32 [B, P, T, 4].
+      batch: holds 'tracks', float [B, P, T, 2], 'visible', bool [B, P, T], and
+        'is_valid', bool [B, P].
+
+    Returns:
+      float32 [B]; 0 for an example without a valid point.
+    """
     is_valid = jnp.broadcast_to(
         batch['is_valid'][..., None], batch['visible'].shape
     )
-    seen = is_valid & batch['visible']
-    true = self._to_shares(jnp.where(seen[..., None], batch['tracks'], 0))
-    off = 256 * (jax.nn.sigmoid(outputs[..., :2]) - true)
-    off = jnp.sqrt(jnp.square(off).sum(-1) + 1e-12)  # Of finite slope at 0.
-    where_seen = 0.05 * losses.huber(off, 4.0)
-    where_seen += losses.binary_entropy(outputs[..., 3], off <= 6)
-    terms = jnp.where(seen, where_seen, 0)
-    terms += losses.binary_entropy(outputs[..., 2], seen)
-    return losses.mean_counted(terms, is_valid)
+    is_visible = is_valid & batch['visible']
+    true = self._normalise(jnp.where(is_visible[..., None], batch['tracks'], 0))
+    # Distance in pixels of a 256 x 256 frame, [B, P, T]. The tiny constant
+    # keeps the gradient of the root finite at 0.
+    offset = 256 * (jax.nn.sigmoid(outputs[..., :2]) - true)
+    distance = jnp.sqrt(jnp.square(offset).sum(-1) + 1e-12)
+    position_terms = 0.05 * losses.huber(distance, 4.0)
+    position_terms += losses.binary_cross_entropy(
+        outputs[..., 3], distance <= 6
+    )
+    terms = jnp.where(is_visible, position_terms, 0)
+    terms += losses.binary_cross_entropy(outputs[..., 2], is_visible)
+    return losses.masked_mean(terms, is_valid)
 
   def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
-    """Tracks in pixels; a point is visible if probably visible and certain.
+    """Converts logits to tracks in pixels and to visibility.
 
-    In frame 0 the answer is what was asked: the query's place, visible.
-    (TAP-Vid does not score the frame of the query.)
+    As in the released MooG code, a point is predicted visible if the product of
+    the probabilities of being visible and of being certain is above 0.5. Frame
+    0 holds the query, as visible; TAP-Vid does not score the query's frame.
+
+    Args:
+      outputs: logits, float32 [B, P, T, 4].
+      batch: holds 'tracks', float [B, P, T, 2], of which only frame 0 is read,
+        and 'is_valid', bool [B, P].
 
     Returns:
-      'tracks': float32 [B, P, T, 2], and 'visible': bool [B, P, T], False for
-      padding.
+      'tracks': float32 [B, P, T, 2], as (x, y) in pixels.
+      'visible': bool [B, P, T]; False for points that are not valid.
     """
-    shares = jax.nn.sigmoid(outputs[..., :2])
-    tracks = queries_lib.to_pixels(shares, self.height, self.width)
-    asked = batch['tracks'][:, :, :1]
+    positions = jax.nn.sigmoid(outputs[..., :2])
+    tracks = queries_lib.to_pixels(positions, self.height, self.width)
+    first = batch['tracks'][:, :, :1]
     visible = jax.nn.sigmoid(outputs[..., 2:]).prod(-1) > 0.5
     visible = visible.at[:, :, 0].set(True)
     return {
-        'tracks': jnp.concatenate([asked, tracks[:, :, 1:]], axis=2),
+        'tracks': jnp.concatenate([first, tracks[:, :, 1:]], axis=2),
         'visible': visible & batch['is_valid'][..., None],
     }
 
-  def _to_shares(self, places):
-    return queries_lib.to_shares(places, self.height, self.width)
+  def _normalise(self, points):
+    return queries_lib.normalise(points, self.height, self.width)

@@ -1,4 +1,4 @@
-"""Queries made of coordinates."""
+"""Queries that are made from the coordinates of points and boxes."""
 
 import flax.linen as nn
 import jax
@@ -6,31 +6,45 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def to_shares(places: jax.Array, height: int, width: int) -> jax.Array:
-  """Pixels to shares of the frame's sides; x and y take turns on the last axis.
+def normalise(coordinates: jax.Array, height: int, width: int) -> jax.Array:
+  """Divides x by the width and y by the height, so that a frame is [0, 1].
 
   Args:
-    places: float [..., 2 or 4], points (x, y) or boxes (x0, y0, x1, y1).
-    height, width: of the frame, in pixels.
+    coordinates: points (x, y) or boxes (x0, y0, x1, y1) in pixels, float
+      [..., 2] or [..., 4].
+    height: height of the frame in pixels.
+    width: width of the frame in pixels.
+
+  Returns:
+    Normalised coordinates, float of the shape of `coordinates`.
   """
-  return places / _sides(places, height, width)
+  return coordinates / _sides(coordinates, height, width)
 
 
-def to_pixels(shares: jax.Array, height: int, width: int) -> jax.Array:
-  """Inverse of `to_shares`."""
-  return shares * _sides(shares, height, width)
+def to_pixels(coordinates: jax.Array, height: int, width: int) -> jax.Array:
+  """Converts normalised coordinates to pixels; the inverse of `normalise`.
+
+  Args:
+    coordinates: normalised points or boxes, float [..., 2] or [..., 4].
+    height: height of the frame in pixels.
+    width: width of the frame in pixels.
+
+  Returns:
+    Coordinates in pixels, float of the shape of `coordinates`.
+  """
+  return coordinates * _sides(coordinates, height, width)
 
 
 def embed_fourier(coordinates: jax.Array, num_bases: int) -> jax.Array:
-  """Sines and cosines of coordinates in [0, 1], of octaves from a half wave up.
+  """Computes Fourier features: sines and cosines of pi * 2^i * coordinate.
 
   Args:
-    coordinates: float [..., D].
-    num_bases: octaves.
+    coordinates: D normalised coordinates, float [..., D].
+    num_bases: number of octaves; i runs from 0 to num_bases - 1.
 
   Returns:
-    float32 [..., 2 * num_bases * D]: the sines of every coordinate in every
-    octave, then the cosines.
+    float32 [..., 2 * num_bases * D]: the sines of all octaves of the first
+    coordinate, then those of the next ones; then all cosines in this order.
   """
   *lead, size = coordinates.shape
   octaves = (np.pi * 2.0 ** np.arange(num_bases)).astype(np.float32)
@@ -40,11 +54,13 @@ def embed_fourier(coordinates: jax.Array, num_bases: int) -> jax.Array:
 
 
 class CoordinateQueries(nn.Module):
-  """Fourier features and an MLP of two layers; GELU between them is ours.
+  """Embeds coordinates by Fourier features and an MLP of two dense layers.
+
+  The activation between the layers is not published; ours is tanh-GELU.
 
   Attributes:
-    width: E, of both layers.
-    num_bases: octaves of the Fourier features.
+    width: width of both layers, E.
+    num_bases: number of octaves of the Fourier features.
   """
 
   width: int
@@ -52,13 +68,14 @@ class CoordinateQueries(nn.Module):
 
   @nn.compact
   def __call__(self, coordinates: jax.Array) -> jax.Array:
-    """float [..., D] in [0, 1] to float32 [..., E]."""
+    """Maps normalised coordinates, float [..., D], to float32 [..., E]."""
     x = embed_fourier(coordinates, self.num_bases)
     x = nn.gelu(nn.Dense(self.width, name='dense_in')(x), approximate=True)
     return nn.Dense(self.width, name='dense_out')(x)
 
 
-def _sides(places, height, width):
-  *lead, size = places.shape
+def _sides(coordinates, height, width):
+  """Returns (width, height) once or twice, with as many axes as coordinates."""
+  *lead, size = coordinates.shape
   sides = np.tile(np.array([width, height], np.float32), size // 2)
   return sides.reshape(*[1] * len(lead), size)

@@ -1,4 +1,4 @@
-"""The attentive readout against the released one, and what it must not do."""
+"""Tests the attentive readout against the released one, and by properties."""
 
 import functools
 import pathlib
@@ -13,8 +13,8 @@ from rvm_jax.evals.heads import attention
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 
 
-def released(name):
-  """Features, parameters and the output of the released readout."""
+def read_golden(name):
+  """Returns features, parameters and output of the released readout."""
   golden = dict(np.load(GOLDEN / name))
   params = {
       tuple(key.split('/')[1:]): value
@@ -25,30 +25,31 @@ def released(name):
   return golden['features'], params, golden['output']
 
 
-def shapes(readout, features, queries=None):
-  """The readout's parameters, without their values."""
+def param_shapes(readout, features, queries=None):
+  """Returns the shapes of the readout's parameters, as a tree."""
   init = functools.partial(readout.init, jax.random.key(0))
   return jax.eval_shape(init, features, queries)['params']
 
 
-def draw(readout, features, queries=None):
-  """Some parameters, no bias 0 and no scale 1."""
+def sample_params(readout, features, queries=None):
+  """Samples parameters, so that no bias is 0 and no scale is 1."""
   rng = np.random.default_rng(1)
   return jax.tree.map(
       lambda x: rng.normal(0, 0.5, x.shape).astype(x.dtype),
-      shapes(readout, features, queries),
+      param_shapes(readout, features, queries),
   )
 
 
 def apply(readout, params, *inputs):
+  """Applies the readout, compiled."""
   return np.asarray(jax.jit(readout.apply)({'params': params}, *inputs))
 
 
-def test_agrees_with_the_released_readout():
-  features, params, output = released('readout_classify.npz')
+def test_readout_agrees_with_the_released_one():
+  features, params, output = read_golden('readout_classify.npz')
   readout = attention.AttentionReadout(11, num_params=32, num_heads=4)
   wanted = jax.tree.map(np.shape, params)
-  assert jax.tree.map(np.shape, shapes(readout, features)) == wanted
+  assert jax.tree.map(np.shape, param_shapes(readout, features)) == wanted
   found = apply(readout, params, features)
   np.testing.assert_allclose(found[:, 0], output, atol=1e-5, rtol=0)
 
@@ -58,19 +59,21 @@ def test_agrees_with_the_released_readout():
     [(768, 12, 174, 7_041_966), (1024, 16, 700, 12_281_532)],
     ids=['Something-Something v2', 'Kinetics-700'],
 )
-def test_has_the_parameters_of_4ds(num_params, num_heads, num_classes, count):
+def test_readout_has_as_many_parameters_as_in_4ds(
+    num_params, num_heads, num_classes, count
+):
   readout = attention.AttentionReadout(num_classes, num_params, num_heads)
   features = np.zeros((1, 16, 1, 1024), np.float32)
-  params = jax.tree.leaves(shapes(readout, features))
+  params = jax.tree.leaves(param_shapes(readout, features))
   assert sum(x.size for x in params) == count
 
 
-def test_without_vjepa_reads_straight_off_the_attention():
+def test_readout_without_vjepa_is_linear_in_the_attention():
   features = np.random.default_rng(0).normal(size=(2, 3, 5, 6))
   readout = attention.AttentionReadout(
       7, num_params=8, num_heads=2, match_vjepa_implementation=False
   )
-  params = draw(readout, features)
+  params = sample_params(readout, features)
   assert {'/'.join(k) for k in flax.traverse_util.flatten_dict(params)} == {
       'temporal_posenc/embeddings',
       'query',
@@ -82,6 +85,7 @@ def test_without_vjepa_reads_straight_off_the_attention():
   found = apply(readout, params, features)
   tokens = features + params['temporal_posenc']['embeddings']
   tokens = tokens.reshape(2, 15, 6)
+  # The reference attends with each head alone; 2 is the root of its width.
   token = np.zeros((2, 2, 4))
   for b in range(2):
     for head in range(2):
@@ -94,8 +98,8 @@ def test_without_vjepa_reads_straight_off_the_attention():
   np.testing.assert_allclose(found[:, 0], wanted, atol=1e-6)
 
 
-def test_chunks_of_queries_change_nothing():
-  features, params, _ = released('readout_depth.npz')
+def test_query_chunks_change_neither_output_nor_gradient():
+  features, params, _ = read_golden('readout_depth.npz')
   cotangent = np.random.default_rng(0).normal(size=(2, 32, 128))
 
   @jax.jit
@@ -122,12 +126,12 @@ def test_chunks_of_queries_change_nothing():
   )
 
 
-def test_each_given_query_is_answered_alone():
+def test_given_queries_are_read_out_independently():
   rng = np.random.default_rng(0)
   features = rng.normal(size=(2, 3, 4, 6)).astype(np.float16)
   queries = rng.normal(size=(2, 5, 9)).astype(np.float32)
   readout = attention.AttentionReadout(7, num_params=8, num_heads=2)
-  params = draw(readout, features, queries)
+  params = sample_params(readout, features, queries)
   assert 'query' not in params
   found = apply(readout, params, features, queries)
   assert found.shape == (2, 5, 7) and found.dtype == np.float32
@@ -136,8 +140,8 @@ def test_each_given_query_is_answered_alone():
   np.testing.assert_allclose(swapped[:, ::-1], found, atol=1e-6)
 
 
-def test_tells_frames_apart_but_not_patches():
-  features, params, _ = released('readout_classify.npz')
+def test_readout_depends_on_the_order_of_frames_not_of_patches():
+  features, params, _ = read_golden('readout_classify.npz')
   readout = attention.AttentionReadout(11, num_params=32, num_heads=4)
   shown = [features, features[:, :, ::-1], features[:, ::-1]]
   found, by_patch, by_frame = np.split(
@@ -147,7 +151,7 @@ def test_tells_frames_apart_but_not_patches():
   assert np.abs(by_frame - found).max() > 1e-3
 
 
-def test_refuses_sizes_that_do_not_divide():
+def test_readout_refuses_sizes_that_do_not_divide():
   features = np.zeros((1, 2, 3, 4), np.float32)
   for fields, message in (
       (dict(num_params=30), 'num_params=30 must be a multiple of num_heads=4'),
@@ -155,4 +159,4 @@ def test_refuses_sizes_that_do_not_divide():
   ):
     fields = dict(num_params=32, num_heads=4, num_queries=8) | fields
     with pytest.raises(ValueError, match=message):
-      shapes(attention.AttentionReadout(11, **fields), features)
+      param_shapes(attention.AttentionReadout(11, **fields), features)

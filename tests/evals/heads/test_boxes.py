@@ -1,20 +1,20 @@
-"""The boxes head: its size, its loss and its decoding."""
+"""Tests the boxes head: its size, its loss and its decoding."""
 
 import functools
 
 import jax
 import numpy as np
 
-from rvm_jax.evals.heads import boxes
+from rvm_jax.evals.heads import boxes as boxes_lib
 
-HEAD = boxes.BoxesHead(
+HEAD = boxes_lib.BoxesHead(
     num_params=16, num_heads=2, height=10, width=20, query_width=8, num_bases=4
 )
-NOTHING = (np.nan,) * 4
+MISSING = (np.nan,) * 4
 
 
-def test_has_the_shape_of_the_papers():
-  head = boxes.BoxesHead(
+def test_boxes_head_has_the_published_size():
+  head = boxes_lib.BoxesHead(
       num_params=1024,
       num_heads=4,
       height=224,
@@ -35,20 +35,20 @@ def test_has_the_shape_of_the_papers():
   assert round(count / 1e6, 1) == 12.5
 
 
-def test_loss_by_hand():
+def test_loss_of_hand_worked_boxes():
   box = (0, 0, 10, 5)  # The upper left quarter of the frame.
   true = np.array(
       [
-          [[box, box, NOTHING], [NOTHING, box, box]],
-          [[box, (3, 3, 3, 3), box], [NOTHING] * 3],
+          [[box, box, MISSING], [MISSING, box, box]],
+          [[box, (3, 3, 3, 3), box], [MISSING] * 3],
       ],
       np.float32,
   )
   outputs = np.full((2, 2, 3, 4), 7, np.float32)
   outputs[0, 0, 0] = 0, 0, 0.5, 0.5
   outputs[0, 0, 1] = 0, 0, 1, 0.5  # Twice as wide.
-  outputs[1, 0, 0] = 0, 0, 0.5, 0.45  # Where smooth L1 is quadratic.
-  outputs[1, 0, 2] = 0.5, 0, 1, 0.5  # Beside it.
+  outputs[1, 0, 0] = 0, 0, 0.5, 0.45  # Smooth L1 is quadratic here.
+  outputs[1, 0, 2] = 0.5, 0, 1, 0.5  # To the right of the true box.
   wanted = [
       (0 + (0.45 / 4 + 0.5 * (1 - 0.5))) / 2,
       (0.05**2 / 2 / 0.1 / 4 + 0.5 * 0.1 + (2 * 0.45 / 4 + 0.5)) / 2,
@@ -57,10 +57,10 @@ def test_loss_by_hand():
   np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
-def test_decodes_pixels_and_nothing_for_what_was_not_asked():
-  asked = np.array([[[(1, 2, 3, 4)] * 2, [NOTHING] * 2]], np.float32)
+def test_decode_gives_pixels_and_nan_for_objects_that_are_not_queried():
+  boxes = np.array([[[(1, 2, 3, 4)] * 2, [MISSING] * 2]], np.float32)
   outputs = np.tile(np.float32((0.1, 0.2, -0.5, 2)), (1, 2, 2, 1))
-  found = HEAD.decode(outputs, {'boxes': asked})['boxes']
+  found = HEAD.decode(outputs, {'boxes': boxes})['boxes']
   np.testing.assert_allclose(
-      found, [[[(1, 2, 3, 4), (2, 2, -10, 20)], [NOTHING] * 2]], rtol=1e-6
+      found, [[[(1, 2, 3, 4), (2, 2, -10, 20)], [MISSING] * 2]], rtol=1e-6
   )

@@ -1,4 +1,4 @@
-"""Cross entropy, and several clips of one video."""
+"""Tests the classification head: its loss, and several clips of a video."""
 
 import numpy as np
 from scipy import special
@@ -24,8 +24,9 @@ def test_loss_agrees_with_scikit_learn():
   np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
-def test_clips_are_averaged_after_the_softmax():
-  # Clips of a video stand side by side in the batch.
+def test_probabilities_of_clips_are_averaged_not_logits():
+  # Two videos of two clips each. The clips of a video are next to each other
+  # in the batch.
   logits = np.array([[9, 0, 0], [-1, 9, 8], [-1, 9, 8], [0, 0, 3]], np.float32)
   logits = np.concatenate([logits, np.full((4, 2), -9, np.float32)], -1)
   probabilities = np.asarray(HEAD.decode(logits, {})['probabilities'])

@@ -1,4 +1,4 @@
-"""The depth head against the released readout, and its loss."""
+"""Tests the depth head against the released readout, and its loss."""
 
 import functools
 import pathlib
@@ -21,7 +21,7 @@ HEAD = depth.DepthHead(
 )
 
 
-def test_agrees_with_the_released_readout():
+def test_depth_head_agrees_with_the_released_readout():
   golden = dict(np.load(GOLDEN))
   params = flax.traverse_util.unflatten_dict(
       {
@@ -34,7 +34,7 @@ def test_agrees_with_the_released_readout():
   np.testing.assert_allclose(found, golden['output'][..., 0], atol=1e-5, rtol=0)
 
 
-def test_has_the_shape_of_4ds():
+def test_depth_head_has_the_published_size():
   head = depth.DepthHead(
       num_params=1024,
       num_heads=16,
@@ -54,7 +54,7 @@ def test_has_the_shape_of_4ds():
   assert readout['Dense_1']['kernel'].shape == (1024, 128)
 
 
-def test_loss_is_of_logarithms_of_metres():
+def test_loss_is_the_squared_difference_of_log_metres():
   outputs = np.log(np.array([[[[2, 2], [3, 9]]]], np.float32))
   true = np.array([[[[2, 4], [1, 0]]]], np.float32)
   wanted = (0 + np.log(2) ** 2 + np.log(3) ** 2) / 3
@@ -66,6 +66,6 @@ def test_loss_is_of_logarithms_of_metres():
   )
 
 
-def test_refuses_a_patch_that_does_not_divide():
+def test_depth_head_refuses_a_patch_that_does_not_divide():
   with pytest.raises(ValueError, match=r'\(2, 8, 8\) must .* \(3, 32, 32\)'):
     HEAD.init(jax.random.key(0), np.zeros((1, 3, 4, 8), np.float32), {})

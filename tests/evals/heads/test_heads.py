@@ -1,4 +1,4 @@
-"""What all heads have in common: interface, masks, and that they learn."""
+"""Tests the contract of all heads: interface, masks, and that they learn."""
 
 import functools
 from typing import Any, NamedTuple
@@ -33,10 +33,13 @@ DECODED = {
 
 
 def make_batch(blank):
-  """Two examples; what does not count in their truths is `blank`.
+  """Returns two examples with three points and three objects each.
 
-  Of three points and three objects, the last of the first example are padding,
-  as are all of the second example's but one.
+  Two points and objects of the first example and one of the second are valid;
+  the others are padding.
+
+  Args:
+    blank: value of the ground truth's entries that do not count.
   """
   rng = np.random.default_rng(0)
   is_valid = np.array([[True, True, False], [True, False, False]])
@@ -45,17 +48,17 @@ def make_batch(blank):
   tracks = rng.uniform(1, (WIDTH - 1, HEIGHT - 1), (2, 3, FRAMES, 2))
   low = rng.uniform(0, (WIDTH / 2, HEIGHT / 2), (2, 3, FRAMES, 2))
   sides = rng.uniform(4, (WIDTH / 2, HEIGHT / 2), (2, 3, FRAMES, 2))
-  seen = visible & is_valid[..., None]
-  far = rng.uniform(1, 5, (2, FRAMES, HEIGHT, WIDTH))
+  is_counted = visible & is_valid[..., None]
+  depth_map = rng.uniform(1, 5, (2, FRAMES, HEIGHT, WIDTH))
   batch = {
       'label': np.array([2, 0], np.int32),
-      'tracks': np.where(seen[..., None], tracks, blank),
+      'tracks': np.where(is_counted[..., None], tracks, blank),
       'visible': visible & (is_valid[..., None] | (blank == 0)),
       'is_valid': is_valid,
       'boxes': np.where(
-          seen[..., None], np.concatenate([low, low + sides], -1), np.nan
+          is_counted[..., None], np.concatenate([low, low + sides], -1), np.nan
       ),
-      'depth': np.where(far > 2, far, blank),
+      'depth': np.where(depth_map > 2, depth_map, blank),
   }
   return {
       key: value.astype(np.float32) if value.dtype == float else value
@@ -68,8 +71,8 @@ FEATURES = FEATURES.astype(np.float32)
 OPTIMISER = optax.adam(1e-2)
 
 
-def draw(name):
-  """Some parameters of a head, of no special values."""
+def sample_params(name):
+  """Samples parameters of a head, so that none has a special value."""
   init = functools.partial(HEADS[name].init, jax.random.key(0))
   variables = jax.eval_shape(init, FEATURES, make_batch(0))
   assert set(variables) == {'params'}
@@ -81,17 +84,28 @@ def draw(name):
 
 
 class Found(NamedTuple):
-  """What a head makes of a batch; `slopes` of the parameters and features."""
+  """What a head computes for a batch.
+
+  Attributes:
+    outputs: outputs of the head.
+    loss: loss of each example.
+    gradients: gradients of the summed loss by parameters and by features.
+    decoded: the predictions.
+  """
 
   outputs: Any
   loss: Any
-  slopes: Any
+  gradients: Any
   decoded: Any
 
 
 @functools.cache
 def compile_step(name):
-  """(parameters, optimiser's state, batch) -> (parameters, state), Found."""
+  """Returns a training step of a head.
+
+  The step maps (parameters, optimiser's state, batch) to (parameters, state)
+  and what the head found before the update.
+  """
   head = HEADS[name]
 
   @jax.jit
@@ -101,19 +115,19 @@ def compile_step(name):
       loss = head.loss(outputs, batch)
       return loss.sum(), (outputs, loss)
 
-    slopes, (outputs, loss) = jax.grad(total, (0, 1), has_aux=True)(
+    gradients, (outputs, loss) = jax.grad(total, (0, 1), has_aux=True)(
         params, FEATURES
     )
     decoded = head.decode(outputs, batch)
-    updates, state = OPTIMISER.update(slopes[0], state, params)
+    updates, state = OPTIMISER.update(gradients[0], state, params)
     params = optax.apply_updates(params, updates)
-    return (params, state), Found(outputs, loss, slopes, decoded)
+    return (params, state), Found(outputs, loss, gradients, decoded)
 
   return step
 
 
 def run(name, batch):
-  params = draw(name)
+  params = sample_params(name)
   return compile_step(name)(params, OPTIMISER.init(params), batch)[1]
 
 
@@ -122,7 +136,7 @@ def name(request):
   return request.param
 
 
-def test_shapes_and_units(name):
+def test_head_has_the_shapes_and_dtypes_of_the_contract(name):
   batch = make_batch(0)
   found = run(name, batch)
   assert found.loss.shape == (2,) and found.loss.dtype == np.float32
@@ -131,28 +145,43 @@ def test_shapes_and_units(name):
     assert x.dtype == batch.get(key, np.float32(0)).dtype
 
 
-def test_what_does_not_count_changes_nothing(name):
+def test_head_reads_exactly_its_ground_truth_keys(name):
+  head = HEADS[name]
+
+  def trace(features, batch):
+    outputs, _ = head.init_with_output(jax.random.key(0), features, batch)
+    return head.loss(outputs, batch), head.decode(outputs, batch)
+
+  batch = {key: make_batch(0)[key] for key in head.ground_truth_keys}
+  jax.eval_shape(trace, FEATURES, batch)
+  for key in batch:
+    others = {other: batch[other] for other in batch if other != key}
+    with pytest.raises(KeyError, match=key):
+      jax.eval_shape(trace, FEATURES, others)
+
+
+def test_entries_that_do_not_count_change_neither_loss_nor_gradient(name):
   found, other = run(name, make_batch(0)), run(name, make_batch(np.nan))
-  numbers = found.loss, found.slopes
+  numbers = found.loss, found.gradients
   assert all(np.isfinite(x).all() for x in jax.tree.leaves(numbers))
-  assert all(np.any(x) for x in jax.tree.leaves(found.slopes[1]))
+  assert all(np.any(x) for x in jax.tree.leaves(found.gradients[1]))
   jax.tree.map(
-      np.testing.assert_array_equal, numbers, (other.loss, other.slopes)
+      np.testing.assert_array_equal, numbers, (other.loss, other.gradients)
   )
 
 
 @pytest.mark.parametrize('masked', ['points', 'boxes', 'depth'])
-def test_an_example_without_truths_has_no_loss(masked):
+def test_an_example_without_ground_truth_has_the_loss_0(masked):
   batch = make_batch(np.nan)
   batch['is_valid'][1] = False
   batch['boxes'][1] = np.nan
   batch['depth'][1] = 0
   found = run(masked, batch)
   assert found.loss[0] > 0 and found.loss[1] == 0
-  assert np.any(found.slopes[1][0]) and not np.any(found.slopes[1][1])
+  assert np.any(found.gradients[1][0]) and not np.any(found.gradients[1][1])
 
 
-def test_asks_with_nothing_but_the_first_frame(name):
+def test_outputs_depend_on_the_queries_in_frame_0_alone(name):
   batch = make_batch(0)
   later = {key: np.zeros_like(value) for key, value in batch.items()}
   later['is_valid'] = batch['is_valid']
@@ -163,10 +192,9 @@ def test_asks_with_nothing_but_the_first_frame(name):
   )
 
 
-def test_learns_what_it_is_shown(name):
-  """And in the right units: what is decoded comes close to the truths."""
+def test_head_learns_two_examples_and_decodes_them_in_their_units(name):
   batch = make_batch(np.nan)
-  params = draw(name)
+  params = sample_params(name)
   carry = params, OPTIMISER.init(params)
   losses = []
   for _ in range(300):
@@ -178,11 +206,11 @@ def test_learns_what_it_is_shown(name):
     assert (decoded['probabilities'].argmax(-1) == batch['label']).all()
   elif name == 'points':
     np.testing.assert_array_equal(decoded['visible'], batch['visible'])
-    off = np.abs(decoded['tracks'] - batch['tracks'])[batch['visible']]
-    assert off.mean() < 1
+    error = np.abs(decoded['tracks'] - batch['tracks'])[batch['visible']]
+    assert error.mean() < 1
   elif name == 'boxes':
-    counted = np.isfinite(batch['boxes'])
-    assert np.abs(decoded['boxes'] - batch['boxes'])[counted].mean() < 1
+    is_box = np.isfinite(batch['boxes'])
+    assert np.abs(decoded['boxes'] - batch['boxes'])[is_box].mean() < 1
   else:
     known = batch['depth'] > 0
     ratio = decoded['depth'][known] / batch['depth'][known]

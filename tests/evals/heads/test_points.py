@@ -1,4 +1,4 @@
-"""The points head: its size, its loss and what it calls visible."""
+"""Tests the points head: its size, its queries, its loss and its decoding."""
 
 import functools
 
@@ -19,7 +19,7 @@ HEAD = points.PointsHead(
 )
 
 
-def test_has_the_shape_of_the_papers():
+def test_points_head_has_the_published_size():
   head = points.PointsHead(
       num_params=1024,
       num_heads=8,
@@ -47,8 +47,7 @@ def test_has_the_shape_of_the_papers():
   assert round(count / 1e6, 1) == 12.4
 
 
-def test_frames_of_a_query_follow_each_other():
-  """One query answers for its own frames: shift its learned time alone."""
+def test_a_query_predicts_its_own_frames_of_its_own_point():
   rng = np.random.default_rng(0)
   features = rng.normal(size=(1, 6, 4, 8)).astype(np.float32)
   tracks = rng.uniform(0, 64, (1, 3, 6, 2)).astype(np.float32)
@@ -56,11 +55,13 @@ def test_frames_of_a_query_follow_each_other():
   apply = jax.jit(HEAD.apply)
   variables = jax.jit(HEAD.init)(jax.random.key(0), features, batch)
   before = apply(variables, features, batch)
+  # Changing the embedding of the second copy of the query changes the outputs
+  # for frames 2 and 3 alone.
   times = variables['params']['temporal_tile_posenc']
   times['embeddings'] = times['embeddings'].at[1].add(1)
   moved = np.abs(apply(variables, features, batch) - before) > 1e-6
   assert moved[:, :, 2:4].all() and not moved[:, :, [0, 1, 4, 5]].any()
-  # And a point for itself: another order of points, that order of answers.
+  # Changing the order of the points changes the order of the outputs alone.
   batch['tracks'] = tracks[:, ::-1]
   found = apply(variables, features, batch)
   batch['tracks'] = tracks
@@ -69,7 +70,7 @@ def test_frames_of_a_query_follow_each_other():
   )
 
 
-def test_loss_in_numpy():
+def test_loss_agrees_with_numpy():
   rng = np.random.default_rng(0)
   outputs = rng.normal(size=(2, 3, 4, 4)).astype(np.float32)
   batch = {
@@ -77,29 +78,34 @@ def test_loss_in_numpy():
       'visible': rng.uniform(size=(2, 3, 4)) > 0.4,
       'is_valid': np.array([[True, True, False], [True, True, True]]),
   }
-  # Two points within 6 pixels of 256, one of them within 4.
+  # Set two predictions at distances of 3 and 5 pixels in a 256 x 256 frame: one
+  # is where Huber is quadratic, both are to be certain.
   share = batch['tracks'][0, :2, 1] / (128, 64) + ((3 / 256, 0), (0, 5 / 256))
   outputs[0, :2, 1, :2] = np.log(share / (1 - share))
   batch['visible'][0, :2, 1] = True
 
-  chance = 1 / (1 + np.exp(-outputs.astype(float)))
-  off = np.linalg.norm(
-      256 * (chance[..., :2] - batch['tracks'] / (128, 64)), axis=-1
+  probability = 1 / (1 + np.exp(-outputs.astype(float)))
+  distance = np.linalg.norm(
+      256 * (probability[..., :2] - batch['tracks'] / (128, 64)), axis=-1
   )
-  assert {3, 5} <= set(off.round(3).ravel())
+  assert {3, 5} <= set(distance.round(3).ravel())
   seen = batch['visible']
-  far = np.where(off < 4, off**2 / 2, 4 * (off - 2))
-  certain = -np.log(np.where(off > 6, 1 - chance[..., 3], chance[..., 3]))
-  visible = -np.log(np.where(seen, chance[..., 2], 1 - chance[..., 2]))
-  terms = seen * (0.05 * far + certain) + visible
+  huber = np.where(distance < 4, distance**2 / 2, 4 * (distance - 2))
+  certain = -np.log(
+      np.where(distance > 6, 1 - probability[..., 3], probability[..., 3])
+  )
+  visible = -np.log(
+      np.where(seen, probability[..., 2], 1 - probability[..., 2])
+  )
+  terms = seen * (0.05 * huber + certain) + visible
   wanted = [terms[0, :2].mean(), terms[1].mean()]
   np.testing.assert_allclose(HEAD.loss(outputs, batch), wanted, rtol=1e-5)
 
 
-def test_decodes_pixels_and_what_is_probably_visible_and_certain():
+def test_decode_gives_pixels_and_needs_both_visible_and_certain():
   outputs = np.zeros((1, 2, 3, 4), np.float32)
-  outputs[..., 2:] = 0.5  # 0.62 each, 0.39 together.
-  outputs[0, 0, 2, 2:] = 1  # 0.73 and 0.53.
+  outputs[..., 2:] = 0.5  # Probabilities of 0.62, with the product 0.39.
+  outputs[0, 0, 2, 2:] = 1  # Probabilities of 0.73, with the product 0.53.
   outputs[0, 0, 2, 0] = np.log(3)  # 3/4 of the width.
   batch = {
       'tracks': np.full((1, 2, 3, 2), 5, np.float32),
@@ -114,7 +120,7 @@ def test_decodes_pixels_and_what_is_probably_visible_and_certain():
   )
 
 
-def test_refuses_frames_that_do_not_divide():
+def test_points_head_refuses_frames_that_do_not_divide():
   batch = {'tracks': np.zeros((1, 2, 3, 2)), 'is_valid': np.ones((1, 2), bool)}
   with pytest.raises(ValueError, match='=2 must divide the 3 frames'):
     HEAD.init(jax.random.key(0), np.zeros((1, 3, 4, 8)), batch)

@@ -1,19 +1,19 @@
-"""Fourier features by their formula, and units of coordinates."""
+"""Tests Fourier features by their formula, and units of coordinates."""
 
 import numpy as np
 
 from rvm_jax.evals.heads import queries
 
 
-def test_fourier_features_by_their_formula():
-  places = np.random.default_rng(0).uniform(size=(2, 3, 2)).astype(np.float32)
-  found = queries.embed_fourier(places, 16)
+def test_fourier_features_agree_with_their_formula():
+  points = np.random.default_rng(0).uniform(size=(2, 3, 2)).astype(np.float32)
+  found = queries.embed_fourier(points, 16)
   assert found.shape == (2, 3, 64)
   for dimension in range(2):
     for octave in range(16):
-      angle = places[..., dimension] * np.pi * 2.0**octave
+      angle = points[..., dimension] * np.pi * 2.0**octave
       column = 16 * dimension + octave
-      # At the last octave float32 angles are good to 1e-2.
+      # Angles double with each octave, and so do their float32 errors.
       tolerance = 1e-6 * 2**octave
       np.testing.assert_allclose(
           found[..., column], np.sin(angle), atol=tolerance
@@ -23,13 +23,13 @@ def test_fourier_features_by_their_formula():
       )
 
 
-def test_x_goes_with_the_width():
+def test_normalise_divides_x_by_the_width_and_y_by_the_height():
   box = np.array([[[10, 10, 40, 20]]], np.float32)
-  shares = queries.to_shares(box, height=20, width=40)
-  np.testing.assert_allclose(shares, [[[0.25, 0.5, 1, 1]]])
+  normalised = queries.normalise(box, height=20, width=40)
+  np.testing.assert_allclose(normalised, [[[0.25, 0.5, 1, 1]]])
   np.testing.assert_allclose(
-      queries.to_pixels(shares, height=20, width=40), box
+      queries.to_pixels(normalised, height=20, width=40), box
   )
   np.testing.assert_allclose(
-      queries.to_shares(box[..., :2], height=20, width=40), [[[0.25, 0.5]]]
+      queries.normalise(box[..., :2], height=20, width=40), [[[0.25, 0.5]]]
   )
