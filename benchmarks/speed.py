@@ -22,6 +22,7 @@ import numpy as np
 import optax
 
 from rvm_jax.models import rvm
+from rvm_jax.ops import images
 from rvm_jax.ops import masks
 from rvm_jax.ops import positions
 from rvm_jax.training import mesh as mesh_lib
@@ -148,8 +149,7 @@ def plain_rvm(p, source, target, deltas, visible, patch):
 
 
 def plain_step(params, opt_state, step, batch, *, optimizer, patch):
-  to_float = lambda x: x.astype(jnp.float32) / 255
-  target = to_float(batch['target'])
+  target = images.to_float(batch['target'])
   batch_size, num_targets, height, width, _ = target.shape
   num_patches = (height // patch) * (width // patch)
   visible = masks.sample_visible(
@@ -160,7 +160,7 @@ def plain_step(params, opt_state, step, batch, *, optimizer, patch):
   )
 
   def loss(p):
-    source = to_float(batch['source'])
+    source = images.to_float(batch['source'])
     pixels = plain_rvm(p, source, target, batch['deltas'], visible, patch)
     return jnp.square(pixels - target).mean()
 
@@ -289,7 +289,7 @@ def main():
       functools.partial(plain_step, optimizer=optimizer, patch=patch),
       donate_argnums=(0, 1, 2),
   )
-  source = jnp.asarray(batch['source'], jnp.float32) / 255
+  source = images.to_float(jnp.asarray(batch['source']))
   encode = jax.jit(
       lambda p, x: model.apply({'params': p}, x, method='encode')[0]
   )

@@ -31,6 +31,7 @@ import rows
 from rvm_jax import streaming
 from rvm_jax.models import rvm
 from rvm_jax.models import vit
+from rvm_jax.ops import images
 from rvm_jax.ops import patches
 from rvm_jax.ops import positions
 from rvm_jax.weights import released
@@ -55,7 +56,7 @@ class ClipEncoder(nn.Module):
     width = sizes['width']
     rows_columns = patches.grid(*frames.shape[1:3], patch)
     tokens = vit.Tokenizer(width, patch, jnp.float32, name='tokenizer')(
-        patches.patchify(frames.astype(jnp.float32) / 255, patch),
+        patches.patchify(images.to_float(frames), patch),
         positions.encoder_table(*rows_columns, width),
     )  # [T, N, D]
     tokens += positions.sinusoid(len(frames), width)[:, None]

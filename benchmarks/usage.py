@@ -29,7 +29,6 @@ import time
 
 import av
 import jax
-import jax.numpy as jnp
 import numpy as np
 import rows
 
@@ -37,6 +36,7 @@ import rvm_jax
 from rvm_jax import streaming
 from rvm_jax import weights
 from rvm_jax.models import rvm
+from rvm_jax.ops import images
 from rvm_jax.weights import released
 
 NUM_TIMED = 64  # Frames of each stream in a call.
@@ -85,7 +85,7 @@ def measure_rate(size, batch, is_naive, resolution, dtype, attention) -> dict:
     first = encoder.init(batch, resolution, resolution)
     encode = jax.jit(
         lambda p, x, s: model.apply(
-            {'params': p}, x.astype(jnp.float32) / 255, s, method='encode'
+            {'params': p}, images.to_float(x), s, method='encode'
         )
     )
 

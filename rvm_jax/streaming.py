@@ -20,6 +20,7 @@ import numpy as np
 
 from rvm_jax import weights
 from rvm_jax.models import rvm
+from rvm_jax.ops import images
 from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
@@ -205,14 +206,12 @@ def load(path: str | os.PathLike[str], dtype: str = 'float32') -> Encoder:
 
 def encode(model, params, frames, state, reset=None):
   """States after each frame [B, T, 1 + N, D]; a pure function."""
-  if jnp.issubdtype(frames.dtype, jnp.integer):
-    frames = frames.astype(jnp.float32) / 255
   if reset is not None:
     state = jnp.where(reset[:, None, None], 0, state)
   # By default "float32" products are less than that on GPUs and TPUs.
   with jax.default_matmul_precision(model.dtype):
     features, _ = model.apply(
-        {'params': params}, frames, state, method='encode'
+        {'params': params}, images.to_float(frames), state, method='encode'
     )
   return features.astype(jnp.float32)
 

@@ -14,6 +14,7 @@ from rvm_jax import streaming
 from rvm_jax.data.video import decoder
 from rvm_jax.features import playback
 from rvm_jax.features import views
+from rvm_jax.ops import patches
 from rvm_jax.storage import arrays as arrays_lib
 
 
@@ -84,7 +85,7 @@ def _encode(
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
   """Yields what the store lacks, chunk by chunk, and the state after it."""
   state = store.carried
-  parts = views.draw_parts(frames, view, store.num_frames, store.chunk)
+  parts = views.crop_batches(frames, view, store.num_frames, store.chunk)
   with futures.ThreadPoolExecutor(1) as thread:
     # The next part is decoded while this one goes through the model.
     ahead = thread.submit(next, parts, None)
@@ -103,7 +104,7 @@ def _encode(
 def _open_store(
     path, output, view, model, checkpoint, dtype
 ) -> arrays_lib.Store:
-  grid = view.height // model.patch, view.width // model.patch
+  grid = patches.grid(view.height, view.width, model.patch)
   status = os.stat(path)
   sizes = {field.name for field in dataclasses.fields(model)}
   sizes -= {'parent', 'name'}

@@ -11,6 +11,7 @@ import numpy as np
 from rvm_jax.data import crops
 from rvm_jax.data.video import decoder
 from rvm_jax.features import playback
+from rvm_jax.ops import patches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class View:
   height: int
   width: int
 
-  def draw(self, picture: av.VideoFrame, rgb: decoder.RGB) -> np.ndarray:
+  def crop(self, picture: av.VideoFrame, rgb: decoder.RGB) -> np.ndarray:
     """Returns what the model sees of a frame: uint8 [height, width, 3]."""
     frames = rgb(picture)[None]
     return crops.crop(frames, self.box, self.height, self.width, False)[0]
@@ -79,9 +80,8 @@ def choose(
       )
     kept = height, width
   else:
-    nearest = lambda side: max(1, round(side / patch)) * patch
-    height = height or nearest(width * rows / columns)
-    width = width or nearest(height * columns / rows)
+    height = height or _round(width * rows / columns, patch)
+    width = width or _round(height * columns / rows, patch)
     scale = min(rows / height, columns / width)
     kept = round(height * scale), round(width * scale)
     if fit == 'stretch':
@@ -90,10 +90,10 @@ def choose(
   return View(source, (x0, y0, x0 + kept[1], y0 + kept[0]), height, width)
 
 
-def draw_parts(
+def crop_batches(
     frames: Iterable[playback.Frame], view: View, start: int, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Draws the frames from number `start` on, `size` at a time.
+  """Crops and resizes the frames from number `start` on, `size` at a time.
 
   Yields:
     Timestamps, float64 [n], and images, uint8 [size, height, width, 3]. Only of
@@ -104,19 +104,19 @@ def draw_parts(
   while part := list(itertools.islice(frames, size)):
     images = np.zeros((size, view.height, view.width, 3), np.uint8)
     for image, frame in zip(images, part):
-      image[:] = view.draw(frame.picture, rgb)
+      image[:] = view.crop(frame.picture, rgb)
     yield np.array([frame.time for frame in part]), images
 
 
 def check(height: int | None, width: int | None, patch: int):
-  """Raises ValueError for a side that is not a multiple of the patch."""
-  for name, side in (('height', height), ('width', width)):
-    if side is None:
-      continue
-    below = side // patch * patch
-    if side < 1 or below != side:
-      nearest = f'{below} or {below + patch}' if below > 0 else patch
-      raise ValueError(
-          f'{name} must be a positive multiple of the patch side {patch}, got'
-          f' {side}; take {nearest}'
-      )
+  """Raises ValueError where a given side is not a multiple of `patch`."""
+  patches.grid(
+      patch if height is None else height,
+      patch if width is None else width,
+      patch,
+  )
+
+
+def _round(side: float, patch: int) -> int:
+  """Returns the multiple of `patch` nearest to `side`, at least one patch."""
+  return max(1, round(side / patch)) * patch

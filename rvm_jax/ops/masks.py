@@ -26,8 +26,3 @@ def sample_visible(
   noise = jax.random.uniform(rng, (*shape, num_patches))
   _, indices = jax.lax.top_k(noise, visible)
   return jnp.sort(indices, axis=-1)
-
-
-def hidden(visible: jax.Array, num_patches: int) -> jax.Array:
-  """The mask of hidden patches: int [..., V] to bool [..., N], True hidden."""
-  return jax.nn.one_hot(visible, num_patches).sum(axis=-2) == 0

@@ -11,9 +11,11 @@ def grid(height: int, width: int, patch: int) -> tuple[int, int]:
   """
   for name, side in (('height', height), ('width', width)):
     if side <= 0 or side % patch:
+      below = side // patch * patch
+      nearest = f'{below} or {below + patch}' if below > 0 else patch
       raise ValueError(
-          f'{name} must be a positive multiple of the patch side {patch},'
-          f' got {side}; crop or resize to {max(side // patch, 1) * patch}'
+          f'{name} must be a positive multiple of the patch side {patch}, got'
+          f' {side}; take {nearest}'
       )
   return height // patch, width // patch
 

@@ -8,6 +8,7 @@ from flax import linen as nn
 import jax
 import numpy as np
 
+from rvm_jax.ops import images
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 
@@ -76,11 +77,10 @@ def paint(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _apply(model, params, source, target, deltas, visible):
-  to_float = lambda frames: frames[None].astype(np.float32) / 255
   return model.apply(
       {'params': params},
-      to_float(source),
-      to_float(target),
+      images.to_float(source)[None],
+      images.to_float(target)[None],
       deltas[None],
       visible[None],
   )[0]

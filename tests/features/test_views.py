@@ -49,10 +49,10 @@ def test_draws_the_box():
   image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
   picture = av.VideoFrame.from_ndarray(image)
   view = views.choose((50, 70), None, None, 16, 'crop')
-  found = view.draw(picture, decoder.RGB())
+  found = view.crop(picture, decoder.RGB())
   assert np.array_equal(found, image[1:49, 3:67])
   view = views.choose((50, 70), 32, 32, 16, 'stretch')
-  found = view.draw(picture, decoder.RGB())
+  found = view.crop(picture, decoder.RGB())
   expected = picture.to_image().resize((32, 32), 3)
   assert np.array_equal(found, np.asarray(expected))
 

@@ -1,8 +1,7 @@
 """Plain pixels as features: a baseline that has learned nothing."""
 
-import jax.numpy as jnp
-
 from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.ops import images
 from rvm_jax.ops import patches as patches_lib
 
 
@@ -17,7 +16,7 @@ def make(patch: int) -> encoder_lib.FrozenEncoder:
     del params
     batch, time, height, width, _ = frames.shape
     grid = patches_lib.grid(height, width, patch)
-    pixels = patches_lib.patchify(frames, patch).astype(jnp.float32) / 255
+    pixels = patches_lib.patchify(images.to_float(frames), patch)
     patches = pixels.reshape(batch, time, *grid, -1)
     return encoder_lib.FrameFeatures(patches, None), state
 

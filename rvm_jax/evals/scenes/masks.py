@@ -15,6 +15,7 @@ from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import label_propagation
 from rvm_jax.evals.propagation import masks as masks_lib
 from rvm_jax.evals.propagation import videos
+from rvm_jax.ops import patches
 
 
 def evaluate(
@@ -131,7 +132,7 @@ def score(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
 def coarsen(true: np.ndarray, patch: int) -> np.ndarray:
   """Masks [F, H, W] as a grid of patches can hold them."""
   size, numbers = true.shape[1:], _numbers(true)
-  grid = size[0] // patch, size[1] // patch
+  grid = patches.grid(*size, patch)
   soft = np.stack([masks_lib.encode(m, numbers, size, grid) for m in true])
   return masks_lib.decode(soft, numbers, size, size)
 

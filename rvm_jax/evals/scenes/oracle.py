@@ -7,6 +7,7 @@ import numpy as np
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.scenes import clips
+from rvm_jax.ops import patches
 
 _FAR = 20.0  # Metres, in place of the sky.
 _RATES = 1.0, 2.5  # Of the waves that say where in the room a place is.
@@ -70,7 +71,7 @@ def describe(example: Mapping[str, np.ndarray], patch: int) -> np.ndarray:
   """
   segments, depth = example['segments'], example['depth']
   num_frames, height, width = segments.shape
-  grid = height // patch, width // patch
+  grid = patches.grid(height, width, patch)
   far = depth[:, patch // 2 :: patch, patch // 2 :: patch]
   far = np.where(far > 0, far, _FAR)
   rows, columns = np.mgrid[: grid[0], : grid[1]]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from rvm_jax.models import rvm
+from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
@@ -70,12 +71,12 @@ class Pretraining:
   ) -> jax.Array:
     """Returns the mean squared error over all pixels of all targets."""
     pixels = self._predict(params, batch, visible)
-    return losses.pixel_mse(pixels, _to_float(batch['target'])).mean()
+    return losses.pixel_mse(pixels, images.to_float(batch['target'])).mean()
 
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns the state after each frame without CLS, see `VideoObjective`."""
     states, _ = self.model.apply(
-        {'params': params}, _to_float(frames), method='encode'
+        {'params': params}, images.to_float(frames), method='encode'
     )  # [B, T, 1 + N, D]
     batch, time, height, width, _ = frames.shape
     grid = patches_lib.grid(height, width, self.patch)
@@ -93,16 +94,11 @@ class Pretraining:
     """Returns the pixels of the targets, float32 [B, K, H, W, 3]."""
     return self.model.apply(
         {'params': params},
-        _to_float(batch['source']),
-        _to_float(batch['target']),
+        images.to_float(batch['source']),
+        images.to_float(batch['target']),
         batch['deltas'],
         visible,
     )
-
-
-def _to_float(frames: jax.Array) -> jax.Array:
-  """Converts uint8 pixels to float32 in [0, 1]."""
-  return frames.astype(jnp.float32) / 255
 
 
 def from_config(config: ml_collections.ConfigDict) -> Pretraining:
