@@ -23,7 +23,7 @@ ALLOWED = {
     'streaming': {'models', 'ops', 'weights'},
     'training': {'data', 'models', 'ops', 'storage', 'weights'},
     'features': {'data', 'ops', 'storage', 'streaming', 'weights'},
-    'export': {'models', 'ops', 'storage', 'streaming', 'weights'},
+    'export': {'ops', 'storage', 'streaming', 'weights'},
     'evals': {
         'config',
         'data',

@@ -1,1 +1,1 @@
-"""Models out of this project: `python -m rvm_jax.export`."""
+"""Models for programs outside this project: `python -m rvm_jax.export`."""

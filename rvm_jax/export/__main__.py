@@ -1,39 +1,42 @@
 """Exports a model: python -m rvm_jax.export RUN --to FORMAT
 
-RUN is what `rvm_jax.load` loads: a released .npz, a .safetensors of ours, the
-workdir of a run or one of its checkpoints. FORMAT is one of
+RUN is anything that `rvm_jax.load` reads: a released .npz, a .safetensors that
+this command wrote, the workdir of a run, or one of its checkpoints. FORMAT is
+one of
 
   npz          the layout of the released checkpoints
-  safetensors  the same arrays; names with '.' for '/'
-  stablehlo    a program of one step, state in and state out, and its
-               parameters: encoder and core
-  torch        a PyTorch state_dict and the file that runs it: encoder and core
+  safetensors  the same arrays, their names with '.' in place of '/'
+  stablehlo    a folder: a program of one step, state in and state out, and the
+               parameters of encoder and core
+  torch        a folder: a PyTorch state_dict of encoder and core, and the
+               Python file that runs it
 
-Before it says done, the export is read back and run: its features must be those
-of RUN. What is already at --out is never replaced. An export that was killed
-leaves a folder `.NAME.*.part` beside it, which the next one names.
+The export is read back and run before it appears at --out: its features must
+equal those of RUN. Nothing that exists at --out is ever replaced. A killed
+export leaves a folder `.NAME.*.part` beside --out; the next export there warns
+of it.
 
-Exit code: 0 done; 2 an input is wrong or the output cannot be written, and
-nothing was.
+Exit code: 0 if the export was written; 2 if an input is wrong or the output
+cannot be written, in which case nothing was written.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 import os
 import sys
-from typing import Any
 
 import jax
 
+from rvm_jax import streaming
 from rvm_jax import weights
 from rvm_jax.export import check
 from rvm_jax.export import pytorch
 from rvm_jax.export import stablehlo
-from rvm_jax.models import rvm
 from rvm_jax.storage import files
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 
+# The default of --out for each format; its suffix is required of any --out.
 OUT = {
     'npz': 'rvm.npz',
     'safetensors': 'rvm.safetensors',
@@ -43,39 +46,43 @@ OUT = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Writes what `arguments` ask for; returns the exit code."""
+  """Writes the export that `arguments` ask for; returns the exit code.
+
+  Args:
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
+  """
   options = _parse(arguments)
-  # Exact float32 everywhere, and no accelerator's memory taken.
+  # The CPU computes float32 exactly, and no accelerator's memory is taken.
   jax.config.update('jax_platforms', 'cpu')
   try:
-    model, params = weights.load(options.run)
-    error = _write(options, model, params)
+    encoder = streaming.load(options.run)
+    error = _write(options, encoder)
   except (ModuleNotFoundError, OSError, ValueError) as problem:
     print(f'error: {problem}', file=sys.stderr)
     return 2
-  has_decoder = model.decoder_layers and options.to in ('npz', 'safetensors')
+  has_decoder = encoder.model.decoder_layers and options.to in (
+      'npz',
+      'safetensors',
+  )
   parts = 'encoder, core, decoder' if has_decoder else 'encoder and core only'
   print(f'{options.out}: {parts}; read back, features differ by {error:.1e}')
   return 0
 
 
-def _write(
-    options: argparse.Namespace, model: rvm.RVM, params: Mapping[str, Any]
-) -> float:
-  """Writes `options.out`; returns the largest difference of a feature."""
+def _write(options: argparse.Namespace, encoder: streaming.Encoder) -> float:
+  """Writes `options.out`; returns the largest difference of its features."""
   out = options.out
   if options.to == 'npz':
-    return _write_weights(out, weights.save_npz, model, params)
+    return _write_weights(out, weights.save_npz, encoder)
   if options.to == 'safetensors':
-    return _write_weights(out, weights.save_safetensors, model, params)
-  encoder = model.clone(decoder_layers=0)
-  params = {k: v for k, v in params.items() if k not in released.DECODER_PARTS}
+    return _write_weights(out, weights.save_safetensors, encoder)
+  encoder = _without_decoder(encoder)
   if options.to == 'torch':
-    return pytorch.write(out, encoder, params)
+    return pytorch.write(out, encoder)
   return stablehlo.write(
       out,
       encoder,
-      params,
       batch=options.batch,
       height=options.height,
       width=options.width,
@@ -83,15 +90,34 @@ def _write(
   )
 
 
-def _write_weights(out, save, model, params) -> float:
+def _without_decoder(encoder: streaming.Encoder) -> streaming.Encoder:
+  """Returns the same model with only the parameters that features need."""
+  kept = {
+      key: array
+      for key, array in encoder.params.items()
+      if not released.is_decoder(key)
+  }
+  return streaming.Encoder(encoder.model.clone(decoder_layers=0), kept)
+
+
+def _write_weights(
+    out: str, save: Callable[..., None], encoder: streaming.Encoder
+) -> float:
+  """Writes a file of weights; returns the largest difference of its features.
+
+  Args:
+    out: path of the file to write.
+    save: function of a path and a parameter tree that writes the file.
+    encoder: the model to write.
+  """
   with files.write_whole(out) as part:
-    save(part, params)
-    again, read = weights.load(part)
-    if trees.fingerprint(read) != trees.fingerprint(params):
+    save(part, encoder.params)
+    again = streaming.load(part)
+    if trees.fingerprint(again.params) != trees.fingerprint(encoder.params):
       raise RuntimeError(f'{out} does not give back the bits written to it')
-    video = next(check.make_videos(model.patch))
+    video = next(check.make_videos(encoder.model.patch))
     return check.compare(
-        check.encode(again, read, video), check.encode(model, params, video)
+        check.encode(again, video), check.encode(encoder, video)
     )
 
 
@@ -101,22 +127,28 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('run', metavar='RUN')
-  parser.add_argument('--to', required=True, choices=list(OUT))
+  parser.add_argument('run', metavar='RUN', help='checkpoint to export')
+  parser.add_argument('--to', required=True, choices=list(OUT), help='format')
   parser.add_argument(
       '--out',
-      help='the file or, for stablehlo and torch, the folder to write; left'
-      f' out: {", ".join(OUT.values())}',
+      help='path of the file or, for stablehlo and torch, of the folder to'
+      f' write (default: {", ".join(OUT.values())})',
   )
   group = parser.add_argument_group('the program of --to stablehlo')
-  for name in ('batch', 'height', 'width'):
+  for name, what in (
+      ('batch', 'number of videos'),
+      ('height', 'height of the frames in pixels'),
+      ('width', 'width of the frames in pixels'),
+  ):
     group.add_argument(
-        f'--{name}', type=_count, help='for this one only; left out: for any'
+        f'--{name}',
+        type=_count,
+        help=f'the only {what} that the program accepts (default: any)',
     )
   group.add_argument(
       '--uint8',
       action='store_true',
-      help='frames are uint8; left out: floats in [0, 1]',
+      help='the program takes uint8 frames (default: floats in [0, 1])',
   )
   options = parser.parse_args(arguments)
   given = options.batch, options.height, options.width, options.uint8
@@ -130,6 +162,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _count(text: str) -> int:
+  """Parses a positive integer for argparse."""
   number = int(text)
   if number < 1:
     raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')

@@ -1,16 +1,14 @@
-"""What every export is held against: our own features of a made-up video."""
+"""Compares an export with this project: both encode the same test videos."""
 
-from collections.abc import Iterator, Mapping
-import functools
-from typing import Any
+from collections.abc import Iterator
 
-import jax
 import numpy as np
 
-from rvm_jax.models import rvm
+from rvm_jax import streaming
 from rvm_jax.ops import positions
 
-TOLERANCE = 1e-4  # Of every feature, absolute.
+# Largest absolute difference that any one feature may have.
+TOLERANCE = 1e-4
 
 
 def make_videos(
@@ -19,9 +17,21 @@ def make_videos(
     height: int | None = None,
     width: int | None = None,
 ) -> Iterator[np.ndarray]:
-  """Noise, uint8 [B, 2, H, W, 3], on a small grid, the native and a large one.
+  """Generates test videos of random pixels in up to three frame sizes.
 
-  What is given is kept: all three leave one video.
+  The sizes are a small grid of patches, the 16 x 16 grid that RVM was trained
+  on, and a larger grid. A batch size or a side that is given replaces those of
+  all three; duplicates are dropped, so that a fully given shape leaves one
+  video.
+
+  Args:
+    patch: side of a patch in pixels.
+    batch: number of videos in a batch, or None.
+    height: height of the frames in pixels, or None.
+    width: width of the frames in pixels, or None.
+
+  Yields:
+    uint8 [B, 2, H, W, 3].
   """
   rows, columns = positions.NATIVE_GRID
   sizes = [
@@ -33,25 +43,38 @@ def make_videos(
     yield rng.integers(0, 256, (b, 2, h, w, 3), np.uint8)
 
 
-def encode(
-    model: rvm.RVM, params: Mapping[str, Any], video: np.ndarray
-) -> np.ndarray:
-  """Features [B, T, 1 + N, D] of a video, uint8 [B, T, H, W, 3]."""
-  return np.asarray(_encode(model, params, np.float32(video) / 255))
+def encode(encoder: streaming.Encoder, video: np.ndarray) -> np.ndarray:
+  """Returns the features that an export has to reproduce.
 
+  Args:
+    encoder: the model that is exported.
+    video: uint8 [B, T, H, W, 3].
 
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(model, params, frames):
-  return model.apply({'params': params}, frames, method='encode')[0]
+  Returns:
+    float32 [B, T, 1 + N, D]: per frame the CLS vector, then one vector for each
+    patch in raster order.
+  """
+  found = encoder(video)
+  cls = found.cls[:, :, None]
+  patches = found.patches.reshape(*cls.shape[:2], -1, cls.shape[-1])
+  return np.concatenate([cls, patches], axis=2)
 
 
 def compare(found: np.ndarray, expected: np.ndarray) -> float:
-  """The largest difference of two arrays of features.
+  """Compares the features of an export with those of this project.
+
+  Args:
+    found: features that the export computed, float [B, T, 1 + N, D].
+    expected: features of the same video as returned by `encode`.
+
+  Returns:
+    The largest absolute difference.
 
   Raises:
-    RuntimeError: it is above `TOLERANCE`, or not a number.
+    RuntimeError: the difference is above `TOLERANCE` or is NaN.
   """
   error = float(np.abs(found - expected).max())
+  # NaN fails this comparison too.
   if not error <= TOLERANCE:
     raise RuntimeError(
         f'the export does not reproduce our features: they differ by {error},'

@@ -1,69 +1,72 @@
-"""A PyTorch `state_dict`, and the one file of PyTorch that runs it.
+"""Exports RVM to PyTorch: a `state_dict` and the file that runs it.
 
-A folder of two files: `state_dict.pt`, and `rvm_torch.py`, which needs nothing
-but PyTorch and says how to use both. PyTorch writes and checks them in a
-process of its own, without JAX and without the GPU.
+The export is a folder of two files: `state_dict.pt`, and `rvm_torch.py`, which
+needs nothing but PyTorch and whose docstring says how to use both. PyTorch
+writes and checks them in a process of its own (`torch_side`), so that it shares
+neither memory nor the GPU with JAX.
 """
 
-from collections.abc import Mapping
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 
+from rvm_jax import streaming
 from rvm_jax.export import check
-from rvm_jax.models import rvm
 from rvm_jax.storage import files
 from rvm_jax.weights import trees
 
 MODULE = os.path.join(os.path.dirname(__file__), 'rvm_torch.py')
 
 
-def write(out: str, model: rvm.RVM, params: Mapping[str, Any]) -> float:
-  """Writes the folder `out`, run by PyTorch and held against `model`.
+def write(out: str, encoder: streaming.Encoder) -> float:
+  """Writes the folder `out` after PyTorch has reproduced the features.
 
   Args:
-    out: path of the folder, which must not exist.
-    model: an RVM with float32 products.
-    params: of its encoder and core.
+    out: path of the folder to write, which must not exist.
+    encoder: a model without decoder, with float32 products, and its parameters.
 
   Returns:
-    The largest difference of a feature.
+    The largest absolute difference between a feature of PyTorch and of
+    `encoder`.
 
   Raises:
     ModuleNotFoundError: PyTorch is not installed.
-    OSError: the folder is there already, or cannot be written.
-    RuntimeError: PyTorch does not reproduce the features, or has failed.
+    OSError: something exists at `out`, or it cannot be written.
+    RuntimeError: PyTorch failed, or its features differ.
   """
   if importlib.util.find_spec('torch') is None:
     raise ModuleNotFoundError(
         '--to torch needs PyTorch, to write the file and to check it: install'
         " the extra `torch`, pip install 'rvm_jax[torch]'"
     )
-  videos = list(check.make_videos(model.patch))
+  videos = list(check.make_videos(encoder.model.patch))
   with files.write_whole(out) as folder:
     os.mkdir(folder)
     shutil.copy(MODULE, folder)
-    exchange = f'{folder}.exchange'  # Goes when this is done.
+    # This folder lies beside the export, in the temporary folder that
+    # `write_whole` deletes.
+    exchange = f'{folder}.exchange'
     os.mkdir(exchange)
+    params = trees.flatten(encoder.params)
     np.savez(
         os.path.join(exchange, 'params.npz'),
-        **{k.replace('/', '.'): x for k, x in trees.flatten(params).items()},
+        **{key.replace('/', '.'): array for key, array in params.items()},
     )
     np.savez(os.path.join(exchange, 'videos.npz'), *videos)
     _run_torch(folder, exchange)
     with np.load(os.path.join(exchange, 'features.npz')) as found:
       return max(
-          check.compare(found[name], check.encode(model, params, video))
+          check.compare(found[name], check.encode(encoder, video))
           for name, video in zip(found.files, videos, strict=True)
       )
 
 
-def _run_torch(folder, exchange):
+def _run_torch(folder: str, exchange: str):
+  """Runs `torch_side` on the CPU; raises RuntimeError with its output."""
   done = subprocess.run(
       [sys.executable, '-m', 'rvm_jax.export.torch_side', folder, exchange],
       env=os.environ | {'CUDA_VISIBLE_DEVICES': ''},

@@ -4,12 +4,15 @@
 
   model = rvm_torch.load('state_dict.pt')
   with torch.inference_mode():
-    features, state = model(frames)  # A video, or its first part,
-    features, state = model(more_frames, state)  # and where it goes on.
+    # The first frames of a video, [B, T, H, W, 3], then the frames after them.
+    features, state = model(frames)
+    features, state = model(more_frames, state)
 
-This file needs nothing but PyTorch; it was written by rvm_jax, whose features
-it reproduces. Parameters have the names and shapes of the released checkpoints,
-with '.' for '/': kernels are [inputs, outputs].
+This file needs nothing but PyTorch. It was written by rvm_jax and reproduces
+the features of rvm_jax. Parameters have the names and shapes of the released
+checkpoints, with '.' in place of '/'; kernels are [inputs, outputs].
+
+Axes: B videos, T frames, N patches of a frame, D channels of a token.
 
 Model: Zoran et al., "Recurrent Video Masked Autoencoders", arXiv 2512.13684.
 Licence: Apache-2.0.
@@ -21,13 +24,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-NATIVE_GRID = (16, 16)  # Of the patches that RVM was trained on.
+# Rows and columns of patches in the frames that RVM was trained on.
+NATIVE_GRID = (16, 16)
 
 
 class Dense(nn.Module):
-  """A linear map from the last axes of x, `inputs`, to `outputs`."""
+  """A linear map that may contract and produce several axes at once."""
 
   def __init__(self, inputs, outputs, has_bias=True):
+    """Creates the kernel [*inputs, *outputs] and, if asked for, the bias.
+
+    Args:
+      inputs: sizes of the last axes of the input, which are contracted.
+      outputs: sizes of the axes that replace them.
+      has_bias: whether a bias of shape `outputs` is added.
+    """
     super().__init__()
     self.num_axes = len(inputs)
     self.kernel = nn.Parameter(torch.empty(*inputs, *outputs))
@@ -39,7 +50,7 @@ class Dense(nn.Module):
 
 
 class Norm(nn.Module):
-  """Layer norm over the last axis."""
+  """Layer norm over the last axis; its parameters are named as in Flax."""
 
   def __init__(self, width, epsilon=1e-6, has_bias=True):
     super().__init__()
@@ -53,6 +64,7 @@ class Norm(nn.Module):
 
 
 class MLP(nn.Module):
+  """Two dense layers with a GELU between them."""
 
   def __init__(self, width, hidden):
     super().__init__()
@@ -64,7 +76,7 @@ class MLP(nn.Module):
 
 
 class Attention(nn.Module):
-  """From x [B, M, D] to context [B, M', D]."""
+  """Multi-head attention of queries [B, M, D] to a context [B, M', D]."""
 
   def __init__(self, width, heads):
     super().__init__()
@@ -75,8 +87,9 @@ class Attention(nn.Module):
     self.out = Dense(split, (width,))
 
   def forward(self, x, context):
+    # PyTorch expects the heads before the tokens: [B, heads, M, D / heads].
     mixed = F.scaled_dot_product_attention(
-        self.query(x).transpose(1, 2),  # [B, heads, M, D / heads]
+        self.query(x).transpose(1, 2),
         self.key(context).transpose(1, 2),
         self.value(context).transpose(1, 2),
     )
@@ -84,7 +97,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-  """Pre-norm: self-attention, MLP."""
+  """Pre-norm transformer block: self-attention, then MLP."""
 
   def __init__(self, width, heads, mlp):
     super().__init__()
@@ -100,7 +113,7 @@ class Block(nn.Module):
 
 
 class CrossBlock(nn.Module):
-  """Pre-norm: cross-attention, MLP, self-attention, in this order."""
+  """Pre-norm transformer block: cross-attention, MLP, then self-attention."""
 
   def __init__(self, width, heads, mlp):
     super().__init__()
@@ -119,7 +132,7 @@ class CrossBlock(nn.Module):
 
 
 class Encoder(nn.ModuleDict):
-  """ViT over the tokens of one frame."""
+  """Vision transformer over the tokens of one frame, [B, 1 + N, D]."""
 
   def __init__(self, width, layers, heads, mlp):
     blocks = {f'layers_{i}': Block(width, heads, mlp) for i in range(layers)}
@@ -132,10 +145,12 @@ class Encoder(nn.ModuleDict):
 
 
 class CrossTransformer(nn.ModuleDict):
+  """Transformer whose tokens attend to a context in every block."""
 
   def __init__(self, width, layers, heads, mlp):
-    block = lambda: CrossBlock(width, heads, mlp)
-    blocks = {f'xa_blocks_{i}': block() for i in range(layers)}
+    blocks = {
+        f'xa_blocks_{i}': CrossBlock(width, heads, mlp) for i in range(layers)
+    }
     super().__init__(blocks | {'output_norm': Norm(width)})
 
   def forward(self, x, context):
@@ -146,7 +161,7 @@ class CrossTransformer(nn.ModuleDict):
 
 
 class GatedTransformerCore(nn.Module):
-  """A transformer inside the gates of a GRU: folds tokens into a state."""
+  """Gated recurrent unit whose candidate state comes from a transformer."""
 
   def __init__(self, width, layers, heads, mlp):
     super().__init__()
@@ -159,6 +174,12 @@ class GatedTransformerCore(nn.Module):
     self.transformer = CrossTransformer(width, layers, heads, mlp)
 
   def forward(self, e, s):
+    """Returns the next state.
+
+    Args:
+      e: encoder tokens of the frame, [B, 1 + N, D].
+      s: state before the frame, [B, 1 + N, D].
+    """
     u = torch.sigmoid(self.input_update(e) + self.state_update(s))
     r = torch.sigmoid(self.input_reset(e) + self.state_reset(s))
     c = self.transformer(e, r * self.state_layer_norm(s))
@@ -169,11 +190,20 @@ class RVM(nn.Module):
   """Image encoder and recurrent core. Build it with `load`."""
 
   def __init__(self, width, patch, encoder, core):
-    """encoder and core: layers, heads and width of the MLP."""
+    """Creates a model of the given sizes with uninitialised parameters.
+
+    Args:
+      width: D, channels of a token.
+      patch: side of a patch in pixels.
+      encoder: the encoder's number of layers, number of heads, and hidden
+        width of the MLP.
+      core: the same three sizes of the recurrent core's transformer.
+    """
     super().__init__()
     self.width, self.patch = width, patch
     self.cls_token = nn.Parameter(torch.empty(1, width))
-    # A convolution whose stride is its kernel, as a product with patches.
+    # The convolution has a stride of its kernel's size and one frame of depth:
+    # it is a product of each patch with the kernel.
     convolution = Dense((1, patch, patch, 3), (width,))
     embedding = nn.ModuleDict({'Conv_0': convolution})
     self.tokenizer = nn.ModuleDict({'patch_embedding': embedding})
@@ -184,15 +214,18 @@ class RVM(nn.Module):
     """Folds frames into the state, one after the other.
 
     Args:
-      frames: [B, T, H, W, 3] RGB, uint8, or float in [0, 1]; H and W multiples
-        of `patch`.
-      state: [B, 1 + N, D], what an earlier call gave; None at the start of a
-        video.
+      frames: RGB frames [B, T, H, W, 3], uint8, or float in [0, 1]. H and W are
+        multiples of `patch`.
+      state: the state [B, 1 + N, D] that an earlier call returned; None at the
+        start of a video.
 
     Returns:
-      features: [B, T, 1 + N, D], the state after each frame: first a vector for
-        the whole frame, then one for each of N patches in raster order.
-      state: [B, 1 + N, D], after the last frame.
+      features: the state after each frame, [B, T, 1 + N, D]: first a vector for
+        the whole frame, then one for each patch in raster order.
+      state: the state after the last frame, [B, 1 + N, D].
+
+    Raises:
+      ValueError: H or W is not a multiple of `patch`.
     """
     size, (batch, time, height, width, _) = self.patch, frames.shape
     if height % size or width % size:
@@ -201,13 +234,16 @@ class RVM(nn.Module):
       )
     if frames.dtype == torch.uint8:
       frames = frames.float() / 255
+    # Cut the frames into patches in raster order: [B * T, N, 1, P, P, 3].
     rows, columns = height // size, width // size
     x = frames.reshape(batch * time, rows, size, columns, size, 3)
     x = x.transpose(2, 3).reshape(batch * time, -1, 1, size, size, 3)
+    # Encode each frame on its own.
     x = self.tokenizer['patch_embedding']['Conv_0'](x)
     x = x + positions(rows, columns, self.width).to(x)
     cls = self.cls_token.expand(len(x), 1, -1)
     tokens = self.encoder(torch.cat([cls, x], 1)).unflatten(0, (batch, time))
+    # Fold the frames into the state in the order of time.
     if state is None:
       state = torch.zeros_like(tokens[:, 0])
     features = []
@@ -219,7 +255,11 @@ class RVM(nn.Module):
 
 @functools.lru_cache(maxsize=32)
 def positions(rows, columns, width):
-  """A sinusoid over the native grid's raster, resized: [rows * columns, D]."""
+  """Returns the positions of a grid of patches, float32 [rows * columns, width].
+
+  They are a 1-D sinusoid over the raster indices of the native grid, resized to
+  any other grid.
+  """
   j = torch.arange(width, dtype=torch.float64)
   n = torch.arange(NATIVE_GRID[0] * NATIVE_GRID[1], dtype=torch.float64)
   angles = n[:, None] / 10000.0 ** (2 * (j // 2) / width)
@@ -232,10 +272,18 @@ def positions(rows, columns, width):
 
 
 def load(path):
-  """The model of a `state_dict` file, every size read off it, on the CPU."""
+  """Loads a model onto the CPU; its sizes follow from the parameters' shapes.
+
+  Args:
+    path: path of the `state_dict.pt` beside this file.
+
+  Returns:
+    The `RVM`, in evaluation mode.
+  """
   state = torch.load(path, map_location='cpu', weights_only=True)
 
   def sizes(stack):
+    """Returns the numbers of layers and heads, and the MLP's hidden width."""
     blocks = {k.split('.')[stack.count('.')] for k in state if stack in k}
     heads = state[f'{stack}0.attention.query.bias'].shape[0]
     return len(blocks), heads, state[f'{stack}0.mlp.dense_in.bias'].shape[0]

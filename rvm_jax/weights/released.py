@@ -30,6 +30,11 @@ DECODER_PARTS = (
 )
 
 
+def is_decoder(key: str) -> bool:
+  """Tells whether a parameter, by its key, serves reconstruction alone."""
+  return key.split('/')[0] in DECODER_PARTS
+
+
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
   """The arrays of an archive by key, whatever they are.
 
@@ -149,7 +154,7 @@ def read_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
       **transformer('encoder', 'encoder/layers'),
       **transformer('core', 'rnn_core/transformer/xa_blocks'),
   )
-  if not any(key.split('/')[0] in DECODER_PARTS for key in arrays):
+  if not any(map(is_decoder, arrays)):
     return sizes | dict(decoder_layers=0)
   return sizes | dict(
       decoder_width=read(r'decoder/.*norm/scale', 1, 0),
