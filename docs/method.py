@@ -212,7 +212,7 @@ def draw_target(canvas, frame):
 
 def main():
   source = source_lib.Scenes(100, FRAME_SIZE, FRAME_SIZE, split='held_out')
-  *frames, target = source[SCENE]['read']([*SOURCE, TARGET])
+  *frames, target = source[SCENE].read([*SOURCE, TARGET])
   canvas = Canvas()
   draw_source(canvas, frames)
   draw_target(canvas, target)

@@ -23,6 +23,7 @@ import numpy as np
 
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import sampler as sampler_module
+from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_module
 
 
@@ -119,10 +120,12 @@ class Pipeline:
       seeds = np.random.SeedSequence((seed, number)).generate_state(2)
       order_seed, draw_seed = seeds.tolist()
       parts.append(
-          grain.MapDataset.source(source)
+          grain.MapDataset.range(len(source))
           .shuffle(seed=order_seed)
           .repeat()
-          .random_map(sampler, seed=draw_seed)
+          .random_map(
+              skipping.SkipBroken(sampler, len(source), 'clip'), seed=draw_seed
+          )
       )
     self._dataset = grain.MapDataset.mix(parts, weights)
 

@@ -1,22 +1,12 @@
-"""Videos as a source: records for the pipeline, one a window of a video.
+"""Videos as a source: one record for each window of a video."""
 
-A source has a length, `source[i] -> record` and `source.describe(clip)`. A
-record is a dict:
-  clip: int64 [2], number of the video in the source, first frame of the window.
-  num_frames: frames that `read` can give, numbered from 0.
-  window: (start, stop), the part of the video the record stands for: its
-    samples' first frames come from there.
-  frame_rate: frames per second.
-  read: callable (ascending frame numbers) -> uint8 [n, H, W, 3]; raises
-    video.BrokenVideo for what cannot be read (any more).
-"""
-
-from typing import Any
+import functools
 
 from absl import logging
 import numpy as np
 
 from rvm_jax.data import frame_sampling
+from rvm_jax.data import records
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import reader
@@ -73,8 +63,8 @@ class Videos:
   def __len__(self) -> int:
     return int(self._stops[-1])
 
-  def __getitem__(self, number: int) -> dict[str, Any]:
-    """Returns record `number`, of a window of a video (see the module)."""
+  def __getitem__(self, number: int) -> records.Record:
+    """Returns record `number`, of a window of a video."""
     if not 0 <= number < len(self):
       raise IndexError(f'record {number} of {len(self)}')
     place = int(np.searchsorted(self._stops, number, side='right'))
@@ -83,13 +73,13 @@ class Videos:
     window = number - int(self._stops[place]) + num_windows
     num_firsts = max(1, num_frames - int(self._spans[place]) + 1)
     start = window * num_firsts // num_windows
-    return {
-        'clip': np.array([place, start], np.int64),
-        'num_frames': num_frames,
-        'window': (start, (window + 1) * num_firsts // num_windows),
-        'frame_rate': float(self._rates[place]),
-        'read': lambda numbers: self._read(place, numbers),
-    }
+    return records.Record(
+        clip=np.array([place, start], np.int64),
+        num_frames=num_frames,
+        window=(start, (window + 1) * num_firsts // num_windows),
+        frame_rate=float(self._rates[place]),
+        read=functools.partial(self._read, place),
+    )
 
   def describe(self, clip: np.ndarray) -> str:
     """Names file and frame of a clip [2]: '/videos/a.mp4 from frame 120'."""

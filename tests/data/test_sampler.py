@@ -1,15 +1,20 @@
-"""Records that cannot be read are replaced, counted, and named once."""
+"""Samples cut from the records of a source."""
 
 import numpy as np
 import pytest
 
 from rvm_jax.data import frame_sampling
+from rvm_jax.data import records
 from rvm_jax.data import sampler
+from rvm_jax.data import skipping
 from rvm_jax.data.video import reader
 
 
 class Numbers:
-  """Ten videos of 30 frames, of which some are broken; pixels tell which."""
+  """Ten clips of 30 frames whose pixels are (clip number, frame number, 0).
+
+  Clips whose number is in `broken` cannot be read; the reason counts the reads.
+  """
 
   def __init__(self, broken):
     self._broken = broken
@@ -29,27 +34,26 @@ class Numbers:
       frames[..., :2] = pixels[:, None, None]
       return frames
 
-    return {
-        'clip': np.array([index, 0]),
-        'num_frames': 30,
-        'window': (0, 30),
-        'frame_rate': 25.0,
-        'read': read,
-    }
+    return records.Record(
+        clip=np.array([index, 0]),
+        num_frames=30,
+        window=(0, 30),
+        frame_rate=25.0,
+        read=read,
+    )
 
 
-def build(broken):
-  source = Numbers(broken)
-  spacing = frame_sampling.Spacing(2, 6, 1, 1, 4)  # six targets on four gaps
-  make = sampler.Sampler(
-      3, source, spacing, 8, 8, (1.0, 1.0), (1.0, 1.0), flip=0.0
+def build(broken=(), num_target=6):
+  # Six targets share four possible gaps, so some of them coincide.
+  spacing = frame_sampling.Spacing(2, num_target, 1, 1, 4)
+  return sampler.Sampler(
+      3, Numbers(broken), spacing, 8, 8, (1.0, 1.0), (1.0, 1.0), flip=0.0
   )
-  return lambda index, seed: make(source[index], np.random.default_rng(seed))
 
 
-def test_each_frame_lands_at_its_place():
+def test_sampler_puts_each_frame_at_its_place():
   for seed in range(20):
-    sample = build(())(7, seed)
+    sample = build()(7, np.random.default_rng(seed))
     first = sample['clip'][2]
     assert sample['clip'][:2].tolist() == [3, 7]
     assert sample['source'][:, 0, 0].tolist() == [
@@ -60,21 +64,27 @@ def test_each_frame_lands_at_its_place():
     assert np.array_equal(numbers, first + sample['deltas'])
 
 
-def test_replacements_are_counted_and_the_same_again(warnings):
+def test_sampler_replaces_broken_clips_with_the_same_ones_again(warnings):
+  broken = {2, 3, 4, 5}
+  first, again = (
+      skipping.SkipBroken(build(broken), 10, 'clip') for _ in range(2)
+  )
   num_skipped = 0
-  first, again = build({2, 3, 4, 5}), build({2, 3, 4, 5})
   for seed in range(40):
-    a, b = first(2, seed), again(2, seed)
+    a, b = (sample(2, np.random.default_rng(seed)) for sample in (first, again))
     assert all(np.array_equal(a[key], b[key]) for key in a)
     assert a['skipped'] >= 1
-    assert a['clip'][1] not in {2, 3, 4, 5}
+    assert a['clip'][1] not in broken
     num_skipped += a['skipped']
   # Each replacement is broken too with probability 0.4.
   assert num_skipped / 40 == pytest.approx(1 / 0.6, abs=0.6)
-  assert len(warnings) == 2 * 4  # once a file, in each of the two
-  assert build(())(2, 0)['skipped'] == 0
+  # Each of the two objects logs each of the four files once.
+  assert len(warnings) == 2 * 4
+  whole = skipping.SkipBroken(build(), 10, 'clip')
+  assert whole(2, np.random.default_rng(0))['skipped'] == 0
 
 
-def test_gives_up():
-  with pytest.raises(RuntimeError, match='10 clips in a row .* /.*mp4: read'):
-    build(set(range(10)))(0, 0)
+def test_sampler_names_the_file_of_a_broken_record():
+  with pytest.raises(skipping.BrokenRecord, match='/5.mp4: read 1') as error:
+    build({5})(5, np.random.default_rng(0))
+  assert error.value.name == '/5.mp4'

@@ -27,18 +27,18 @@ def test_long_videos_hold_as_many_windows_as_fit(
     make_video(tmp_path / f'{name}.mp4', num_frames, options={'g': '12'})
   source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
   records = [source[number] for number in range(len(source))]
-  assert [record['clip'][0] for record in records] == [0] * 3 + [1] + [2] * 6
+  assert [record.clip[0] for record in records] == [0] * 3 + [1] + [2] * 6
   assert not warnings
   # The windows cut the possible first frames into parts without a gap.
   for place, num_frames in enumerate((35, 10, 60)):
-    mine = [record for record in records if record['clip'][0] == place]
-    bounds = [record['window'] for record in mine]
+    mine = [record for record in records if record.clip[0] == place]
+    bounds = [record.window for record in mine]
     assert bounds[0][0] == 0 and bounds[-1][1] == num_frames - 10 + 1
     assert all(a[1] == b[0] for a, b in zip(bounds, bounds[1:]))
     assert all(start < stop for start, stop in bounds)
-    assert all(record['num_frames'] == num_frames for record in mine)
-    assert all(record['frame_rate'] == 25.0 for record in mine)
-    assert [r['clip'][1] for r in mine] == [start for start, _ in bounds]
+    assert all(record.num_frames == num_frames for record in mine)
+    assert all(record.frame_rate == 25.0 for record in mine)
+    assert [r.clip[1] for r in mine] == [start for start, _ in bounds]
   with pytest.raises(IndexError):
     source[len(source)]
 
@@ -48,7 +48,7 @@ def test_records_read_exact_frames_also_after_pickling(tmp_path, make_video):
   source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
   truth = decode_all(tmp_path / 'a.mp4')
   record = pickle.loads(pickle.dumps(source))[2]
-  frames = record['read']([1, 20, 39])
+  frames = record.read([1, 20, 39])
   assert frames.shape == (3, 64, 96, 3) and frames.dtype == np.uint8
   for frame, number in zip(frames, (1, 20, 39)):
     assert np.array_equal(frame, truth[number])
@@ -62,10 +62,10 @@ def test_manifest_parts_are_videos_of_their_own(tmp_path, make_video):
   manifest.write_text('path,start,end\na.mp4,0.4,1.2\na.mp4,1,\na.mp4,2,9\n')
   source = sources.Videos(str(manifest), SPACING, max_bad_share=0.0)
   truth = decode_all(tmp_path / 'a.mp4')
-  parts = {int(source[i]['clip'][0]): source[i] for i in range(len(source))}
-  assert [part['num_frames'] for part in parts.values()] == [20, 35, 10]
+  parts = {int(source[i].clip[0]): source[i] for i in range(len(source))}
+  assert [part.num_frames for part in parts.values()] == [20, 35, 10]
   for place, start in enumerate((10, 25, 50)):
-    frames = parts[place]['read']([0, 9])
+    frames = parts[place].read([0, 9])
     assert np.array_equal(frames[0], truth[start])
     assert np.array_equal(frames[1], truth[start + 9])
     assert source.describe(np.array([place, 3])).endswith(f'frame {start + 3}')
@@ -77,7 +77,7 @@ def test_bad_videos_are_left_out_with_a_warning(tmp_path, make_video, warnings):
   (tmp_path / 'text.mp4').write_text('no video')
   make_video(tmp_path / 'tiny.mp4', 2)
   source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.4)
-  assert {int(source[i]['clip'][0]) for i in range(len(source))} == {0, 1, 2}
+  assert {int(source[i].clip[0]) for i in range(len(source))} == {0, 1, 2}
   (message,) = warnings
   assert '2 of 5 videos' in message
   assert 'tiny.mp4: too short: 2 frames, needs 3' in message
@@ -105,7 +105,7 @@ def test_short_clips_are_used_and_said_once(tmp_path, make_video, warnings):
   make_video(tmp_path / 'c.mp4', 3)
   source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
   assert len(source) == 4
-  assert source[2]['window'] == (0, 1)
+  assert source[2].window == (0, 1)
   (message,) = warnings
   assert '2 of 3 videos' in message and 'gaps up to 8' in message
 
@@ -127,4 +127,4 @@ def test_frame_rate_counts_for_what_fits(tmp_path, make_video):
   )  # spans 19 frames
   source = sources.Videos(str(tmp_path), half, max_bad_share=0.0)
   assert len(source) == 3
-  assert source[2]['window'][1] == 60 - 19 + 1
+  assert source[2].window[1] == 60 - 19 + 1

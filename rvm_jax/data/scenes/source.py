@@ -19,10 +19,10 @@ a set of frames without its order is as likely to be of a class as of its pair.
 
 from collections.abc import Sequence
 import operator
-from typing import Any
 
 import numpy as np
 
+from rvm_jax.data import records
 from rvm_jax.data.scenes import appearance
 from rvm_jax.data.scenes import ground_truth
 from rvm_jax.data.scenes import physics as physics_lib
@@ -185,19 +185,19 @@ class Scenes:
   def __len__(self) -> int:
     return self._num_scenes
 
-  def __getitem__(self, index: int) -> dict[str, Any]:
+  def __getitem__(self, index: int) -> records.Record:
     seed = self.scene_seed(index)
 
     def read(frames):
       return render(seed, height=self._height, width=self._width, frames=frames)
 
-    return {
-        'clip': np.array([index, 0], np.int64),
-        'num_frames': NUM_FRAMES,
-        'window': (0, NUM_FRAMES),
-        'frame_rate': FRAME_RATE,
-        'read': read,
-    }
+    return records.Record(
+        clip=np.array([index, 0], np.int64),
+        num_frames=NUM_FRAMES,
+        window=(0, NUM_FRAMES),
+        frame_rate=FRAME_RATE,
+        read=read,
+    )
 
   def scene_seed(self, index: int) -> int:
     """The seed for `generate` that makes scene `index` of this source."""

@@ -23,7 +23,7 @@ from absl import logging
 import grain
 import numpy as np
 
-from rvm_jax.data import sampler
+from rvm_jax.data import workers
 
 # Records tried for one example before the run ends.
 _MAX_TRIES = 10
@@ -95,7 +95,7 @@ class _Reader:
   def __setstate__(self, state: dict[str, Any]):
     self.__dict__ = state
     # Only a worker process unpickles a reader.
-    sampler.live_with_parent()
+    workers.live_with_parent()
 
   def __call__(self, number: int) -> dict[str, Any]:
     try:

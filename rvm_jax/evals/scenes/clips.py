@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rvm_jax.data import sampler
+from rvm_jax.data import workers as workers_lib
 from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.evals.propagation import masks
 from rvm_jax.storage import fingerprints
@@ -171,7 +171,7 @@ def workers(num_workers: int) -> Iterator[Callable]:
     with concurrent.futures.ProcessPoolExecutor(
         num_workers,
         multiprocessing.get_context('spawn'),
-        initializer=sampler.live_with_parent,
+        initializer=workers_lib.live_with_parent,
     ) as pool:
       yield functools.partial(pool.map, chunksize=_AT_ONCE)
   finally:

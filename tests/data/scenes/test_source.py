@@ -49,17 +49,17 @@ def test_source_follows_the_contract():
   source = pickle.loads(pickle.dumps(source_lib.Scenes(10, 24, 32, seed=3)))
   assert len(source) == 10
   record = source[7]
-  assert record['clip'].dtype == np.int64
-  np.testing.assert_array_equal(record['clip'], [7, 0])
-  assert record['num_frames'] == 64 and record['window'] == (0, 64)
-  assert record['frame_rate'] == source_lib.FRAME_RATE == 24.0
-  frames = record['read']([3, 50])
+  assert record.clip.dtype == np.int64
+  np.testing.assert_array_equal(record.clip, [7, 0])
+  assert record.num_frames == 64 and record.window == (0, 64)
+  assert record.frame_rate == source_lib.FRAME_RATE == 24.0
+  frames = record.read([3, 50])
   assert frames.shape == (2, 24, 32, 3) and frames.dtype == np.uint8
   scene = source_lib.generate(
       source.scene_seed(7), height=24, width=32, frames=[3, 50]
   )
   np.testing.assert_array_equal(frames, scene.frames)
-  assert 'scene 7' in source.describe(record['clip'])
+  assert 'scene 7' in source.describe(record.clip)
   with pytest.raises(IndexError):
     source[10]
 

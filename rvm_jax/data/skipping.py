@@ -1,0 +1,91 @@
+"""Records that cannot be read are skipped, replaced, counted and logged."""
+
+from collections.abc import Callable
+from typing import Any
+
+from absl import logging
+import numpy as np
+
+from rvm_jax.data import workers
+
+# Records that are tried for one sample before the run ends.
+_MAX_TRIES = 10
+
+
+class BrokenRecord(ValueError):
+  """A record that cannot be read.
+
+  Attributes:
+    name: the file that is broken, or another name for what is; each is logged
+      once.
+    reason: why it cannot be read.
+  """
+
+  def __init__(self, name: str, reason: str):
+    super().__init__(name, reason)
+    self.name = name
+    self.reason = reason
+
+  def __str__(self):
+    return f'{self.name}: {self.reason}'
+
+
+class SkipBroken:
+  """Reads records by number and replaces those that are broken.
+
+  A record that cannot be read is replaced by one that is sampled uniformly from
+  all records, with the same random generator. So as long as the same records
+  are broken, the results are the same. Every process logs each broken name
+  once.
+  """
+
+  def __init__(
+      self,
+      read: Callable[[int, np.random.Generator], dict[str, Any]],
+      num_records: int,
+      noun: str,
+  ):
+    """Wraps a function that reads one record.
+
+    Args:
+      read: function of a record's number and a random generator; returns
+        arrays by name, or raises BrokenRecord.
+      num_records: number of records that `read` can be asked for.
+      noun: what messages call a record: 'clip', for instance.
+    """
+    self._read = read
+    self._num_records = num_records
+    self._noun = noun
+    self._logged = set()
+
+  def __setstate__(self, state: dict[str, Any]):
+    self.__dict__ = state
+    workers.live_with_parent()  # Unpickled: this process is a worker.
+
+  def __call__(self, number: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Returns what `read` returns for this record or for a replacement.
+
+    Args:
+      number: number of the record to try first.
+      rng: random generator for `read` and for the choice of replacements.
+
+    Returns:
+      The arrays of `read`, and 'skipped', int32 [], the number of broken
+      records before the one that could be read.
+
+    Raises:
+      RuntimeError: ten records in a row could not be read.
+    """
+    for skipped in range(_MAX_TRIES):
+      try:
+        return self._read(number, rng) | {'skipped': np.int32(skipped)}
+      except BrokenRecord as error:
+        broken = error
+      if broken.name not in self._logged:
+        self._logged.add(broken.name)
+        logging.warning('A broken %s is skipped: %s', self._noun, broken)
+      number = int(rng.integers(self._num_records))
+    raise RuntimeError(
+        f'{_MAX_TRIES} {self._noun}s in a row could not be read, the last:'
+        f' {broken}'
+    ) from broken
