@@ -1,4 +1,7 @@
-"""Draws docs/method.png, the method in one picture: python docs/method.py"""
+"""Draws docs/method.png, which shows the method in one picture.
+
+Run it with `python docs/method.py`. The frames are those of a generated scene.
+"""
 
 import pathlib
 
@@ -10,28 +13,41 @@ from PIL import ImageFont
 from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.ops import patches
 
+# The scene that is shown, and the frames of it.
 SCENE = 12
-SOURCE, TARGET = (4, 8, 12, 16), 32  # Frame numbers.
-FRAME_SIZE, PATCH, NUM_VISIBLE = 256, 16, 12  # 95 % of 256 patches hidden.
+SOURCE, TARGET = (4, 8, 12, 16), 32
+# With 12 of 256 patches visible, 95 % are hidden.
+FRAME_SIZE, PATCH, NUM_VISIBLE = 256, 16, 12
 
+# Width and height of the picture in pixels. It is drawn SCALE times as large
+# and scaled down at the end, because Pillow draws lines with hard edges.
 SIZE = 1600, 880
-SCALE = 2  # Drawn larger and scaled down: Pillow's lines have hard edges.
+SCALE = 2
+
 PAPER, INK, GREY, FAINT = '#fcfcfa', '#262626', '#6e6e6e', '#d2d2cc'
-# Of Okabe and Ito, told apart by colour-blind people: (edge, fill).
+# (edge, fill) in colours of Okabe and Ito, which colour-blind people can tell
+# apart.
 BLUE, ORANGE, GREEN = (
     ('#0072b2', '#dcecf6'),
     ('#c78600', '#fbeecd'),
     ('#009e73', '#d8f0e8'),
 )
 
-SIDE = 176  # Of a frame.
-COLUMNS = (200, 410, 620, 830)  # Centres of the source frames.
-FUTURE = 1300  # Centre of the target's column.
-FRAMES, VITS, CORES, STATES, PIXELS = 62, 300, 426, 572, 676  # Tops.
+# The side of a frame, and the x coordinates of the centres of the columns: one
+# for each source frame, and one for the target frame.
+SIDE = 176
+COLUMNS = (200, 410, 620, 830)
+FUTURE = 1300
+# The y coordinates of the tops of the rows.
+FRAMES, VITS, CORES, STATES, PIXELS = 62, 300, 426, 572, 676
 
 
 class Canvas:
-  """Boxes, arrows, texts and pictures in pixels of the final picture."""
+  """A picture under construction.
+
+  All its methods take positions and sizes in pixels of the final picture, and
+  colours as '#rrggbb'.
+  """
 
   def __init__(self):
     size = [SCALE * x for x in SIZE]
@@ -39,6 +55,17 @@ class Canvas:
     self.draw = ImageDraw.Draw(self.image)
 
   def box(self, center, top, width, height, colors, radius=12, line=3):
+    """Draws a rectangle with round corners.
+
+    Args:
+      center: x coordinate of the centre.
+      top: y coordinate of the top edge.
+      width: width of the rectangle.
+      height: height of the rectangle.
+      colors: colours of the edge and of the inside.
+      radius: radius of the corners.
+      line: width of the edge.
+    """
     edge, fill = colors
     left = center - width / 2
     self.draw.rounded_rectangle(
@@ -50,7 +77,18 @@ class Canvas:
     )
 
   def text(self, x, y, text, size=27, color=INK, anchor='mm'):
-    """Words around (x, y); 's_1' has a subscript."""
+    """Writes a text at (x, y).
+
+    Args:
+      x: x coordinate of the anchor.
+      y: y coordinate of the anchor.
+      text: text to write; what follows an underscore is written as a subscript.
+      size: size of the font.
+      color: colour of the text.
+      anchor: where in the text the anchor lies, as Pillow's letters: 'mm' for
+        the middle, 'lm' for the middle of the left edge. A text with a
+        subscript is always centred.
+    """
     base, _, sub = text.partition('_')
     font = ImageFont.load_default(SCALE * size)
     x, y = _scaled((x, y))
@@ -66,7 +104,7 @@ class Canvas:
     self.draw.text((x, y), sub, color, small, anchor='lm')
 
   def arrow(self, *points, color=GREY, line=4):
-    """A line through the points with a head at the last."""
+    """Draws a line through the (x, y) points with an arrow head at the last."""
     (x0, y0), (x1, y1) = points[-2:]
     length = np.hypot(x1 - x0, y1 - y0)
     along = np.array([x1 - x0, y1 - y0]) / length
@@ -77,16 +115,19 @@ class Canvas:
     self.draw.polygon([tuple(SCALE * p) for p in head], color)
 
   def line(self, *points, color=GREY, line=4):
+    """Draws a line of width `line` through the (x, y) points."""
     flat = [SCALE * float(x) for point in points for x in point]
     self.draw.line(flat, color, SCALE * line, joint='curve')
 
   def picture(self, center, top, frame):
+    """Pastes a frame [H, W, 3] in uint8, resized to a side of SIDE."""
     side = SCALE * SIDE
     picture = Image.fromarray(frame).resize((side, side), Image.LANCZOS)
     place = _scaled((center - SIDE / 2, top))
     self.image.paste(picture, [int(x) for x in place])
 
   def save(self, path):
+    """Writes the picture to `path` as a PNG file."""
     self.image.resize(SIZE, Image.LANCZOS).save(path, optimize=True)
 
 
@@ -95,17 +136,17 @@ def _scaled(numbers):
 
 
 def hide(frame):
-  """Leaves a few patches, drawn at random; the others are light grey."""
+  """Returns the frame with all but NUM_VISIBLE random patches in light grey."""
   cut = patches.patchify(frame, PATCH)
   rng = np.random.default_rng(3)
-  shown = rng.choice(len(cut), NUM_VISIBLE, replace=False)
+  visible = rng.choice(len(cut), NUM_VISIBLE, replace=False)
   hidden = np.full_like(cut, 0xE4)
-  hidden[shown] = cut[shown]
+  hidden[visible] = cut[visible]
   return patches.unpatchify(hidden, FRAME_SIZE, FRAME_SIZE, PATCH)
 
 
 def draw_state(canvas, center, top):
-  """A state: a token for each patch."""
+  """Draws a state as a grid of tokens and returns the side of the grid."""
   cell, gap, count = 11, 4, 5
   side = count * cell + (count - 1) * gap
   for row in range(count):
@@ -117,7 +158,7 @@ def draw_state(canvas, center, top):
 
 
 def draw_source(canvas, frames):
-  """Frames to ViT to core to states, for each source frame."""
+  """Draws the columns of the source frames: frame, ViT, core, state."""
   canvas.text(np.mean(COLUMNS), 32, 'source frames')
   canvas.text(COLUMNS[0] - 142, CORES + 26, 's_0', 30)
   canvas.text(COLUMNS[0] - 142, CORES + 58, '= 0', 24)
@@ -135,43 +176,40 @@ def draw_source(canvas, frames):
     side = draw_state(canvas, x, STATES)
     canvas.text(x + 62, STATES + side / 2, f's_{number}', 30)
   x = COLUMNS[0] - 65
-  for y, note in (
-      (
-          738,
-          'core: a transformer inside the gates of a GRU,\n'
-          'folds frame after frame into the state s',
-      ),
-      (
-          812,
-          'after training: ViT and core alone are kept,\n'
-          'the states are the features of the video',
-      ),
-  ):
-    canvas.text(x, y, note, 25, GREY, 'lm')
+  note = (
+      'core: a transformer inside the gates of a GRU,\n'
+      'folds frame after frame into the state s'
+  )
+  canvas.text(x, 738, note, 25, GREY, 'lm')
+  note = (
+      'after training: ViT and core alone are kept,\n'
+      'the states are the features of the video'
+  )
+  canvas.text(x, 812, note, 25, GREY, 'lm')
 
 
 def draw_target(canvas, frame):
-  """The hidden frame, the decoder over the states, and the loss."""
+  """Draws the target's column: masked frame, ViT, decoder, pixels, loss."""
   x = FUTURE
   canvas.text(x, 32, 'a future frame, 95 % hidden')
   canvas.picture(x, FRAMES, hide(frame))
+  # The gap from the last source frame to the target frame.
   y = FRAMES + SIDE / 2
   canvas.arrow((COLUMNS[-1] + SIDE / 2 + 14, y), (x - SIDE / 2 - 14, y))
   middle = (COLUMNS[-1] + x) / 2
   canvas.text(middle, y - 26, 'gap')
   canvas.text(middle, y + 28, '4 to 48 frames', 24, GREY)
+  # The visible patches go through the ViT of the source frames.
   canvas.arrow((x, FRAMES + SIDE + 4), (x, VITS - 4))
   y = (FRAMES + SIDE + VITS) / 2
   canvas.text(x + 18, y, 'visible patches', 24, GREY, 'lm')
   canvas.box(x, VITS, 130, 66, BLUE)
   canvas.text(x, VITS + 33, 'ViT', 30)
-  for start, end in (
-      (COLUMNS[-1] + 72, middle - 84),
-      (middle + 84, x - 72),
-  ):
-    canvas.line((start, VITS + 33), (end, VITS + 33), color=FAINT, line=3)
-  canvas.text(middle, VITS + 33, 'same weights', 24, GREY)
-
+  y = VITS + 33
+  canvas.line((COLUMNS[-1] + 72, y), (middle - 84, y), color=FAINT, line=3)
+  canvas.line((middle + 84, y), (x - 72, y), color=FAINT, line=3)
+  canvas.text(middle, y, 'same weights', 24, GREY)
+  # Their tokens are the decoder's queries.
   canvas.arrow((x, VITS + 70), (x, STATES - 40 - 4))
   canvas.text(
       x + 18,
@@ -183,7 +221,7 @@ def draw_target(canvas, frame):
   )
   canvas.box(x, STATES - 40, 400, 92, GREEN)
   canvas.text(x, STATES + 6, 'cross-attention decoder', 30)
-  # The bracket that gathers the states.
+  # The states after all source frames are its keys and values.
   y = STATES + 71 + 16
   for column in COLUMNS:
     canvas.line((column, y - 8), (column, y + 12), color=ORANGE[0])
@@ -195,9 +233,8 @@ def draw_target(canvas, frame):
       (x - 204, STATES + 6),
       color=ORANGE[0],
   )
-
   canvas.text(turn - 84, y + 34, 'keys, values', 24, GREY)
-
+  # The predicted pixels are compared with those of the target.
   left, right = x - 145, x + 145
   canvas.arrow((left, STATES + 56), (left, PIXELS - 4), color=GREEN[0])
   canvas.box(left, PIXELS, SIDE, SIDE, (GREEN[0], '#ffffff'), radius=0)
@@ -211,6 +248,7 @@ def draw_target(canvas, frame):
 
 
 def main():
+  """Renders the frames and draws the picture beside this file."""
   source = source_lib.Scenes(100, FRAME_SIZE, FRAME_SIZE, split='held_out')
   *frames, target = source[SCENE].read([*SOURCE, TARGET])
   canvas = Canvas()
