@@ -1,8 +1,9 @@
-# The two commands: `make demo` and `make test`. Each sets up .venv first.
+# Every command sets up .venv first, with the package and all of its tools.
 PYTHON ?= python3
 BIN := .venv/bin
+CODE := benchmarks configs docs rvm_jax tests setup.py
 
-.PHONY: demo test clean
+.PHONY: demo test lint format clean
 
 demo: .venv/ready
 	$(BIN)/python -m rvm_jax.main --config=configs/rvm_demo.py --workdir=runs/demo
@@ -11,10 +12,20 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest -q -n 2 tests
 
+lint: .venv/ready
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/pyink --quiet --check $(CODE)
+	$(BIN)/mypy
+
+# Sorts the imports, mends what ruff can mend safely, then lays out the code.
+format: .venv/ready
+	$(BIN)/ruff check --fix-only --quiet $(CODE)
+	$(BIN)/pyink --quiet $(CODE)
+
 .venv/ready: setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
 clean:

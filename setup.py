@@ -9,6 +9,11 @@ TFDS = ['tensorflow-datasets>=4.9.10,<5', 'importlib_resources>=6,<8']
 # Reads the parquet files of Waymo Open.
 WAYMO = ['pyarrow>=20,<27']
 
+# Each minor version of these tools brings new findings or another layout of the
+# code, so that a wider range would break `make lint` without any change here.
+LINT = ['mypy>=2.4,<2.5', 'pyink>=26.5,<26.6', 'ruff>=0.17.6,<0.18']
+TEST = ['pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS, *WAYMO]
+
 setuptools.setup(
     name='rvm_jax',
     version='0.1.0',
@@ -41,15 +46,11 @@ setuptools.setup(
     ],
     extras_require={
         'bench': ['matplotlib>=3.10,<4'],
+        'dev': ['pre-commit>=4.5,<5', *LINT, *TEST],
+        'lint': LINT,
+        'test': TEST,
         'tfds': TFDS,
         'torch': ['torch>=2.6,<3'],
         'waymo': WAYMO,
-        'test': [
-            'pytest>=8,<10',
-            'pytest-xdist>=3.6,<4',
-            'zarr>=3.1,<4',
-            *TFDS,
-            *WAYMO,
-        ],
     },
 )
