@@ -1,1 +1,1 @@
-"""Pictures of what a model sees."""
+"""Pictures and movies of what a model computes for a video."""

@@ -1,16 +1,18 @@
-"""Shows what a model sees, on a page with videos.
+"""Shows what a model computes for videos, on a page for a web browser.
 
   python -m rvm_jax.viz VIDEO --checkpoint PATH --out DIR
 
-Writes DIR/index.html, which any browser opens without a server or network, and
-beside it for each VIDEO a movie and a still sheet of its panels: components and
-clusters of the features, their overlay, and where the state changes. If the
-checkpoint has a decoder, also frames that it painted from 5 % of their patches.
+Writes DIR/index.html, which needs neither a server nor a network, and the
+movies and pictures that it shows. For each VIDEO these are: principal
+components and clusters of the features, the clusters over the video, and where
+the state and the pixels change. If the checkpoint has a decoder, there are also
+frames that the model reconstructed from 5 % of their patches.
 
-VIDEO is a file that FFmpeg reads, or the word noise_square: a square of noise
-that moves over noise and is to be seen in no single frame.
+VIDEO is a file that FFmpeg can read, or the word noise_square: a generated
+video of a square of noise that moves over noise, which no single frame shows.
 
-Exit code: 0 done; 2 an input is wrong or the disk full; nothing was written.
+Exit codes: 0 when everything is written; 2 when an input is wrong or the disk
+is full, in which case nothing is written.
 """
 
 import argparse
@@ -37,36 +39,54 @@ from rvm_jax.weights import trees
 
 NOISE_SQUARE = 'noise_square'
 
-_NOISE_SQUARE = (
+_ABOUT_NOISE_SQUARE = (
     'A square of random pixels, half as wide as the frame, moves to the right'
-    ' over random pixels that stay. No single frame shows it: only motion does.'
+    ' over a still background of random pixels. No single frame shows the'
+    ' square: only its motion does.'
 )
 
 
-class Video(NamedTuple):
-  """A video to show, and what is known of it."""
+class ShownVideo(NamedTuple):
+  """A video for the gallery.
+
+  Attributes:
+    name: title of the video.
+    frames: uint8 [T, H, W, 3].
+    about: sentences about the video, for the page.
+    damage: text such as 'damaged after frame 36: ...'; empty for a video
+      without damage.
+  """
 
   name: str
-  frames: np.ndarray  # uint8 [T, H, W, 3]
+  frames: np.ndarray
   about: str
-  damage: str  # 'damaged after frame 36: ...', or nothing.
+  damage: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Writes the gallery that `arguments` ask for; returns the exit code."""
+  """Writes a gallery.
+
+  Args:
+    arguments: command-line arguments; None takes those of the process.
+
+  Returns:
+    The exit code.
+  """
   options = _parse(arguments)
-  open_ = lambda path: read(path, options.num_frames, options.size)
+  limits = options.num_frames, options.size
   try:
-    # Each is read here and again below: a wrong one is found before the work
-    # begins, and no more than one is in memory.
-    sizes = {path: open_(path).frames.shape[1:3] for path in options.videos}
+    # Every video is read here, and again below. A wrong one is thus found
+    # before the work begins, and no more than one is in memory at a time.
+    sizes = {
+        path: read(path, *limits).frames.shape[1:3] for path in options.videos
+    }
     model, params = weights.load(options.checkpoint)
     for path, size in sizes.items():
       _check_grid(path, size, model.patch)
     with gallery.unfinished(options.out) as folder:
       encoder = streaming.Encoder(model, params)
       sections = [
-          _add(folder, number, open_(path), encoder)
+          _add(folder, number, read(path, *limits), encoder)
           for number, path in enumerate(options.videos, 1)
       ]
       facts = _describe_model(options.checkpoint, encoder)
@@ -80,20 +100,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
   return 0
 
 
-def read(path: str, num_frames: int, size: tuple[int, int] | None) -> Video:
-  """Reads the first frames of a video, or makes the noise square.
+def read(
+    path: str, num_frames: int, size: tuple[int, int] | None
+) -> ShownVideo:
+  """Reads the first frames of a video file, or generates the noise square.
+
+  A file that is damaged after its second frame gives the frames before the
+  damage.
 
   Args:
-    path: of the file, or 'noise_square'.
-    num_frames: at most so many.
-    size: height and width to resize to, in pixels; None to keep them.
+    path: path of the file, or 'noise_square'.
+    num_frames: greatest number of frames to read.
+    size: height and width in pixels to which frames are resized; None keeps
+      those of the file (of the noise square: 512 x 512).
+
+  Returns:
+    The video, with at least two frames.
 
   Raises:
-    ValueError: not a video, fewer than two frames, or frames of several sizes.
+    ValueError: the file is not a video, has fewer than two good frames, or
+      frames of several sizes.
   """
   if path == NOISE_SQUARE:
     frames = stimuli.noise_square(*(size or ()))[:num_frames]
-    return Video('Noise square', frames, _NOISE_SQUARE, '')
+    return ShownVideo('Noise square', frames, _ABOUT_NOISE_SQUARE, '')
   frames, damage, rgb = [], '', decoder.RGB()
   try:
     with decoder.open_stream(path) as stream:
@@ -116,10 +146,10 @@ def read(path: str, num_frames: int, size: tuple[int, int] | None) -> Video:
     )
   about = f'Recorded at {rate:.4g} frames a second.' if rate else ''
   if size:
-    about += f' Resized from {_by(width, height)} pixels.'
+    about += f' Resized from {_format_size(height, width)} pixels.'
   if damage:
     about += f' The file is {damage}.'
-  return Video(os.path.basename(path), np.stack(frames), about, damage)
+  return ShownVideo(os.path.basename(path), np.stack(frames), about, damage)
 
 
 def _parse(arguments):
@@ -144,14 +174,15 @@ def _parse(arguments):
       '--num_frames',
       type=int,
       default=stimuli.NUM_FRAMES,
-      help='of each video at most so many are read (default: %(default)s)',
+      help='greatest number of frames to read of each video (default:'
+      ' %(default)s)',
   )
   parser.add_argument(
       '--size',
       type=int,
       nargs=2,
       metavar=('HEIGHT', 'WIDTH'),
-      help='resize to this many pixels, multiples of the patch',
+      help='resize frames to this many pixels, multiples of the patch',
   )
   options = parser.parse_args(arguments)
   if options.num_frames < 2:
@@ -169,8 +200,8 @@ def _check_grid(path, size, patch):
 
 
 def _add(folder, number, video, encoder):
-  """Runs the model over a video and draws what comes out."""
-  damage = f'; {video.damage}' * bool(video.damage)
+  """Runs the model over a video and writes its movies and pictures."""
+  damage = f'; {video.damage}' if video.damage else ''
   print(f'{video.name}: {len(video.frames)} frames{damage}', flush=True)
   features = encoder(video.frames).patches
   num_frames, rows, columns, _ = features.shape
@@ -181,14 +212,14 @@ def _add(folder, number, video, encoder):
       name=video.name,
       about=(
           f'{video.about} Frames 0 to {num_frames - 1} are shown, at'
-          f' {gallery.RATE} a second: {_by(width, height)} pixels, of which the'
-          f' model makes {_by(columns, rows)} patches.'
+          f' {gallery.RATE} a second: {_format_size(height, width)} pixels,'
+          f' which the model cuts into {_format_size(rows, columns)} patches.'
       ),
       stem=f'{number}-{stem[:60]}',
       frames=video.frames,
       features=features,
       patch=encoder.model.patch,
-      reconstruction=reconstructions.paint(
+      reconstruction=reconstructions.reconstruct(
           encoder.model, encoder.params, video.frames
       ),
   )
@@ -203,12 +234,12 @@ def _describe_model(path, encoder):
       'Fingerprint': trees.fingerprint(params),
       'Parameters': f'{count / 1e6:,.1f} million, {decoder}',
       'Width': f'{model.width}',
-      'Patch': f'{_by(model.patch, model.patch)} pixels',
+      'Patch': f'{_format_size(model.patch, model.patch)} pixels',
   }
 
 
-def _by(width, height):
-  """The two on one line: the spaces do not break."""
+def _format_size(height, width):
+  """Formats a size as 'width × height', with spaces that do not break."""
   return f'{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height}'
 
 

@@ -1,8 +1,9 @@
-"""Colours: for kinds of things, and for amounts."""
+"""Colours for categories and for amounts."""
 
 import numpy as np
 
-# Okabe and Ito's colours, which colour-blind people tell apart, then others.
+# Colours of categories such as clusters, objects or joints. The first seven are
+# those of Okabe and Ito, which colour-blind people can tell apart.
 KINDS = np.array(
     [
         (230, 159, 0),
@@ -21,8 +22,8 @@ KINDS = np.array(
     np.uint8,
 )
 
-# From nothing to much, ever brighter, as matplotlib's "inferno" goes.
-_AMOUNTS = np.array(
+# Seven points of matplotlib's colour map "inferno", from dark to bright.
+_INFERNO = np.array(
     [
         (0, 0, 4),
         (50, 10, 94),
@@ -36,21 +37,28 @@ _AMOUNTS = np.array(
 
 
 def paint_amounts(amounts: np.ndarray, full: float) -> np.ndarray:
-  """Turns amounts into colours from black to pale yellow.
+  """Maps amounts to colours from black (0) to pale yellow.
 
   Args:
     amounts: float [...], at least 0.
-    full: from here on the brightest colour, above 0.
+    full: amount, above 0, from which on the colour is the brightest.
 
   Returns:
-    uint8 [..., 3].
+    uint8 [..., 3], RGB.
   """
-  place = np.clip(amounts / full, 0, 1) * (len(_AMOUNTS) - 1)
-  steps = np.arange(len(_AMOUNTS))
-  channels = [np.interp(place, steps, channel) for channel in _AMOUNTS.T]
+  position = np.clip(amounts / full, 0, 1) * (len(_INFERNO) - 1)
+  points = np.arange(len(_INFERNO))
+  channels = [np.interp(position, points, channel) for channel in _INFERNO.T]
   return np.rint(np.stack(channels, -1)).astype(np.uint8)
 
 
 def to_bytes(pixels: np.ndarray) -> np.ndarray:
-  """Floats, cut to [0, 1], as uint8 from 0 to 255."""
+  """Converts pixels to uint8, rounded.
+
+  Args:
+    pixels: float [...]; values are clipped to [0, 1].
+
+  Returns:
+    uint8 [...], 0 to 255.
+  """
   return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)

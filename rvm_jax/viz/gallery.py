@@ -1,4 +1,4 @@
-"""A gallery on disk: movies, sheets and the page, which appear together."""
+"""A gallery on disk: the page, with the movies and pictures that it shows."""
 
 from collections.abc import Iterator
 import contextlib
@@ -16,57 +16,72 @@ from rvm_jax.viz import panels
 from rvm_jax.viz import reconstructions
 from rvm_jax.viz import sheets
 
-RATE = 16  # Frames per second of the movies, as in the paper's figures.
+# Frames per second of the movies, as in the paper's figures.
+RATE = 16
 PAGE = 'index.html'
 
 _UNFINISHED = '.unfinished'
-# Pixels, least and most: the longer side of a picture.
+# Least and greatest length of a picture's longer side, in pixels.
 _SHEET_CELL = 128, 256
 _STRIP_CELL = 256, 384
+# Space between the pictures of a strip, in pixels.
 _GAP = 6
 
 
 @contextlib.contextmanager
 def unfinished(folder: str) -> Iterator[str]:
-  """A folder for files that go to `folder` once all of them are there.
+  """Provides a temporary folder, whose files move to `folder` at the end.
 
-  They replace files of the same names; the page comes last. What an
-  interrupted run left is thrown away by the next.
+  A gallery is thus never half written. When the `with` block ends without an
+  error, the files replace those of the same names in `folder`, the page last;
+  other files stay. After an error nothing moves. What a killed run has left
+  behind is deleted.
+
+  Args:
+    folder: folder of the gallery, which is created if it does not exist.
+
+  Yields:
+    Path of the temporary folder, which is inside `folder`.
 
   Raises:
-    OSError: nothing can be written there.
-    ValueError: another process is writing there.
+    OSError: the folder cannot be created or written.
+    ValueError: another process is writing to the folder.
   """
   os.makedirs(folder, exist_ok=True)
-  part = os.path.join(folder, _UNFINISHED)
-  lock = _lock(folder)
-  try:
-    if os.path.isdir(part):
-      shutil.rmtree(part)
-    os.mkdir(part)
+  temporary = os.path.join(folder, _UNFINISHED)
+  with _locked(folder):
+    if os.path.isdir(temporary):
+      shutil.rmtree(temporary)
+    os.mkdir(temporary)
     try:
-      yield part
-      for name in sorted(os.listdir(part), key=lambda name: name == PAGE):
-        os.replace(os.path.join(part, name), os.path.join(folder, name))
+      yield temporary
+      for name in sorted(os.listdir(temporary), key=_is_page):
+        os.replace(os.path.join(temporary, name), os.path.join(folder, name))
     finally:
-      shutil.rmtree(part)
-  finally:
-    os.close(lock)
+      shutil.rmtree(temporary)
 
 
-def _lock(folder: str) -> int:
-  """Two writers of one gallery would throw away each other's files.
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+  """Locks a folder, so that two writers do not delete each other's files.
 
-  Returns:
-    A file descriptor: the lock goes when it is closed, or the process ends.
+  The lock also ends with the process.
   """
-  lock = os.open(folder, os.O_RDONLY)
+  descriptor = os.open(folder, os.O_RDONLY)
   try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError as error:
-    os.close(lock)
-    raise ValueError(f'{folder} is being written by another process') from error
-  return lock
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise ValueError(
+          f'{folder} is being written by another process'
+      ) from error
+    yield
+  finally:
+    os.close(descriptor)
+
+
+def _is_page(name):
+  return name == PAGE
 
 
 def add(
@@ -77,22 +92,23 @@ def add(
     frames: np.ndarray,
     features: np.ndarray,
     patch: int,
-    reconstruction: reconstructions.Reconstruction | str,
+    reconstruction: reconstructions.ReconstructedFrames | str,
 ) -> page.Section:
-  """Draws all that is shown of a video.
+  """Writes the movies and pictures of one video.
 
   Args:
-    folder: where the files go.
-    name: of the video, for people.
-    about: sentences about it.
-    stem: of the files' names.
+    folder: folder for the files.
+    name: title of the video on the page.
+    about: sentences about the video, for the page.
+    stem: beginning of the files' names.
     frames: uint8 [T, H, W, 3], T at least 2.
-    features: float [T, h, w, D], the states after each frame.
+    features: states after each frame, float [T, h, w, D].
     patch: side of a patch in pixels.
-    reconstruction: of it, or a sentence why there is none.
+    reconstruction: reconstructed frames of the video, or a sentence that says
+      why there are none.
 
   Returns:
-    What the page says of it.
+    The section of the page that shows the files.
   """
   path = os.path.join(folder, stem)
   state_change = maps.state_change(features)
@@ -117,9 +133,9 @@ def add(
   )
   sheets.save_png(f'{path}.png', sheet)
   if isinstance(reconstruction, str):
-    painting = reconstruction
+    summary = reconstruction
   else:
-    painting = _save_strips(path, reconstruction, patch)
+    summary = _save_strips(path, reconstruction, patch)
   return page.Section(
       name=name,
       about=about,
@@ -131,12 +147,12 @@ def add(
       change=state_change.mean((1, 2)),
       full_state_change=panels.full_change(state_change),
       full_pixel_change=panels.full_change(pixel_change),
-      painting=painting,
+      reconstruction=summary,
   )
 
 
 def _save_strips(path, reconstruction, patch):
-  """Writes a row of pictures each: as seen, as painted, as it was."""
+  """Writes a strip each of the masked, reconstructed and true target frames."""
   source, target, visible, pixels = reconstruction
   strips = {
       'seen': sheets.hide_patches(target, visible, patch),
@@ -146,19 +162,23 @@ def _save_strips(path, reconstruction, patch):
   for kind, images in strips.items():
     strip = _join(panels.fit(images, *_STRIP_CELL))
     sheets.save_png(f'{path}-{kind}.png', strip)
-  error = lambda guess: float(np.square(guess - target / 255).mean())
-  return page.Painting(
+  return page.ReconstructionSummary(
       frames=(len(source), len(source) + len(target) - 1),
-      shown=visible.shape[1],
+      num_visible=visible.shape[1],
       num_patches=target[0, ..., 0].size // patch**2,
-      error=error(pixels),
-      copy_error=error(source[-1:] / 255),
+      error=_mean_squared_error(pixels, target),
+      copy_error=_mean_squared_error(source[-1:] / 255, target),
       size=strip.shape[:2],
   )
 
 
+def _mean_squared_error(pixels, frames):
+  """Compares float pixels in [0, 1] with uint8 frames."""
+  return float(np.square(pixels - frames / 255).mean())
+
+
 def _join(images):
-  """Sets [K, H, W, 3] side by side."""
-  gap = np.full((images.shape[1], _GAP, 3), panels.GROUND, np.uint8)
+  """Places images [K, H, W, 3] side by side."""
+  gap = np.full((images.shape[1], _GAP, 3), panels.BACKGROUND, np.uint8)
   parts = [part for image in images for part in (gap, image)]
   return np.concatenate(parts[1:], 1)

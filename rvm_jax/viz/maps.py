@@ -1,7 +1,8 @@
 """Maps of a video's features: what patches have in common, what changes.
 
-Components and clusters as in the figures of the RVM paper: fitted to all
-patches of all frames of one video together, features as they are.
+Components and clusters are computed as in the figures of the RVM paper (the
+released evaluation notebook): from all patches of all frames of one video
+together, without normalising the features.
 """
 
 import itertools
@@ -17,9 +18,9 @@ NUM_CLUSTERS = 5
 
 
 def find_components(features: np.ndarray) -> np.ndarray:
-  """The three directions along which features differ most, as colours.
+  """Computes the first three principal components of features, as colours.
 
-  Whitened principal components, each stretched to [0, 1] over the video.
+  Components are whitened, then each is stretched to [0, 1] over the video.
 
   Args:
     features: float [T, h, w, D].
@@ -28,70 +29,74 @@ def find_components(features: np.ndarray) -> np.ndarray:
     float32 [T, h, w, 3] in [0, 1].
 
   Raises:
-    ValueError: fewer than three patches or three channels.
+    ValueError: there are fewer than three patches or three channels.
   """
   tokens = _tokens(features, NUM_COMPONENTS)
-  # Centred here: the solver would subtract large products, in float32.
+  # The solver subtracts the mean after it has multiplied the features, in
+  # float32. States lie far from zero, so they are centred here before that,
+  # where less precision is lost.
   tokens = tokens - tokens.mean(0, dtype=np.float64).astype(np.float32)
   pca = decomposition.PCA(
       NUM_COMPONENTS, whiten=True, svd_solver='covariance_eigh'
   )
-  found = pca.fit_transform(tokens)
-  low, high = found.min(0), found.max(0)
-  found = (found - low) / (high - low + 1e-8)
-  return found.reshape(*features.shape[:-1], NUM_COMPONENTS)
+  components = pca.fit_transform(tokens)
+  low, high = components.min(0), components.max(0)
+  components = (components - low) / (high - low + 1e-8)
+  return components.reshape(*features.shape[:-1], NUM_COMPONENTS)
 
 
 def find_clusters(features: np.ndarray, seed: int = 0) -> np.ndarray:
-  """Five groups of similar features: k-means, begun by k-means++.
+  """Groups patches into five clusters by k-means with k-means++ initialisation.
 
   Args:
     features: float [T, h, w, D].
-    seed: of the first centres.
+    seed: seed for the initial centres.
 
   Returns:
-    int [T, h, w], 0 to 4; 0 is the largest group.
+    Cluster of each patch, int [T, h, w], 0 to 4, numbered from the largest
+    cluster to the smallest.
 
   Raises:
-    ValueError: fewer than five patches.
+    ValueError: there are fewer than five patches or five channels.
   """
   tokens = _tokens(features, NUM_CLUSTERS)
   kmeans = cluster.KMeans(
       NUM_CLUSTERS, init='k-means++', n_init=1, random_state=seed
   )
   labels = kmeans.fit_predict(tokens)
+  # Renumber the clusters by size: ranks[label] is the new number.
   sizes = np.bincount(labels, minlength=NUM_CLUSTERS)
   ranks = np.argsort(np.argsort(-sizes, kind='stable'))
   return ranks[labels].reshape(features.shape[:-1])
 
 
 def state_change(features: np.ndarray) -> np.ndarray:
-  """How far each patch's state moved since the frame before.
+  """Computes how far each patch's state moved since the previous frame.
 
   Args:
-    features: float [T, h, w, D], the states.
+    features: states after each frame, float [T, h, w, D].
 
   Returns:
-    float [T - 1, h, w], |s_t - s_{t-1}| / |s_{t-1}|.
+    |s_t - s_{t-1}| / |s_{t-1}| from the second frame on, float [T - 1, h, w].
   """
-  length = lambda x: np.linalg.norm(x, axis=-1)
-  return np.stack(
-      [
-          length(after - before) / np.maximum(length(before), 1e-8)
-          for before, after in itertools.pairwise(features)
-      ]
-  )
+  changes = []
+  for before, after in itertools.pairwise(features):
+    distance = np.linalg.norm(after - before, axis=-1)
+    length = np.linalg.norm(before, axis=-1)
+    changes.append(distance / np.maximum(length, 1e-8))
+  return np.stack(changes)
 
 
 def pixel_change(frames: np.ndarray, patch: int) -> np.ndarray:
-  """How much each patch's pixels changed since the frame before.
+  """Computes how much each patch's pixels changed since the previous frame.
 
   Args:
     frames: uint8 [T, H, W, 3].
     patch: side of a patch in pixels.
 
   Returns:
-    float [T - 1, h, w], root of the mean squared difference, 0 to 1.
+    Root mean squared difference from the second frame on, float [T - 1, h, w]
+    in [0, 1]; black turning white is 1.
   """
   changes = []
   for before, after in itertools.pairwise(frames):
@@ -103,6 +108,7 @@ def pixel_change(frames: np.ndarray, patch: int) -> np.ndarray:
 
 
 def _tokens(features, least):
+  """Flattens features to [patches, channels], at least `least` of either."""
   tokens = features.reshape(-1, features.shape[-1])
   if min(tokens.shape) < least:
     raise ValueError(

@@ -1,4 +1,4 @@
-"""Videos that browsers play."""
+"""Movie files that browsers can play."""
 
 from collections.abc import Iterable
 import itertools
@@ -16,18 +16,21 @@ _QUALITY = {'crf': '18', 'preset': 'medium'}
 def save_movie(
     path: str | os.PathLike, images: Iterable[np.ndarray], rate: int
 ) -> tuple[int, int]:
-  """Writes an H.264 file (.mp4) that starts to play before all of it is read.
+  """Writes images to an H.264 file (.mp4).
+
+  Images are taken and encoded one at a time. A browser can start to play the
+  file before it has loaded all of it.
 
   Args:
-    path: of the file.
-    images: uint8 [H, W, 3], RGB; H and W even.
+    path: path of the file.
+    images: RGB images of one size, uint8 [H, W, 3], with even H and W.
     rate: images per second.
 
   Returns:
     Height and width of the movie in pixels.
 
   Raises:
-    ValueError: no image, an odd side, or images of several sizes.
+    ValueError: there is no image, a side is odd, or the sizes differ.
   """
   images = iter(images)
   first = next(images, None)
@@ -40,7 +43,8 @@ def save_movie(
   with av.open(os.fspath(path), 'w', format='mp4', options=faststart) as file:
     stream = file.add_stream('libx264', rate=rate, options=_QUALITY)
     stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
-    # What is not said here, each browser guesses in its own way.
+    # The file states how its colours are encoded, because browsers guess
+    # differently where it does not.
     stream.colorspace = _BT709
     stream.color_primaries = reformatter.ColorPrimaries.BT709
     stream.color_trc = reformatter.ColorTrc.BT709

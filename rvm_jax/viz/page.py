@@ -1,4 +1,4 @@
-"""The page of a gallery: one file of HTML beside its videos and pictures."""
+"""The page of a gallery: an HTML file that shows its movies and pictures."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
@@ -13,20 +13,22 @@ from rvm_jax.viz import style
 
 
 @dataclasses.dataclass(frozen=True)
-class Painting:
-  """What is said of a video's reconstructions.
+class ReconstructionSummary:
+  """What the page states about the reconstructed frames of one video.
 
   Attributes:
-    frames: the first and the last frame that the model painted.
-    shown: patches that it saw of each.
-    num_patches: N, patches of a frame.
-    error: mean squared error, colours from 0 to 1.
-    copy_error: the error of showing the last source frame instead.
-    size: height and width in pixels of the pictures of a row.
+    frames: first and last of the frames that the model reconstructed. It saw
+      all frames before them whole.
+    num_visible: number of patches that it saw of each reconstructed frame, V.
+    num_patches: number of patches of a frame, N.
+    error: mean squared error of the pixels in [0, 1].
+    copy_error: the baseline, which is the mean squared error of repeating the
+      frame before the reconstructed ones.
+    size: height and width in pixels of a strip of frames.
   """
 
   frames: tuple[int, int]
-  shown: int
+  num_visible: int
   num_patches: int
   error: float
   copy_error: float
@@ -35,18 +37,23 @@ class Painting:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """What the page says of one video.
+  """What the page shows and states about one video.
 
   Attributes:
-    name: of the video, for people.
-    about: sentences about it.
-    stem: its files are `stem`-wide.mp4, `stem`.png and so on.
-    num_frames: T.
-    wide_size, tall_size, sheet_size: height and width in pixels of the movie
-      for wide windows, of that for narrow ones, and of the still sheet.
-    change: float [T - 1], the mean over the patches from the second frame on.
-    full_state_change, full_pixel_change: what has the brightest colour.
-    painting: a Painting, or a sentence why there is none.
+    name: title of the video.
+    about: sentences about the video.
+    stem: beginning of the files' names, which are `stem`-wide.mp4, `stem`.png
+      and so on.
+    num_frames: number of frames, T, at least 2.
+    wide_size: height and width in pixels of the movie for wide windows.
+    tall_size: height and width in pixels of the movie for narrow windows.
+    sheet_size: height and width in pixels of the still sheet.
+    change: mean change of state over the patches, from the second frame on,
+      float [T - 1].
+    full_state_change: change of state that has the brightest colour.
+    full_pixel_change: change of pixels that has the brightest colour.
+    reconstruction: summary of the reconstructed frames, or a sentence that says
+      why there are none.
   """
 
   name: str
@@ -59,26 +66,26 @@ class Section:
   change: np.ndarray
   full_state_change: float
   full_pixel_change: float
-  painting: Painting | str
+  reconstruction: ReconstructionSummary | str
 
 
 def write(
     facts: Mapping[str, str], sections: Sequence[Section], rate: int
 ) -> str:
-  """The page as HTML that needs no network and no server.
+  """Returns the page as HTML, which needs no network and no server.
 
   Args:
-    facts: about the model: name -> plain text.
-    sections: one a video, with different stems.
+    facts: facts about the model, as plain text by name.
+    sections: one or more sections, one for each video, with different stems.
     rate: frames per second of the movies.
   """
-  listed = ''
+  navigation = ''
   if len(sections) > 1:
     items = ''.join(
         f'<li><a href="#{_url(s.stem)}">{html.escape(s.name)}</a></li>'
         for s in sections
     )
-    listed = f'<nav aria-label="Videos"><ul>{items}</ul></nav>'
+    navigation = f'<nav aria-label="Videos"><ul>{items}</ul></nav>'
   about_model = ''.join(
       f'<div{" class=long" if len(value) > 30 else ""}>'
       f'<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>'
@@ -99,22 +106,24 @@ def write(
 <header>
 <h1>What the model sees</h1>
 <p>A recurrent video masked autoencoder read each video on this page once, frame
-by frame, and kept a state as it went. The pictures show that state. Nobody
-labelled anything: colours and groups come from the model’s features alone.</p>
+by frame, and updated its state after every frame. The state holds one vector
+for each patch of the frame, the patch’s features. Colours and groups in the
+pictures come from these features alone; no labels were used.</p>
 <dl class="facts">{about_model}</dl>
 </header>
-{listed}
+{navigation}
 <main>
 {videos}
 </main>
 <footer>
-<p>Components are the first three principal components, whitened, of the
-features of all patches of all frames shown of a video, each stretched over its
-range. Clusters are those of k-means with five centres on the same features.
-The change of state of a patch is |s<sub>t</sub> − s<sub>t−1</sub>| /
-|s<sub>t−1</sub>|; that of its pixels is the root of the mean squared
-difference, white against black being 100 %. Each video has a scale of its own
-for either.</p>
+<p>Components are the first three principal components of the features, whitened
+and each stretched over its range. They are computed from all patches of all
+shown frames of a video together. Clusters come from k-means with five centres
+on the same features. The change of a patch’s state is |s<sub>t</sub> −
+s<sub>t−1</sub>| / |s<sub>t−1</sub>|, where s<sub>t</sub> are its features after
+frame t. The change of its pixels is the root mean squared difference; black
+turning white is 100 %. Each video has its own colour scale for each of the two
+changes.</p>
 </footer>
 <script>{style.SCRIPT}</script>
 </body>
@@ -124,10 +133,13 @@ for either.</p>
 
 def _section(section: Section, rate: int) -> str:
   stem, name = _url(section.stem), html.escape(section.name, quote=True)
-  ratio = lambda size: f'{size[1]} / {size[0]}'
   captions = ''.join(
       f'<div><dt>{term}</dt><dd>{text}</dd></div>'
       for term, text in _captions(section).items()
+  )
+  wide, tall = (
+      f'{width} / {height}'
+      for height, width in (section.wide_size, section.tall_size)
   )
   plot = plots.draw_line(section.change, 1, 'Mean change of state')
   return f"""<section id="{stem}" aria-labelledby="{stem}-name">
@@ -135,7 +147,7 @@ def _section(section: Section, rate: int) -> str:
 <p class="about">{html.escape(section.about)}</p>
 <video controls autoplay muted loop playsinline
  data-frames="{section.num_frames}" data-rate="{rate}"
- style="--wide: {ratio(section.wide_size)}; --tall: {ratio(section.tall_size)}"
+ style="--wide: {wide}; --tall: {tall}"
  aria-label="{name}: six panels side by side, as the list below describes">
 <source src="{stem}-wide.mp4" type="video/mp4" media="{style.IS_WIDE}">
 <source src="{stem}-tall.mp4" type="video/mp4">
@@ -143,21 +155,23 @@ def _section(section: Section, rate: int) -> str:
 <dl class="panels">{captions}</dl>
 <div class="change">
 <h3>Change of state over time</h3>
-<p>The mean over all patches, each step of the scale a factor of ten. The state
-fills up in the first frames; after that it changes where the video does. The
-upright line is the frame that the video shows.</p>
+<p>The plot shows the mean change over all patches in each frame. Each step of
+the vertical scale is a factor of ten. In the first frames the state builds up
+from zero; after that it changes where the video does. The upright line marks
+the frame that the video is showing.</p>
 {plot}
 </div>
-<div class="painted">
+<div class="reconstruction">
 <h3>Masked reconstructions</h3>
-{_painting(section)}
+{_reconstruction(section)}
 </div>
 <div class="sheet">
 <h3>Still sheet</h3>
-<p>The same panels at moments of the video. Select it for full size.</p>
+<p>The same panels in a few frames of the video. Select the picture to see it in
+full size.</p>
 <a href="{stem}.png"><img src="{stem}.png" width="{section.sheet_size[1]}"
  height="{section.sheet_size[0]}" loading="lazy"
- alt="{name}: the six panels as rows, moments of the video as columns"></a>
+ alt="{name}: the six panels as rows, frames of the video as columns"></a>
 </div>
 </section>"""
 
@@ -168,33 +182,35 @@ def _captions(section: Section) -> dict[str, str]:
   return {
       panels.VIDEO: 'The frames, as the model read them.',
       panels.COMPONENTS: (
-          'The three directions along which the features of this video differ'
-          ' most, as red, green and blue. Patches of like colour have like'
-          ' features; which colour it is means nothing.'
+          'The three directions along which the features of this video vary'
+          ' most, as red, green and blue. Patches with similar features have'
+          ' similar colours; the colour itself has no meaning.'
       ),
       panels.CLUSTERS: (
-          'Five groups of like features, found over all frames together. Where'
-          ' the model follows a thing, the thing keeps its colour as it moves.'
+          'Five groups of patches with similar features, found over all frames'
+          ' together. Where the model follows an object, the object keeps its'
+          ' colour as it moves.'
       ),
-      panels.OVERLAY: 'The clusters over the video, half and half.',
+      panels.OVERLAY: 'The average of the video and the clusters.',
       panels.STATE_CHANGE: (
-          'How far the state of each patch moved since the frame before: black'
-          f' is not at all, pale yellow {state} of its length or more.'
+          'How far the state of each patch moved since the previous frame.'
+          f' Black means not at all, pale yellow {state} of its length or more.'
       ),
       panels.PIXEL_CHANGE: (
-          'For comparison, how much the pixels themselves changed: pale yellow'
-          f' is {pixels} of the way from black to white, or more.'
+          'For comparison, how much the pixels of each patch changed. Black'
+          f' means not at all, pale yellow {pixels} of the way from black to'
+          ' white or more.'
       ),
   }
 
 
-def _painting(section: Section) -> str:
-  painting = section.painting
-  if isinstance(painting, str):
-    return f'<p>{html.escape(painting)}</p>'
-  first, last = painting.frames
-  hidden = 1 - painting.shown / painting.num_patches
-  height, width = painting.size
+def _reconstruction(section: Section) -> str:
+  summary = section.reconstruction
+  if isinstance(summary, str):
+    return f'<p>{html.escape(summary)}</p>'
+  first, last = summary.frames
+  hidden = 1 - summary.num_visible / summary.num_patches
+  height, width = summary.size
   rows = ''.join(
       f"""<li><div><strong>{term}</strong><p>{text}</p></div>
 <img src="{_url(section.stem)}-{kind}.png" width="{width}" height="{height}"
@@ -203,18 +219,19 @@ def _painting(section: Section) -> str:
       for kind, term, text in (
           (
               'seen',
-              'Seen',
-              f'{painting.shown} of {painting.num_patches} patches of each.',
+              'Seen by the model',
+              f'{summary.num_visible} of {summary.num_patches} patches of each'
+              ' frame.',
           ),
-          ('painted', 'Painted', 'What the model made of that.'),
+          ('painted', 'Reconstructed', 'The model’s output.'),
           ('true', 'True', f'Frames {first} to {last} of the video.'),
       )
   )
-  return f"""<p>The model read frames 0 to {first - 1} whole. Of the next
-{last - first + 1} frames {100 * hidden:.0f} % of the patches were hidden; it
-painted them from its states and the patches left. Mean squared error:
-{painting.error:.4f}. Showing frame {first - 1} again instead:
-{painting.copy_error:.4f}.</p>
+  return f"""<p>The model read frames 0 to {first - 1} whole. In the next
+{last - first + 1} frames {100 * hidden:.0f} % of the patches were hidden, and
+the model reconstructed these frames from its states and the visible patches.
+Mean squared error: {summary.error:.4f}. Showing frame {first - 1} again
+instead: {summary.copy_error:.4f}.</p>
 <ol>{rows}</ol>"""
 
 

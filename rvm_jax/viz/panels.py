@@ -1,6 +1,7 @@
-"""A video and the maps of its features, side by side."""
+"""Panels: a video and the maps of its features, side by side."""
 
 from collections.abc import Iterator, Mapping
+import functools
 
 import numpy as np
 from PIL import Image
@@ -16,9 +17,11 @@ OVERLAY = 'Overlay'
 STATE_CHANGE = 'Change of state'
 PIXEL_CHANGE = 'Change of pixels'
 
-_LEAST, _MOST = 320, 640  # Pixels: the longer side of a panel.
+BACKGROUND, _INK = (22, 24, 28), (232, 230, 225)
+# Least and greatest length of a panel's longer side, in pixels.
+_LEAST, _MOST = 320, 640
+# Space between panels, in pixels.
 _GAP = 8
-GROUND, _INK = (22, 24, 28), (232, 230, 225)
 
 
 def draw(
@@ -28,81 +31,107 @@ def draw(
     state_change: np.ndarray,
     pixel_change: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """Draws the panels of a video, of one size, at most 640 pixels a side.
+  """Draws the six panels of a video.
+
+  Panels have one size, with a longer side of about 320 to 640 pixels. A patch
+  is a rectangle of one colour.
 
   Args:
-    frames: uint8 [T, H, W, 3].
-    components: float [T, h, w, 3] in [0, 1].
-    clusters: int [T, h, w].
-    state_change, pixel_change: float [T - 1, h, w], from the second frame on.
+    frames: frames of the video, uint8 [T, H, W, 3].
+    components: colours of the patches, float [T, h, w, 3] in [0, 1], as
+      returned by `maps.find_components`.
+    clusters: clusters of the patches, int [T, h, w], as returned by
+      `maps.find_clusters`.
+    state_change: change from the second frame on, float [T - 1, h, w], as
+      returned by `maps.state_change`.
+    pixel_change: change from the second frame on, float [T - 1, h, w], as
+      returned by `maps.pixel_change`.
 
   Returns:
-    Name -> uint8 [T, height, width, 3]; one patch is one flat rectangle. The
-    changes are black in the first frame.
+    Panels by name, uint8 [T, height, width, 3]. In the first frame the two
+    panels of change are black.
   """
   video = fit(frames, _LEAST, _MOST)
-  size = video.shape[1:3]
-  enlarge = lambda images: _resize(images, size, Image.Resampling.NEAREST)
-  groups = enlarge(colors.KINDS[clusters])
+  enlarge = functools.partial(
+      _resize, size=video.shape[1:3], resampling=Image.Resampling.NEAREST
+  )
+  cluster_colors = enlarge(colors.KINDS[clusters])
   return {
       VIDEO: video,
       COMPONENTS: enlarge(colors.to_bytes(components)),
-      CLUSTERS: groups,
-      OVERLAY: video // 2 + groups // 2,
+      CLUSTERS: cluster_colors,
+      OVERLAY: video // 2 + cluster_colors // 2,
       STATE_CHANGE: enlarge(_paint_change(state_change)),
       PIXEL_CHANGE: enlarge(_paint_change(pixel_change)),
   }
 
 
 def full_change(change: np.ndarray) -> float:
-  """The amount that has the brightest colour.
+  """Chooses the amount of change that gets the brightest colour.
 
-  In three quarters of the frames 99 % of the patches change less: the first few
-  frames, in which the whole state fills up, would outshine all others.
+  It is the third quartile over frames of the 99th percentile over patches. In
+  the first few frames the whole state changes; a maximum over all frames would
+  leave the rest of the video dark.
 
   Args:
-    change: float [T - 1, h, w].
+    change: change from the second frame on, float [T - 1, h, w].
+
+  Returns:
+    An amount above 0, also where nothing changes.
   """
-  most = np.percentile(change, 99, axis=(1, 2))
-  return max(float(np.percentile(most, 75)), 1e-8)
+  by_frame = np.percentile(change, 99, axis=(1, 2))
+  return max(float(np.percentile(by_frame, 75)), 1e-8)
 
 
 def lay_out(
     panels: Mapping[str, np.ndarray], columns: int
 ) -> Iterator[np.ndarray]:
-  """Sets panels side by side, each below its name; the first counts frames.
+  """Places panels in a grid, each below its name.
+
+  The name of the first panel is followed by the number of the frame.
 
   Args:
-    panels: name -> uint8 [T, H, W, 3], of one shape, H and W even.
-    columns: how many are in a row.
+    panels: panels by name, uint8 [T, H, W, 3], of one shape, with even H and W.
+    columns: number of panels in a row.
 
   Yields:
-    T pictures, uint8 [height, width, 3], both even.
+    One picture for each frame, uint8 [height, width, 3], with even sides.
   """
   num_frames, height, width, _ = next(iter(panels.values())).shape
   rows = -(-len(panels) // columns)
+  # Height of a panel's name, even, in proportion to the panel's width.
   strip = width // 20 * 2
   font = ImageFont.load_default(0.62 * strip)
-  step = strip + height + _GAP, width + _GAP
-  size = columns * step[1] + _GAP, rows * step[0] + _GAP
-  places = [divmod(i, columns) for i in range(len(panels))]
-  places = [(_GAP + x * step[1], y * step[0]) for y, x in places]
+  step_y, step_x = strip + height + _GAP, width + _GAP
+  size = columns * step_x + _GAP, rows * step_y + _GAP
+  corners = [
+      (_GAP + i % columns * step_x, i // columns * step_y)
+      for i in range(len(panels))
+  ]
   for t in range(num_frames):
-    picture = Image.new('RGB', size, GROUND)
+    picture = Image.new('RGB', size, BACKGROUND)
     pen = ImageDraw.Draw(picture)
     for i, (name, images) in enumerate(panels.items()):
-      x, y = places[i]
-      name = name if i else f'{name}, frame {t}'
-      pen.text((x, y + strip / 2), name, _INK, font, anchor='lm')
+      x, y = corners[i]
+      caption = name if i else f'{name}, frame {t}'
+      pen.text((x, y + strip / 2), caption, _INK, font, anchor='lm')
       picture.paste(Image.fromarray(images[t]), (x, y + strip))
     yield np.asarray(picture)
 
 
 def fit(images: np.ndarray, least: int, most: int) -> np.ndarray:
-  """Resizes images [T, H, W, 3] to a longer side of about `least` to `most`.
+  """Resizes images so that their longer side is about `least` to `most`.
 
-  Small ones are enlarged by a whole factor, their pixels kept as squares; large
-  ones shrink, smoothly. Both sides of the result are even.
+  Small images are enlarged by a whole factor, with pixels as squares. Large
+  ones are shrunk smoothly. Both sides are rounded to even lengths.
+
+  Args:
+    images: uint8 [T, H, W, 3].
+    least: least length of the longer side, in pixels.
+    most: greatest length of the longer side, in pixels.
+
+  Returns:
+    uint8 [T, height, width, 3], with even sides.
   """
   height, width = images.shape[1:3]
   longer = max(height, width)
@@ -115,6 +144,7 @@ def fit(images: np.ndarray, least: int, most: int) -> np.ndarray:
 
 
 def _paint_change(change):
+  """Colours changes [T - 1, h, w], with a black first frame: [T, h, w, 3]."""
   painted = colors.paint_amounts(change, full_change(change))
   return np.concatenate([np.zeros_like(painted[:1]), painted])
 

@@ -1,4 +1,4 @@
-"""Line plots for web pages: SVG lines, and text that stays readable."""
+"""Line plots for web pages: an SVG line, with its text in HTML around it."""
 
 import html
 import math
@@ -9,39 +9,44 @@ _LEAST = 1e-4
 
 
 def draw_line(values: np.ndarray, first: int, label: str) -> str:
-  """A line over frame numbers, 0 to the last, with a logarithmic height.
+  """Draws values over frame numbers, on a logarithmic vertical axis.
 
-  Text is HTML around the drawing, not in it, so that it keeps its size on a
-  narrow screen.
+  The horizontal axis runs from frame 0 to the last frame. Text is HTML outside
+  of the SVG, so that it keeps its size on a narrow screen.
 
   Args:
-    values: float [n], n >= 1, at least 0; less than 0.01 % is drawn as that.
-    first: the frame of values[0]; the others follow one by one.
-    label: what the values are, for those who cannot see the plot.
+    values: value of each frame, float [n], n >= 1, at least 0. Values are
+      written as percentages; those below 0.01 % are drawn at 0.01 %.
+    first: frame of values[0], above 0. The others follow one by one.
+    label: name of the values, for readers who cannot see the plot.
 
   Returns:
-    HTML; values are written as percentages. An element of the class `cursor`
-    marks a frame where its `left` style is put between 0 and 100 %.
+    HTML. It contains an element of the class `cursor`, an upright line that
+    marks a frame when a script sets its style `left` to 0 to 100 %.
   """
   last = first + len(values) - 1
+  # The vertical axis spans whole powers of ten. SVG coordinates are 0 to 100,
+  # with y downwards.
   powers = np.log10(np.maximum(values, _LEAST))
   low, high = math.floor(powers.min()), math.ceil(powers.max())
   high = max(high, low + 1)
   x = (first + np.arange(len(values))) / last * 100
   y = (high - powers) / (high - low) * 100
   points = ' '.join(f'{a:.2f},{b:.2f}' for a, b in zip(x, y))
+  # A rule and a label for each power of ten, from the top.
   heights = [100 * i / (high - low) for i in range(high - low + 1)]
   rules = ''.join(f'M0 {height:.2f}H100' for height in heights)
   steps = ''.join(
       f'<span>{_percent(10.0**power)}</span>'
       for power in range(high, low - 1, -1)
   )
+  # Five frame numbers below the plot; fewer if the video has fewer frames.
   frames = sorted({round(last * part / 4) for part in range(5)})
   marks = ''.join(
       f'<span style="left:{frame / last * 100:.2f}%">{frame}</span>'
       for frame in frames
   )
-  said = html.escape(
+  description = html.escape(
       f'{label}: {_percent(values[0])} in frame {first},'
       f' {_percent(values[-1])} in frame {last}; at most'
       f' {_percent(values.max())}, in frame {first + int(values.argmax())}, and'
@@ -50,7 +55,7 @@ def draw_line(values: np.ndarray, first: int, label: str) -> str:
   )
   return f"""<div class="plot">
 <div class="high" aria-hidden="true">{steps}</div>
-<div class="field" role="img" aria-label="{said}">
+<div class="field" role="img" aria-label="{description}">
 <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
 <path d="{rules}"/><polyline points="{points}"/>
 </svg><div class="cursor"></div></div>

@@ -1,4 +1,4 @@
-"""Frames that a model paints from a few of their patches."""
+"""Frames that a model reconstructs from a few of their patches."""
 
 from collections.abc import Mapping
 import functools
@@ -15,14 +15,15 @@ from rvm_jax.ops import patches as patches_lib
 NUM_SOURCE, NUM_TARGET, MASK_RATIO = 4, 4, 0.95
 
 
-class Reconstruction(NamedTuple):
-  """The first frames of a video, and what a model made of the later ones.
+class ReconstructedFrames(NamedTuple):
+  """The first frames of a video, and the model's reconstruction of the later.
 
   Attributes:
-    source: uint8 [T, H, W, 3], frames 0 to 3.
-    target: uint8 [K, H, W, 3], frames 4 to 7.
-    visible: int [K, V], raster indices of the patches that were shown of each.
-    pixels: float [K, H, W, 3], the targets as painted.
+    source: frames 0 to 3, which the model sees whole, uint8 [4, H, W, 3].
+    target: frames 4 to 7, uint8 [4, H, W, 3].
+    visible: raster indices of the target patches that the model sees, int
+      [4, V].
+    pixels: reconstruction of the target frames, float [4, H, W, 3].
   """
 
   source: np.ndarray
@@ -31,31 +32,31 @@ class Reconstruction(NamedTuple):
   pixels: np.ndarray
 
 
-def paint(
+def reconstruct(
     model: nn.Module, params: Mapping[str, Any], frames: np.ndarray
-) -> Reconstruction | str:
-  """Paints frames 4 to 7 from frames 0 to 3 and 5 % of their own patches.
+) -> ReconstructedFrames | str:
+  """Reconstructs frames 4 to 7 from frames 0 to 3 and 5 % of their own patches.
 
-  Which patches are shown depends on nothing but their number.
+  The visible patches are sampled with a fixed seed: videos of one size have the
+  same ones.
 
   Args:
     model: an RVM.
-    params: its parameters.
-    frames: uint8 [T, H, W, 3]; H and W multiples of the patch.
+    params: parameters of the model.
+    frames: uint8 [T, H, W, 3], with H and W multiples of the model's patch.
 
   Returns:
-    The reconstruction; or, where there can be none, a sentence why.
+    The reconstruction; or a sentence that says why there is none, if the model
+    has no decoder or the video fewer than eight frames.
   """
   if not model.decoder_layers:
     return (
-        'There are none: this checkpoint holds the encoder and the core alone,'
-        ' and painting takes a decoder.'
+        'Not available: this checkpoint holds the encoder and the recurrent'
+        ' core alone, and reconstruction takes a decoder.'
     )
   needed = NUM_SOURCE + NUM_TARGET
   if len(frames) < needed:
-    return (
-        f'There are none: {needed} frames are needed, {len(frames)} are here.'
-    )
+    return f'Not available: {needed} frames are needed, {len(frames)} are here.'
   source, target = np.split(frames[:needed], [NUM_SOURCE])
   rows, columns = patches_lib.grid(*frames.shape[1:3], model.patch)
   visible = masks.sample_visible(
@@ -65,22 +66,24 @@ def paint(
       masks.num_visible(rows * columns, MASK_RATIO),
   )
   deltas = np.arange(NUM_SOURCE, needed)
-  # One after the other: together, large frames need much memory.
+  # Target frames are reconstructed one after the other, because all at once
+  # take much memory if they are large.
   pixels = [
       _apply(model, params, source, target[k], deltas[k], visible[k])
       for k in (slice(i, i + 1) for i in range(NUM_TARGET))
   ]
-  return Reconstruction(
+  return ReconstructedFrames(
       source, target, np.asarray(visible), np.concatenate(pixels)
   )
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _apply(model, params, source, target, deltas, visible):
+  """Applies the model to one video, without the batch axis."""
   return model.apply(
       {'params': params},
-      images.to_float(source)[None],
-      images.to_float(target)[None],
+      images.to_float(source[None]),
+      images.to_float(target[None]),
       deltas[None],
       visible[None],
   )[0]

@@ -1,4 +1,4 @@
-"""Generated videos that ask a model a question."""
+"""Generated videos that show what a model can see."""
 
 import numpy as np
 
@@ -6,25 +6,32 @@ NUM_FRAMES = 64
 
 
 def noise_square(height: int = 512, width: int = 512) -> np.ndarray:
-  """Noise that moves over noise: a figure visible only by its motion.
+  """Generates a square of noise that moves over noise.
 
-  A square (half as high and wide as the frame) of random pixels travels from
-  the left edge to the right one, at half height, over a background of random
-  pixels that stays. No single frame shows where it is.
+  The square has half the frame's height and width. It consists of random
+  pixels and travels at half height from the left edge to the right one, over a
+  still background of other random pixels. No single frame shows where it is:
+  only its motion does. In the RVM paper's figure the frame has 512 x 512 pixels
+  and the square moves by four pixels a frame.
 
   Args:
-    height, width: in pixels; 512 in the RVM paper's figure, where the square
-      moves by four pixels a frame.
+    height: height of the frame in pixels.
+    width: width of the frame in pixels.
 
   Returns:
-    uint8 [64, height, width, 3], always the same.
+    uint8 [64, height, width, 3], the same at each call.
   """
   rng = np.random.default_rng(0)
-  draw = lambda *size: (rng.uniform(size=(*size, 3)) * 255).astype(np.uint8)
-  square = draw(height // 2, width // 2)
-  frames = np.repeat(draw(height, width)[None], NUM_FRAMES, 0)
+  square_height, square_width = height // 2, width // 2
+  square = _sample_noise(rng, square_height, square_width)
+  background = _sample_noise(rng, height, width)
+  frames = np.repeat(background[None], NUM_FRAMES, 0)
   top = height // 4
   for t, frame in enumerate(frames):
-    left = t * (width // 2) // NUM_FRAMES
-    frame[top : top + height // 2, left : left + width // 2] = square
+    left = t * square_width // NUM_FRAMES
+    frame[top : top + square_height, left : left + square_width] = square
   return frames
+
+
+def _sample_noise(rng, height, width):
+  return (rng.uniform(size=(height, width, 3)) * 255).astype(np.uint8)

@@ -1,6 +1,7 @@
-"""How a gallery looks, and the little that moves in it."""
+"""Style sheet and script of a gallery's page."""
 
-IS_WIDE = '(min-width: 48rem)'  # The window has room for three columns.
+# Media query for windows that have room for three columns.
+IS_WIDE = '(min-width: 48rem)'
 
 CSS = (
     """
@@ -48,7 +49,7 @@ nav ul {
 }
 section { border-top: 1px solid var(--line); padding: 2.5rem 0 3.5rem; }
 .about { color: var(--quiet); margin: 0.3rem 0 0; }
-video, .sheet img, .painted img {
+video, .sheet img, .reconstruction img {
   display: block; max-width: 100%; height: auto; border-radius: 6px;
 }
 video {
@@ -56,11 +57,11 @@ video {
   margin-top: 1.5rem; background: var(--ground);
 }
 .panels { display: grid; gap: 0.9rem 2rem; margin-top: 1.25rem; }
-.panels dd, .painted p, .change p, .sheet p {
+.panels dd, .reconstruction p, .change p, .sheet p {
   color: var(--quiet); font-size: 0.95rem;
 }
-.painted, .change, .sheet { margin-top: 2.25rem; }
-.painted > p, .change > p { max-width: 48rem; }
+.reconstruction, .change, .sheet { margin-top: 2.25rem; }
+.reconstruction > p, .change > p { max-width: 48rem; }
 .plot {
   display: grid; grid-template-columns: auto minmax(0, 1fr);
   gap: 0.3rem 0.7rem; margin: 1rem 0.6rem 0 0;
@@ -85,9 +86,9 @@ video {
 .along span {
   position: absolute; transform: translateX(-50%); white-space: nowrap;
 }
-.painted ol { list-style: none; padding: 0; margin: 1rem 0 0; }
-.painted li { display: grid; gap: 0.2rem 1.5rem; margin-top: 0.8rem; }
-.painted img { width: 100%; background: var(--ground); }
+.reconstruction ol { list-style: none; padding: 0; margin: 1rem 0 0; }
+.reconstruction li { display: grid; gap: 0.2rem 1.5rem; margin-top: 0.8rem; }
+.reconstruction img { width: 100%; background: var(--ground); }
 sub { line-height: 0; }
 .sheet img { border: 1px solid var(--line); }
 .sheet a { display: block; margin-top: 0.8rem; max-width: 46rem; }
@@ -101,12 +102,13 @@ footer p { max-width: 48rem; }
     + """ {
   video { aspect-ratio: var(--wide); }
   .panels { grid-template-columns: repeat(3, 1fr); }
-  .painted li { grid-template-columns: 11rem minmax(0, 1fr); }
+  .reconstruction li { grid-template-columns: 11rem minmax(0, 1fr); }
 }
 """
 )
 
-# The line in the plot follows the video; who wants no motion starts it.
+# The upright line in the plot follows the video. Readers whose system asks for
+# reduced motion start the video themselves.
 SCRIPT = """
 const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
 for (const section of document.querySelectorAll('section')) {

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over a pipe by the DevTools protocol."""
+"""Drives a headless Chromium over a pipe by the DevTools protocol."""
 
 import base64
 import json
@@ -24,15 +24,20 @@ _FLAGS = (
 
 
 class Page:
-  """One page of a browser of its own, which ends with the `with` block.
+  """A page in a browser of its own, which ends with the `with` block.
 
   Attributes:
-    requests: URLs that the page asked for, in order.
-    errors: what went wrong in its scripts.
+    requests: URLs that the page has requested, in order.
+    errors: exceptions that the page's scripts have raised.
   """
 
   def __init__(self, profile, timeout=120):
-    """Starts the browser; `profile` is an empty folder for what it keeps."""
+    """Starts the browser.
+
+    Args:
+      profile: empty folder for the browser's files.
+      timeout: seconds that a command may take.
+    """
     self.requests, self.errors = [], []
     self._timeout = timeout
     self._number = 0
@@ -68,7 +73,8 @@ class Page:
     return self
 
   def __exit__(self, *error):
-    os.close(self._commands)  # It ends by itself.
+    # The browser ends by itself when its commands end.
+    os.close(self._commands)
     try:
       self._process.wait(timeout=10)
     except subprocess.TimeoutExpired:
@@ -77,7 +83,7 @@ class Page:
     os.close(self._answers)
 
   def call(self, method, **params):
-    """Sends a command; returns its result."""
+    """Sends a DevTools command and returns its result."""
     self._number += 1
     message = {'id': self._number, 'method': method, 'params': params}
     if self._session:
@@ -93,7 +99,7 @@ class Page:
       self._note(answer)
 
   def show(self, url, width, height, scheme='light'):
-    """Opens `url` in a window of this size and waits until it is loaded."""
+    """Opens `url` in a window of the given size and waits for its load."""
     self.call(
         'Emulation.setDeviceMetricsOverride',
         width=width,
@@ -110,7 +116,7 @@ class Page:
         ? done() : addEventListener('load', done))""")
 
   def run(self, script):
-    """Evaluates an expression, awaiting promises; returns its value."""
+    """Evaluates a script, awaits its promise, and returns its value."""
     answer = self.call(
         'Runtime.evaluate',
         expression=script,
@@ -123,7 +129,7 @@ class Page:
     return answer['result'].get('value')
 
   def screenshot(self):
-    """The whole page, also what lies below the window, as a PNG."""
+    """Returns a PNG of the whole page, not only of what the window shows."""
     size = self.call('Page.getLayoutMetrics')['cssContentSize']
     data = self.call(
         'Page.captureScreenshot',

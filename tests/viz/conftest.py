@@ -1,4 +1,4 @@
-"""A small video, and a gallery of it made once for all tests."""
+"""Fixtures: a small video, and a gallery of it that all tests share."""
 
 import pathlib
 
@@ -14,7 +14,7 @@ CHECKPOINT = (
 
 
 def write_video(path, num_frames=10, height=64, width=96, rate=25):
-  """A bright square that moves over a gradient."""
+  """Writes a video of a bright square that moves over a gradient."""
   images = np.zeros((num_frames, height, width, 3), np.uint8)
   images[:] = np.linspace(0, 200, width, dtype=np.uint8)[:, None]
   for t, image in enumerate(images):
@@ -25,7 +25,7 @@ def write_video(path, num_frames=10, height=64, width=96, rate=25):
 
 @pytest.fixture(scope='session')
 def video(tmp_path_factory):
-  # A name with characters that mean something in HTML, in URLs and to a shell.
+  # The name has characters that are special in HTML, in URLs and in a shell.
   name = 'a <b>&"ü 100%#?.mp4'
   return write_video(tmp_path_factory.mktemp('video') / name)
 

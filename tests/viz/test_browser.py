@@ -1,6 +1,6 @@
-"""The gallery in a real browser, opened from disk as a person would.
+"""Tests the gallery in a real browser, opened from disk as a reader would.
 
-Skipped where no Chromium is installed.
+The tests are skipped where no Chromium is installed.
 """
 
 import re
@@ -15,7 +15,8 @@ pytestmark = pytest.mark.skipif(
 
 PHONE, DESKTOP = (375, 812), (1440, 900)
 
-# Looked at again and again: a short video is at its start again and again too.
+# Plays every video. The time is polled, because a short video that loops is
+# often back at its start.
 PLAYED = """
 (async () => {
   const played = [];
@@ -36,7 +37,7 @@ PLAYED = """
 })()
 """
 
-# Elements that reach beyond the window, or whose text is cut off in them.
+# Finds elements that reach beyond the window, or that cut off their content.
 CUT_OFF = """
 [...document.body.querySelectorAll('*')].filter(element => {
   const {left, right} = element.getBoundingClientRect();
@@ -46,6 +47,7 @@ CUT_OFF = """
 }).map(element => element.outerHTML.slice(0, 100))
 """
 
+# Loads every picture and returns whether it is shown.
 PICTURES = """
 (async () => {
   const images = [...document.images];
@@ -55,7 +57,7 @@ PICTURES = """
 })()
 """
 
-# The least contrast, as WCAG reckons it, of any text with what is behind it.
+# Computes the contrast, as WCAG defines it, of each text with its background.
 CONTRAST = """
 (() => {
   const channels = color => color.match(/[\\d.]+/g).map(Number);
@@ -91,7 +93,7 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, gallery):
-  """Opens the gallery; at the end, nothing was asked of a network."""
+  """A function that opens the gallery; no request may have left its folder."""
 
   def show(size, scheme='light'):
     browser.show((gallery / 'index.html').as_uri(), *size, scheme)
@@ -117,7 +119,7 @@ def test_every_video_plays(page, size, kind):
 
 
 @pytest.mark.parametrize('size', [PHONE, DESKTOP])
-def test_nothing_is_cut_off(page, size):
+def test_page_fits_the_window_and_shows_every_picture(page, size):
   shown = page(size)
   assert all(shown.run(PICTURES))
   assert shown.run('innerWidth') == size[0]
@@ -126,7 +128,7 @@ def test_nothing_is_cut_off(page, size):
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_text_is_readable(page, scheme):
+def test_text_contrasts_with_its_background(page, scheme):
   shown = page(PHONE, scheme)
   found = shown.run(CONTRAST)
   assert len(found) > 30
@@ -137,7 +139,7 @@ def test_text_is_readable(page, scheme):
   assert is_dark == (scheme == 'dark')
 
 
-def test_the_plot_follows_the_video(page):
+def test_cursor_of_the_plot_follows_the_video(page):
   place = page(DESKTOP).run("""
 (async () => {
   const video = document.querySelector('video');

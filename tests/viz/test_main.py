@@ -1,4 +1,4 @@
-"""The command: what it writes, again, and what it refuses."""
+"""Tests the command: what it writes, writes again, and refuses."""
 
 import json
 import os
@@ -22,6 +22,7 @@ from tests.viz import conftest
 
 
 def run(out, *videos, checkpoint=conftest.CHECKPOINT, options=()):
+  """Runs the command and returns its exit code."""
   return command.main(
       [
           *map(str, videos),
@@ -33,10 +34,11 @@ def run(out, *videos, checkpoint=conftest.CHECKPOINT, options=()):
 
 
 def contents(folder):
+  """Reads all files of a folder, by name."""
   return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_gallery_holds_what_it_says(gallery):
+def test_main_writes_the_page_and_the_files_it_describes(gallery):
   html = (gallery / 'index.html').read_text()
   html = html.replace('\N{NO-BREAK SPACE}', ' ')
   _, params = weights.load(conftest.CHECKPOINT)
@@ -57,7 +59,7 @@ def test_a_gallery_holds_what_it_says(gallery):
       assert np.asarray(sheet).std() > 10
 
 
-def test_a_run_that_broke_off_leaves_the_old_gallery(
+def test_interrupted_run_leaves_the_old_gallery_and_the_next_replaces_it(
     gallery, video, tmp_path, monkeypatch
 ):
   for name in contents(gallery) | {'notes.txt': b''}:
@@ -75,7 +77,7 @@ def test_a_run_that_broke_off_leaves_the_old_gallery(
       run(tmp_path, video, 'noise_square', options=options)
   assert contents(tmp_path) == before
 
-  # Killed, it could not clean up: the next run does.
+  # A killed run cannot clean up; the next one does.
   (tmp_path / '.unfinished').mkdir()
   (tmp_path / '.unfinished' / 'junk.mp4').write_text('half')
   assert run(tmp_path, video, 'noise_square', options=options) == 0
@@ -84,7 +86,7 @@ def test_a_run_that_broke_off_leaves_the_old_gallery(
   assert after == contents(gallery)
 
 
-def test_two_at_once_do_not_throw_away_each_others_files(
+def test_main_refuses_a_folder_that_another_process_writes(
     video, tmp_path, capsys
 ):
   with gallery_lib.unfinished(tmp_path) as folder:
@@ -96,18 +98,20 @@ def test_two_at_once_do_not_throw_away_each_others_files(
     pass
 
 
-def test_one_video_is_in_memory_at_a_time(tmp_path, monkeypatch):
+def test_main_holds_one_video_in_memory_at_a_time(tmp_path, monkeypatch):
   videos, read = [], command.read
-  is_left = lambda: [frames() is not None for frames in videos]
+
+  def num_in_memory():
+    return sum(frames() is not None for frames in videos)
 
   def read_alone(*args):
-    assert not any(is_left())
+    assert not num_in_memory()
     video = read(*args)
     videos.append(weakref.ref(video.frames))
     return video
 
   monkeypatch.setattr(command, 'read', read_alone)
-  monkeypatch.setattr(command, '_add', lambda *args: sum(is_left()))
+  monkeypatch.setattr(command, '_add', lambda *args: num_in_memory())
   monkeypatch.setattr(page, 'write', lambda _, sections, rate: str(sections))
   paths = [
       conftest.write_video(tmp_path / f'{i}.mp4', num_frames=2)
@@ -117,7 +121,7 @@ def test_one_video_is_in_memory_at_a_time(tmp_path, monkeypatch):
   assert (tmp_path / 'out' / 'index.html').read_text() == '[1, 1, 1]'
 
 
-def test_what_is_good_of_a_damaged_video_is_shown(video, tmp_path, capsys):
+def test_main_shows_a_damaged_video_up_to_the_damage(video, tmp_path, capsys):
   data = bytearray(video.read_bytes())
   with av.open(str(video)) as container:
     packets = [p for p in container.demux(video=0) if p.size]
@@ -133,7 +137,7 @@ def test_what_is_good_of_a_damaged_video_is_shown(video, tmp_path, capsys):
   assert f'Frames 0 to {last} are shown' in html
 
 
-def test_a_checkpoint_without_decoder(video, tmp_path):
+def test_main_says_why_an_encoder_alone_reconstructs_nothing(video, tmp_path):
   _, params = weights.load(conftest.CHECKPOINT)
   kept = {k: v for k, v in params.items() if k not in released.DECODER_PARTS}
   weights.save_npz(tmp_path / 'encoder.npz', kept)
@@ -142,11 +146,11 @@ def test_a_checkpoint_without_decoder(video, tmp_path):
   out = tmp_path / 'out'
   assert run(out, video, checkpoint=checkpoint, options=options) == 0
   html = (out / 'index.html').read_text()
-  assert 'without decoder' in html and 'painting takes a decoder' in html
+  assert 'without decoder' in html and 'reconstruction takes a decoder' in html
   assert not list(out.glob('*-painted.png'))
 
 
-def test_wrong_videos_are_refused(tmp_path, video, capsys):
+def test_main_refuses_wrong_videos(tmp_path, video, capsys):
   (tmp_path / 'text.mp4').write_text('not a video')
   Image.new('RGB', (64, 64)).save(tmp_path / 'still.png')
   odd = conftest.write_video(tmp_path / 'odd.mp4', height=72)
@@ -167,7 +171,7 @@ def test_wrong_videos_are_refused(tmp_path, video, capsys):
     assert path.name in error and not out.exists()
 
 
-def test_wrong_checkpoints_are_refused(tmp_path, video, capsys):
+def test_main_refuses_wrong_checkpoints(tmp_path, video, capsys):
   np.savez(tmp_path / 'other.npz', **{'blocks/0/attn/qkv': np.zeros((3, 4))})
   with zipfile.ZipFile(tmp_path / 'torch.pt', 'w') as archive:
     archive.writestr('archive/data.pkl', b'\x80\x02}q')
@@ -187,12 +191,13 @@ def test_wrong_checkpoints_are_refused(tmp_path, video, capsys):
     assert not out.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path, video, capsys):
+def test_main_refuses_a_folder_that_cannot_be_written(tmp_path, video, capsys):
   (tmp_path / 'file').write_text('mine')
   for out in (tmp_path / 'file', tmp_path / 'file' / 'out'):
     assert run(out, video) == 2
     assert str(tmp_path / 'file') in capsys.readouterr().err
-  if os.getuid():  # Root may write anywhere.
+  # Root may write anywhere, and is not refused.
+  if os.getuid():
     (tmp_path / 'locked').mkdir(mode=0o500)
     assert run(tmp_path / 'locked', video) == 2
     assert 'Permission denied' in capsys.readouterr().err
@@ -201,6 +206,6 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, video, capsys):
 @pytest.mark.parametrize(
     'option', [['--num_frames=1'], ['--size', '0', '64'], ['--frames=3']]
 )
-def test_wrong_options_are_refused(tmp_path, video, option):
+def test_main_refuses_wrong_options(tmp_path, video, option):
   with pytest.raises(SystemExit, match='2'):
     run(tmp_path / 'out', video, options=option)

@@ -1,4 +1,4 @@
-"""Maps against plain linear algebra and numbers worked out by hand."""
+"""Tests maps against plain linear algebra and hand-worked numbers."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from rvm_jax.viz import maps
 
 @pytest.fixture
 def features():
-  """A few strong directions, far from zero, as states are."""
+  """Features with a few strong directions, far from zero, as states are."""
   rng = np.random.default_rng(0)
   strong = rng.normal(size=(4, 5, 6, 4)) * [9, 5, 3, 1]
   tokens = strong @ rng.normal(size=(4, 16)) + 3000 * rng.normal(size=16)
   return np.float32(tokens)
 
 
-def test_components_are_those_of_a_singular_value_decomposition(features):
+def test_components_agree_with_a_singular_value_decomposition(features):
   found = maps.find_components(features)
   assert found.shape == (4, 5, 6, 3)
   tokens = np.float64(features.reshape(-1, 16))
@@ -23,7 +23,7 @@ def test_components_are_those_of_a_singular_value_decomposition(features):
   expected = (u - u.min(0)) / np.ptp(u, 0)
   for k in range(3):
     column = found[..., k].ravel()
-    # Which end of a direction comes first is not defined.
+    # The sign of a principal component is not defined.
     error = min(
         np.abs(column - expected[:, k]).max(),
         np.abs(column - (1 - expected[:, k])).max(),
@@ -31,7 +31,7 @@ def test_components_are_those_of_a_singular_value_decomposition(features):
     assert error < 1e-3
 
 
-def test_components_span_the_whole_video_not_each_frame(features):
+def test_components_are_stretched_over_the_video_not_over_each_frame(features):
   features[1:] += 100
   found = maps.find_components(features)
   assert found.min() >= 0 and found.max() <= 1
@@ -39,16 +39,16 @@ def test_components_span_the_whole_video_not_each_frame(features):
   assert max(np.ptp(found[0], (0, 1))) < 0.9
 
 
-def test_clusters_are_found_over_all_frames_largest_first():
+def test_clusters_are_found_over_all_frames_and_numbered_by_size():
   rng = np.random.default_rng(0)
-  truth = rng.choice(5, p=[0.3, 0.25, 0.2, 0.15, 0.1], size=(6, 8, 9))
+  true_clusters = rng.choice(5, p=[0.3, 0.25, 0.2, 0.15, 0.1], size=(6, 8, 9))
   centres = rng.normal(size=(5, 7)) * 20
-  features = np.float32(centres[truth] + rng.normal(size=(6, 8, 9, 7)))
+  features = np.float32(centres[true_clusters] + rng.normal(size=(6, 8, 9, 7)))
   found = maps.find_clusters(features)
   sizes = np.bincount(found.ravel())
-  assert found.shape == truth.shape and len(sizes) == 5
+  assert found.shape == true_clusters.shape and len(sizes) == 5
   assert all(np.diff(sizes) <= 0)
-  pairs = {(a, b) for a, b in zip(found.ravel(), truth.ravel())}
+  pairs = {(a, b) for a, b in zip(found.ravel(), true_clusters.ravel())}
   assert len(pairs) == 5
   np.testing.assert_array_equal(found, maps.find_clusters(features))
 
@@ -62,7 +62,7 @@ def test_state_change_is_relative_to_the_state_before():
   np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_pixel_change_of_one_patch():
+def test_pixel_change_is_the_root_mean_square_of_each_patch():
   frames = np.full((3, 16, 32, 3), 100, np.uint8)
   frames[1, :8, 8:16] = 49
   frames[2] = frames[1]
@@ -72,7 +72,7 @@ def test_pixel_change_of_one_patch():
   np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_too_few_patches_are_refused():
+def test_maps_refuse_too_few_patches():
   with pytest.raises(ValueError, match='at least 3 patches'):
     maps.find_components(np.zeros((2, 1, 1, 8), np.float32))
   with pytest.raises(ValueError, match='at least 5 patches'):

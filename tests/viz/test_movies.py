@@ -1,4 +1,4 @@
-"""Movies are read back: size, rate, colours."""
+"""Tests movies by reading them back: size, rate, colours."""
 
 import weakref
 
@@ -11,7 +11,7 @@ from rvm_jax.viz import movies
 COLORS = [(230, 30, 30), (30, 200, 60), (40, 60, 220), (128, 128, 128)]
 
 
-def test_a_movie_holds_its_images(tmp_path):
+def test_movie_holds_its_images_and_states_its_colour_encoding(tmp_path):
   images = np.zeros((5, 64, 96, 3), np.uint8)
   for x, color in enumerate(COLORS):
     images[:, :, 24 * x : 24 * (x + 1)] = color
@@ -25,7 +25,7 @@ def test_a_movie_holds_its_images(tmp_path):
     assert (context.name, context.pix_fmt) == ('h264', 'yuv420p')
     frames = list(container.decode(stream))
   assert len(frames) == 5
-  # ITU-R BT.709, video range: as the file itself says.
+  # The codes of ITU-R BT.709 in video range, as the file states them.
   for frame in frames:
     assert (frame.colorspace, frame.color_range) == (1, 1)
     assert (frame.color_primaries, frame.color_trc) == (1, 1)
@@ -41,17 +41,17 @@ def test_a_movie_holds_its_images(tmp_path):
     assert np.abs(error).max() < 8
 
 
-def test_a_movie_starts_before_all_of_it_is_read(tmp_path):
+def test_movie_has_its_index_before_its_data(tmp_path):
   path = tmp_path / 'a.mp4'
   movies.save_movie(path, np.zeros((3, 32, 32, 3), np.uint8), 16)
   data = path.read_bytes()
   assert 0 < data.index(b'moov') < data.index(b'mdat')
 
 
-def test_a_movie_takes_its_images_one_after_the_other(tmp_path):
+def test_movie_holds_few_of_its_images_in_memory(tmp_path):
   taken, most = [], 0
 
-  def draw():
+  def generate():
     nonlocal most
     for _ in range(30):
       image = np.zeros((32, 32, 3), np.uint8)
@@ -59,7 +59,7 @@ def test_a_movie_takes_its_images_one_after_the_other(tmp_path):
       most = max(most, sum(image() is not None for image in taken))
       yield image
 
-  movies.save_movie(tmp_path / 'a.mp4', draw(), 16)
+  movies.save_movie(tmp_path / 'a.mp4', generate(), 16)
   assert len(taken) == 30 and most <= 3
 
 
@@ -74,6 +74,6 @@ def test_a_movie_takes_its_images_one_after_the_other(tmp_path):
         ),
     ],
 )
-def test_what_is_no_movie_is_refused(tmp_path, images, message):
+def test_save_movie_refuses_wrong_images(tmp_path, images, message):
   with pytest.raises(ValueError, match=message):
     movies.save_movie(tmp_path / 'a.mp4', images, 16)

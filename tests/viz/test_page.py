@@ -1,4 +1,4 @@
-"""The page: whole, escaped, and without anything from elsewhere."""
+"""Tests the page: well-formed, escaped, accessible, without other sources."""
 
 from html import parser
 import urllib.parse
@@ -38,6 +38,7 @@ class Reader(parser.HTMLParser):
 
 
 def section(**changes):
+  """Returns a section of the page, with `changes` to its attributes."""
   values = dict(
       name='a <b> & "c".mp4',
       about='<i>Half</i> of it.',
@@ -49,12 +50,14 @@ def section(**changes):
       change=np.linspace(0.5, 0.01, 8),
       full_state_change=0.123,
       full_pixel_change=0.0456,
-      painting=page.Painting((4, 7), 12, 256, 0.01234, 0.05678, (30, 90)),
+      reconstruction=page.ReconstructionSummary(
+          (4, 7), 12, 256, 0.01234, 0.05678, (30, 90)
+      ),
   )
   return page.Section(**values | changes)
 
 
-def test_names_and_facts_are_escaped_and_numbers_are_there():
+def test_page_escapes_names_and_facts_and_states_all_numbers():
   html = page.write({'<u>Path': '/x/<y>'}, [section()], 16)
   reader = Reader(html)
   for tag in ('b', 'i', 'u', 'y'):
@@ -77,37 +80,37 @@ def test_names_and_facts_are_escaped_and_numbers_are_there():
   assert not reader.find('nav')
 
 
-def test_without_reconstructions_it_says_why():
-  html = page.write({}, [section(painting='No decoder & so on.')], 16)
+def test_page_without_reconstructions_states_the_reason():
+  html = page.write({}, [section(reconstruction='No decoder & so on.')], 16)
   assert 'No decoder &amp; so on.' in html
   assert '-painted.png' not in html and 'Mean squared' not in html
 
 
-def test_files_are_there_and_nothing_comes_from_elsewhere(gallery):
+def test_page_links_every_file_of_its_folder_and_nothing_else(gallery):
   html = (gallery / 'index.html').read_text()
   reader = Reader(html)
-  asked = [
+  urls = [
       attributes[key]
       for _, attributes in reader.elements
       for key in ('src', 'href')
       if key in attributes
   ]
   files = {
-      urllib.parse.unquote(url) for url in asked if url[:1] not in ('#', 'd')
+      urllib.parse.unquote(url) for url in urls if url[:1] not in ('#', 'd')
   }
   assert files | {'index.html'} == {path.name for path in gallery.iterdir()}
   assert 'http' not in html and 'url(' not in html
-  assert [url for url in asked if url.startswith('d')] == ['data:,']
+  assert [url for url in urls if url.startswith('d')] == ['data:,']
   ids = [
       attributes['id']
       for _, attributes in reader.elements
       if 'id' in attributes
   ]
   assert len(set(ids)) == len(ids)
-  assert {f'#{i}' for i in ids} >= {u for u in asked if u.startswith('#')}
+  assert {f'#{i}' for i in ids} >= {u for u in urls if u.startswith('#')}
 
 
-def test_who_cannot_see_it_is_told(gallery):
+def test_page_describes_videos_pictures_and_plots_in_words(gallery):
   reader = Reader((gallery / 'index.html').read_text())
   assert reader.find('html') == [{'lang': 'en'}]
   assert all(image['alt'] for image in reader.find('img'))

@@ -1,4 +1,4 @@
-"""Panels show what they are given, patch by patch."""
+"""Tests that panels show what they are given, patch by patch."""
 
 import numpy as np
 import pytest
@@ -17,19 +17,22 @@ def drawn():
   return frames, components, clusters, state, pixels
 
 
-def test_a_patch_is_a_flat_rectangle(drawn):
+def enlarge(images, factor):
+  return images.repeat(factor, 1).repeat(factor, 2)
+
+
+def test_draw_shows_a_patch_as_a_rectangle_of_one_colour(drawn):
   frames, components, clusters, state, _ = drawn
   shown = panels.draw(*drawn)
-  # 48 pixels are enlarged sevenfold, to 336.
-  blow_up = lambda x, n: x.repeat(n, 1).repeat(n, 2)
+  # Frames 48 pixels wide are enlarged by 7, to 336 pixels.
   groups = colors.KINDS[clusters]
-  np.testing.assert_array_equal(shown[panels.VIDEO], blow_up(frames, 7))
+  np.testing.assert_array_equal(shown[panels.VIDEO], enlarge(frames, 7))
   np.testing.assert_array_equal(
       shown[panels.COMPONENTS],
-      blow_up(np.rint(components * 255).astype(np.uint8), 7 * 16),
+      enlarge(np.rint(components * 255).astype(np.uint8), 7 * 16),
   )
-  np.testing.assert_array_equal(shown[panels.CLUSTERS], blow_up(groups, 7 * 16))
-  half = 0.5 * blow_up(frames, 7) + 0.5 * blow_up(groups, 7 * 16)
+  np.testing.assert_array_equal(shown[panels.CLUSTERS], enlarge(groups, 7 * 16))
+  half = 0.5 * enlarge(frames, 7) + 0.5 * enlarge(groups, 7 * 16)
   np.testing.assert_allclose(shown[panels.OVERLAY], half, atol=1)
   change = shown[panels.STATE_CHANGE]
   assert not change[0].any()
@@ -38,13 +41,13 @@ def test_a_patch_is_a_flat_rectangle(drawn):
   assert (np.diff(brightness.ravel()[order]) >= 0).all()
 
 
-def test_large_frames_shrink_and_sides_are_even():
+def test_fit_shrinks_large_frames_and_makes_sides_even():
   images = np.zeros((1, 90, 1280, 3), np.uint8)
   assert panels.fit(images, 320, 640).shape == (1, 44, 640, 3)
   assert panels.fit(images[:, :, :401], 320, 640).shape == (1, 90, 400, 3)
 
 
-def test_panels_stand_side_by_side(drawn):
+def test_lay_out_places_panels_in_rows_below_their_names(drawn):
   shown = panels.draw(*drawn)
   height, width = 224, 336
   for columns in (2, 3):
@@ -56,21 +59,13 @@ def test_panels_stand_side_by_side(drawn):
       x = 8 + (i % columns) * (width + 8)
       found = pictures[2][y : y + height, x : x + width]
       np.testing.assert_array_equal(found, images[2])
-      # Above it, its name.
+      # The name of the panel is written in the strip above it.
       assert (pictures[2][y - 32 : y, x : x + width] > 200).any()
 
 
-def test_the_start_does_not_outshine_the_rest():
+def test_full_change_ignores_the_first_frames_and_is_never_0():
   change = np.full((40, 4, 4), 0.02)
   change[:5] = 0.9
   change[10:, 0, 0] = 0.1
   assert 0.05 < panels.full_change(change) <= 0.1
   assert panels.full_change(np.zeros((3, 4, 4))) > 0
-
-
-def test_amounts_are_ever_brighter():
-  shown = colors.paint_amounts(np.linspace(0, 2, 50), full=1.0)
-  brightness = shown @ np.array([0.2126, 0.7152, 0.0722])
-  assert (np.diff(brightness[:26]) > 0).all()
-  assert brightness[0] < 1
-  np.testing.assert_array_equal(shown[25:], shown[-1:].repeat(25, 0))

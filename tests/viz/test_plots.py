@@ -1,4 +1,4 @@
-"""The drawn line stands where its values say."""
+"""Tests that the line of a plot is where its values are."""
 
 import re
 from xml.etree import ElementTree
@@ -10,11 +10,12 @@ from rvm_jax.viz import plots
 
 
 def points(html):
+  """Reads the points of the line, [n, 2]."""
   (text,) = re.findall(r'points="([^"]*)"', html)
   return np.array([pair.split(',') for pair in text.split()], float)
 
 
-def test_a_line_stands_where_its_values_say():
+def test_line_is_at_the_logarithm_of_its_values():
   html = plots.draw_line(np.array([1.0, 0.1, 0.01, 0.1]), 1, 'How <much>')
   np.testing.assert_allclose(
       points(html), [[25, 0], [50, 50], [75, 100], [100, 50]], atol=0.01
@@ -32,7 +33,7 @@ def test_a_line_stands_where_its_values_say():
 
 
 @pytest.mark.parametrize('values', [[0.0], [0.5, 0.0], [3.0] * 200])
-def test_any_values_stay_in_the_field(values):
+def test_line_stays_in_the_field_for_any_values(values):
   html = plots.draw_line(np.array(values), 1, 'x')
   found = points(html)
   assert len(found) == len(values)
