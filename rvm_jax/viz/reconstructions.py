@@ -16,7 +16,7 @@ NUM_SOURCE, NUM_TARGET, MASK_RATIO = 4, 4, 0.95
 
 
 class ReconstructedFrames(NamedTuple):
-  """The first frames of a video, and the model's reconstruction of the later.
+  """The first frames of a video, and the model's reconstruction of later ones.
 
   Attributes:
     source: frames 0 to 3, which the model sees whole, uint8 [4, H, W, 3].
@@ -35,10 +35,11 @@ class ReconstructedFrames(NamedTuple):
 def reconstruct(
     model: nn.Module, params: Mapping[str, Any], frames: np.ndarray
 ) -> ReconstructedFrames | str:
-  """Reconstructs frames 4 to 7 from frames 0 to 3 and 5 % of their own patches.
+  """Reconstructs frames 4 to 7 of a video from a few of their patches.
 
-  The visible patches are sampled with a fixed seed: videos of one size have the
-  same ones.
+  The model sees frames 0 to 3 whole, and 5 % of the patches of frames 4 to 7.
+  These patches are sampled with a fixed seed, so that videos of one size have
+  the same ones.
 
   Args:
     model: an RVM.

@@ -114,7 +114,8 @@ def spread(num_frames: int) -> np.ndarray:
     num_frames: number of frames of the video, at least 1.
 
   Returns:
-    Indices of the frames in ascending order, int [6]; all of a shorter video.
+    Indices of the frames in ascending order, int [6]; of a video with fewer
+    frames, the indices of all.
   """
   times = np.linspace(0, num_frames - 1, min(6, num_frames))
   return times.round().astype(int)

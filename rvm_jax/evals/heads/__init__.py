@@ -6,8 +6,8 @@ can train and run any of them:
 
 - `head.init(rng, features, batch)` returns the head's variables, and
   `head.apply(variables, features, batch)` its outputs: one array, which only
-  the same head knows how to read. Nothing in it is random, and 'params' is the
-  only collection.
+  the same head knows how to read. `apply` uses no random numbers, and 'params'
+  is the only collection.
 - `head.loss(outputs, batch)` returns the loss of each example, float32 [B].
 - `head.decode(outputs, batch)` returns the predictions: a dict of arrays with
   the names and units of the ground truth.
@@ -18,9 +18,9 @@ through `apply`. All functions can be jitted.
 
 `features` is float [B, T, N, C]: for each of T frames, C channels for each of
 the N = h * w patches, without a CLS token. `batch` is a dict of arrays with a
-leading axis B. It may hold more arrays than the head reads. A head that follows
-points or objects is given *queries*: the places in frame 0 of what it shall
-follow. `apply` and `decode` read nothing of `batch` but the queries; `loss`
+leading axis B. It may hold more arrays than the head reads. A head that tracks
+points or objects is given *queries*: the positions in frame 0 of what it has to
+track. `apply` and `decode` read nothing of `batch` but the queries; `loss`
 reads all of the ground truth.
 
 | head | ground truth in `batch` | queries in `batch` | predictions |
@@ -38,7 +38,8 @@ sees. Depth is in metres.
 
 Some entries of the ground truth do not count: points whose `is_valid` is False,
 which are padding; positions of points that are not visible; missing boxes,
-which are NaN; objects without a box in frame 0; and unknown depth, which is 0.
+which are NaN or have no area; objects without a box in frame 0; and unknown
+depth, which is 0.
 Whatever these entries hold changes neither the loss nor its gradient. An
 example in which nothing counts has the loss 0.
 

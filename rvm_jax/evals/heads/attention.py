@@ -21,6 +21,7 @@ class ReadoutMLP(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps float [..., C] to float [..., C]."""
     width = x.shape[-1]
     hidden = nn.gelu(nn.Dense(4 * width)(x), approximate=True)
     return nn.Dense(width)(hidden)
@@ -30,7 +31,8 @@ class TemporalEmbedding(nn.Module):
   """Adds a learned vector to each time step, the third axis from the end."""
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:  # [B, T, N, C]
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps float [B, T, N, C] to float [B, T, N, C]."""
     shape = (x.shape[-3], 1, x.shape[-1])
     return x + self.param('embeddings', _NORMAL, shape)[None]
 
