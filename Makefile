@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := benchmarks configs docs rvm_jax tests setup.py
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs clean
 
 demo: .venv/ready
 	$(BIN)/python -m rvm_jax.main --config=configs/rvm_demo.py --workdir=runs/demo
@@ -14,13 +14,18 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/pyink --quiet --check $(CODE)
+	$(BIN)/pyink --check $(CODE)
 	$(BIN)/mypy
 
 # Sorts the imports, mends what ruff can mend safely, then lays out the code.
 format: .venv/ready
 	$(BIN)/ruff check --fix-only --quiet $(CODE)
 	$(BIN)/pyink --quiet $(CODE)
+
+# Built anew each time: pages of modules that are gone would bring warnings.
+docs: .venv/ready
+	rm -rf docs/_build docs/generated
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
 
 .venv/ready: setup.py
 	$(PYTHON) -m venv .venv
@@ -29,4 +34,4 @@ format: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv docs/_build docs/generated runs

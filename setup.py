@@ -12,6 +12,11 @@ WAYMO = ['pyarrow>=20,<27']
 # Each minor version of these tools brings new findings or another layout of the
 # code, so that a wider range would break `make lint` without any change here.
 LINT = ['mypy>=2.4,<2.5', 'pyink>=26.5,<26.6', 'ruff>=0.17.6,<0.18']
+DOCS = [
+    'myst-parser>=5.2,<6',
+    'pydata-sphinx-theme>=0.24,<0.25',
+    'sphinx>=8.2,<10',
+]
 TEST = ['pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS, *WAYMO]
 
 setuptools.setup(
@@ -46,7 +51,8 @@ setuptools.setup(
     ],
     extras_require={
         'bench': ['matplotlib>=3.10,<4'],
-        'dev': ['pre-commit>=4.5,<5', *LINT, *TEST],
+        'dev': ['pre-commit>=4.5,<5', *LINT, *DOCS, *TEST],
+        'docs': DOCS,
         'lint': LINT,
         'test': TEST,
         'tfds': TFDS,
