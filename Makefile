@@ -26,6 +26,7 @@ format: .venv/ready
 docs: .venv/ready
 	rm -rf docs/_build docs/generated
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
+	@echo 'Open docs/_build/index.html'
 
 .venv/ready: setup.py
 	$(PYTHON) -m venv .venv
