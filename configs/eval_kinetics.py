@@ -1,50 +1,39 @@
-"""Kinetics-700-2020, top-1 of a readout trained on frozen features.
+"""Kinetics-700-2020: top-1 of a readout trained on frozen features.
 
   python -m rvm_jax.evals.run --config=configs/eval_kinetics.py \
       --config.data_dir=/data/K700 --checkpoint=PATH \
       --workdir=runs/kinetics --out=results/kinetics
 
-The data set: docs/datasets/kinetics.md. The paper is said to have 57.3 for
-RVM-L. Marked [O]: ours, as the paper's value is not known.
+docs/datasets/kinetics.md says how to get the data. The RVM paper reports 57.3
+for RVM-L, according to a secondary source. [O] marks our own choices, where the
+paper's value is not known.
 """
 
 import ml_collections
-from ml_collections import config_dict
 
 from configs import readouts
 
 
 def get_config() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  config.benchmark = 'kinetics'
-  config.data_dir = config_dict.placeholder(str)
-  config.protocol = ml_collections.ConfigDict(
-      dict(
-          sampling=dict(  # See `rvm_jax.evals.datasets.sampling.Sampling`.
-              num_frames=16,
-              frame_rate=6.0,  # [O] Frames per second.
-              height=224,  # [O] Pixels that the encoder sees.
-              width=224,
-              squash=False,  # [O] The largest square, not the whole frame.
-          ),
-          train=dict(
-              num_clips=1,  # Of a video.
-              crop_area=(0.3, 1.0),  # [O] Share of the largest square's area.
-              crop_aspect=(3 / 4, 4 / 3),  # [O]
-              flip=0.5,  # [O]
-              max_bad_share=0.1,  # [O] Of videos: many have vanished.
-          ),
-          test=dict(
-              num_clips=1,  # [O]
-              num_crops=1,  # [O]
-              max_bad_share=0.1,
-          ),
-          head=dict(num_params=1024, num_heads=16),
-          features=readouts.get_features(),
-          training=readouts.get_training(),
-      )
+  return readouts.get_config(
+      'kinetics',
+      sampling=dict(
+          frame_rate=6.0,  # [O] Frames per second.
+          squash=False,  # [O] The largest square, not the whole frame.
+      ),
+      train=dict(
+          num_clips=1,  # Clips of a video.
+          # [O] Area of a crop, as a share of the largest square.
+          crop_area=(0.3, 1.0),
+          crop_aspect=(3 / 4, 4 / 3),  # [O] Width / height of a crop.
+          flip=0.5,  # [O] Probability of a horizontal flip.
+          # [O] Largest share of bad videos: many have vanished from YouTube.
+          max_bad_share=0.1,
+      ),
+      test=dict(
+          num_clips=1,  # [O]
+          num_crops=1,  # [O]
+          max_bad_share=0.1,  # [O]
+      ),
+      head=dict(num_params=1024, num_heads=16),
   )
-  # True replaces the height and width above by the nearest multiples of the
-  # encoder's patch; False refuses an encoder whose patch does not divide them.
-  config.resize_to_patch = False
-  return config

@@ -55,6 +55,7 @@ import jax
 from ml_collections import config_flags
 
 from rvm_jax.evals import report as report_lib
+from rvm_jax.evals.benchmarks import clips
 from rvm_jax.evals.benchmarks import davis
 from rvm_jax.evals.benchmarks import jhmdb
 from rvm_jax.evals.benchmarks import kinetics
@@ -93,6 +94,7 @@ BENCHMARKS = {
     'perception_test': Benchmark(perception_test.TASK.evaluate, trains=True),
     'waymo': Benchmark(waymo.TASK.evaluate, trains=True),
     'scannet': Benchmark(scannet.TASK.evaluate, trains=True),
+    'clips': Benchmark(clips.TASK.evaluate, trains=True),
     'scenes': Benchmark(benchmark_lib.evaluate, generates=True),
 }
 _PACKAGES = (

@@ -29,6 +29,7 @@ def video_set(tmp_path, tmp_path_factory, monkeypatch):
 
   def write(name):
     write_set = {
+        'clips': tiny_videos.write_clips,
         'ssv2': tiny_videos.write_ssv2,
         'kinetics': tiny_videos.write_kinetics,
         'perception_test': tiny_videos.write_perception_test,

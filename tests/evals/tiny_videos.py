@@ -1,9 +1,11 @@
-"""Small video data sets, written in the files of the real ones.
+"""Small video data sets, written in the layouts of the real ones.
 
-A frame says what it is: red is 4 x, green is 5 y, blue is 8 times its number.
-So whatever part of which frame is seen, its pixels can be checked.
+The colour of a pixel says where it is from: red is 4 x, green is 5 y, and blue
+is 8 times the number of the frame. So the pixels of any crop of any frame can
+be checked.
 """
 
+from collections.abc import Callable
 import csv
 import fractions
 import io
@@ -21,7 +23,7 @@ KINETICS = 'yoga (easy)', 'abseiling'  # Their numbers: 1, 0.
 
 
 def draw(number: int) -> np.ndarray:
-  """Frame `number`, uint8 [48, 64, 3]."""
+  """Returns frame `number`, uint8 [48, 64, 3]."""
   y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
   return np.stack([4 * x, 5 * y, np.full_like(x, 8 * number)], -1).astype(
       np.uint8
@@ -29,14 +31,24 @@ def draw(number: int) -> np.ndarray:
 
 
 def locate(pixels: np.ndarray) -> np.ndarray:
-  """(x, y, number) that pixels [..., 3] are from, float."""
+  """Returns where pixels [..., 3] are from: (x, y, frame), float [..., 3]."""
   return pixels / np.array([4, 5, 8])
 
 
 def write_video(
-    path: pathlib.Path, num_frames: int = NUM_FRAMES, rate: int = 12
+    path: pathlib.Path,
+    num_frames: int = NUM_FRAMES,
+    rate: int = 12,
+    draw_frame: Callable[[int], np.ndarray] = draw,
 ):
-  """Writes frames 0, 1, ..., by the suffix VP9 in WebM or H.264 in MP4."""
+  """Writes a video, VP9 for the suffix .webm and H.264 for .mp4.
+
+  Args:
+    path: path of the file; its folder is created.
+    num_frames: number of frames.
+    rate: frames per second.
+    draw_frame: function that returns a frame, uint8 [48, 64, 3], by its number.
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
   codec, options = {
       '.webm': (
@@ -50,17 +62,21 @@ def write_video(
     stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, 'yuv444p'
     stream.codec_context.time_base = fractions.Fraction(1, rate)
     for number in range(num_frames):
-      frame = av.VideoFrame.from_ndarray(draw(number))
+      frame = av.VideoFrame.from_ndarray(draw_frame(number))
       frame.pts, frame.time_base = number, fractions.Fraction(1, rate)
       container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
 
 def write_ssv2(root: pathlib.Path):
-  """Four videos to train on, two to validate, in two classes."""
+  """Writes four training and two validation videos of two classes."""
   root.mkdir(parents=True, exist_ok=True)
-  path = lambda name: root / f'something-something-v2-{name}.json'
-  path('labels').write_text(json.dumps(SSV2))
+
+  def write_json(name, contents):
+    path = root / f'something-something-v2-{name}.json'
+    path.write_text(json.dumps(contents))
+
+  write_json('labels', SSV2)
   templates = 'Moving [something]', 'Pushing [something] left'
   for split, ids in {'train': '1234', 'validation': '56'}.items():
     entries = [
@@ -72,13 +88,13 @@ def write_ssv2(root: pathlib.Path):
         }
         for i in ids
     ]
-    path(split).write_text(json.dumps(entries))
+    write_json(split, entries)
     for i in ids:
       write_video(root / '20bn-something-something-v2' / f'{i}.webm')
 
 
 def write_kinetics(root: pathlib.Path):
-  """Four videos to train on, two to validate, in two classes."""
+  """Writes four training and two validation videos of two classes."""
   for split, count in {'train': 4, 'val': 2}.items():
     rows = [
         {
@@ -101,14 +117,32 @@ def write_kinetics(root: pathlib.Path):
       writer.writerows(rows)
 
 
+def write_clips(root: pathlib.Path):
+  """Writes folders of two classes, plain and inverted, with ten videos each."""
+  for number in range(10):
+    write_video(root / f'plain/{number}.mp4', num_frames=8)
+    write_video(
+        root / f'inverted/{number}.mp4',
+        num_frames=8,
+        draw_frame=lambda t: 255 - draw(t),
+    )
+
+
 def share(number: int, frame: int) -> tuple[float, float]:
-  """Where point or box `number` is in a frame, (x, y) as shares of it."""
+  """Returns where point or box `number` is in a frame.
+
+  Returns:
+    (x, y) as shares of width and height.
+  """
   x = 0.15 + 0.2 * number + 0.005 * frame
   return x % 1, (0.2 + 0.15 * number + 0.01 * frame) % 1
 
 
 def write_perception_test(root: pathlib.Path):
-  """A video of each split, three points each, of which the last hides."""
+  """Writes a video for each split, with three points.
+
+  The last point is occluded in frames 9 and 13.
+  """
   for split in ('train', 'valid'):
     name = f'video_{split}'
     write_video(root / f'point_tracking_{split}_videos/videos/{name}.mp4')
@@ -138,16 +172,17 @@ def write_perception_test(root: pathlib.Path):
 
 
 def write_waymo(root: pathlib.Path):
-  """A segment of each split: two objects, one of which goes.
+  """Writes a segment for each split, with two cameras and two objects.
 
-  Camera 1 has 48 rows and camera 2 only the first 40.
+  Object 1 leaves after frame 17. Images of camera 1 have 48 rows, those of
+  camera 2 only the first 40.
   """
   import pyarrow
   from pyarrow import parquet
 
   for split in ('training', 'validation'):
     images, boxes = [], []
-    # Neither cameras nor times are in order.
+    # Rows come in an order of neither cameras nor times.
     for t in np.random.default_rng(0).permutation(NUM_FRAMES).tolist():
       for camera in (2, 1):
         key = {
@@ -181,9 +216,10 @@ def write_waymo(root: pathlib.Path):
 
 
 def write_scannet(root: pathlib.Path):
-  """A scan of each split, with depth of half the size.
+  """Writes a scan for each split, with depth maps of half the size.
 
-  It is 1 m and 1 cm times x and 10 cm times the frame's number.
+  The depth is 1 m, plus 1 cm times x, plus 10 cm times the number of the frame.
+  The first row of the map is unknown.
   """
   for split, name in (('train', 'scene0000_00'), ('val', 'scene0011_01')):
     folder = root / 'scans' / name
