@@ -23,10 +23,9 @@ from absl import logging
 import grain
 import numpy as np
 
+from rvm_jax.data import skipping
 from rvm_jax.data import workers
 
-# Records tried for one example before the run ends.
-_MAX_TRIES = 10
 _READ_AHEAD = 16  # Examples read before they are asked for.
 
 
@@ -104,60 +103,30 @@ class _Reader:
       return {'number': number, 'reason': str(error)}
 
 
-class ReplacingReader(_Reader):
-  """Reads an example for a batch, and another one if it is broken.
+def read_for_batch(
+    records: Sequence[ExampleRecord],
+    is_augmented: bool,
+    number: int,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+  """Reads one example, as `skipping.SkipBroken` takes it.
 
-  The replacement is sampled with the generator of the broken record's place in
-  the batch: as long as the same records are broken, the examples are the same.
+  Args:
+    records: records of a data set.
+    is_augmented: whether the example is augmented.
+    number: number of the record to read.
+    rng: source of randomness for augmentation.
+
+  Returns:
+    The arrays of the example, and 'clip', int64 [1], the number of the record.
+
+  Raises:
+    skipping.BrokenRecord: the record cannot be read.
   """
-
-  def __init__(self, records: Sequence[ExampleRecord], is_augmented: bool):
-    """Creates a reader.
-
-    Args:
-      records: records of a data set.
-      is_augmented: whether examples are augmented.
-    """
-    super().__init__(records)
-    self._is_augmented = is_augmented
-    self._logged = set()
-
-  def __call__(
-      self, number: int, rng: np.random.Generator
-  ) -> dict[str, np.ndarray]:
-    """Returns one example, and which records it took.
-
-    Args:
-      number: number of the record to read.
-      rng: source of randomness for augmentation and for replacements.
-
-    Returns:
-      The arrays of the example, and
-        asked: int64 [1], `number`.
-        clip: int64 [1], the number of the record that was read in the end.
-        skipped: int32 [], the number of records that were broken before it.
-
-    Raises:
-      RuntimeError: too many records in a row are broken.
-    """
-    asked = np.array([number])
-    for skipped in range(_MAX_TRIES):
-      record = self._records[number]
-      try:
-        example = record.read(rng if self._is_augmented else None)
-      except ValueError as error:
-        broken = error
-      else:
-        return {key: np.asarray(x) for key, x in example.items()} | {
-            'asked': asked,
-            'clip': np.array([number]),
-            'skipped': np.int32(skipped),
-        }
-      if number not in self._logged:
-        self._logged.add(number)
-        logging.warning('An example is skipped: %s: %s', record.name, broken)
-      number = int(rng.integers(len(self._records)))
-    raise RuntimeError(
-        f'{_MAX_TRIES} examples in a row could not be read, the last:'
-        f' {record.name}: {broken}'
-    ) from broken
+  record = records[number]
+  try:
+    example = record.read(rng if is_augmented else None)
+  except ValueError as error:
+    raise skipping.BrokenRecord(record.name, str(error)) from error
+  arrays = {key: np.asarray(x) for key, x in example.items()}
+  return arrays | {'clip': np.array([number])}

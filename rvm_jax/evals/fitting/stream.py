@@ -5,6 +5,7 @@ alone, and a position in it is one integer, as in the trainer's own pipeline.
 """
 
 from collections.abc import Callable, Sequence
+import functools
 from typing import Any
 
 import grain
@@ -12,6 +13,7 @@ from grain import experimental as grain_experimental
 import numpy as np
 
 from rvm_jax.data import pipeline
+from rvm_jax.data import skipping
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
@@ -44,8 +46,9 @@ class Stream:
     """Creates a stream.
 
     Args:
-      dataset: endless examples, in order. Each has `clip`, `skipped` and
-        `asked`, as `examples.ReplacingReader` returns them.
+      dataset: endless examples, in order. Each has `clip` and `skipped`, as
+        they are in a batch, and `asked`, int64 [1], the number of the record
+        whose turn it was.
       records: records of the examples.
       finish: function that turns a batch of these examples into one with
         `features`.
@@ -185,7 +188,8 @@ def of_records(
   """
   order_seed, read_seed = _split_seed(seed)
   numbers = grain.MapDataset.range(len(records)).shuffle(seed=order_seed)
-  reader = examples_lib.ReplacingReader(records, is_augmented)
+  read = functools.partial(examples_lib.read_for_batch, records, is_augmented)
+  read_or_replace = skipping.SkipBroken(read, len(records), 'example')
 
   def finish(batch):
     frames = batch.pop('frames')
@@ -193,7 +197,9 @@ def of_records(
     return batch | {'features': features}
 
   return Stream(
-      numbers.repeat().random_map(reader, seed=read_seed),
+      numbers.repeat().random_map(
+          functools.partial(_read_asked, read_or_replace), seed=read_seed
+      ),
       records,
       finish,
       batch_size=batch_size,
@@ -206,7 +212,14 @@ def _split_seed(seed: int) -> list[int]:
   return np.random.SeedSequence(seed).generate_state(2).tolist()
 
 
+def _read_asked(
+    read: skipping.SkipBroken, number: int, rng: np.random.Generator
+) -> dict[str, Any]:
+  """Reads an example and notes whose turn it was."""
+  return read(number, rng) | {'asked': np.array([number])}
+
+
 def _count_row(row: dict[str, Any]) -> dict[str, Any]:
-  """Adds what `examples.ReplacingReader` adds: a stored row is never broken."""
+  """Adds the counts to a row that is stored, and therefore never broken."""
   number = row['number'][None]
   return row | {'clip': number, 'asked': number, 'skipped': np.int32(0)}
