@@ -1,1 +1,1 @@
-"""Labels of the first frame, propagated to the frames after it."""
+"""Label propagation: masks and joints of the first frame, without training."""

@@ -1,8 +1,9 @@
 """Label propagation: labels of the first frame, spread by feature similarity.
 
 The protocol is the one that DAVIS, VIP and JHMDB share in the released
-evaluation, the notebook of github.com/google-deepmind/representations4d, cells
-15 and 16. It predicts one frame after the other, the first one included:
+evaluation: the evaluation notebook of github.com/google-deepmind/
+representations4d, cells 11 to 25. It predicts the frames of a video one after
+the other, the first one included:
 
   1. The context of a frame is the first frame with its given labels, and a
      queue of the last `num_context` frames with their predicted labels. Before

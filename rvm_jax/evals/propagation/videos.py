@@ -16,8 +16,8 @@ def encode(
 ) -> np.ndarray:
   """Resizes the frames of a video and encodes them.
 
-  Resizing uses the Lanczos filter and ignores the aspect ratio, as in the
-  released evaluation (cells 11 to 13).
+  Frames are resized with the Lanczos filter, whatever their aspect ratio, as in
+  the released evaluation.
 
   Args:
     model: the encoder.

@@ -1,4 +1,4 @@
-"""Labels on the patch grid and back, against the released evaluation."""
+"""Masks as soft labels and back, against the released evaluation."""
 
 import pathlib
 
@@ -27,7 +27,7 @@ def test_decode_agrees_with_the_released_evaluation():
   assert masks.dtype == golden['label_map'].dtype
 
 
-def test_decode_inverts_encode_where_objects_fill_patches():
+def test_decode_returns_the_encoded_mask_where_objects_fill_patches():
   coarse = np.random.default_rng(0).choice([0, 3, 7], (4, 6))
   mask = np.kron(coarse, np.ones((8, 8), int))
   soft = masks_lib.encode(mask, [0, 3, 7, 9], mask.shape, (4, 6))
@@ -36,24 +36,28 @@ def test_decode_inverts_encode_where_objects_fill_patches():
   np.testing.assert_array_equal(centres[0], coarse)
 
 
-def test_objects_that_are_too_small_are_background():
+def test_choose_objects_leaves_out_those_that_are_too_small():
   mask = np.zeros((10, 10), np.uint8)
   mask[0, :4], mask[1, :5], mask[2:5] = 9, 7, 2
   np.testing.assert_array_equal(masks_lib.choose_objects(mask, 0.05), [2, 7])
   np.testing.assert_array_equal(masks_lib.choose_objects(mask, 0.0), [2, 7, 9])
-  found = masks_lib.renumber(mask, np.array([2, 7]))
-  assert found.dtype == np.uint8
-  np.testing.assert_array_equal(found[:5, 0], [0, 2, 1, 1, 1])
   assert not masks_lib.choose_objects(np.zeros_like(mask), 0.0).size
 
 
-def test_resize_is_linear_between_centres_and_flat_outside():
+def test_renumber_makes_objects_that_are_not_chosen_background():
+  mask = np.uint8([[9, 7, 2], [0, 2, 7]])
+  found = masks_lib.renumber(mask, np.array([2, 7]))
+  assert found.dtype == np.uint8
+  np.testing.assert_array_equal(found, [[0, 2, 1], [0, 1, 2]])
+
+
+def test_resize_is_linear_between_centres_and_constant_beyond_them():
   ramp = np.float32([0, 1, 2, 3]).reshape(1, 4, 1)
   wide = masks_lib.resize(ramp, (2, 8))[1, :, 0]
   np.testing.assert_allclose(
       wide, np.clip(np.arange(8) / 2 - 0.25, 0, 3), atol=1e-6
   )
-  # Without antialiasing every second pixel counts for nothing.
+  # Without antialiasing only the old pixels nearest to new centres count.
   spikes = np.float32([0, 0, 8, 0, 0, 0, 0, 8, 0, 0, 0, 0]).reshape(1, 12, 1)
   np.testing.assert_allclose(
       masks_lib.resize(spikes, (1, 4))[0, :, 0], [0, 0, 8, 0]
