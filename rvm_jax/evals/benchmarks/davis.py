@@ -1,31 +1,40 @@
-"""DAVIS-2017: masks of the first frame carried on, scored as J&F.
+"""DAVIS-2017: propagates the masks of the first frame and scores them as J&F.
 
-No training: see `label_propagation`. The protocol is that of the released RVM
-evaluation; what DAVIS's own toolkit makes of the same masks stands beside it.
+Nothing is trained. The protocol is that of the released evaluation (cells 11,
+15, 16, 19 and 23, see `label_propagation`). The scores that DAVIS's own toolkit
+gives to the same masks are reported beside it.
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 from typing import Any, NamedTuple
 
-from absl import logging
 import numpy as np
 
 from rvm_jax.evals import report
 from rvm_jax.evals.datasets import davis
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
-from rvm_jax.evals.propagation import pictures as pictures_lib
+from rvm_jax.evals.propagation import pictures
 from rvm_jax.evals.propagation import videos as videos_lib
 
 _VOID = 255
 
 
 class _Object(NamedTuple):
-  """An object's scores in frames 1, 2, ... to the last: float [T - 1]."""
+  """The scores of an object in each frame after the first.
+
+  Attributes:
+    video: name of the video.
+    number: number of the object in the masks.
+    is_in_first: whether the first mask has this number or a higher one.
+    j: float [T - 1], region overlap J in [0, 1].
+    f: float [T - 1], boundary accuracy F in [0, 1].
+  """
 
   video: str
   number: int
-  is_in_first: bool  # The first mask has this number or a higher one.
+  is_in_first: bool
   j: np.ndarray
   f: np.ndarray
 
@@ -41,33 +50,38 @@ def evaluate(
 ) -> report.Report:
   """Scores an encoder on the validation videos.
 
-  'j', 'f', 'j_and_f': as in the released evaluation. The first and the last
-  frame do not count; the objects of a video are 1 to the highest number in any
-  of its masks; the score is the mean over all objects of all videos, of each
-  one's mean over frames. Where an object is out of sight, it scores 100 if
-  nothing is predicted for it, else 0.
+  The scores are percentages:
 
-  'toolkit_*': as in DAVIS's toolkit, where the objects are 1 to the highest
-  number in the first mask. Recall and decay: see `metrics.regions`.
+  'j', 'f', 'j_and_f': as in the released evaluation. The objects of a video are
+  1 to the highest number in any of its masks. An object's score is the mean
+  over all frames but the first and the last, and the mean over the objects of
+  all videos is reported. In a frame where an object is out of sight, it scores
+  100 if nothing is predicted for it, and 0 otherwise.
 
-  'j_and_f_A_to_B': over frames A to B, both included, where the first frame is
-  0, and over the objects of those videos alone that have more than
-  max(horizons) frames. For each horizon H there is 1 to H, and what of it comes
-  after the horizon before. Which of the two the paper plots is not known.
+  'toolkit_*': as in DAVIS's toolkit (github.com/davisvideochallenge/
+  davis2017-evaluation), whose objects are 1 to the highest number in the first
+  mask. For recall and decay see `metrics.regions`.
+
+  'j_and_f_A_to_B': the mean over frames A to B, both included, where the first
+  frame is 0. It is over the objects of those videos that have more than
+  max(horizons) frames. For each horizon H there is one score for frames 1 to H,
+  and one for the frames after the horizon before it up to H. It is not known
+  which of the two the paper plots.
 
   Args:
     model: the encoder.
-    data_dir: see `datasets.davis`.
-    height, width: of the frames that the encoder sees, in pixels.
-    horizons: numbers of frames, ascending.
-    propagation: settings of `label_propagation.propagate`.
+    data_dir: folder of the data set, see `datasets.davis`.
+    height, width: size in pixels of the frames that the encoder gets.
+    horizons: numbers of frames in ascending order.
+    propagation: keyword arguments of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each object.
 
   Raises:
-    FileNotFoundError: something of the data set is missing.
-    ValueError: broken files, a video of less than three frames, or no object.
+    FileNotFoundError: a file of the data set is missing.
+    ValueError: a file is broken, a video has fewer than three frames, or the
+      first masks show no object.
   """
   videos = davis.read(data_dir)
   for video in videos:
@@ -76,66 +90,57 @@ def evaluate(
           f'{video.name} has {video.num_frames} frames; it must have at least'
           ' 3, as the first and the last do not count'
       )
-  shown = pictures_lib.choose_shown(len(videos))
-  objects, notes, pictures = [], [], {}
-  for index, video in enumerate(videos):
-    frames, masks = video.read()
-    if (masks == _VOID).any():
-      notes.append(f'{video.name}: void ({_VOID}) is taken for background')
-      masks = np.where(masks == _VOID, 0, masks)
-    features = videos_lib.encode(model, frames, (height, width))
-    predicted = videos_lib.propagate_masks(
-        features, masks[0], np.unique(masks[0]), (height, width), propagation
-    )
-    found = _score(video.name, masks, predicted)
-    objects += found
-    if not found:
-      notes.append(f'{video.name}: no object in any mask')
-    if index in shown:
-      pictures[video.name] = pictures_lib.draw_masks(frames, masks, predicted)
-    logging.info(
-        '%d/%d %s: %s',
-        index + 1,
-        len(videos),
-        video.name,
-        ', '.join(f'object {o.number} {_row(o)["j_and_f"]:.1f}' for o in found),
-    )
-  if not any(o.is_in_first for o in objects):
+  score = functools.partial(_score_video, model, (height, width), propagation)
+  found = videos_lib.score_all(videos, score)
+  objects = [scored for in_video in found.measures for scored in in_video]
+  if not any(scored.is_in_first for scored in objects):
     raise ValueError(f'{data_dir}: no object in the first mask of any video')
-  by_horizon = _by_horizon(objects, horizons)
+  by_horizon = _average_by_horizon(objects, horizons)
   if not by_horizon['num_long_videos']:
-    notes.append(f'no video has more than {max(horizons)} frames')
+    found.notes.append(f'no video has more than {max(horizons)} frames')
   return report.Report(
       task='DAVIS-2017 J&F',
       headline='j_and_f',
-      scores=_released(objects)
-      | _toolkit([o for o in objects if o.is_in_first])
+      scores=_average(found.rows)
+      | _average_as_toolkit([o for o in objects if o.is_in_first])
       | by_horizon
       | {'num_videos': len(videos), 'num_objects': len(objects)},
-      rows=[_row(o) for o in objects],
-      pictures=pictures,
-      files=[path for video in videos for path in video.files],
-      notes=notes,
+      rows=found.rows,
+      pictures=found.pictures,
+      files=found.files,
+      notes=found.notes,
   )
 
 
-def _score(name, masks, predicted):
-  scored = []
+def _score_video(model, size, propagation, video):
+  """Propagates the first mask of a video and scores all of its objects."""
+  frames, masks = video.read()
+  notes = []
+  if (masks == _VOID).any():
+    notes.append(f'{video.name}: void ({_VOID}) is taken for background')
+    masks = np.where(masks == _VOID, 0, masks)
+  features = videos_lib.encode(model, frames, size)
+  prediction = videos_lib.propagate_masks(
+      features, masks[0], np.unique(masks[0]), size, propagation
+  )
+  objects = []
   for number in range(1, 1 + int(masks.max())):
-    pair = masks[1:] == number, predicted[1:] == number
-    scored.append(
-        _Object(
-            name,
-            number,
-            number <= masks[0].max(),
-            regions.jaccard(*pair),
-            regions.boundary_f(*pair),
-        )
-    )
-  return scored
+    pair = masks[1:] == number, prediction[1:] == number
+    j, f = regions.jaccard(*pair), regions.boundary_f(*pair)
+    is_in_first = number <= masks[0].max()
+    objects.append(_Object(video.name, number, is_in_first, j, f))
+  if not objects:
+    notes.append(f'{video.name}: no object in any mask')
+  return videos_lib.VideoScore(
+      measures=objects,
+      rows=[_make_row(scored) for scored in objects],
+      notes=notes,
+      draw=functools.partial(pictures.draw_masks, frames, masks, prediction),
+  )
 
 
-def _row(scored):
+def _make_row(scored):
+  """Returns the row of an object; the last frame does not count."""
   j, f = 100 * scored.j[:-1].mean(), 100 * scored.f[:-1].mean()
   return {
       'video': scored.video,
@@ -148,34 +153,44 @@ def _row(scored):
   }
 
 
-def _released(objects):
-  rows = [_row(o) for o in objects]
+def _average(rows):
+  """Returns the mean scores over all objects, as in the released evaluation."""
   return {
-      key: float(np.mean([row[key] for row in rows]))
-      for key in ('j', 'f', 'j_and_f')
+      name: float(np.mean([row[name] for row in rows]))
+      for name in ('j', 'f', 'j_and_f')
   }
 
 
-def _toolkit(objects):
+def _average_as_toolkit(objects):
+  """Returns mean, recall and decay over objects, as in DAVIS's toolkit."""
   scores = {}
   for name in ('j', 'f'):
-    curves = [getattr(o, name)[:-1] for o in objects]
-    for kind, measure in (
-        (name, np.mean),
-        (f'{name}_recall', regions.recall),
-        (f'{name}_decay', regions.decay),
+    # The scores of each object by frame, without the last frame.
+    curves = [getattr(scored, name)[:-1] for scored in objects]
+    for key, measure in (
+        (f'toolkit_{name}', np.mean),
+        (f'toolkit_{name}_recall', regions.recall),
+        (f'toolkit_{name}_decay', regions.decay),
     ):
-      scores[f'toolkit_{kind}'] = 100 * float(np.mean([*map(measure, curves)]))
+      scores[key] = 100 * float(np.mean([*map(measure, curves)]))
   mean = (scores['toolkit_j'] + scores['toolkit_f']) / 2
   return {'toolkit_j_and_f': mean} | scores
 
 
-def _by_horizon(objects, horizons):
-  objects = [o for o in objects if len(o.j) >= max(horizons)]
-  scores = {'num_long_videos': len({o.video for o in objects})}
-  parts = {(1, stop) for stop in horizons}
-  parts |= {(1 + start, stop) for start, stop in zip(horizons, horizons[1:])}
-  for first, last in sorted(parts) if objects else ():
+def _average_by_horizon(objects, horizons):
+  """Returns the mean scores over objects in long videos, for spans of frames.
+
+  Without any video of more than max(horizons) frames, their number, 0, is all
+  that is returned.
+  """
+  objects = [scored for scored in objects if len(scored.j) >= max(horizons)]
+  scores = {'num_long_videos': len({scored.video for scored in objects})}
+  if not objects:
+    return scores
+  spans = {(1, last) for last in horizons}
+  spans |= {(1 + start, last) for start, last in zip(horizons, horizons[1:])}
+  for first, last in sorted(spans):
+    # The curves begin with frame 1.
     part = slice(first - 1, last)
     scores[f'j_and_f_{first}_to_{last}'] = 100 * float(
         np.mean([(o.j[part].mean() + o.f[part].mean()) / 2 for o in objects])

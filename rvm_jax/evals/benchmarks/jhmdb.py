@@ -1,13 +1,13 @@
-"""JHMDB: 15 joints of the first frame carried on, scored as PCK.
+"""JHMDB: propagates 15 joints of a person and scores them as PCK.
 
-No training: see `label_propagation`. The protocol is that of the released RVM
-evaluation.
+Nothing is trained. The protocol is that of the released evaluation (cells 12,
+15, 16, 20 and 24, see `label_propagation`).
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 from typing import Any
 
-from absl import logging
 import numpy as np
 
 from rvm_jax.evals import report
@@ -16,7 +16,7 @@ from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import keypoints
 from rvm_jax.evals.propagation import joints
 from rvm_jax.evals.propagation import label_propagation
-from rvm_jax.evals.propagation import pictures as pictures_lib
+from rvm_jax.evals.propagation import pictures
 from rvm_jax.evals.propagation import videos as videos_lib
 
 
@@ -31,93 +31,102 @@ def evaluate(
 ) -> report.Report:
   """Scores an encoder on the test videos of split 1.
 
-  'pck_X' is the percentage of joints that are at most X off, in units of 0.6
-  times the diagonal of the box around the person's joints: of each joint over
-  all frames of all videos but the first frames, then the mean over the joints.
-  A joint is a sample where the prediction has it, as in the released
-  evaluation; one without any sample is left out of the mean, which the notes
-  then say (the released evaluation has no mean at all).
+  'pck_X' is the percentage of correct keypoints: joints whose distance to the
+  annotated place is at most X times 0.6 times the diagonal of the box around
+  the person's joints. It is computed for each joint over all frames but the
+  first of all videos, and then averaged over the joints.
+
+  As in the released evaluation, a frame counts for a joint if the prediction
+  has the joint there. A joint that is predicted nowhere is left out of the
+  mean, and the notes say so; the mean of the released evaluation is NaN then.
 
   Args:
     model: the encoder.
-    data_dir: see `datasets.jhmdb`.
-    height, width: of the frames that the encoder sees, in pixels.
-    thresholds: ascending; the first is the headline.
-    propagation: settings of `label_propagation.propagate`.
+    data_dir: folder of the data set, see `datasets.jhmdb`.
+    height, width: size in pixels of the frames that the encoder gets.
+    thresholds: values of X in ascending order; the score of the first one is
+      the headline.
+    propagation: keyword arguments of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each video.
 
   Raises:
-    FileNotFoundError: something of the data set is missing.
-    ValueError: broken files, a video of one frame, or no joint found anywhere.
+    FileNotFoundError: a file of the data set is missing.
+    ValueError: a file is broken, a video has a single pose, or no joint is
+      predicted in any video.
   """
   videos, lists = jhmdb.read(data_dir)
   for video in videos:
-    if len(video.pose) < 2:
+    if len(video.poses) < 2:
       raise ValueError(
-          f'{video.name} has {len(video.pose)} poses; it must have at least 2,'
+          f'{video.name} has {len(video.poses)} poses; it must have at least 2,'
           ' as the first does not count'
       )
-  shown = pictures_lib.choose_shown(len(videos))
-  rows, notes, pictures, distances = [], [], {}, []
-  for index, video in enumerate(videos):
-    frames = video.read()
-    num_poses = len(video.pose)
-    if num_poses < len(frames):
-      notes.append(
-          f'{video.name}: of {len(frames)} frames {num_poses} have a pose'
-      )
-    features = videos_lib.encode(model, frames, (height, width))
-    soft = joints.encode(video.pose[0], frames.shape[1:3], features.shape[1:3])
-    soft = label_propagation.propagate(features, soft, **propagation)
-    found, visible = joints.decode(np.asarray(soft), frames.shape[1:3])
-    found, visible = found[:num_poses], visible[:num_poses]
-    distances.append(
-        keypoints.distances(video.pose[1:], found[1:], visible[1:])
-    )
-    mean = _mean_pck(distances[-1], thresholds)
-    rows.append({'video': video.name, 'num_frames': num_poses - 1} | mean)
-    if index in shown:
-      pictures[video.name] = pictures_lib.draw_joints(
-          frames[:num_poses], video.pose, found
-      )
-    logging.info(
-        '%d/%d %s: %s',
-        index + 1,
-        len(videos),
-        video.name,
-        ', '.join(f'{key} {score:.1f}' for key, score in mean.items()),
-    )
-  pooled = np.concatenate(distances)  # [N, 15]
-  scores = _mean_pck(pooled, thresholds)
+  found = videos_lib.score_all(
+      videos,
+      functools.partial(
+          _score_video, model, (height, width), thresholds, propagation
+      ),
+  )
+  distances = np.concatenate(found.measures)  # [N, 15]
+  scores = _average(distances, thresholds)
   headline = next(iter(scores))
   if np.isnan(scores[headline]):
     raise ValueError(f'{data_dir}: no joint is found in any video')
-  by_joint = zip(jhmdb.JOINTS, 100 * keypoints.pck(pooled, thresholds[0]))
-  for name, score in by_joint:
-    if score >= 0:
-      scores[f'{headline}_{name}'] = float(score)
+  by_joint = 100 * keypoints.pck(distances, thresholds[0])
+  for name, score in zip(jhmdb.JOINTS, by_joint):
+    if np.isnan(score):
+      found.notes.append(
+          f'{name} is found in no frame, and left out of the mean'
+      )
     else:
-      notes.append(f'{name} is found in no frame, and left out of the mean')
+      scores[f'{headline}_{name}'] = float(score)
   return report.Report(
       task=f'JHMDB PCK@{thresholds[0]:g}',
       headline=headline,
       scores=scores | {'num_videos': len(videos)},
-      rows=rows,
-      pictures=pictures,
-      files=lists
-      + [path for v in videos for path in (*v.frame_files, v.pose_file)],
-      notes=notes,
+      rows=found.rows,
+      pictures=found.pictures,
+      files=lists + found.files,
+      notes=found.notes,
   )
 
 
-def _mean_pck(distances, thresholds):
-  """The mean over joints that have a sample; NaN without any."""
+def _score_video(model, size, thresholds, propagation, video):
+  """Propagates the first pose of a video and measures distances of joints."""
+  frames = video.read()
+  num_poses = len(video.poses)
+  notes = []
+  if num_poses < len(frames):
+    notes.append(
+        f'{video.name}: {num_poses} of {len(frames)} frames have a pose'
+    )
+  features = videos_lib.encode(model, frames, size)
+  soft = joints.encode(video.poses[0], frames.shape[1:3], features.shape[1:3])
+  soft = label_propagation.propagate(features, soft, **propagation)
+  prediction, is_found = joints.decode(np.asarray(soft), frames.shape[1:3])
+  # Frames after the last pose are encoded, as in the released evaluation, but
+  # nothing is known to score them with.
+  prediction, is_found = prediction[:num_poses], is_found[:num_poses]
+  distances = keypoints.distances(video.poses[1:], prediction[1:], is_found[1:])
+  row = {'video': video.name, 'num_frames': num_poses - 1}
+  return videos_lib.VideoScore(
+      measures=distances,
+      rows=[row | _average(distances, thresholds)],
+      notes=notes,
+      draw=functools.partial(
+          pictures.draw_joints, frames[:num_poses], video.poses, prediction
+      ),
+  )
+
+
+def _average(distances, thresholds):
+  """Returns PCK by threshold, averaged over joints: NaN if none is found."""
   scores = {}
   for threshold in thresholds:
     by_joint = keypoints.pck(distances, threshold)
-    found = by_joint[by_joint >= 0]
-    mean = float(found.mean()) if found.size else float('nan')
+    by_joint = by_joint[~np.isnan(by_joint)]
+    mean = float(by_joint.mean()) if by_joint.size else float('nan')
     scores[f'pck_{threshold:g}'] = 100 * mean
   return scores

@@ -1,23 +1,24 @@
-"""VIP: the parts of people in the first frame carried on, scored as mIoU.
+"""VIP: propagates masks of body parts and clothes and scores them as mIoU.
 
-No training: see `label_propagation`. The protocol is that of the released RVM
-evaluation.
+Nothing is trained. The protocol is that of the released evaluation (cells 13,
+15, 21 and 25, see `label_propagation`).
 """
 
 from collections.abc import Mapping
+import functools
 from typing import Any
 
-from absl import logging
 import numpy as np
 
 from rvm_jax.evals import report
 from rvm_jax.evals.datasets import vip
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import classes
-from rvm_jax.evals.propagation import pictures as pictures_lib
+from rvm_jax.evals.propagation import pictures
 from rvm_jax.evals.propagation import videos as videos_lib
 
-_VOID = 255  # Not labelled: neither carried on nor counted.
+# Pixels with this number have no label. They are not propagated or counted.
+_VOID = 255
 
 
 def evaluate(
@@ -30,77 +31,74 @@ def evaluate(
 ) -> report.Report:
   """Scores an encoder on the validation videos.
 
-  'miou' is the mean over classes, the background among them, of the
-  intersection over union of all pixels of all frames of all videos, the first
-  frame's own prediction included. A class that is neither there nor predicted
-  is left out.
+  'miou' is the mean over classes, the background included, of the intersection
+  over union, in percent. The pixels of all frames of all videos are counted
+  together; the first frame, which is predicted too, is one of them. A class
+  that is neither annotated nor predicted anywhere is left out, and the notes
+  say so.
 
   Args:
     model: the encoder.
-    data_dir: see `datasets.vip`.
-    height, width: of the frames that the encoder sees, in pixels.
-    propagation: settings of `label_propagation.propagate`.
+    data_dir: folder of the data set, see `datasets.vip`.
+    height, width: size in pixels of the frames that the encoder gets.
+    propagation: keyword arguments of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each video.
 
   Raises:
-    FileNotFoundError: something of the data set is missing.
-    ValueError: broken files, a label that is no class, or a first mask without
-      any label.
+    FileNotFoundError: a file of the data set is missing.
+    ValueError: a file is broken, a mask has a number that is not a class, or a
+      first mask has no label.
   """
   videos = vip.read(data_dir)
-  shown = pictures_lib.choose_shown(len(videos))
-  num_classes = len(vip.CLASSES)
-  total = np.zeros((num_classes, num_classes), np.int64)
-  rows, notes, pictures = [], [], {}
-  for index, video in enumerate(videos):
-    frames, masks = video.read()
-    if _check_labels(video.name, masks):
-      notes.append(f'{video.name}: some pixels have no label and do not count')
-    features = videos_lib.encode(model, frames, (height, width))
-    predicted = videos_lib.propagate_masks(
-        features,
-        masks[0],
-        np.setdiff1d(masks[0], _VOID),
-        (height, width),
-        propagation,
+  score = functools.partial(_score_video, model, (height, width), propagation)
+  found = videos_lib.score_all(videos, score)
+  by_class = dict(zip(vip.CLASSES, 100 * classes.iou(sum(found.measures))))
+  seen = {k: float(iou) for k, iou in by_class.items() if not np.isnan(iou)}
+  if len(seen) < len(by_class):
+    unseen = ', '.join(name for name in by_class if name not in seen)
+    found.notes.append(
+        f'left out, as neither annotated nor predicted: {unseen}'
     )
-    found = classes.confusion(masks, predicted, num_classes)
-    total += found
-    rows.append(
-        {
-            'video': video.name,
-            'num_frames': len(frames),
-            'miou': 100 * float(np.nanmean(classes.iou(found))),
-        }
-    )
-    if index in shown:
-      pictures[video.name] = pictures_lib.draw_masks(
-          frames, np.where(masks == _VOID, 0, masks), predicted
-      )
-    logging.info(
-        '%d/%d %s: %.1f', index + 1, len(videos), video.name, rows[-1]['miou']
-    )
-  by_class = dict(zip(vip.CLASSES, 100 * classes.iou(total)))
-  seen = {k: float(score) for k, score in by_class.items() if score >= 0}
-  if len(seen) < num_classes:
-    unseen = ', '.join(k for k in by_class if k not in seen)
-    notes.append(f'left out, as neither there nor predicted: {unseen}')
   scores = {'miou': float(np.mean([*seen.values()])), 'num_videos': len(videos)}
   return report.Report(
       task='VIP mIoU',
       headline='miou',
-      scores=scores | {f'iou_{k}': score for k, score in seen.items()},
-      rows=rows,
-      pictures=pictures,
-      files=[path for video in videos for path in video.files],
-      notes=notes,
+      scores=scores | {f'iou_{name}': iou for name, iou in seen.items()},
+      rows=found.rows,
+      pictures=found.pictures,
+      files=found.files,
+      notes=found.notes,
   )
 
 
-def _check_labels(name, masks) -> bool:
-  """Refuses labels that mean nothing; says whether some pixels have none."""
+def _score_video(model, size, propagation, video):
+  """Propagates the first mask of a video and counts its pixels by class."""
+  frames, masks = video.read()
+  _check_labels(video.name, masks)
+  is_void = masks == _VOID
+  notes = []
+  if is_void.any():
+    notes.append(f'{video.name}: some pixels have no label and do not count')
+  features = videos_lib.encode(model, frames, size)
+  label_map = np.setdiff1d(masks[0], _VOID)
+  prediction = videos_lib.propagate_masks(
+      features, masks[0], label_map, size, propagation
+  )
+  confusion = classes.confusion(masks, prediction, len(vip.CLASSES))
+  miou = 100 * float(np.nanmean(classes.iou(confusion)))
+  shown = np.where(is_void, 0, masks)
+  return videos_lib.VideoScore(
+      measures=confusion,
+      rows=[{'video': video.name, 'num_frames': len(frames), 'miou': miou}],
+      notes=notes,
+      draw=functools.partial(pictures.draw_masks, frames, shown, prediction),
+  )
+
+
+def _check_labels(name, masks):
+  """Raises ValueError if masks have a wrong number, or the first has none."""
   found = np.unique(masks)
   wrong = found[(found >= len(vip.CLASSES)) & (found != _VOID)]
   if wrong.size:
@@ -111,4 +109,3 @@ def _check_labels(name, masks) -> bool:
     )
   if (masks[0] == _VOID).all():
     raise ValueError(f'{name}: the first mask must have labels, got {_VOID}')
-  return _VOID in found

@@ -1,1 +1,1 @@
-"""Data sets as their authors give them out, read where they lie."""
+"""Readers of public data sets, in the folders that their authors publish."""

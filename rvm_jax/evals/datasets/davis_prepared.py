@@ -10,19 +10,25 @@ from rvm_jax.evals.datasets import masked
 
 
 def read(data_dir: str) -> list[masked.MaskedVideo]:
-  """Lists the validation videos; the pictures are not decoded yet.
+  """Lists the validation videos.
 
   Args:
-    data_dir: davis/480p/2.1.0 with its dataset_info.json, in TFRecord (which
-      is the default of tensorflow-datasets) or ArrayRecord files.
+    data_dir: the folder davis/480p/2.1.0 with dataset_info.json in it. The data
+      are in TFRecord files, the default of tensorflow-datasets, or in
+      ArrayRecord files.
+
+  Returns:
+    The videos, in the order of the files. No image is decoded yet.
 
   Raises:
     ImportError: tensorflow-datasets is not installed.
-    FileNotFoundError: names the file that is missing.
-    ValueError: another data set, version or format; or a file that is cut off.
+    FileNotFoundError: a file is missing; the error names it.
+    ValueError: the folder holds another data set or version, or a file is cut
+      off.
   """
   try:
-    import tensorflow_datasets as tfds  # An extra; imports no TensorFlow.
+    # An optional dependency, which does not import TensorFlow for this.
+    import tensorflow_datasets as tfds
   except ImportError as error:
     raise ImportError(
         f'{data_dir} was prepared by tensorflow-datasets; to read it, install'
@@ -53,41 +59,47 @@ def read(data_dir: str) -> list[masked.MaskedVideo]:
 
 
 def _open(records, index, paths):
-  example = _parse(records[index])
-  name = example['metadata/video_name'].bytes_list.value[0].decode()
-  num_frames = len(example['video/frames'].bytes_list.value)
+  """Returns the video of a record."""
+  features = _parse(records[index])
+  name = features['metadata/video_name'].bytes_list.value[0].decode()
+  num_frames = len(features['video/frames'].bytes_list.value)
 
   def load():
-    example = _parse(records[index])
-    named = lambda key: [
-        _name(io.BytesIO(data), f'{key} {i} of {name} in {paths[0]}')
-        for i, data in enumerate(example[f'video/{key}'].bytes_list.value)
-    ]
-    return (
-        files.read_frames(named('frames')),
-        files.read_masks(named('segmentations')),
+    # The record is read again: the images of all videos would fill the memory.
+    features = _parse(records[index])
+    frames, masks = (
+        _open_images(features, key, f'{name} in {paths[0]}')
+        for key in ('frames', 'segmentations')
     )
+    return files.read_frames(frames), files.read_masks(masks)
 
   return masked.MaskedVideo(name, num_frames, tuple(paths), load)
 
 
 def _parse(record):
+  """Returns the features of a record, by name."""
   from tensorflow_datasets.proto import tf_example_pb2
 
   return tf_example_pb2.Example.FromString(record).features.feature
 
 
-def _name(file, name):
-  file.name = name
-  return file
+def _open_images(features, key, video):
+  """Returns the images of a video as files, whose names are for errors."""
+  images = []
+  for i, data in enumerate(features[f'video/{key}'].bytes_list.value):
+    image = io.BytesIO(data)
+    image.name = f'{key} {i} of {video}'
+    images.append(image)
+  return images
 
 
 class _TFRecords:
   """Random access to the records of TFRecord files.
 
-  A record is its length (8 bytes, little endian), a checksum of that (4), the
-  data, and a checksum of those (4). Checksums are not looked at: a broken
-  picture is refused when it is decoded.
+  A record is the length of its data (8 bytes, little endian), a checksum of the
+  length (4 bytes), the data, and a checksum of the data (4 bytes). Checksums
+  are
+  not verified: a damaged image is refused when it is decoded.
   """
 
   def __init__(self, paths):
@@ -106,18 +118,22 @@ class _TFRecords:
 
 
 def _find_records(path: str) -> Iterator[tuple[int, int]]:
-  """Yields where each record's data starts, and its length."""
+  """Yields where the data of each record start in a file, and their length.
+
+  Raises:
+    ValueError: the file ends within a record.
+  """
   size = os.path.getsize(path)
-  at = 0
+  start = 0
   with open(path, 'rb') as f:
-    while at < size:
-      f.seek(at)
+    while start < size:
+      f.seek(start)
       header = f.read(12)
-      end = at + 16
+      end = start + 16
       if len(header) == 12:
         length = struct.unpack('<Q', header[:8])[0]
         end += length
       if end > size:
         raise ValueError(f'{path} is cut off: {size} bytes, needs {end}')
-      yield at + 12, length
-      at = end
+      yield start + 12, length
+      start = end

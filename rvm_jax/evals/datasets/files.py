@@ -1,20 +1,28 @@
-"""Lists, pictures and masks in the folders of a data set.
+"""Lists, images and masks in the folder of a data set.
 
-Whatever is missing or not what it should be is named in the error, with
-`source`: a sentence on where the data set is had.
+Errors name the file that is missing or broken. If a file is missing, they also
+say where the data set can be downloaded; that sentence is the argument
+`source`.
 """
 
 from collections.abc import Sequence
 import json
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 
 def read_lines(path: str, source: str) -> list[str]:
-  """The lines of a text file, without those that are empty.
+  """Reads the lines of a text file that are not empty.
+
+  Args:
+    path: path of the file.
+    source: sentence that says where the data set can be downloaded.
+
+  Returns:
+    The lines, without white space at their ends.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -26,11 +34,18 @@ def read_lines(path: str, source: str) -> list[str]:
 
 
 def read_json(path: str, source: str) -> Any:
-  """What a JSON file holds.
+  """Reads a JSON file.
+
+  Args:
+    path: path of the file.
+    source: sentence that says where the data set can be downloaded.
+
+  Returns:
+    The content, as json.load returns it.
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it is not JSON.
+    ValueError: the file is not JSON.
   """
   if not os.path.isfile(path):
     raise FileNotFoundError(f'{path} is missing. {source}')
@@ -42,7 +57,15 @@ def read_json(path: str, source: str) -> Any:
 
 
 def list_files(folder: str, suffix: str, source: str) -> list[str]:
-  """Paths of the files in a folder that end in `suffix`, by name.
+  """Lists the files in a folder whose names end in a suffix.
+
+  Args:
+    folder: path of the folder; folders in it are not searched.
+    suffix: end of the names, such as '.jpg'.
+    source: sentence that says where the data set can be downloaded.
+
+  Returns:
+    Their paths, sorted by name; at least one.
 
   Raises:
     FileNotFoundError: there is no such folder, or no such file in it.
@@ -56,7 +79,16 @@ def list_files(folder: str, suffix: str, source: str) -> list[str]:
 
 
 def find_by_stem(folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
-  """{name without suffix: path} of all such files in a folder and below."""
+  """Finds the files in a folder and all folders below it by their stems.
+
+  Args:
+    folder: path of the folder. If there is none, nothing is found.
+    suffixes: ends of the names of the files to find, such as ('.mp4',).
+
+  Returns:
+    Stem, which is the name without its extension -> path of the file. Of files
+    with the same stem only one is returned.
+  """
   return {
       os.path.splitext(name)[0]: os.path.join(place, name)
       for place, _, names in os.walk(folder)
@@ -66,13 +98,18 @@ def find_by_stem(folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
 
 
 def check_pairs(frames: Sequence[str], masks: Sequence[str], source: str):
-  """Checks that every frame has a mask of its name, and the reverse.
+  """Checks that every frame has a mask of the same stem, and the reverse.
+
+  Args:
+    frames: paths of the frames, at least one.
+    masks: paths of the masks, at least one.
+    source: sentence that says where the data set can be downloaded.
 
   Raises:
-    FileNotFoundError: names what is missing.
+    FileNotFoundError: a frame or a mask is missing; the error names the folder
+      and the first five stems.
   """
-  stem = lambda path: os.path.splitext(os.path.basename(path))[0]
-  with_frame, with_mask = set(map(stem, frames)), set(map(stem, masks))
+  with_frame, with_mask = ({_stem(path) for path in x} for x in (frames, masks))
   for kind, folder, missing in (
       ('annotations', masks[0], sorted(with_frame - with_mask)),
       ('frames', frames[0], sorted(with_mask - with_frame)),
@@ -85,48 +122,72 @@ def check_pairs(frames: Sequence[str], masks: Sequence[str], source: str):
       )
 
 
-def read_frames(paths: Sequence) -> np.ndarray:
-  """Pictures of one size, uint8 RGB [T, H, W, 3].
+def read_frames(images: Sequence[str | BinaryIO]) -> np.ndarray:
+  """Reads images of one size.
 
   Args:
-    paths: of the files, or open binary files with a `name`.
+    images: paths of image files, or binary files open for reading that have a
+      `name`. RGB, grey and palette images are accepted; at least one.
+
+  Returns:
+    uint8 RGB [T, H, W, 3].
 
   Raises:
-    ValueError: not a picture, or of another size than the first; says which.
+    ValueError: a file is not such an image, or differs from the first in size;
+      the error names it.
   """
-  images = [_read(path, ('RGB', 'L', 'P'), 'RGB') for path in paths]
-  return _stack(images, paths)
+  return _stack([_read(f, ('RGB', 'L', 'P'), 'RGB') for f in images], images)
 
 
-def read_masks(paths: Sequence) -> np.ndarray:
-  """Palette or grey pictures of one size, as their numbers uint8 [T, H, W].
+def read_masks(images: Sequence[str | BinaryIO]) -> np.ndarray:
+  """Reads masks of one size.
+
+  Args:
+    images: paths of image files, or binary files open for reading that have a
+      `name`. Grey and palette images are accepted; at least one.
+
+  Returns:
+    uint8 [T, H, W], the grey values or palette indices of the pixels.
 
   Raises:
-    ValueError: not such a picture, or of another size than the first.
+    ValueError: a file is not such an image, or differs from the first in size;
+      the error names it.
   """
-  return _stack([_read(path, ('L', 'P'), None) for path in paths], paths)
+  return _stack([_read(f, ('L', 'P'), None) for f in images], images)
 
 
-def _read(path, modes, wanted):
-  name = getattr(path, 'name', path)
+def _read(file, modes, mode):
+  """Returns an image of one of `modes`, converted to `mode` unless None."""
   try:
-    with Image.open(path) as image:
+    with Image.open(file) as image:
       if image.mode not in modes:
         raise ValueError(
-            f'{name} must be a picture of mode {" or ".join(modes)}, got'
+            f'{_name(file)} must be a picture of mode {" or ".join(modes)}, got'
             f' {image.mode}'
         )
-      return np.asarray(image.convert(wanted) if wanted else image)
+      return np.asarray(image.convert(mode) if mode else image)
   except OSError as error:
-    raise ValueError(f'{name} cannot be read as a picture: {error}') from error
+    raise ValueError(
+        f'{_name(file)} cannot be read as a picture: {error}'
+    ) from error
 
 
-def _stack(images, paths):
-  for image, path in zip(images, paths):
+def _stack(images, files):
+  """Stacks images after checking that they have one size."""
+  for image, file in zip(images, files):
     if image.shape != images[0].shape:
-      first = getattr(paths[0], 'name', paths[0])
       raise ValueError(
-          f'{getattr(path, "name", path)} has {image.shape[:2]} pixels, and'
-          f' {first} has {images[0].shape[:2]}'
+          f'{_name(file)} has {image.shape[:2]} pixels, and {_name(files[0])}'
+          f' has {images[0].shape[:2]}'
       )
   return np.stack(images)
+
+
+def _name(file):
+  """Returns a path, or the name of an open file, for errors."""
+  return getattr(file, 'name', file)
+
+
+def _stem(path):
+  """Returns the name of a file without its extension."""
+  return os.path.splitext(os.path.basename(path))[0]

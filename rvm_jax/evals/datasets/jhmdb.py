@@ -1,7 +1,10 @@
-"""JHMDB, 15 joints of a person in every frame: the test videos of split 1.
+"""JHMDB: the test videos of split 1, with 15 joints of a person in each frame.
 
-splits/CLASS_test_split1.txt  Rename_Images/CLASS/NAME/*.png
-joint_positions/CLASS/NAME/joint_positions.mat
+The folder is the one that the authors of RVM publish:
+
+  splits/CLASS_test_split1.txt
+  Rename_Images/CLASS/NAME/*.png
+  joint_positions/CLASS/NAME/joint_positions.mat
 """
 
 import dataclasses
@@ -15,7 +18,7 @@ from scipy import io
 from rvm_jax.evals.datasets import files
 
 SOURCE = (
-    'JHMDB is had from'
+    'Download JHMDB from'
     ' https://storage.googleapis.com/representations4d/datasets/jhmdb.zip; see'
     ' docs/datasets/jhmdb.md'
 )
@@ -37,30 +40,40 @@ JOINTS = (
     'right-ankle',
     'left-ankle',
 )
-_TEST = '2'  # The flag of a test video; 1 is training, 0 not used.
-# What scipy raises where a .mat file is cut off or has wrong bytes.
+# The number of test videos in a list; 1 is for training and 0 for neither.
+_TEST = '2'
+# The errors that scipy raises for a .mat file that is cut off or damaged.
 _BROKEN = OSError, ValueError, IndexError, zlib.error, io.matlab.MatReadError
 
 
 @dataclasses.dataclass(frozen=True)
 class PoseVideo:
-  """A video whose frames are not read yet.
+  """A video, which is on disk until it is read, and the poses in it.
 
   Attributes:
-    name: unique in the data set.
-    pose: float64 [P, 15, 2], (x, y) in pixels of the frames, in the order of
-      `JOINTS`; may lie outside the picture.
-    frame_files: T paths, T >= P.
-    pose_file: the path that `pose` is from.
+    name: name of the video, unique in the data set.
+    poses: float64 [P, 15, 2], the joints of the first P frames as (x, y) in
+      pixels, in the order of `JOINTS`. They may lie outside the frame.
+    frame_files: paths of the T frames, T >= P.
+    pose_file: path of the file that `poses` were read from.
   """
 
   name: str
-  pose: np.ndarray
+  poses: np.ndarray
   frame_files: tuple[str, ...]
   pose_file: str
 
+  @property
+  def files(self) -> tuple[str, ...]:
+    """Paths of all files that the video and its poses are read from."""
+    return (*self.frame_files, self.pose_file)
+
   def read(self) -> np.ndarray:
-    """Frames uint8 [T, H, W, 3]; ValueError where a file is broken."""
+    """Reads all frames, uint8 RGB [T, H, W, 3].
+
+    Raises:
+      ValueError: a file is broken, or the frames differ in size.
+    """
     return files.read_frames(self.frame_files)
 
 
@@ -71,12 +84,12 @@ def read(data_dir: str) -> tuple[list[PoseVideo], list[str]]:
     data_dir: the folder jhmdb.
 
   Returns:
-    The videos, and the paths of the lists they are from.
+    The videos, and the paths of the text files that list them.
 
   Raises:
-    FileNotFoundError: names the file or folder that is missing.
-    ValueError: a list or a pose file of another form, or fewer frames than
-      poses.
+    FileNotFoundError: a file or folder is missing; the error names it.
+    ValueError: a list or a file of poses is not in the expected form, or a
+      video has fewer frames than poses.
   """
   pattern = os.path.join(data_dir, 'splits', '*split1.txt')
   lists = sorted(glob.glob(pattern))
@@ -84,7 +97,8 @@ def read(data_dir: str) -> tuple[list[PoseVideo], list[str]]:
     raise FileNotFoundError(f'{pattern} is missing. {SOURCE}')
   videos = []
   for path in lists:
-    kind = os.path.basename(path).rsplit('_', 2)[0]
+    # The name of a list is CLASS_test_split1.txt, where CLASS may have a _.
+    action = os.path.basename(path).rsplit('_', 2)[0]
     for line in files.read_lines(path, SOURCE):
       name, _, flag = line.rpartition(' ')
       if not name or flag not in '012':
@@ -93,27 +107,29 @@ def read(data_dir: str) -> tuple[list[PoseVideo], list[str]]:
         )
       if flag == _TEST:
         name = os.path.splitext(name.strip())[0]
-        videos.append(_open(data_dir, kind, name))
+        videos.append(_read_video(data_dir, action, name))
   return videos, lists
 
 
-def _open(data_dir, kind, name):
+def _read_video(data_dir, action, name):
+  """Returns the video of a class and a name, with its poses."""
   frames = files.list_files(
-      os.path.join(data_dir, 'Rename_Images', kind, name), '.png', SOURCE
+      os.path.join(data_dir, 'Rename_Images', action, name), '.png', SOURCE
   )
   path = os.path.join(
-      data_dir, 'joint_positions', kind, name, 'joint_positions.mat'
+      data_dir, 'joint_positions', action, name, 'joint_positions.mat'
   )
-  pose = _read_pose(path)
-  if len(frames) < len(pose):
+  poses = _read_poses(path)
+  if len(frames) < len(poses):
     raise ValueError(
         f'{os.path.dirname(frames[0])} has {len(frames)} frames, and {path} has'
-        f' {len(pose)} poses'
+        f' {len(poses)} poses'
     )
-  return PoseVideo(name, pose, tuple(frames), path)
+  return PoseVideo(name, poses, tuple(frames), path)
 
 
-def _read_pose(path):
+def _read_poses(path):
+  """Returns the poses in a .mat file, float64 [P, 15, 2]."""
   if not os.path.isfile(path):
     raise FileNotFoundError(f'{path} is missing. {SOURCE}')
   try:
@@ -126,5 +142,5 @@ def _read_pose(path):
         f'{path} must hold pos_img of the shape (2, {len(JOINTS)}, T), got'
         f' {position.shape}'
     )
-  # Matlab counts pixels from one.
+  # Matlab counts pixels from 1.
   return position.transpose(2, 1, 0).astype(np.float64) - 1

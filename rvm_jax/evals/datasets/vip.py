@@ -1,15 +1,16 @@
-"""VIP, parts of people in videos: its validation videos, in its own folders.
+"""VIP: the validation videos, with masks of people's body parts and clothes.
 
-lists/val_videos.txt  Images/ID/*.jpg  Annotations/Category_ids/ID/*.png
+The folder is the one that the authors of RVM publish:
+
+  lists/val_videos.txt
+  Images/NAME/*.jpg
+  Annotations/Category_ids/NAME/*.png
 """
 
-import os
-
-from rvm_jax.evals.datasets import files
 from rvm_jax.evals.datasets import masked
 
 SOURCE = (
-    'VIP is had from'
+    'Download VIP from'
     ' https://storage.googleapis.com/representations4d/datasets/VIP.zip; see'
     ' docs/datasets/vip.md'
 )
@@ -39,23 +40,22 @@ CLASSES = (
 
 
 def read(data_dir: str) -> list[masked.MaskedVideo]:
-  """Lists the validation videos, whose files are not opened yet.
+  """Lists the validation videos. No image is read yet.
 
   Args:
-    data_dir: the folder VIP. Numbers in its masks are indices of `CLASSES`.
+    data_dir: the folder VIP.
+
+  Returns:
+    The videos. A mask holds an index into `CLASSES` in each pixel, or 255 where
+    there is no label.
 
   Raises:
-    FileNotFoundError: names the file or folder that is missing.
+    FileNotFoundError: a file or folder is missing; the error names it.
   """
-  names = files.read_lines(
-      os.path.join(data_dir, 'lists', 'val_videos.txt'), SOURCE
+  return masked.list_videos(
+      data_dir,
+      names='lists/val_videos.txt',
+      frames='Images',
+      masks='Annotations/Category_ids',
+      source=SOURCE,
   )
-  return [
-      masked.open_folders(
-          name,
-          os.path.join(data_dir, 'Images', name),
-          os.path.join(data_dir, 'Annotations', 'Category_ids', name),
-          SOURCE,
-      )
-      for name in names
-  ]

@@ -1,14 +1,79 @@
-"""Videos through label propagation: features of patches in, masks out."""
+"""Videos in label propagation: how they are encoded, propagated and scored."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from absl import logging
 import numpy as np
 from PIL import Image
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.propagation import label_propagation
 from rvm_jax.evals.propagation import masks as masks_lib
+from rvm_jax.evals.propagation import pictures as pictures_lib
+
+
+class VideoScore(NamedTuple):
+  """What a benchmark finds in one video.
+
+  Attributes:
+    measures: what the benchmark computes the scores of the data set from.
+    rows: rows of the report: one for the video, or one for each of its objects.
+    notes: what a reader of the scores must know about the video.
+    draw: function without arguments that draws the picture of the video, uint8
+      [height, width, 3].
+  """
+
+  measures: Any
+  rows: Sequence[Mapping[str, Any]]
+  notes: Sequence[str]
+  draw: Callable[[], np.ndarray]
+
+
+class SetScore(NamedTuple):
+  """What a benchmark finds in all videos of a data set.
+
+  Attributes:
+    measures: the measures of each video.
+    rows: the rows of all videos.
+    notes: the notes of all videos.
+    pictures: name of the video -> its picture, for those of `choose_shown`.
+    files: paths of all files of the videos.
+  """
+
+  measures: list[Any]
+  rows: list[Mapping[str, Any]]
+  notes: list[str]
+  pictures: dict[str, np.ndarray]
+  files: list[str]
+
+
+def score_all(
+    videos: Sequence[Any], score: Callable[[Any], VideoScore]
+) -> SetScore:
+  """Scores the videos of a data set one after the other.
+
+  Args:
+    videos: the videos, which have a unique `name` and the paths of their
+      `files`.
+    score: function that reads a video, propagates its labels and scores them.
+
+  Returns:
+    What was found, in the order of the videos.
+  """
+  shown = pictures_lib.choose_shown(len(videos))
+  found = SetScore([], [], [], {}, [])
+  for index, video in enumerate(videos):
+    scored = score(video)
+    found.measures.append(scored.measures)
+    found.rows.extend(scored.rows)
+    found.notes.extend(scored.notes)
+    found.files.extend(video.files)
+    if index in shown:
+      found.pictures[video.name] = scored.draw()
+    rows = '; '.join(map(_describe, scored.rows))
+    logging.info('%d/%d %s: %s', index + 1, len(videos), video.name, rows)
+  return found
 
 
 def encode(
@@ -61,3 +126,12 @@ def propagate_masks(
   soft = masks_lib.encode(mask, label_map, size, features.shape[1:3])
   soft = label_propagation.propagate(features, soft, **settings)
   return masks_lib.decode(np.asarray(soft), label_map, size, mask.shape)
+
+
+def _describe(row):
+  """Returns the scores of a row, which are its floats, as text."""
+  return ', '.join(
+      f'{name} {value:.1f}'
+      for name, value in row.items()
+      if isinstance(value, float)
+  )

@@ -71,7 +71,7 @@ def test_frames_without_a_pose_are_encoded_and_not_scored(jhmdb):
   path = root / 'joint_positions/jump/third/joint_positions.mat'
   io.savemat(path, {'pos_img': poses['third'][:4].transpose(2, 1, 0) + 1})
   report = evaluate(str(root))
-  assert report.notes == ['third: of 6 frames 4 have a pose']
+  assert report.notes == ['third: 4 of 6 frames have a pose']
   assert [row['num_frames'] for row in report.rows] == [5, 5, 3]
   assert report.scores['pck_0.4'] == 100
   io.savemat(path, {'pos_img': poses['third'][:1].transpose(2, 1, 0) + 1})

@@ -90,10 +90,10 @@ def test_jhmdb_reads_the_test_videos_of_split_one(jhmdb):
   assert [v.name for v in videos] == list(poses)
   assert len(lists) == 2
   for video in videos:
-    np.testing.assert_array_equal(video.pose, poses[video.name])
+    np.testing.assert_array_equal(video.poses, poses[video.name])
     frames = video.read()
     assert frames.dtype == np.uint8 and frames.shape == (6, 48, 64, 3)
-    for frame, pose in zip(frames, video.pose.astype(int)):
+    for frame, pose in zip(frames, video.poses.astype(int)):
       np.testing.assert_array_equal(
           frame[pose[:, 1] + 4, pose[:, 0] + 4], tiny_sets.COLORS[1:16]
       )
