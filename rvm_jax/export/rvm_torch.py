@@ -255,7 +255,7 @@ class RVM(nn.Module):
 
 @functools.lru_cache(maxsize=32)
 def positions(rows, columns, width):
-  """Returns the positions of a grid of patches, float32 [rows * columns, width].
+  """Returns the positions of the patches of a grid, [rows * columns, width].
 
   They are a 1-D sinusoid over the raster indices of the native grid, resized to
   any other grid.

@@ -12,6 +12,16 @@ import orbax.checkpoint as ocp
 from rvm_jax.models import rvm
 
 
+class Payload:
+  """An object whose unpickling creates the file `path`."""
+
+  def __init__(self, path: pathlib.Path):
+    self.path = path
+
+  def __reduce__(self):
+    return open, (str(self.path), 'w')
+
+
 @contextlib.contextmanager
 def full_disk(num_bytes: int) -> Iterator[None]:
   """No file can grow beyond `num_bytes`: the system refuses, as when full."""

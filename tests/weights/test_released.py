@@ -88,25 +88,15 @@ def test_encoder_and_core_alone_encode_and_refuse_to_reconstruct(
   assert weights.load(tmp_path / 'again.npz')[0] == model
 
 
-class Payload:
-  """Unpickled, it makes a file."""
-
-  def __init__(self, path):
-    self.path = path
-
-  def __reduce__(self):
-    return open, (str(self.path), 'w')
-
-
 def test_pickles_are_refused_and_never_executed(tmp_path, arrays):
   trace = tmp_path / 'trace'
   inside = tmp_path / 'inside.npz'
   bare = tmp_path / 'bare.npz'
-  save(inside, arrays | {'mask_token': np.array([Payload(trace)])})
-  bare.write_bytes(pickle.dumps(Payload(trace)))
+  save(inside, arrays | {'mask_token': np.array([scratch.Payload(trace)])})
+  bare.write_bytes(pickle.dumps(scratch.Payload(trace)))
 
   np.load(inside, allow_pickle=True)['mask_token']
-  assert trace.exists(), 'the payload is one'
+  assert trace.exists(), 'unpickling the payload must have an effect'
   trace.unlink()
   for path, reason in ((inside, 'mask_token in it'), (bare, 'it is not a zip')):
     with pytest.raises(ValueError, match='pickles are refused') as error:
