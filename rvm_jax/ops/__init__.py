@@ -1,1 +1,1 @@
-"""Functions without parameters."""
+"""Array functions that have no learned parameters."""

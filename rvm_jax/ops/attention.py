@@ -1,4 +1,4 @@
-"""Attention of queries to keys and values."""
+"""Scaled dot-product attention."""
 
 import jax
 import jax.numpy as jnp
@@ -8,24 +8,25 @@ import numpy as np
 def attend(
     query: jax.Array, key: jax.Array, value: jax.Array, implementation: str
 ) -> jax.Array:
-  """Softmax attention; scores, softmax and its sum are in float32.
+  """Computes softmax attention, with float32 scores and softmax.
 
-  'xla' keeps the heads before the tokens and divides by the softmax's sum after
-  the product with the values: no pass over all scores that is not needed. On
-  CPU `jax.nn.dot_product_attention` takes 1.5 to 2.3 times as long
-  (benchmarks/README.md).
+  The implementation 'xla' is 1.5 to 2.3 times as fast on CPU as
+  `jax.nn.dot_product_attention` (benchmarks/README.md), because it makes fewer
+  passes over the scores: it keeps the heads before the tokens, and divides by
+  the softmax's sum only after the product with the values.
 
   Args:
-    query: [B, Q, heads, C].
-    key, value: [B, M, heads, C].
-    implementation: 'xla' runs everywhere; 'cudnn' needs a GPU and a 16-bit
-      dtype and does not hold the scores in memory.
+    query: queries, [B, Q, heads, C].
+    key: keys, [B, M, heads, C].
+    value: values, [B, M, heads, C].
+    implementation: 'xla' runs on every device. 'cudnn' does not keep the scores
+      in memory, and needs a GPU and a 16-bit dtype.
 
   Returns:
-    [B, Q, heads, C], of the queries' dtype.
+    Weighted means of the values, [B, Q, heads, C], in the dtype of the values.
 
   Raises:
-    ValueError: another implementation.
+    ValueError: `implementation` is neither 'xla' nor 'cudnn'.
   """
   if implementation == 'cudnn':
     return jax.nn.dot_product_attention(
@@ -35,6 +36,7 @@ def attend(
     raise ValueError(
         f"attention must be 'xla' or 'cudnn', got {implementation!r}"
     )
+  # The heads go before the tokens: [B, heads, Q or M, C].
   query, key, value = (x.swapaxes(1, 2) for x in (query, key, value))
   scores = jnp.einsum(
       'bhqc,bhmc->bhqm',
@@ -42,6 +44,8 @@ def attend(
       key,
       preferred_element_type=jnp.float32,
   ) / np.sqrt(query.shape[-1]).astype(np.float32)
+  # Subtracting the largest score keeps the exponential finite. It cancels in
+  # the quotient below, hence has no gradient.
   top = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
   weights = jnp.exp(scores - top)  # [B, heads, Q, M]
   mixed = jnp.einsum(

@@ -1,18 +1,23 @@
-"""Training objectives."""
+"""Losses of pretraining."""
 
 import jax
 import jax.numpy as jnp
 
 
 def pixel_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
-  """Mean squared error over every pixel, shown or hidden.
+  """Computes the mean squared error over all pixels, visible and hidden.
+
+  The pixels are not normalised per patch.
 
   Args:
-    predicted: float [B, K, H, W, 3].
-    target: the same shape, in [0, 1].
+    predicted: predicted pixels of the target frames, float [B, K, H, W, 3].
+    target: target frames of the same shape, float in [0, 1].
 
   Returns:
-    float32 [B], a loss a clip; no per-patch normalisation.
+    The loss of each sample, float32 [B].
+
+  Raises:
+    ValueError: the two shapes differ.
   """
   if predicted.shape != target.shape:
     raise ValueError(

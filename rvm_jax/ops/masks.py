@@ -1,28 +1,38 @@
-"""Which patches of a target frame are shown."""
+"""Sampling of the patches of a target frame that the model sees."""
 
 import jax
 import jax.numpy as jnp
 
 
 def num_visible(num_patches: int, mask_ratio: float) -> int:
-  """V = int(N (1 - mask_ratio)): 12 of 256 patches at 95 %."""
+  """Returns the number of visible patches: 12 of 256 at a ratio of 0.95.
+
+  Args:
+    num_patches: N, patches in a frame.
+    mask_ratio: share of the patches that are hidden, in [0, 1).
+
+  Returns:
+    V = int(N (1 - mask_ratio)), rounded down.
+  """
   return int(num_patches * (1 - mask_ratio))
 
 
 def sample_visible(
     rng: jax.Array, shape: tuple[int, ...], num_patches: int, visible: int
 ) -> jax.Array:
-  """Draws the shown patches of each target, independently and uniformly.
+  """Samples the visible patches of each target, independently and uniformly.
 
   Args:
-    rng: key.
-    shape: leading shape, one draw an entry: (B, K).
+    rng: random key.
+    shape: shape of the batch of targets, such as (B, K).
     num_patches: N, patches in a frame.
-    visible: V, patches shown, no two the same.
+    visible: V, number of different patches to sample for each target.
 
   Returns:
-    int32 [*shape, V], raster indices in increasing order.
+    Raster indices of the visible patches in increasing order, int32
+    [*shape, V].
   """
+  # The V largest of N random numbers are a uniform sample without replacement.
   noise = jax.random.uniform(rng, (*shape, num_patches))
   _, indices = jax.lax.top_k(noise, visible)
   return jnp.sort(indices, axis=-1)

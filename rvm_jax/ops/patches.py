@@ -1,13 +1,19 @@
-"""Images to patches and back."""
+"""Cuts images into patches and puts them together again."""
 
 import jax
 
 
 def grid(height: int, width: int, patch: int) -> tuple[int, int]:
-  """Rows and columns of patches of side `patch` in a height x width image.
+  """Returns how many rows and columns of patches an image has.
+
+  Args:
+    height: height of the image in pixels.
+    width: width of the image in pixels.
+    patch: side of a patch in pixels.
 
   Raises:
-    ValueError: a side is not a positive multiple of `patch`.
+    ValueError: height or width is not a positive multiple of `patch`; the
+      message gives the nearest multiples.
   """
   for name, side in (('height', height), ('width', width)):
     if side <= 0 or side % patch:
@@ -21,10 +27,18 @@ def grid(height: int, width: int, patch: int) -> tuple[int, int]:
 
 
 def patchify(images: jax.Array, patch: int) -> jax.Array:
-  """Cuts images [..., H, W, C] into patches [..., N, patch * patch * C].
+  """Cuts images into patches.
 
-  Patches are in raster order; within a patch the order is (row, column,
-  channel). Raises ValueError where a side is not a multiple of `patch`.
+  Args:
+    images: images of any dtype, [..., H, W, C].
+    patch: P, side of a patch in pixels.
+
+  Returns:
+    The patches in raster order, [..., N, P * P * C]. The values of a patch are
+    in the order (row, column, channel).
+
+  Raises:
+    ValueError: H or W is not a positive multiple of `patch`.
   """
   *lead, height, width, channels = images.shape
   rows, columns = grid(height, width, patch)
@@ -36,7 +50,20 @@ def patchify(images: jax.Array, patch: int) -> jax.Array:
 def unpatchify(
     patches: jax.Array, height: int, width: int, patch: int
 ) -> jax.Array:
-  """Inverse of `patchify`: [..., N, patch * patch * C] to [..., H, W, C]."""
+  """Puts patches together to images: the inverse of `patchify`.
+
+  Args:
+    patches: patches as returned by `patchify`, [..., N, P * P * C].
+    height: H, height of the images in pixels.
+    width: W, width of the images in pixels.
+    patch: P, side of a patch in pixels.
+
+  Returns:
+    The images, [..., H, W, C].
+
+  Raises:
+    ValueError: H or W is not a positive multiple of `patch`.
+  """
   *lead, _, size = patches.shape
   rows, columns = grid(height, width, patch)
   channels = size // patch**2

@@ -1,4 +1,4 @@
-"""Tables of positions."""
+"""Fixed position embeddings."""
 
 import contextlib
 import functools
@@ -7,16 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# The encoder's table always starts on this grid, the one RVM was trained on.
+# Rows and columns of patches in the frames that RVM was trained on. The
+# encoder's table is computed for this grid and resized to any other.
 NATIVE_GRID = (16, 16)
 
 
 @functools.lru_cache(maxsize=32)
 def sinusoid(num_positions: int, width: int) -> np.ndarray:
-  """The 1-D sinusoid of "Attention is all you need", float32.
+  """Returns the 1-D sinusoid of "Attention is all you need" (1706.03762).
 
-  Computed in float64: angle(n, j) = n / 10000^(2 floor(j / 2) / width), sine
-  at even j, cosine at odd j.
+  Entry (n, j) is the sine (j even) or the cosine (j odd) of the angle
+  n / 10000^(2 floor(j / 2) / width), computed in float64.
+
+  Args:
+    num_positions: number of positions n.
+    width: number of channels j.
 
   Returns:
     float32 [num_positions, width].
@@ -29,15 +34,24 @@ def sinusoid(num_positions: int, width: int) -> np.ndarray:
 
 
 def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
-  """The encoder's positions for a grid: float32 [rows * columns, width].
+  """Returns the encoder's position embedding of a grid of patches.
 
-  The sinusoid over the 256 raster indices of the native 16 x 16 grid, resized
-  (bicubic, antialiased) to any other grid. Computed while tracing: a constant
-  of the compiled program, unless rows or columns are symbols of `jax.export`.
+  It is the sinusoid over the 256 raster indices of the native 16 x 16 grid,
+  resized (bicubic, antialiased) to the grid asked for.
+
+  Args:
+    rows: rows of patches; an int, or a symbolic dimension of `jax.export`.
+    columns: columns of patches; likewise.
+    width: channels of a token.
+
+  Returns:
+    float32 [rows * columns, width].
   """
   table = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
   if (rows, columns) == NATIVE_GRID:
     return jnp.asarray(table)
+  # With known sizes the table is computed while tracing, and is a constant of
+  # the compiled program.
   is_known = isinstance(rows, int) and isinstance(columns, int)
   with jax.ensure_compile_time_eval() if is_known else contextlib.nullcontext():
     resized = jax.image.resize(

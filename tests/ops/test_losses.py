@@ -4,7 +4,7 @@ import pytest
 from rvm_jax.ops import losses
 
 
-def test_pixel_mse_against_numpy():
+def test_pixel_mse_is_the_mean_over_all_but_the_batch():
   rng = np.random.default_rng(0)
   a, b = rng.random((2, 3, 2, 16, 16, 3))
   expected = [((a[i] - b[i]) ** 2).mean() for i in range(3)]

@@ -9,7 +9,7 @@ from rvm_jax.ops import masks
     'num_patches, ratio, expected',
     [(256, 0.95, 12), (24, 0.75, 6), (64, 0, 64)],
 )
-def test_num_visible(num_patches, ratio, expected):
+def test_num_visible_rounds_down(num_patches, ratio, expected):
   assert masks.num_visible(num_patches, ratio) == expected
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from rvm_jax.ops import positions
 
 
-def test_sinusoid_against_its_formula():
+def test_sinusoid_follows_its_formula():
   table = positions.sinusoid(7, 6)
   assert table.dtype == np.float32
   for n in range(7):
@@ -16,13 +16,13 @@ def test_sinusoid_against_its_formula():
       assert table[n, j] == np.float32(wave(angle))
 
 
-def test_native_grid_is_the_sinusoid_over_the_raster():
+def test_encoder_table_of_the_native_grid_is_the_sinusoid():
   np.testing.assert_array_equal(
       positions.encoder_table(16, 16, 8), positions.sinusoid(256, 8)
   )
 
 
-def test_other_grids_are_resized_and_constant_under_jit():
+def test_encoder_table_of_other_grids_is_resized_also_under_jit():
   table = positions.encoder_table(4, 6, 8)
   assert table.shape == (24, 8)
   expected = jax.image.resize(
