@@ -5,12 +5,16 @@ import ml_collections
 MIN_EVAL_SCENES = 16
 
 
-def validate(config: ml_collections.ConfigDict, num_devices: int):
-  """Raises ValueError, naming key, value and fix, where settings conflict.
+def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
+  """Checks the settings that are common to all objectives.
 
   Args:
-    config: as in configs/rvm_base.py.
-    num_devices: of all processes together.
+    config: the run's config, as in configs/rvm_base.py.
+    num_batch_shards: number of parts that a batch is split into over the
+      devices of all processes.
+
+  Raises:
+    ValueError: settings conflict; the error names key, value and fix.
   """
   data, optimizer = config.data, config.optimizer
   for key, value in (
@@ -18,7 +22,6 @@ def validate(config: ml_collections.ConfigDict, num_devices: int):
       ('num_microbatches', config.num_microbatches),
       ('log_every', config.log_every),
       ('eval_every', config.eval_every),
-      ('fsdp', config.fsdp),
       ('data.batch_size', data.batch_size),
       ('data.num_source', data.num_source),
       ('data.num_target', data.num_target),
@@ -36,17 +39,13 @@ def validate(config: ml_collections.ConfigDict, num_devices: int):
         f'config.num_eval_scenes={config.num_eval_scenes} must be at least'
         f' {MIN_EVAL_SCENES}: three quarters are for fitting readouts'
     )
-  parts = num_devices * config.num_microbatches
+  parts = num_batch_shards * config.num_microbatches
   if data.batch_size % parts:
     below = max(data.batch_size // parts, 1) * parts
     raise ValueError(
         f'config.data.batch_size={data.batch_size} must be a multiple of'
-        f' {num_devices} devices x {config.num_microbatches} microbatches; use'
-        f' {below} or {below + parts}'
-    )
-  if num_devices % config.fsdp:
-    raise ValueError(
-        f'config.fsdp={config.fsdp} must divide the {num_devices} devices'
+        f' {num_batch_shards} devices x {config.num_microbatches}'
+        f' microbatches; use {below} or {below + parts}'
     )
   if data.max_gap < data.min_gap:
     raise ValueError(

@@ -19,6 +19,7 @@ from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
 from rvm_jax.training import loop
+from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import metrics
 from rvm_jax.training import objectives
 
@@ -47,7 +48,8 @@ def main(argv: list[str]):
   logging.get_absl_handler().addFilter(metrics.is_ours_or_urgent)
   connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
-  config_lib.validate(config, jax.device_count())
+  mesh = mesh_lib.make_mesh(config.fsdp)
+  config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
   os.makedirs(workdir, exist_ok=True)
   logging.info('Devices: %s', jax.devices())
   logging.info('Config:\n%s', config)

@@ -21,7 +21,7 @@ CONFIGS = sorted(
 @pytest.mark.parametrize('name', CONFIGS)
 def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
   config = importlib.import_module(f'configs.{name}').get_config()
-  config_lib.validate(config, num_devices=1)
+  config_lib.validate(config, num_batch_shards=1)
   optimizer, _ = optimizer_lib.make_optimizer(
       num_steps=config.num_steps, **config.optimizer
   )
@@ -71,7 +71,6 @@ def _keys(config, prefix=''):
         ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
         ({'data.max_gap': 3}, 'max_gap=3 must be at least .*min_gap=4'),
         ({'data.sources': ('a', 'b')}, 'one weight for each of'),
-        ({'fsdp': 3}, 'fsdp=3 must divide the 4 devices'),
         ({'objective': 'mae'}, "objective='mae' must be one of rvm"),
         ({'num_steps': 0}, 'num_steps=0 must be at least 1'),
         ({'num_eval_scenes': 8}, 'num_eval_scenes=8 must be at least 16'),
@@ -83,5 +82,5 @@ def test_conflicts_are_named_with_their_fix(changes, message):
   config = tiny.get_config()
   config.update_from_flattened_dict(changes)
   with pytest.raises(ValueError, match=message):
-    config_lib.validate(config, num_devices=4)
+    config_lib.validate(config, num_batch_shards=4)
     objectives.from_config(config)

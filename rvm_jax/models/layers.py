@@ -16,14 +16,32 @@ Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
 
+# Logical axes of activations. The constraints that use them hold the compiler
+# to the rules of `training.mesh` and do nothing without a mesh: left alone, it
+# carries the parameters' shardings into the activations, and every device then
+# holds activations of the whole batch.
+TOKENS = ('batch', 'tokens', 'embed')
+TARGETS = ('batch', 'targets', 'tokens', 'embed')
+HEADS = ('batch', 'tokens', 'heads', 'head_dim')
+HIDDEN = ('batch', 'tokens', 'mlp')
 
-def shard_batch(x: jax.Array) -> jax.Array:
-  """Pins the first axis to the mesh's batch axes (no-op without a mesh).
-
-  Left alone, the compiler carries the parameters' shardings into the
-  activations, and every device then holds activations of the whole batch.
-  """
-  return nn.with_logical_constraint(x, ('batch',) + (None,) * (x.ndim - 1))
+# Logical axes of parameters, by the end of their path in the tree.
+PARAMETER_AXES = {
+    '/query/kernel': ('embed', 'heads', 'head_dim'),
+    '/query/bias': ('heads', 'head_dim'),
+    '/key/kernel': ('embed', 'heads', 'head_dim'),
+    '/key/bias': ('heads', 'head_dim'),
+    '/value/kernel': ('embed', 'heads', 'head_dim'),
+    '/value/bias': ('heads', 'head_dim'),
+    '/out/kernel': ('heads', 'head_dim', 'embed'),
+    '/out/bias': ('embed',),
+    '/dense_in/kernel': ('embed', 'mlp'),
+    '/dense_in/bias': ('mlp',),
+    '/dense_out/kernel': ('mlp', 'embed'),
+    '/dense_out/bias': ('embed',),
+    'norm/scale': ('embed',),
+    'norm/bias': ('embed',),
+}
 
 
 class MLP(nn.Module):
@@ -35,7 +53,9 @@ class MLP(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=XAVIER)
-    hidden = nn.gelu(dense(self.width, name='dense_in')(x), approximate=True)
+    hidden = dense(self.width, name='dense_in')(x)
+    hidden = nn.with_logical_constraint(hidden, HIDDEN)
+    hidden = nn.gelu(hidden, approximate=True)
     return dense(x.shape[-1], name='dense_out')(hidden)
 
 
@@ -58,12 +78,15 @@ class Attention(nn.Module):
         dtype=self.dtype,
         kernel_init=XAVIER,
     )
-    mixed = attention.attend(
-        project(name='query')(x),  # [B, Q, heads, D / heads]
-        project(name='key')(context),  # [B, M, heads, D / heads]
-        project(name='value')(context),
-        self.implementation,
+    query, key, value = (
+        nn.with_logical_constraint(x, HEADS)
+        for x in (
+            project(name='query')(x),  # [B, Q, heads, D / heads]
+            project(name='key')(context),  # [B, M, heads, D / heads]
+            project(name='value')(context),
+        )
     )
+    mixed = attention.attend(query, key, value, self.implementation)
     return nn.DenseGeneral(
         width, axis=(-2, -1), dtype=self.dtype, kernel_init=XAVIER, name='out'
     )(mixed)
@@ -86,7 +109,7 @@ class Block(nn.Module):
     )(y, y)
     y = norm(name='mlp_norm')(x)
     x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
-    return shard_batch(x)
+    return nn.with_logical_constraint(x, TOKENS)
 
 
 class CrossBlock(nn.Module):
@@ -116,7 +139,8 @@ class CrossBlock(nn.Module):
     x = x.reshape(batch * groups, size, width)
     y = norm(name='attention_norm')(x)
     x += attend(name='attention')(y, y)
-    return shard_batch(x.reshape(batch, groups, size, width))
+    x = x.reshape(batch, groups, size, width)
+    return nn.with_logical_constraint(x, TARGETS)
 
 
 class CrossTransformer(nn.Module):

@@ -6,6 +6,14 @@ import jax.numpy as jnp
 
 from rvm_jax.models import layers
 
+# Logical axes of the gates' parameters, see `layers`.
+PARAMETER_AXES = {
+    '/input_update/kernel': ('embed', 'gate'),
+    '/input_reset/kernel': ('embed', 'gate'),
+    '/state_update/kernel': ('embed', 'gate'),
+    '/state_reset/kernel': ('embed', 'gate'),
+}
+
 
 class GatedTransformerCore(nn.Module):
   """Folds tokens, frame by frame, into a state of the tokens' shape.
@@ -78,7 +86,8 @@ class GatedTransformerCore(nn.Module):
         out_axes=1,
         unroll=4,
     )
-    state, states = scan(self, layers.shard_batch(state), inputs)
+    state = nn.with_logical_constraint(state, layers.TOKENS)
+    state, states = scan(self, state, inputs)
     return states, state
 
   def _step(
@@ -91,5 +100,6 @@ class GatedTransformerCore(nn.Module):
     context = r * self.state_layer_norm(s)
     c = self.transformer(e[:, None], context)[:, 0]
     u = u.astype(jnp.float32)
-    s = layers.shard_batch((1 - u) * s + u * c.astype(jnp.float32))
+    s = (1 - u) * s + u * c.astype(jnp.float32)
+    s = nn.with_logical_constraint(s, layers.TOKENS)
     return s, s

@@ -40,6 +40,47 @@ SIZES = {
 }
 
 
+# Logical axes of parameters, by the end of their path in the tree.
+_PARAMETER_AXES = {
+    **layers.PARAMETER_AXES,
+    **recurrent.PARAMETER_AXES,
+    **vit.PARAMETER_AXES,
+    'cls_token': (None, 'embed'),
+    'mask_token': (None, 'decoder_embed'),
+    'decoder_embedder/kernel': ('embed', 'decoder_embed'),
+    'decoder_embedder/bias': ('decoder_embed',),
+    'delta_embedder/kernel': (None, 'decoder_embed'),
+    'delta_embedder/bias': ('decoder_embed',),
+    'detokenizer/Dense_0/kernel': ('decoder_embed', 'pixels'),
+    'detokenizer/Dense_0/bias': ('pixels',),
+}
+# What 'embed' is called in parts of the model that are to be split another way.
+# The core stays whole on every device: split, its parameters would be gathered
+# anew for every frame inside the recurrence.
+_EMBED = {'rnn_core': 'core_embed', 'decoder': 'decoder_embed'}
+
+
+def name_axes(path: str) -> tuple[str | None, ...]:
+  """Returns the names of the logical axes of a parameter of `RVM`.
+
+  Args:
+    path: the parameter's path in the tree, joined with '/'.
+
+  Raises:
+    ValueError: no parameter of `RVM` has such a path.
+  """
+  for end, names in _PARAMETER_AXES.items():
+    if path.endswith(end):
+      embed = _EMBED.get(path.split('/')[0], 'embed')
+      return tuple(embed if name == 'embed' else name for name in names)
+  raise ValueError(f'RVM has no parameter with the path {path}')
+
+
+def is_core(path: str) -> bool:
+  """Returns whether the parameter with this path is the recurrent core's."""
+  return path.startswith('rnn_core/')
+
+
 class RVM(nn.Module):
   """Recurrent video masked autoencoder.
 
@@ -188,7 +229,8 @@ class RVM(nn.Module):
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
     context = context.reshape(batch, -1, self.decoder_width)
     decoded = self.decoder(
-        layers.shard_batch(queries), layers.shard_batch(context)
+        nn.with_logical_constraint(queries, layers.TARGETS),
+        nn.with_logical_constraint(context, layers.TOKENS),
     )
     pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.
     return patches_lib.unpatchify(

@@ -5,6 +5,14 @@ import jax
 
 from rvm_jax.models import layers
 
+# Logical axes of the encoder's own parameters, see `layers`.
+PARAMETER_AXES = {
+    '/Conv_0/kernel': (None, None, None, None, 'embed'),
+    '/Conv_0/bias': ('embed',),
+    '/LayerNorm_0/scale': ('embed',),
+    '/LayerNorm_0/bias': ('embed',),
+}
+
 
 class PatchConvolution(nn.Module):
   """A convolution whose stride is its kernel, as a product with patches."""
@@ -71,7 +79,7 @@ class Encoder(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     block = layers.rematerialise(layers.Block, self.remat)
-    x = layers.shard_batch(x)
+    x = nn.with_logical_constraint(x, layers.TOKENS)
     for i in range(self.num_layers):
       x = block(
           self.num_heads,

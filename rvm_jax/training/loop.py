@@ -83,7 +83,9 @@ def train(
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   optimizer, schedule = optimizer_lib.make_optimizer(
-      num_steps=config.num_steps, **config.optimizer
+      num_steps=config.num_steps,
+      is_core=objective.is_core,
+      **config.optimizer,
   )
   init, train_step = step_lib.make(
       objective,

@@ -1,23 +1,42 @@
-"""Devices as a mesh, and where each array lies on it."""
+"""The mesh of devices, and where each array lies on it.
 
+Arrays have logical axes: models name those of their parameters and activations
+('embed', 'mlp', 'heads'), a batch has 'batch'. One table, `LOGICAL_RULES`, says
+over which axes of the mesh each logical axis is split.
+"""
+
+import math
 from typing import Any
 
+import flax.linen as nn
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
-# A batch is split over every device: over both axes of the mesh.
+# The axes of the mesh that `make_mesh` makes. A batch is split over both.
 BATCH_AXES = ('data', 'fsdp')
-# What the model's `with_logical_constraint`s mean on this mesh.
-LOGICAL_RULES = (('batch', BATCH_AXES),)
 
-# Leaves smaller than this stay whole on each device: gathering them would cost
-# more than they take.
+# Pairs of a logical axis and the axes of the mesh it is split over; a logical
+# axis without a rule stays whole. A mesh axis splits an array only once, and
+# the first rule takes it: 'embed' splits parameters but no activations, which
+# have 'batch'. To split heads and hidden units over a mesh axis 'tensor', add
+# ('heads', ('tensor',)) and ('mlp', ('tensor',)).
+LOGICAL_RULES = (
+    ('batch', BATCH_AXES),
+    ('embed', ('fsdp',)),
+    ('decoder_embed', ('fsdp',)),
+)
+
+# Leaves with fewer elements stay whole on each device: gathering their parts
+# would cost more than the memory it saves.
 MIN_SHARDED_SIZE = 2**10
 
 
 def make_mesh(fsdp: int) -> Mesh:
-  """All devices as a (data, fsdp) mesh; parameters are split over `fsdp`.
+  """Returns all devices as a mesh with the axes 'data' and 'fsdp'.
+
+  Args:
+    fsdp: number of devices that parameters are split over.
 
   Raises:
     ValueError: `fsdp` does not divide the number of devices.
@@ -35,45 +54,64 @@ def make_mesh(fsdp: int) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-  """The first axis over all devices."""
-  return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
+  """Returns how the arrays of a batch are split: along their first axis."""
+  return NamedSharding(mesh, nn.logical_to_mesh_axes(('batch',), LOGICAL_RULES))
+
+
+def num_batch_shards(mesh: Mesh) -> int:
+  """Returns the number of parts that a batch is split into."""
+  return _count_parts(mesh, *batch_sharding(mesh).spec)
 
 
 def state_shardings(state: Any, mesh: Mesh) -> Any:
-  """For each leaf of `state`: its longest divisible axis over `fsdp`.
+  """Returns a sharding for each leaf of a training state.
 
-  The recurrent core stays whole on every device: sharded, its parameters would
-  be gathered anew for every frame inside the recurrence.
+  A parameter is split as `LOGICAL_RULES` say for the logical axes that
+  `state.axes` names, and so are the optimizer's moments of it. An axis whose
+  size the devices do not divide stays whole; so do small leaves and those
+  without named axes.
 
   Args:
-    state: a tree of arrays or `jax.ShapeDtypeStruct`s.
-    mesh: of `make_mesh`.
+    state: a `step.TrainState` of arrays or `jax.ShapeDtypeStruct`s.
+    mesh: the mesh, as returned by `make_mesh`.
 
   Returns:
-    The same tree of `NamedSharding`s.
+    The same tree with a `NamedSharding` in place of each leaf.
   """
-  parts = mesh.shape['fsdp']
+  axes = dict(state.axes)
 
   def leaf_sharding(path, leaf):
-    spec = [None] * leaf.ndim
-    if parts > 1 and leaf.size >= MIN_SHARDED_SIZE and not _in_core(path):
-      for axis in sorted(range(leaf.ndim), key=lambda i: -leaf.shape[i]):
-        if leaf.shape[axis] % parts == 0:
-          spec[axis] = 'fsdp'
-          break
+    # The path of a parameter or moment ends with the parameter's own path.
+    parts = jax.tree_util.keystr(path, simple=True, separator='/').split('/')
+    ends = ('/'.join(parts[i:]) for i in range(len(parts)))
+    names = next((axes[end] for end in ends if end in axes), ())
+    if len(names) != leaf.ndim or leaf.size < MIN_SHARDED_SIZE:
+      names = (None,) * leaf.ndim
+    splits = nn.logical_to_mesh_axes(names, LOGICAL_RULES)
+    spec = [
+        split if size % _count_parts(mesh, split) == 0 else None
+        for size, split in zip(leaf.shape, splits, strict=True)
+    ]
     return NamedSharding(mesh, PartitionSpec(*spec))
 
   return jax.tree_util.tree_map_with_path(leaf_sharding, state)
 
 
-def _in_core(path: tuple[Any, ...]) -> bool:
-  return 'rnn_core' in jax.tree_util.keystr(path, simple=True, separator='/')
-
-
 def to_devices(batch: Any, mesh: Mesh) -> Any:
-  """This process's rows of a batch, np.ndarrays, as global sharded arrays."""
+  """Returns a batch as global arrays, split over the devices.
+
+  Args:
+    batch: a tree of np.ndarrays, this process's rows of the batch.
+    mesh: the mesh, as returned by `make_mesh`.
+  """
   sharding = batch_sharding(mesh)
   return jax.tree.map(
       lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
       batch,
   )
+
+
+def _count_parts(mesh: Mesh, split: str | tuple[str, ...] | None) -> int:
+  """Returns the number of parts that an entry of a `PartitionSpec` makes."""
+  axes = (split,) if isinstance(split, str) else split or ()
+  return math.prod(mesh.shape[axis] for axis in axes)

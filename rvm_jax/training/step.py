@@ -11,9 +11,11 @@ import jax.numpy as jnp
 import optax
 
 from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.weights import trees
 
 Batch = Mapping[str, jax.Array]
 Metrics = dict[str, jax.Array]
+Axes = tuple[str | None, ...]
 
 
 @flax.struct.dataclass
@@ -25,12 +27,17 @@ class TrainState:
     params: float32 parameters of the model.
     opt_state: state of the optimizer.
     rng: random key of the run; step number n uses `fold_in(rng, n)`.
+    axes: pairs of a parameter's path and the names of its logical axes, as
+      `Objective.name_axes` returns them. Static, and in no checkpoint.
   """
 
   step: jax.Array
   params: Any
   opt_state: Any
   rng: jax.Array
+  axes: tuple[tuple[str, Axes], ...] = flax.struct.field(
+      pytree_node=False, default=()
+  )
 
 
 class Objective(Protocol):
@@ -54,6 +61,24 @@ class Objective(Protocol):
 
   def loss(self, params: Any, *inputs: Any) -> jax.Array:
     """Returns the mean loss, float32 [], over the rows of `inputs`."""
+
+  def name_axes(self, path: str) -> Axes:
+    """Returns the logical axes of a parameter: see `mesh.LOGICAL_RULES`.
+
+    Args:
+      path: the parameter's path in the tree, joined with '/'.
+
+    Returns:
+      A name or None for each axis, or () for a parameter that stays whole on
+      every device.
+    """
+
+  def is_core(self, path: str) -> bool:
+    """Returns whether a parameter decays by the config's `core_weight_decay`.
+
+    Args:
+      path: the parameter's path in the tree, joined with '/'.
+    """
 
 
 class Reconstructed(NamedTuple):
@@ -162,6 +187,9 @@ def init_state(
       params=params,
       opt_state=optimizer.init(params),
       rng=rng,
+      axes=tuple(
+          (path, objective.name_axes(path)) for path in trees.flatten(params)
+      ),
   )
 
 

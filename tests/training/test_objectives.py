@@ -56,6 +56,12 @@ class MeanColour:
   def reconstruct(self, params, batch, rng):
     return None
 
+  def name_axes(self, path):
+    return ()
+
+  def is_core(self, path):
+    return False
+
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch):

@@ -55,6 +55,16 @@ class Readout:
     outputs = self.model.apply({'params': params}, features, ground_truth)
     return self.model.loss(outputs, ground_truth).mean()
 
+  def name_axes(self, path: str) -> tuple[str | None, ...]:
+    """Returns no names: a head is small and stays whole on every device."""
+    del path
+    return ()
+
+  def is_core(self, path: str) -> bool:
+    """Returns False: a head has no recurrent core."""
+    del path
+    return False
+
 
 def split(
     batch: Mapping[str, jax.Array],
@@ -122,12 +132,13 @@ def fit(
       examples.
     RuntimeError: too many examples are broken.
   """
-  parts = jax.device_count() * num_microbatches
+  num_shards = mesh_lib.num_batch_shards(mesh_lib.make_mesh(1))
+  parts = num_shards * num_microbatches
   if batch_size % parts:
     below = max(batch_size // parts, 1) * parts
     raise ValueError(
         f'training.batch_size={batch_size} must be a multiple of'
-        f' {jax.device_count()} devices x {num_microbatches} microbatches; use'
+        f' {num_shards} devices x {num_microbatches} microbatches; use'
         f' {below} or {below + parts}'
     )
   if warmup_steps >= num_steps:
@@ -203,9 +214,10 @@ def predict(
     what `head.decode` returns for that row, without the batch axis.
   """
   mesh = mesh_lib.make_mesh(1)
-  # All batches are filled up to one size, a multiple of the devices, so that
+  num_shards = mesh_lib.num_batch_shards(mesh)
+  # All batches are filled up to one size, a multiple of the shards, so that
   # only one program has to be compiled.
-  size = -(-feature_store_lib.BATCH // mesh.size) * mesh.size
+  size = -(-feature_store_lib.BATCH // num_shards) * num_shards
 
   @jax.jit
   def decode(params, batch):

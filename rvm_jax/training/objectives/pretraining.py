@@ -90,6 +90,14 @@ class Pretraining:
     pixels = self._predict(params, batch, visible)
     return step.Reconstructed(batch['target'], visible, pixels)
 
+  def name_axes(self, path: str) -> step.Axes:
+    """Returns the logical axes of a parameter of RVM."""
+    return rvm.name_axes(path)
+
+  def is_core(self, path: str) -> bool:
+    """Returns whether a parameter is the recurrent core's."""
+    return rvm.is_core(path)
+
   def _predict(self, params, batch, visible):
     """Returns the pixels of the targets, float32 [B, K, H, W, 3]."""
     return self.model.apply(
