@@ -60,7 +60,7 @@ class ClipEncoder(nn.Module):
         positions.encoder_table(*rows_columns, width),
     )  # [T, N, D]
     tokens += positions.sinusoid(len(frames), width)[:, None]
-    return vit.Encoder(
+    return vit.VisionTransformer(
         self.num_layers,
         sizes['encoder_heads'],
         sizes['encoder_mlp'],

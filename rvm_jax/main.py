@@ -18,9 +18,9 @@ from ml_collections import config_flags
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
+from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import metrics
 from rvm_jax.training import objectives
 
 EXIT_PREEMPTED = os.EX_TEMPFAIL  # 75: "try again later".
@@ -45,7 +45,7 @@ flags.mark_flags_as_required(['config', 'workdir'])
 def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
-  logging.get_absl_handler().addFilter(metrics.is_ours_or_urgent)
+  logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
   mesh = mesh_lib.make_mesh(config.fsdp)

@@ -67,7 +67,7 @@ from rvm_jax.evals.benchmarks import waymo
 from rvm_jax.evals.encoders import loading
 from rvm_jax.evals.encoders import sizes
 from rvm_jax.evals.scenes import benchmark as benchmark_lib
-from rvm_jax.training import metrics
+from rvm_jax.training import logs
 
 
 class Benchmark(NamedTuple):
@@ -114,7 +114,7 @@ def main(argv: list[str]) -> int:
   """Runs what the flags ask for; returns the exit code."""
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}', 2)
-  logging.get_absl_handler().addFilter(metrics.is_ours_or_urgent)
+  logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   given = flags.FLAGS
   try:
     report = run(

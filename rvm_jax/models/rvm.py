@@ -128,7 +128,7 @@ class RVM(nn.Module):
     token_init = nn.initializers.normal(0.02)
     self.cls_token = self.param('cls_token', token_init, (1, self.width))
     self.tokenizer = vit.Tokenizer(self.width, self.patch, dtype)
-    self.encoder = vit.Encoder(
+    self.encoder = vit.VisionTransformer(
         self.encoder_layers, self.encoder_heads, self.encoder_mlp, **how
     )
     self.rnn_core = recurrent.GatedTransformerCore(

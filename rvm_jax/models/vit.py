@@ -66,7 +66,7 @@ class Tokenizer(nn.Module):
     return x + positions.reshape(shape).astype(x.dtype)
 
 
-class Encoder(nn.Module):
+class VisionTransformer(nn.Module):
   """Pre-norm ViT over tokens [B, N, D]."""
 
   num_layers: int

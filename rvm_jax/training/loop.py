@@ -15,9 +15,10 @@ import numpy as np
 
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import metrics as metrics_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import reporting
 from rvm_jax.training import step as step_lib
+from rvm_jax.training import stopwatch
 
 # What an evaluator gives: scalars by name, pictures (uint8 [H, W, 3]) by name.
 Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
@@ -37,7 +38,7 @@ class NonFiniteError(RuntimeError):
   """The loss or its gradient is not finite."""
 
 
-class Pipeline(Protocol):
+class TrainingData(Protocol):
   """An endless stream of batches, as `data.pipeline` has it.
 
   Batches hold what the objective takes, and for each row
@@ -56,7 +57,7 @@ def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
     objective: step_lib.Objective,
-    pipeline: Pipeline,
+    pipeline: TrainingData,
     evaluators: Mapping[str, Evaluator],
 ) -> step_lib.TrainState:
   """Trains until `config.num_steps`, from the newest checkpoint of `workdir`.
@@ -115,12 +116,12 @@ def train(
       state, data = restored
       position.set_state(data)
     start = int(state.step)
-    writer = open_(metrics_lib.Writer(workdir, start, config.num_steps))
+    writer = open_(reporting.Writer(workdir, start, config.num_steps))
     if start == 0:
       evaluate(0, objective, state.params, evaluators, writer)
 
     batch_size = config.data.batch_size
-    watch = metrics_lib.Stopwatch()
+    watch = stopwatch.Stopwatch()
     pending = None  # What the last step gave, not yet read.
 
     def settle():
@@ -166,7 +167,7 @@ def train(
 class Position:
   """The stream of batches, with counts of clips seen and skipped so far."""
 
-  def __init__(self, pipeline: Pipeline):
+  def __init__(self, pipeline: TrainingData):
     self._iterator = pipeline.iterator()
     self._before = np.zeros(2, int)  # Of the whole run, before this start.
     self._here = np.zeros(2, int)  # Of this process, since.
@@ -208,7 +209,7 @@ def evaluate(
     objective: step_lib.Objective,
     params: Any,
     evaluators: Mapping[str, Evaluator],
-    writer: metrics_lib.Writer,
+    writer: reporting.Writer,
 ):
   for name, evaluator in evaluators.items():
     scalars, pictures = evaluator(objective, params)
@@ -220,7 +221,7 @@ def check_finite(
     step: int,
     metrics: Mapping[str, jax.Array],
     clips: np.ndarray,
-    pipeline: Pipeline,
+    pipeline: TrainingData,
     checkpoints: checkpoints_lib.Checkpoints,
 ):
   """Raises `NonFiniteError` where the loss or its gradient is not finite."""

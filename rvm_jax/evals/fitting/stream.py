@@ -23,7 +23,7 @@ _PREFETCH = 2  # Batches read before they are asked for.
 
 
 class Stream:
-  """A `training.loop.Pipeline`, built by `of_stored` or `of_records`.
+  """A `training.loop.TrainingData`, built by `of_stored` or `of_records`.
 
   A batch holds `features` [B, T, N, C] and the ground truth of its examples;
   `clip`, int64 [B, 1], the number of each record; and `skipped`, int32 [B], the
