@@ -1,22 +1,26 @@
-"""Recurrent video masked autoencoders in JAX: pretrain, evaluate, use."""
+"""Recurrent video masked autoencoders (RVM): pretrain, evaluate, use."""
 
 
 def load(path, dtype='float32'):
   """Loads a checkpoint for use on video.
 
   Args:
-    path: a released `.npz`, a `.safetensors` of ours, the workdir of a run, or
-      one of its checkpoints.
-    dtype: of the products, 'float32' or 'bfloat16'.
+    path: path of a released `.npz`, of a `.safetensors` that `rvm_jax.export`
+      wrote, of the workdir of a run (its newest checkpoint is read), or of one
+      of its checkpoints.
+    dtype: dtype of the matrix products, 'float32' or 'bfloat16'. Parameters and
+      features are float32 in either case.
 
   Returns:
-    A `rvm_jax.streaming.Encoder`: `encoder(video)` gives features.
+    A `rvm_jax.streaming.Encoder`: `encoder(video)` returns features.
 
   Raises:
-    FileNotFoundError: nothing there, or no checkpoint of a run.
-    ValueError: not a checkpoint of RVM, with all that is wrong about it.
+    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    ValueError: `path` is not a checkpoint of RVM; everything that is wrong with
+      it is listed.
   """
-  # Not at the top: workers that decode video import this package without JAX.
+  # This import is not at the top, because worker processes that decode video
+  # import this package and must not load JAX.
   from rvm_jax import streaming
 
   return streaming.load(path, dtype)

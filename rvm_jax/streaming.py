@@ -1,9 +1,11 @@
-"""RVM as one uses it: frames in, features out, at constant cost per frame.
+"""Encodes video: frames in, features out, at a constant cost per frame.
 
+# A whole video of any length:
 encoder = rvm_jax.load('pretrain_rvm_base16_256.npz')
-features = encoder(video)  # A whole video, of any length.
+features = encoder(video)
 
-state = encoder.init(batch=1, height=256, width=256)  # Or frame by frame.
+# Or frame by frame, as a camera delivers them:
+state = encoder.init(batch=1, height=256, width=256)
 for frame in camera:
   features, state = encoder.step(frame[None], state)
 """
@@ -25,18 +27,19 @@ from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
 
-_MAX_FRAMES, _MAX_SCORES = 16, 2**24  # See `choose_chunk`.
+# Limits on a chunk: frames, and attention scores of one head.
+_MAX_FRAMES, _MAX_SCORES = 16, 2**24
 
 
 class Features(NamedTuple):
-  """What the model knows after each frame, float32.
+  """Features of frames and the state after the last of them, all float32.
 
   Attributes:
-    patches: [..., T, h, w, D], a vector for each patch; without T after a
-      single `step`.
-    cls: [..., T, D], one for the whole frame; without T after `step`.
-    state: [B, 1 + h * w, D], after the last frame: what goes on from here
-      takes it. Always with a batch axis.
+    patches: one vector for each patch of each frame, [..., T, h, w, D]; `step`
+      returns them for one frame, without the axis T.
+    cls: one vector for each whole frame, [..., T, D]; without T from `step`.
+    state: recurrent state after the last frame, [B, 1 + h * w, D]. It always
+      has the batch axis. Pass it on to encode the frames that follow.
   """
 
   patches: Array
@@ -45,13 +48,14 @@ class Features(NamedTuple):
 
 
 class Encoder:
-  """Streams video through a model.
+  """Encodes video with one model, whole or frame by frame.
 
-  Compiles once for each shape of frames and batch.
+  Each shape of frames and batch is compiled once.
 
   Attributes:
-    model: its `patch` is P, its `width` D.
-    params: on the device, or whole on each device of the mesh.
+    model: the RVM; `model.patch` is P and `model.width` is D.
+    params: parameter tree of the model, on the device; with a mesh, all of it
+      on each device.
   """
 
   def __init__(
@@ -66,14 +70,17 @@ class Encoder:
 
     Args:
       model: an RVM, with or without decoder.
-      params: its parameters.
-      dtype: of the products, 'float32' or 'bfloat16'; None for the model's.
-        State and features are float32 in either case.
-      chunk: so many frames of a video are on the device at once; None for what
-        `choose_chunk` says of the part of a batch that a device has.
-      mesh: of one axis; its devices, all of this process, share a batch, B a
-        multiple of their number. Set it (`jax.set_mesh`) around calls. None for
-        the default device.
+      params: parameter tree of `model`.
+      dtype: dtype of the matrix products, 'float32' or 'bfloat16'; None keeps
+        that of `model`. State and features are float32 in either case.
+      chunk: number of frames of a video that are encoded in one call of the
+        compiled program; None lets `choose_chunk` decide.
+      mesh: a mesh with one axis over devices of this process, which share each
+        batch; B must be a multiple of their number. The caller sets it
+        (`jax.set_mesh`) around each call. None uses the default device.
+
+    Raises:
+      ValueError: `chunk` is below 1.
     """
     if chunk is not None and chunk < 1:
       raise ValueError(f'chunk must be at least 1, got {chunk}')
@@ -88,11 +95,19 @@ class Encoder:
     self._encode = jax.jit(functools.partial(encode, self.model))
 
   def init(self, batch: int, height: int, width: int) -> jax.Array:
-    """The state before the first frame: float32 zeros [B, 1 + h * w, D].
+    """Returns the state before the first frame.
+
+    Args:
+      batch: B, number of videos encoded side by side.
+      height: height of the frames in pixels.
+      width: width of the frames in pixels.
+
+    Returns:
+      Zeros, float32 [B, 1 + h * w, D].
 
     Raises:
-      ValueError: height or width is not a multiple of the patch, or batch of
-        the devices' number.
+      ValueError: height or width is not a multiple of the patch, or the batch
+        is not a multiple of the mesh's number of devices.
     """
     if batch % self._num_devices:
       raise ValueError(
@@ -109,17 +124,17 @@ class Encoder:
     """Folds one frame into the state.
 
     Args:
-      frame: [B, H, W, 3] uint8, or float in [0, 1].
-      state: of `init` or the step before.
-      reset: bool [B], true where another video begins with this frame: the
-        state of these rows is forgotten first.
+      frame: one frame of each video, [B, H, W, 3], uint8, or float in [0, 1].
+      state: state that `init` or the previous `step` returned.
+      reset: bool [B], True for the videos that begin with this frame: their
+        state is set to zero first. None resets no video.
 
     Returns:
-      Features on the device, patches [B, h, w, D] and cls [B, D], and the state
-      after this frame.
+      The features, on the device, patches [B, h, w, D] and cls [B, D]; and the
+      state after this frame.
 
     Raises:
-      ValueError: frame, state or reset of another shape, dtype or range.
+      ValueError: frame, state or reset has another shape, dtype or range.
     """
     if frame.ndim != 4:
       raise ValueError(
@@ -127,8 +142,10 @@ class Encoder:
       )
     _check(frame)
     batch, height, width, _ = frame.shape
+    # The mask is always passed, so that steps with and without a reset share
+    # one compiled program.
     if reset is None:
-      reset = np.zeros(batch, bool)  # One program, with and without.
+      reset = np.zeros(batch, bool)
     if reset.shape != (batch,) or reset.dtype != bool:
       raise ValueError(
           f'reset must be bool [{batch}], got {reset.dtype} {reset.shape}'
@@ -138,22 +155,24 @@ class Encoder:
     return _split(encoded, grid, encoded), encoded
 
   def __call__(self, video: Array, state: jax.Array | None = None) -> Features:
-    """Streams a video, or a batch of videos, from its first frame or `state`.
+    """Encodes a video, or a batch of videos, of any length.
 
-    `encoder(a + b)` equals `encoder(b, encoder(a).state)`.
+    A video may be passed in parts, each with the `state` of the features of the
+    part before it. The features equal those of the whole video.
 
     Args:
-      video: [T, H, W, 3] or [B, T, H, W, 3], uint8, or float in [0, 1]; H and W
-        multiples of the patch, T any.
-      state: float32 [B, 1 + h * w, D], where an earlier part of the same video
-        ended.
+      video: [T, H, W, 3] or [B, T, H, W, 3], uint8, or float in [0, 1]. H and W
+        are multiples of the patch; T is at least 1.
+      state: state after the preceding part of the same video, float32
+        [B, 1 + h * w, D]; None at the start of a video.
 
     Returns:
-      Features as np.ndarrays, patches [.., T, h, w, D] and cls [.., T, D], and
-      the state on the device.
+      The features: patches [..., T, h, w, D] and cls [..., T, D] as
+      np.ndarrays, with a batch axis if `video` has one, and the state on the
+      device.
 
     Raises:
-      ValueError: video or state of another shape, dtype or range.
+      ValueError: video or state has another shape, dtype or range.
     """
     if video.ndim not in (4, 5) or not video.shape[-4]:
       raise ValueError(
@@ -167,12 +186,15 @@ class Encoder:
     if state is None:
       state = self.init(batch, height, width)
     result = np.empty((batch, time, *state.shape[1:]), np.float32)
+    # The video goes through the device in chunks of `size` frames, chosen by
+    # the number of videos that each device encodes.
     share = -(-batch // self._num_devices)
     size = min(self._chunk or choose_chunk(share, state.shape[1]), time)
     for start in range(0, time, size):
       part = batched[:, start : start + size]
       length = part.shape[1]
-      # The last part is filled up: one shape, one compilation.
+      # A last part that is shorter is padded with black frames, so that it
+      # needs no compilation of its own.
       fill = [(0, 0), (0, size - length), (0, 0), (0, 0), (0, 0)]
       encoded = self._run(np.pad(part, fill), state)
       state = encoded[:, length - 1]
@@ -180,35 +202,57 @@ class Encoder:
     return _split(result if video.ndim == 5 else result[0], grid, state)
 
   def _run(self, *inputs: Array) -> jax.Array:
-    """`encode` of frames, state and reset, split over the mesh if any."""
+    """Runs `encode` on frames, state and perhaps reset, split over the mesh.
+
+    Returns:
+      The state after each frame, float32 [B, T, 1 + N, D].
+    """
     if self._split is not None:
       inputs = jax.device_put(inputs, self._split)
     return self._encode(self.params, *inputs)
 
 
 def choose_chunk(batch: int, num_tokens: int) -> int:
-  """Frames of a video to encode in one call.
+  """Returns how many frames of a video to encode in one call.
 
-  Sixteen, and fewer of large ones, so that the scores of one head's attention
-  are at most 2^24 (64 MiB in float32).
+  These are 16, or fewer if frames are large: the attention scores of one head
+  are then at most 2^24 (64 MiB in float32), unless one frame alone has more.
 
   Args:
-    batch: B, videos encoded side by side.
-    num_tokens: 1 + N, of a frame.
+    batch: B, number of videos encoded side by side.
+    num_tokens: 1 + N, number of tokens of a frame.
   """
   return max(1, min(_MAX_FRAMES, _MAX_SCORES // (batch * num_tokens**2)))
 
 
 def load(path: str | os.PathLike[str], dtype: str = 'float32') -> Encoder:
-  """Loads an encoder: see `rvm_jax.load`."""
+  """Loads a checkpoint for use on video; `rvm_jax.load` describes it."""
   return Encoder(*weights.load(path, dtype))
 
 
-def encode(model, params, frames, state, reset=None):
-  """States after each frame [B, T, 1 + N, D]; a pure function."""
+def encode(
+    model: rvm.RVM,
+    params: Mapping[str, Any],
+    frames: jax.Array,
+    state: jax.Array,
+    reset: jax.Array | None = None,
+) -> jax.Array:
+  """Folds frames into the state; a pure function, to be compiled.
+
+  Args:
+    model: an RVM.
+    params: parameter tree of `model`.
+    frames: [B, T, H, W, 3], uint8, or float in [0, 1].
+    state: state before the first frame, float32 [B, 1 + N, D].
+    reset: bool [B], True for the videos whose state is set to zero first; None
+      for none.
+
+  Returns:
+    The state after each frame, float32 [B, T, 1 + N, D].
+  """
   if reset is not None:
     state = jnp.where(reset[:, None, None], 0, state)
-  # By default "float32" products are less than that on GPUs and TPUs.
+  # GPUs and TPUs would otherwise round the factors of float32 products.
   with jax.default_matmul_precision(model.dtype):
     features, _ = model.apply(
         {'params': params}, images.to_float(frames), state, method='encode'
@@ -216,14 +260,15 @@ def encode(model, params, frames, state, reset=None):
   return features.astype(jnp.float32)
 
 
-def _split(encoded, grid, state):
+def _split(encoded: Array, grid: tuple[int, int], state: jax.Array) -> Features:
+  """Separates tokens [..., 1 + h * w, D] into CLS and a grid of patches."""
   patches = encoded[..., 1:, :]
   patches = patches.reshape(*patches.shape[:-2], *grid, patches.shape[-1])
   return Features(patches, encoded[..., 0, :], state)
 
 
-def _check(frames):
-  """Refuses what is not an RGB frame in the range that the dtype promises."""
+def _check(frames: Array):
+  """Raises ValueError unless frames are RGB, uint8 or float in [0, 1]."""
   if frames.shape[-1] != 3:
     raise ValueError(f'frames must have 3 channels (RGB), got {frames.shape}')
   if frames.dtype == np.uint8:
@@ -233,7 +278,7 @@ def _check(frames):
         f'frames must be uint8, or floats in [0, 1], got {frames.dtype}'
     )
   low, high = float(frames.min()), float(frames.max())
-  # Resizing with a cubic filter goes a little beyond.
+  # Bicubic resizing overshoots [0, 1] a little, hence the margin.
   if not (-0.5 <= low and high <= 1.5):
     raise ValueError(
         f'float frames must lie in [0, 1], got {low} to {high}; divide by 255'

@@ -1,4 +1,4 @@
-"""What the README says is there: code, paths, commands, settings, sizes."""
+"""The README is true: its code, paths, commands, settings and sizes."""
 
 import importlib.util
 import json
@@ -32,7 +32,7 @@ def test_python_blocks_run_as_written():
     assert count == 1
     names = {}
     exec(block, names)  # pylint: disable=exec-used
-    # As the comments in the block say.
+    # These are the shapes that the comments in the block state.
     assert names['features'].patches.shape == (6, 16, 16, 48)
     assert names['features'].cls.shape == (6, 48)
     assert names['step'].patches.shape == (1, 16, 16, 48)
@@ -81,7 +81,7 @@ def test_named_flags_exist():
     assert re.search(rf"'(--)?{flag}'", sources), flag
 
 
-def test_make_targets_exist():
+def test_named_make_targets_exist():
   targets = re.findall(r'(?:^    |`)make ([\w./]+)', README, re.M)
   assert {'demo', 'test'} <= set(targets)
   makefile = (ROOT / 'Makefile').read_text()
@@ -90,14 +90,12 @@ def test_make_targets_exist():
 
 
 @pytest.mark.parametrize('size', ['small', 'base', 'large', 'huge'])
-def test_sizes_are_those_of_the_released_checkpoints(size):
+def test_named_sizes_are_those_of_the_released_checkpoints(size):
   path = ROOT / 'tests' / 'golden' / f'released_shapes_{size}.json'
   shapes = json.loads(path.read_text())
   counts = {key: math.prod(shape) for key, shape in shapes.items()}
   kept = sum(
-      count
-      for key, count in counts.items()
-      if key.split('/')[0] not in released.DECODER_PARTS
+      count for key, count in counts.items() if not released.is_decoder(key)
   )
   (row,) = re.findall(rf'^\| `configs/rvm_{size}\.py` .*$', README, re.M)
   *_, kept_said, all_said, _ = row.split('|')
@@ -105,7 +103,7 @@ def test_sizes_are_those_of_the_released_checkpoints(size):
   assert all_said.strip() == f'{sum(counts.values()) / 1e6:.1f} M'
 
 
-def test_the_picture_is_drawn_by_its_script(tmp_path):
+def test_picture_of_the_method_is_drawn_by_its_script(tmp_path):
   script = tmp_path / 'method.py'
   script.write_text((ROOT / 'docs' / 'method.py').read_text())
   code = f'import runpy; runpy.run_path({str(script)!r}, run_name="__main__")'

@@ -1,4 +1,4 @@
-"""The public API: streams of any length, frame by frame or at once."""
+"""The public API encodes video of any length, frame by frame or at once."""
 
 import pathlib
 
@@ -27,7 +27,7 @@ def video():
   return rng.integers(0, 256, (2, 7, 32, 48, 3), np.uint8)
 
 
-def test_the_golden_stream_is_reproduced(encoder):
+def test_call_reproduces_the_golden_stream(encoder):
   golden = np.load(DATA / 'rvm_tiny_io.npz')
   found = encoder(golden['stream_video'])
   expected = golden['stream_features']
@@ -39,7 +39,7 @@ def test_the_golden_stream_is_reproduced(encoder):
 
 
 @pytest.mark.parametrize('chunk', [1, 3, 16])
-def test_a_video_equals_its_frames_one_by_one(encoder, video, chunk):
+def test_call_equals_steps_frame_by_frame(encoder, video, chunk):
   whole = streaming.Encoder(encoder.model, encoder.params, chunk=chunk)(video)
   state = encoder.init(2, 32, 48)
   for t in range(video.shape[1]):
@@ -51,7 +51,7 @@ def test_a_video_equals_its_frames_one_by_one(encoder, video, chunk):
   assert whole.patches.shape[:4] == (2, 7, 32 // 16, 48 // 16)
 
 
-def test_a_video_goes_on_from_its_state(encoder, video):
+def test_call_continues_a_video_from_its_state(encoder, video):
   whole = encoder(video[0])
   first = encoder(video[0, :3])
   rest = encoder(video[0, 3:], first.state)
@@ -61,13 +61,13 @@ def test_a_video_goes_on_from_its_state(encoder, video):
   assert whole.patches.ndim == 4 and whole.state.shape[0] == 1
 
 
-def test_uint8_and_float_frames_agree(encoder, video):
+def test_call_gives_the_same_features_of_uint8_and_float_frames(encoder, video):
   np.testing.assert_allclose(
       encoder(video).cls, encoder(np.float32(video) / 255).cls, atol=1e-5
   )
 
 
-def test_reset_forgets_one_row_and_keeps_the_other(encoder, video):
+def test_reset_forgets_one_video_and_keeps_the_other(encoder, video):
   _, before = encoder.step(video[:, 0], encoder.init(2, 32, 48))
   reset = np.array([True, False])
   found, _ = encoder.step(video[:, 1], before, reset)
@@ -78,7 +78,7 @@ def test_reset_forgets_one_row_and_keeps_the_other(encoder, video):
   assert np.abs(fresh.patches - kept.patches).max((1, 2, 3)).min() > 1e-3
 
 
-def test_compiles_once_for_each_shape(encoder, video):
+def test_step_compiles_once_for_each_shape(encoder, video):
   fresh = streaming.Encoder(encoder.model, encoder.params)
   state = fresh.init(2, 32, 48)
   for t in range(3):
@@ -87,7 +87,7 @@ def test_compiles_once_for_each_shape(encoder, video):
   assert fresh._encode._cache_size() == 1
 
 
-def test_the_devices_of_a_mesh_share_a_batch(encoder, video):
+def test_mesh_splits_a_batch_over_its_devices(encoder, video):
   mesh = jax.make_mesh(
       (2,), ('batch',), axis_types=(jax.sharding.AxisType.Auto,)
   )
@@ -106,14 +106,19 @@ def test_the_devices_of_a_mesh_share_a_batch(encoder, video):
   np.testing.assert_allclose(step.cls, expected.cls[:, 1], atol=2e-5)
   for array in found.state, state:
     assert [x.data.shape for x in array.addressable_shards] == [(1, 7, 48)] * 2
-  assert shared._encode._cache_size() == 2  # One of a chunk, one of a step.
+  # One compiled program for a chunk, one for a step.
+  assert shared._encode._cache_size() == 2
 
 
-def test_a_device_has_as_many_frames_as_its_videos_allow(
+def test_chunk_is_chosen_by_the_videos_of_one_device(
     encoder, video, monkeypatch
 ):
   asked = []
-  choose = lambda batch, num_tokens: asked.append((batch, num_tokens)) or 16
+
+  def choose(batch, num_tokens):
+    asked.append((batch, num_tokens))
+    return 16
+
   monkeypatch.setattr(streaming, 'choose_chunk', choose)
   mesh = jax.sharding.Mesh(np.array(jax.devices()), ('batch',))
   with jax.set_mesh(mesh):
@@ -121,7 +126,9 @@ def test_a_device_has_as_many_frames_as_its_videos_allow(
   assert asked == [(1, 7)]
 
 
-def test_bfloat16_is_near_and_gives_float32(encoder, video):
+def test_bfloat16_products_give_float32_features_close_to_float32(
+    encoder, video
+):
   half = rvm_jax.load(TINY, dtype='bfloat16')
   found, expected = half(video), encoder(video)
   assert found.patches.dtype == np.float32 and found.state.dtype == jnp.float32
@@ -129,7 +136,9 @@ def test_bfloat16_is_near_and_gives_float32(encoder, video):
   assert 1e-5 < error < 0.3 * np.abs(expected.patches).max()
 
 
-def test_any_checkpoint_becomes_an_encoder(tmp_path, encoder):
+def test_load_reads_a_file_and_refuses_paths_without_a_checkpoint(
+    tmp_path, encoder
+):
   path = tmp_path / 'weights.npz'
   weights.save_npz(path, encoder.params)
   assert trees.fingerprint(rvm_jax.load(path).params) == trees.fingerprint(
@@ -153,12 +162,14 @@ def test_any_checkpoint_becomes_an_encoder(tmp_path, encoder):
         (np.full((3, 32, 48, 3), np.nan), 'divide by 255'),
     ],
 )
-def test_refuses_what_is_no_video(encoder, frames, message):
+def test_call_refuses_frames_of_another_shape_dtype_or_range(
+    encoder, frames, message
+):
   with pytest.raises(ValueError, match=message):
     encoder(frames)
 
 
-def test_refuses_what_does_not_fit_together(encoder, video):
+def test_step_refuses_state_and_reset_that_do_not_fit_the_frame(encoder, video):
   state = encoder.init(2, 32, 48)
   with pytest.raises(ValueError, match='state must be float32 of the shape'):
     encoder.step(video[:1, 0], state)
@@ -166,15 +177,18 @@ def test_refuses_what_does_not_fit_together(encoder, video):
     encoder.step(video[:, 0], state, np.array([1, 0]))
   with pytest.raises(ValueError, match='frame must be'):
     encoder.step(video, state)
+
+
+def test_encoder_refuses_a_chunk_without_frames(encoder):
   with pytest.raises(ValueError, match='chunk must be at least 1'):
     streaming.Encoder(encoder.model, encoder.params, chunk=0)
 
 
-def test_fewer_large_frames_are_on_the_device_at_once():
+def test_choose_chunk_limits_the_attention_scores_of_large_frames():
   assert streaming.choose_chunk(1, 257) == 16
-  large = 1 + 68 * 120  # 1088 x 1920 pixels.
-  assert streaming.choose_chunk(1, large) == 1
+  # One frame of 1088 x 1920 pixels is above the limit by itself.
+  assert streaming.choose_chunk(1, 1 + 68 * 120) == 1
   for batch, num_tokens in ((1, 1025), (1, 1651), (4, 1025)):
     chunk = streaming.choose_chunk(batch, num_tokens)
-    scores = lambda frames: frames * batch * num_tokens**2
-    assert scores(chunk) <= 2**24 < scores(chunk + 1)
+    scores_of_a_frame = batch * num_tokens**2
+    assert chunk * scores_of_a_frame <= 2**24 < (chunk + 1) * scores_of_a_frame

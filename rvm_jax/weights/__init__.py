@@ -1,4 +1,4 @@
-"""Weights in and out: released files, safetensors, and runs of our own."""
+"""Reads and writes parameters: released .npz, safetensors, runs of ours."""
 
 import os
 from typing import Any
@@ -18,26 +18,31 @@ from rvm_jax.weights.safetensors import save_safetensors as save_safetensors
 def load(
     path: str | os.PathLike[str], dtype: str = 'float32'
 ) -> tuple[rvm.RVM, dict[str, Any]]:
-  """Loads a model and its parameters, whoever wrote them.
+  """Loads a model and its parameters.
+
+  The model's sizes follow from the parameters' shapes or from the run's config.
 
   Args:
-    path: a `.npz` in the released layout or a `.safetensors` of ours, of which
-      every size is read; the workdir of a run; or one of the run's checkpoints,
-      `workdir`/checkpoints/STEP. A file that holds encoder and core alone gives
-      a model with `decoder_layers=0`: it encodes and cannot reconstruct.
-    dtype: of the model's products, 'float32' or 'bfloat16'; the parameters are
-      float32 in either case.
+    path: path of a `.npz` in the released layout, of a `.safetensors` file that
+      `save_safetensors` wrote, of the workdir of a run (its newest checkpoint
+      is read), or of one checkpoint, `workdir`/checkpoints/STEP. A file without
+      decoder gives a model with `decoder_layers=0`, which encodes but cannot
+      reconstruct.
+    dtype: dtype of the model's matrix products, 'float32' or 'bfloat16'. The
+      parameters are float32 in either case.
 
   Returns:
-    The module and its parameters, for `model.apply({'params': params}, ...)`.
+    The Flax module and its parameters, a tree of jax.Arrays, for
+    `model.apply({'params': params}, ...)`.
 
   Raises:
-    FileNotFoundError: nothing there, or no checkpoint of a run.
-    ValueError: not an archive of plain arrays; a checkpoint of something else;
-      or missing, unused or misshapen keys, all of them listed.
+    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    ValueError: the file is not an archive of plain arrays; the checkpoint is of
+      another model; or keys are missing, unused or misshapen (all are listed).
   """
   model, arrays = reading.read(path)
-  # One array after the other leaves the host: never all of them twice.
+  # Each array is dropped from the host once it is on the device, so that the
+  # parameters are not held twice.
   return model.clone(dtype=dtype), trees.unflatten(
       {key: jnp.asarray(arrays.pop(key)) for key in list(arrays)}
   )

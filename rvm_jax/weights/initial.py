@@ -1,4 +1,4 @@
-"""What a run may start from instead of fresh parameters."""
+"""Starts a run from the parameters of a checkpoint."""
 
 from collections.abc import Mapping
 import os
@@ -19,55 +19,58 @@ def read_initial(
     *,
     fresh_decoder: bool,
 ) -> dict[str, np.ndarray]:
-  """Reads what of a checkpoint is to replace the fresh parameters of a run.
+  """Reads the parameters that a run starts from.
 
-  Strict: every name, shape and dtype must be the same.
+  Every name, shape and dtype must be that of the run's own parameters.
 
   Args:
-    path: a released `.npz`, a `.safetensors`, a workdir or one of its
-      checkpoints.
-    shapes: of the run's parameters, a tree.
-    fresh_decoder: takes the encoder and the core alone, whatever the checkpoint
-      has of a decoder.
+    path: path of a released `.npz`, of a `.safetensors`, of a workdir or of one
+      of its checkpoints.
+    shapes: tree of arrays or `jax.ShapeDtypeStruct`s with the shapes and dtypes
+      of the run's parameters.
+    fresh_decoder: whether the decoder of the run keeps its fresh parameters.
+      Encoder and core are then read alone, also from a checkpoint that has a
+      decoder.
 
   Returns:
-    Arrays on the host by their released keys, for `put_initial`.
+    Arrays on the host by their keys in the released layout, for `put_initial`.
 
   Raises:
-    FileNotFoundError: nothing there, or no checkpoint of a run.
-    ValueError: not a checkpoint of RVM; missing, unused or misshapen keys, all
-      of them listed; or no decoder, and `fresh_decoder` is not set.
+    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    ValueError: the checkpoint is of another model; keys are missing, unused or
+      misshapen (all are listed); or the checkpoint has no decoder and
+      `fresh_decoder` is false.
   """
   _, arrays = reading.read(path)
-  is_decoder = lambda key: key.split('/')[0] in released.DECODER_PARTS
-  if not fresh_decoder and not any(map(is_decoder, arrays)):
+  if not fresh_decoder and not any(map(released.is_decoder, arrays)):
     raise ValueError(
         f'{path} holds encoder and core only: it has no decoder to go on'
         ' pretraining with. Set config.checkpoint.fresh_decoder=True to start'
         ' with a decoder that has learned nothing yet'
     )
-  is_kept = lambda key: not (fresh_decoder and is_decoder(key))
-  found = {key: array for key, array in arrays.items() if is_kept(key)}
-  wanted = trees.flatten(shapes)
-  wanted = {key: shape for key, shape in wanted.items() if is_kept(key)}
-  trees.check_match(os.fspath(path), found, wanted)
+  expected = trees.flatten(shapes)
+  if fresh_decoder:
+    arrays = _drop_decoder(arrays)
+    expected = _drop_decoder(expected)
+  trees.check_match(os.fspath(path), arrays, expected)
   logging.info('Parameters from %s', path)
-  return found
+  return arrays
 
 
 def put_initial(
     arrays: Mapping[str, np.ndarray], params: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Puts what `read_initial` gave in the place of fresh parameters.
+  """Replaces fresh parameters by those that `read_initial` returned.
 
-  What stays fresh is listed in the log.
+  The keys of the parameters that stay fresh are logged.
 
   Args:
-    arrays: by their released keys.
-    params: a tree of arrays on the run's devices.
+    arrays: arrays on the host by their keys in the released layout.
+    params: tree of the run's fresh parameters, on its devices.
 
   Returns:
-    Such a tree as `params`, each array on the same devices.
+    A tree with the structure of `params`; each array has the sharding of the
+    one that it replaces.
   """
   fresh = trees.flatten(params)
   if rest := sorted(fresh.keys() - arrays):
@@ -77,8 +80,13 @@ def put_initial(
   )
 
 
-def _put(array, sharding):
-  """Each device gets its part: none ever holds the whole."""
+def _drop_decoder(flat: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the entries of encoder and core."""
+  return {k: x for k, x in flat.items() if not released.is_decoder(k)}
+
+
+def _put(array: np.ndarray, sharding: jax.sharding.Sharding) -> jax.Array:
+  """Sends each device its own part, so that none ever holds the whole array."""
   return jax.make_array_from_callback(
       array.shape, sharding, lambda index: array[index]
   )

@@ -1,4 +1,4 @@
-"""Parameters on the host, whoever wrote them."""
+"""Reads parameters of any supported format into host memory."""
 
 import os
 
@@ -15,17 +15,18 @@ from rvm_jax.weights import trees
 def read(
     path: str | os.PathLike[str],
 ) -> tuple[rvm.RVM, dict[str, np.ndarray]]:
-  """Reads what `weights.load` loads, and leaves it on the host.
+  """Reads a model and its parameters; the parameters stay on the host.
 
   Args:
-    path: a `.npz`, a `.safetensors`, a workdir or one of its checkpoints.
+    path: path of a `.npz`, of a `.safetensors`, of a workdir or of one of its
+      checkpoints, as for `weights.load`.
 
   Returns:
-    The module, and its parameters by their released keys.
+    The Flax module, and its parameters by their keys in the released layout.
 
   Raises:
-    FileNotFoundError: nothing there, or no checkpoint of a run.
-    ValueError: see `weights.load`.
+    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    ValueError: the file or checkpoint does not hold the parameters of an RVM.
   """
   path = os.fspath(path)
   if os.path.isdir(path):
@@ -35,7 +36,7 @@ def read(
     arrays = safetensors.read_safetensors(path)
   else:
     arrays = released.read_npz(path)
-  model = released.model_of(path, arrays)
+  model = released.infer_model(path, arrays)
   if not model.decoder_layers:
     logging.info('%s holds encoder and core only: no decoder', path)
   return model, arrays

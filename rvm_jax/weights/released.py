@@ -1,7 +1,8 @@
-"""The released checkpoints: `pretrain_rvm_*16_256_*.npz`.
+"""Reads and writes the layout of the released `pretrain_rvm_*16_256_*.npz`.
 
-A plain numpy archive of float32 arrays without pickles. A key is the path of a
-parameter in our own tree, joined with '/': nothing needs renaming.
+Such a file is a plain NumPy archive of float32 arrays, without pickles. A key
+is the path of a parameter in this project's own parameter tree, joined with
+'/', so that nothing needs renaming.
 """
 
 import collections
@@ -20,7 +21,7 @@ from rvm_jax.models import rvm
 from rvm_jax.storage import files
 from rvm_jax.weights import trees
 
-# Top-level names of the parameters that only reconstruction needs.
+# Top-level names of the parameters that serve reconstruction alone.
 DECODER_PARTS = (
     'mask_token',
     'decoder',
@@ -31,16 +32,23 @@ DECODER_PARTS = (
 
 
 def is_decoder(key: str) -> bool:
-  """Tells whether a parameter, by its key, serves reconstruction alone."""
+  """Tells whether the parameter with this key serves reconstruction alone."""
   return key.split('/')[0] in DECODER_PARTS
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """The arrays of an archive by key, whatever they are.
+  """Reads all arrays of an archive; whether they are an RVM is not checked.
+
+  Args:
+    path: path of the `.npz` file.
+
+  Returns:
+    The arrays by key.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: not an archive of plain arrays. Pickles are never executed.
+    FileNotFoundError: the file does not exist.
+    ValueError: the file is not an archive of plain arrays. Pickles are refused
+      and never executed.
   """
   with open(path, 'rb') as f:
     is_zip = zipfile.is_zipfile(f)
@@ -56,53 +64,63 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     ) from error
 
 
-def _read_array(archive, key):
+def _read_array(archive: Any, key: str) -> np.ndarray:
+  """Reads one array of an open archive; raises ValueError if it is none."""
   try:
     array = archive[key]
   except ValueError as error:
     raise ValueError(f'{key} in it is no plain array: {error}') from error
-  if not isinstance(array, np.ndarray):  # Any other file in the zip.
+  # NumPy returns the bytes of any other file in the zip.
+  if not isinstance(array, np.ndarray):
     raise ValueError(f'{key} in it is no array')
   return array
 
 
 def save_npz(path: str | os.PathLike[str], params: Mapping[str, Any]):
-  """Writes parameters in the released layout; loading gives the same bits.
+  """Writes parameters in the released layout; `load` returns the same bits.
 
   Args:
-    path: of the file to write, which appears only when it is whole.
-    params: the parameter tree of an `RVM`, float32.
+    path: path of the file to write. The file appears only when it is whole.
+    params: parameter tree of an `RVM`, float32, with or without decoder.
 
   Raises:
-    FileExistsError: there is something at `path`.
-    OSError: it cannot be written.
-    ValueError: the tree is not that of an `RVM`, all differences listed.
+    FileExistsError: something exists at `path`.
+    OSError: the file cannot be written.
+    ValueError: the tree is not that of an `RVM` (all differences are listed).
   """
-  arrays = {k: np.asarray(v) for k, v in trees.flatten(params).items()}
-  model_of('params', arrays)
+  arrays: dict[str, Any] = {
+      key: np.asarray(array) for key, array in trees.flatten(params).items()
+  }
+  infer_model('params', arrays)
   with files.write_whole(path) as part, open(part, 'wb') as f:
     np.savez(f, **arrays)
 
 
-def model_of(name: str, arrays: Mapping[str, np.ndarray]) -> rvm.RVM:
-  """The model whose parameters these are; every size is read off them.
+def infer_model(name: str, arrays: Mapping[str, np.ndarray]) -> rvm.RVM:
+  """Infers the model that parameters belong to from their shapes.
 
   Args:
-    name: of where they come from, for the message.
-    arrays: by the released keys. Without any of the decoder's, the model has
-      `decoder_layers=0`: it encodes and cannot reconstruct.
+    name: name of the file that the parameters come from, for error messages.
+    arrays: parameters by their keys in the released layout. If none of them is
+      the decoder's, the model has `decoder_layers=0`: it encodes but cannot
+      reconstruct.
+
+  Returns:
+    The Flax module.
 
   Raises:
-    ValueError: not those of an `RVM`; or missing, unused or misshapen keys, all
-      of them listed.
+    ValueError: the arrays are not the parameters of an RVM; or keys are
+      missing, unused or misshapen (all are listed).
   """
-  model = rvm.RVM(**read_sizes(name, arrays))
+  model = rvm.RVM(**infer_sizes(name, arrays))
   trees.check_match(name, arrays, trees.flatten(shapes(model)))
   return model
 
 
 def shapes(model: rvm.RVM) -> dict[str, Any]:
-  """The parameter tree of `model` as `jax.ShapeDtypeStruct`s."""
+  """Returns the parameter tree of a model as `jax.ShapeDtypeStruct`s."""
+  # Parameter shapes do not depend on these sizes: 1 video of 1 frame, 1 target,
+  # 1 visible patch.
   side = 2 * model.patch
   frames = jax.ShapeDtypeStruct((1, 1, side, side, 3), jnp.float32)
   deltas = jax.ShapeDtypeStruct((1, 1), jnp.int32)
@@ -117,14 +135,25 @@ def shapes(model: rvm.RVM) -> dict[str, Any]:
   return variables['params']
 
 
-def read_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
-  """The sizes of an `RVM`, read off shapes.
+def infer_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """Infers the sizes of an `RVM` from the shapes of its parameters.
 
-  Each is what most of the layers say, so that one misshapen array is reported
-  as such and does not spoil the reading of the others.
+  Each size is the one that most of the layers have. One misshapen array is then
+  reported as such, and does not change the shapes expected of all others.
+
+  Args:
+    name: name of the file that the parameters come from, for error messages.
+    arrays: parameters by their keys in the released layout.
+
+  Returns:
+    Keyword arguments of `RVM`, all int.
+
+  Raises:
+    ValueError: no parameter tells one of the sizes.
   """
 
-  def read(pattern: str, ndim: int, axis: int) -> int:
+  def vote(pattern: str, ndim: int, axis: int) -> int:
+    """Returns the most frequent length of an axis of the matching arrays."""
     votes = collections.Counter(
         array.shape[axis]
         for key, array in arrays.items()
@@ -138,25 +167,27 @@ def read_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, int]:
     return votes.most_common(1)[0][0]
 
   def count(prefix: str) -> int:
+    """Returns the number of layers, whose keys begin with `prefix`_N/."""
     found = [re.match(rf'{prefix}_(\d+)/', key) for key in arrays]
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
   def transformer(part: str, stack: str) -> dict[str, int]:
+    """Returns the sizes of a transformer; `stack` is its layers' prefix."""
     return {
         f'{part}_layers': count(stack),
-        f'{part}_heads': read(rf'{stack}_\d+/\w+/(query|key|value)/bias', 2, 0),
-        f'{part}_mlp': read(rf'{stack}_\d+/mlp/dense_in/bias', 1, 0),
+        f'{part}_heads': vote(rf'{stack}_\d+/\w+/(query|key|value)/bias', 2, 0),
+        f'{part}_mlp': vote(rf'{stack}_\d+/mlp/dense_in/bias', 1, 0),
     }
 
   sizes = dict(
-      width=read(r'(encoder|rnn_core)/.*norm/scale', 1, 0),
-      patch=read(r'tokenizer/patch_embedding/Conv_0/kernel', 5, 1),
+      width=vote(r'(encoder|rnn_core)/.*norm/scale', 1, 0),
+      patch=vote(r'tokenizer/patch_embedding/Conv_0/kernel', 5, 1),
       **transformer('encoder', 'encoder/layers'),
       **transformer('core', 'rnn_core/transformer/xa_blocks'),
   )
   if not any(map(is_decoder, arrays)):
     return sizes | dict(decoder_layers=0)
   return sizes | dict(
-      decoder_width=read(r'decoder/.*norm/scale', 1, 0),
+      decoder_width=vote(r'decoder/.*norm/scale', 1, 0),
       **transformer('decoder', 'decoder/xa_blocks'),
   )

@@ -1,12 +1,12 @@
-"""Parameters as a `.safetensors` file, which many tools read.
+"""Reads and writes parameters as `.safetensors` files, which many tools read.
 
-A tensor's name is its key in the released layout with '.' for '/', such as
-`encoder.layers_0.attention.query.kernel`; shapes and bits are the same. The
-metadata, all text, are
+The name of a tensor is its key in the released layout with '.' in place of '/',
+such as `encoder.layers_0.attention.query.kernel`; shapes and bits are the same.
+The metadata of the file are strings:
 
-  layout: 'rvm_jax/1', the version of what is said here;
-  sizes: JSON, the sizes of the `RVM`;
-  fingerprint: of the parameters, see `trees.fingerprint`.
+  layout       'rvm_jax/1', the version of this format
+  sizes        the sizes of the `RVM`, as JSON
+  fingerprint  the `trees.fingerprint` of the parameters
 """
 
 from collections.abc import Mapping
@@ -26,24 +26,26 @@ LAYOUT = 'rvm_jax/1'
 
 
 def save_safetensors(path: str | os.PathLike[str], params: Mapping[str, Any]):
-  """Writes parameters; loading gives the same bits.
+  """Writes parameters to a file; `load` returns the same bits.
 
   Args:
-    path: of the file to write, which appears only when it is whole.
-    params: the parameter tree of an `RVM`, float32.
+    path: path of the file to write. The file appears only when it is whole.
+    params: parameter tree of an `RVM`, float32, with or without decoder.
 
   Raises:
-    FileExistsError: there is something at `path`.
-    OSError: it cannot be written.
-    ValueError: the tree is not that of an `RVM`, all differences listed.
+    FileExistsError: something exists at `path`.
+    OSError: the file cannot be written.
+    ValueError: the tree is not that of an `RVM` (all differences are listed).
   """
+  # The safetensors library writes the memory of an array as it is, so that
+  # arrays must be in C order.
   arrays = {
       k: np.ascontiguousarray(v) for k, v in trees.flatten(params).items()
   }
-  released.model_of('params', arrays)
+  released.infer_model('params', arrays)
   metadata = {
       'layout': LAYOUT,
-      'sizes': json.dumps(released.read_sizes('params', arrays)),
+      'sizes': json.dumps(released.infer_sizes('params', arrays)),
       'fingerprint': trees.fingerprint(arrays),
   }
   tensors = {key.replace('/', '.'): array for key, array in arrays.items()}
@@ -52,12 +54,18 @@ def save_safetensors(path: str | os.PathLike[str], params: Mapping[str, Any]):
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """The arrays of a file of `save_safetensors`, by their released keys.
+  """Reads the arrays of a file that `save_safetensors` wrote.
+
+  Args:
+    path: path of the file.
+
+  Returns:
+    The arrays by their keys in the released layout.
 
   Raises:
-    FileNotFoundError: no such file.
-    ValueError: another file, another layout, or not the parameters that were
-      saved.
+    FileNotFoundError: the file does not exist.
+    ValueError: it is not a `.safetensors` file, has another layout, or its
+      parameters are not those that were saved.
   """
   try:
     with safetensors.safe_open(path, framework='np') as f:

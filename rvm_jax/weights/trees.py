@@ -1,4 +1,4 @@
-"""Parameter trees as flat dicts: their identity, and what two differ in."""
+"""Parameter trees as flat dicts: fingerprints and comparison."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,19 +10,23 @@ from rvm_jax.storage import fingerprints
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-  """Nested dicts to one dict; keys are paths joined with '/'."""
+  """Flattens nested dicts to one dict; keys are paths joined with '/'."""
   return traverse_util.flatten_dict(tree, sep='/')
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Inverse of `flatten`."""
+  """Nests a flat dict again: the inverse of `flatten`."""
   return traverse_util.unflatten_dict(flat, sep='/')
 
 
 def fingerprint(tree: Mapping[str, Any]) -> str:
-  """Sixteen hexadecimal digits that tell parameters apart, wherever they lie.
+  """Returns 16 hexadecimal digits that identify parameters.
 
-  Equal for equal names, shapes, dtypes and bits.
+  They are the start of a SHA-256 hash of the arrays' paths, shapes, dtypes and
+  bits; files, devices and the order of the keys do not matter.
+
+  Args:
+    tree: nested dicts of arrays, on the host or on devices.
   """
 
   def parts():
@@ -36,15 +40,16 @@ def fingerprint(tree: Mapping[str, Any]) -> str:
 def check_match(
     name: str, found: Mapping[str, Any], expected: Mapping[str, Any]
 ):
-  """Compares keys, shapes and dtypes of two flat dicts of arrays.
+  """Compares the keys, shapes and dtypes of two flat dicts of arrays.
 
   Args:
-    name: of what was found, for the message.
-    found: path to array.
-    expected: path to array or `jax.ShapeDtypeStruct`.
+    name: name of the file or tree that `found` comes from, for the message.
+    found: arrays by key.
+    expected: arrays or `jax.ShapeDtypeStruct`s by key.
 
   Raises:
-    ValueError: lists every missing, unused and misshapen key.
+    ValueError: the dicts differ. The message lists every key that is missing
+      in `found`, unused, or of another shape or dtype.
   """
   missing = sorted(set(expected) - set(found))
   unused = sorted(set(found) - set(expected))
@@ -69,4 +74,5 @@ def check_match(
 
 
 def _describe(array: Any) -> str:
+  """Returns dtype and shape, such as 'float32[48, 96]'."""
   return f'{array.dtype}{list(array.shape)}'

@@ -1,4 +1,4 @@
-"""What tests of reading and writing need: a full disk, a run's checkpoint."""
+"""A full disk, a pickle with an effect, a checkpoint of a run."""
 
 from collections.abc import Iterator, Mapping
 import contextlib
@@ -24,7 +24,7 @@ class Payload:
 
 @contextlib.contextmanager
 def full_disk(num_bytes: int) -> Iterator[None]:
-  """No file can grow beyond `num_bytes`: the system refuses, as when full."""
+  """Makes the system refuse to grow any file beyond `num_bytes`."""
   soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
   try:
@@ -34,7 +34,7 @@ def full_disk(num_bytes: int) -> Iterator[None]:
 
 
 def save_run(workdir: pathlib.Path, model: rvm.RVM, params: Mapping[str, Any]):
-  """A checkpoint of step 7, as training leaves it, in `workdir`."""
+  """Writes a checkpoint of step 7 into `workdir`, as training does."""
   config = {'model': _settings(model)}
   with ocp.CheckpointManager(workdir / 'checkpoints') as manager:
     manager.save(

@@ -1,4 +1,4 @@
-"""Starting a run from weights: each part alone, then the command itself."""
+"""Runs start from the parameters of a checkpoint: first each part, then all."""
 
 import os
 import pathlib
@@ -13,21 +13,20 @@ import pytest
 from rvm_jax import weights
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
-from tests.weights import scratch
 
 ROOT = pathlib.Path(__file__).parents[2]
-TINY = ROOT / 'tests' / 'golden' / 'rvm_tiny_params.npz'
 
 
 @pytest.fixture(scope='module')
-def golden():
-  model, params = weights.load(TINY)
-  return model, params
+def saved(tiny):
+  """The parameters of `tiny`."""
+  _, params = weights.load(tiny)
+  return params
 
 
 @pytest.fixture
-def fresh(golden):
-  """Ones, each array split over two devices where it can be."""
+def fresh(saved):
+  """A tree like `saved` of ones, split over two devices where possible."""
   mesh = jax.make_mesh((2,), ('x',))
 
   def ones(array):
@@ -36,20 +35,7 @@ def fresh(golden):
         np.ones(array.shape, np.float32), NamedSharding(mesh, spec)
     )
 
-  return jax.tree.map(ones, golden[1])
-
-
-@pytest.fixture(params=['npz', 'safetensors', 'workdir', 'checkpoint'])
-def source(request, golden, tmp_path):
-  model, params = golden
-  if request.param == 'npz':
-    return TINY
-  if request.param == 'safetensors':
-    weights.save_safetensors(tmp_path / 'a.safetensors', params)
-    return tmp_path / 'a.safetensors'
-  scratch.save_run(tmp_path, model, params)
-  is_one = request.param == 'checkpoint'
-  return tmp_path / 'checkpoints' / '7' if is_one else tmp_path
+  return jax.tree.map(ones, saved)
 
 
 def init_from(path, params, fresh_decoder):
@@ -60,10 +46,12 @@ def init_from(path, params, fresh_decoder):
   return weights.put_initial(found, params)
 
 
-def test_every_parameter_comes_to_the_devices_of_the_run(source, golden, fresh):
+def test_put_initial_places_every_parameter_on_the_devices_of_the_run(
+    source, saved, fresh
+):
   found = init_from(source, fresh, fresh_decoder=False)
   assert jax.tree.structure(found) == jax.tree.structure(fresh)
-  for key, array in trees.flatten(golden[1]).items():
+  for key, array in trees.flatten(saved).items():
     other = trees.flatten(found)[key]
     np.testing.assert_array_equal(other, array, err_msg=key)
     assert other.sharding == trees.flatten(fresh)[key].sharding, key
@@ -72,41 +60,44 @@ def test_every_parameter_comes_to_the_devices_of_the_run(source, golden, fresh):
 
 
 def save_encoder(path, params):
-  kept = {k: v for k, v in params.items() if k not in released.DECODER_PARTS}
+  kept = {k: x for k, x in params.items() if not released.is_decoder(k)}
   weights.save_npz(path, kept)
   return path
 
 
 @pytest.mark.parametrize('has_decoder', [False, True])
-def test_a_fresh_decoder_is_asked_for_and_listed(
-    golden, fresh, tmp_path, caplog, has_decoder
+def test_put_initial_keeps_a_fresh_decoder_and_logs_its_keys(
+    tiny, saved, fresh, tmp_path, caplog, has_decoder
 ):
-  _, params = golden
-  path = TINY if has_decoder else save_encoder(tmp_path / 'e.npz', params)
+  path = tiny if has_decoder else save_encoder(tmp_path / 'e.npz', saved)
   with caplog.at_level('INFO', logger='absl'):
     found = init_from(path, fresh, fresh_decoder=True)
   (listed,) = [m for m in caplog.messages if m.startswith('Initialised afresh')]
   listed = set(listed.split()[2:])
   for key, array in trees.flatten(found).items():
-    is_fresh = key.split('/')[0] in released.DECODER_PARTS
+    is_fresh = released.is_decoder(key)
     assert (key in listed) == is_fresh, key
-    expected = trees.flatten(fresh if is_fresh else params)[key]
+    expected = trees.flatten(fresh if is_fresh else saved)[key]
     np.testing.assert_array_equal(array, expected, err_msg=key)
 
 
-def test_encoder_alone_is_refused_unless_asked_for(golden, fresh, tmp_path):
-  path = save_encoder(tmp_path / 'e.npz', golden[1])
+def test_read_initial_refuses_a_file_without_decoder_unless_it_is_fresh(
+    saved, fresh, tmp_path
+):
+  path = save_encoder(tmp_path / 'e.npz', saved)
   with pytest.raises(ValueError, match='e.npz holds encoder and core only'):
     init_from(path, fresh, fresh_decoder=False)
 
 
 @pytest.mark.parametrize('fresh_decoder', [False, True])
-def test_another_model_is_refused_with_all_differences(fresh, fresh_decoder):
+def test_read_initial_lists_all_differences_to_another_model(
+    tiny, fresh, fresh_decoder
+):
   del fresh['rnn_core']['input_reset']
   fresh['cls_token'] = fresh['cls_token'][:, :10]
   fresh['more'] = fresh['cls_token']
   with pytest.raises(ValueError) as error:
-    init_from(TINY, fresh, fresh_decoder=fresh_decoder)
+    init_from(tiny, fresh, fresh_decoder=fresh_decoder)
   text = str(error.value)
   assert '1 missing:\n    more' in text
   assert '1 unused:\n    rnn_core/input_reset/kernel' in text
@@ -115,7 +106,7 @@ def test_another_model_is_refused_with_all_differences(fresh, fresh_decoder):
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-  """Runs the command; compiled programs are shared."""
+  """Runs the training command; its calls share their compiled programs."""
   environment = os.environ | {
       'JAX_PLATFORMS': 'cpu',
       'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
@@ -132,7 +123,7 @@ def run(tmp_path_factory):
             f'--config={ROOT}/tests/tiny.py',
             f'--workdir={workdir}',
             '--config.num_steps=2',
-            # At a rate of zero a run keeps what it starts from.
+            # At a learning rate of zero a run keeps its first parameters.
             '--config.optimizer.learning_rate=0',
             '--config.fsdp=2',
             *overrides,
@@ -148,7 +139,9 @@ def run(tmp_path_factory):
   return run_
 
 
-def test_a_run_starts_from_a_run_and_resumes_its_own(run, tmp_path):
+def test_run_starts_from_another_run_and_resumes_from_its_own_checkpoint(
+    run, tmp_path
+):
   first, second, third = (tmp_path / name for name in ('1', '2', '3'))
   code, output = run(first)
   assert code == 0, output

@@ -1,4 +1,5 @@
-import pathlib
+"""Released files are read and written strictly, bit for bit."""
+
 import pickle
 import zipfile
 
@@ -7,15 +8,17 @@ import numpy as np
 import pytest
 
 from rvm_jax import weights
-from rvm_jax.weights import trees
 from tests.weights import scratch
-
-TINY = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
 
 
 @pytest.fixture
-def arrays():
-  return dict(np.load(TINY))
+def arrays(tiny):
+  return dict(np.load(tiny))
+
+
+@pytest.fixture
+def params(tiny):
+  return weights.load(tiny)[1]
 
 
 def save(path, arrays):
@@ -24,8 +27,8 @@ def save(path, arrays):
   return path
 
 
-def test_sizes_are_read_off_the_arrays():
-  model, params = weights.load(TINY)
+def test_load_infers_the_sizes_of_the_model(tiny):
+  model, params = weights.load(tiny)
   assert (model.width, model.patch, model.dtype) == (48, 16, 'float32')
   assert (model.encoder_layers, model.encoder_heads) == (2, 4)
   assert (model.encoder_mlp, model.core_mlp, model.decoder_mlp) == (96, 80, 64)
@@ -34,8 +37,7 @@ def test_sizes_are_read_off_the_arrays():
   assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
 
 
-def test_round_trip_is_bit_for_bit(tmp_path, arrays):
-  _, params = weights.load(TINY)
+def test_save_npz_and_load_keep_every_bit(tmp_path, arrays, params):
   weights.save_npz(tmp_path / 'again.npz', params)
   again = dict(np.load(tmp_path / 'again.npz'))
   assert again.keys() == arrays.keys()
@@ -44,7 +46,7 @@ def test_round_trip_is_bit_for_bit(tmp_path, arrays):
   assert [p.name for p in tmp_path.iterdir()] == ['again.npz']
 
 
-def test_one_error_lists_missing_unused_and_misshapen(tmp_path, arrays):
+def test_load_lists_missing_unused_and_misshapen_keys(tmp_path, arrays):
   del arrays['mask_token']
   del arrays['encoder/layers_1/mlp/dense_in/kernel']
   arrays['encoder/layers_0/attention/query/kernel'] = np.zeros(
@@ -64,10 +66,10 @@ def test_one_error_lists_missing_unused_and_misshapen(tmp_path, arrays):
   assert 'expected float32[32], got float64[32]' in text
 
 
-def test_encoder_and_core_alone_encode_and_refuse_to_reconstruct(
-    tmp_path, arrays
+def test_model_without_decoder_encodes_and_refuses_to_reconstruct(
+    tmp_path, arrays, tiny
 ):
-  full, params = weights.load(TINY)
+  full, params = weights.load(tiny)
   decoder = ('mask_token', 'decoder', 'delta_embedder', 'detokenizer')
   kept = {k: v for k, v in arrays.items() if not k.startswith(decoder)}
   model, half = weights.load(save(tmp_path / 'encoder.npz', kept))
@@ -88,7 +90,7 @@ def test_encoder_and_core_alone_encode_and_refuse_to_reconstruct(
   assert weights.load(tmp_path / 'again.npz')[0] == model
 
 
-def test_pickles_are_refused_and_never_executed(tmp_path, arrays):
+def test_load_refuses_pickles_and_never_executes_them(tmp_path, arrays):
   trace = tmp_path / 'trace'
   inside = tmp_path / 'inside.npz'
   bare = tmp_path / 'bare.npz'
@@ -102,12 +104,12 @@ def test_pickles_are_refused_and_never_executed(tmp_path, arrays):
     with pytest.raises(ValueError, match='pickles are refused') as error:
       weights.load(path)
     assert f': {reason}' in str(error.value)
-    # NumPy's advice for such files.
+    # NumPy advises to allow pickles in files that one trusts.
     assert 'trust' not in str(error.value)
   assert not trace.exists()
 
 
-def test_refuses_what_is_not_an_archive_of_plain_arrays(tmp_path, arrays):
+def test_load_refuses_other_files_and_damaged_archives(tmp_path, arrays):
   (tmp_path / 'text.npz').write_text('not an archive')
   (tmp_path / 'empty.npz').write_bytes(b'')
   np.save(tmp_path / 'one.npy', np.zeros(3))
@@ -118,9 +120,11 @@ def test_refuses_what_is_not_an_archive_of_plain_arrays(tmp_path, arrays):
   with open(tmp_path / 'packed.npz', 'wb') as f:
     np.savez_compressed(f, **arrays)
   packed = bytearray((tmp_path / 'packed.npz').read_bytes())
-  start = 30 + int.from_bytes(packed[26:28], 'little')  # Of what is packed,
-  start += int.from_bytes(packed[28:30], 'little')  # after the file's header.
-  packed[start] = 255  # Blocks of this type there are none.
+  # The first compressed byte follows a header of 30 bytes, a name and an extra
+  # field; 255 is no valid type of a block.
+  start = 30 + int.from_bytes(packed[26:28], 'little')
+  start += int.from_bytes(packed[28:30], 'little')
+  packed[start] = 255
   (tmp_path / 'packed.npz').write_bytes(packed)
   for name in ('text', 'empty', 'one', 'cut', 'state_dict', 'packed'):
     name += '.npy' if name == 'one' else '.npz'
@@ -132,31 +136,22 @@ def test_refuses_what_is_not_an_archive_of_plain_arrays(tmp_path, arrays):
     weights.load(tmp_path / 'absent.npz')
 
 
-def test_save_refuses_another_tree_and_leaves_no_file(tmp_path):
-  _, params = weights.load(TINY)
+def test_save_npz_refuses_another_tree_and_leaves_no_file(tmp_path, params):
   params['extra'] = np.zeros(2, np.float32)
   with pytest.raises(ValueError, match='1 unused:\n    extra'):
     weights.save_npz(tmp_path / 'bad.npz', params)
   assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_leaves_no_file(tmp_path):
-  _, params = weights.load(TINY)
+def test_save_npz_on_a_full_disk_leaves_no_file(tmp_path, params):
   with scratch.full_disk(10_000):
     with pytest.raises(OSError, match='cannot be written: .*full.npz'):
       weights.save_npz(tmp_path / 'full.npz', params)
   assert not list(tmp_path.iterdir())
 
 
-def test_a_whole_file_is_not_replaced(tmp_path):
-  _, params = weights.load(TINY)
+def test_save_npz_never_replaces_a_file(tmp_path, params):
   (tmp_path / 'kept.npz').write_text('kept')
   with pytest.raises(FileExistsError, match='kept.npz is there already'):
     weights.save_npz(tmp_path / 'kept.npz', params)
   assert (tmp_path / 'kept.npz').read_text() == 'kept'
-
-
-def test_flatten_and_back():
-  tree = {'a': {'b': 1, 'c': {'d': 2}}, 'e': 3}
-  assert trees.flatten(tree) == {'a/b': 1, 'a/c/d': 2, 'e': 3}
-  assert trees.unflatten(trees.flatten(tree)) == tree

@@ -1,5 +1,6 @@
+"""A .safetensors file keeps every bit and shows any damage."""
+
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -10,12 +11,10 @@ from rvm_jax import weights
 from rvm_jax.weights import trees
 from tests.weights import scratch
 
-TINY = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
-
 
 @pytest.fixture
-def params():
-  return weights.load(TINY)[1]
+def params(tiny):
+  return weights.load(tiny)[1]
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def saved(tmp_path, params):
   return tmp_path / 'tiny.safetensors'
 
 
-def test_the_file_says_what_it_holds(saved, params):
+def test_metadata_hold_layout_sizes_and_fingerprint(saved, params, tiny):
   with safe_open(saved, 'np') as f:
     metadata, names = f.metadata(), set(f.keys())
   assert metadata['layout'] == 'rvm_jax/1'
@@ -32,21 +31,23 @@ def test_the_file_says_what_it_holds(saved, params):
   sizes = json.loads(metadata['sizes'])
   assert (sizes['width'], sizes['core_heads'], sizes['patch']) == (48, 3, 16)
   assert 'encoder.layers_0.attention.query.kernel' in names
-  assert names == {key.replace('/', '.') for key in np.load(TINY).files}
+  assert names == {key.replace('/', '.') for key in np.load(tiny).files}
 
 
-def test_round_trip_is_bit_for_bit(saved):
-  expected = dict(np.load(TINY))
+def test_save_safetensors_and_load_keep_every_bit(saved, tiny):
+  expected = dict(np.load(tiny))
   model, params = weights.load(saved)
   found = trees.flatten(params)
-  assert model == weights.load(TINY)[0]
+  assert model == weights.load(tiny)[0]
   assert found.keys() == expected.keys()
   for key, array in expected.items():
     assert np.asarray(found[key]).tobytes() == array.tobytes(), key
     assert found[key].shape == array.shape
 
 
-def test_arrays_in_any_order_of_memory_are_written_right(tmp_path, params):
+def test_save_safetensors_writes_arrays_in_fortran_order_correctly(
+    tmp_path, params
+):
   flat = trees.flatten(params)
   flat = {k: np.asfortranarray(v) for k, v in flat.items()}
   weights.save_safetensors(tmp_path / 'f.safetensors', trees.unflatten(flat))
@@ -54,7 +55,7 @@ def test_arrays_in_any_order_of_memory_are_written_right(tmp_path, params):
   assert trees.fingerprint(again) == trees.fingerprint(params)
 
 
-def test_one_flipped_bit_is_found(saved):
+def test_load_finds_one_flipped_bit(saved):
   data = bytearray(saved.read_bytes())
   data[-1] ^= 1
   saved.write_bytes(data)
@@ -62,7 +63,7 @@ def test_one_flipped_bit_is_found(saved):
     weights.load(saved)
 
 
-def test_refuses_what_this_project_did_not_write(tmp_path, saved):
+def test_load_refuses_damaged_files_and_other_layouts(tmp_path, saved):
   cut = tmp_path / 'cut.safetensors'
   cut.write_bytes(saved.read_bytes()[:-8])
   text = tmp_path / 'text.safetensors'
@@ -78,7 +79,7 @@ def test_refuses_what_this_project_did_not_write(tmp_path, saved):
     weights.load(tmp_path / 'absent.safetensors')
 
 
-def test_save_refuses_another_tree_and_a_full_disk(tmp_path, params):
+def test_save_safetensors_leaves_no_file_after_an_error(tmp_path, params):
   path = tmp_path / 'bad.safetensors'
   with scratch.full_disk(10_000):
     with pytest.raises(OSError, match='cannot be written'):
