@@ -60,7 +60,7 @@ def measure(path: str, summary: index.Summary, num_clips: int):
   }
   spent = {way: np.zeros(2) for way in ways}
   for turn in range(num_clips):
-    numbers, _ = frame_sampling.draw_frames(
+    numbers, _ = frame_sampling.sample_frames(
         rng,
         SPACING,
         summary.num_frames,
@@ -68,7 +68,7 @@ def measure(path: str, summary: index.Summary, num_clips: int):
         (0, summary.num_frames),
     )
     numbers = np.unique(numbers)
-    box = crops.draw_box(
+    box = crops.sample_box(
         rng, summary.height, summary.width, (0.3, 1.0), (0.75, 1.25)
     )
     results = {}

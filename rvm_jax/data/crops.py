@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 
-def draw_box(
+def sample_box(
     rng: np.random.Generator,
     height: int,
     width: int,

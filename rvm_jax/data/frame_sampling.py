@@ -57,7 +57,7 @@ class Spacing:
     return int(self.offsets(self.last_source + gap, native_rate)) + 1
 
 
-def draw_frames(
+def sample_frames(
     rng: np.random.Generator,
     spacing: Spacing,
     num_frames: int,

@@ -118,13 +118,14 @@ class Pipeline:
           number, source, spacing, height, width, crop_area, crop_aspect, flip
       )
       seeds = np.random.SeedSequence((seed, number)).generate_state(2)
-      order_seed, draw_seed = seeds.tolist()
+      order_seed, sample_seed = seeds.tolist()
       parts.append(
           grain.MapDataset.range(len(source))
           .shuffle(seed=order_seed)
           .repeat()
           .random_map(
-              skipping.SkipBroken(sampler, len(source), 'clip'), seed=draw_seed
+              skipping.SkipBroken(sampler, len(source), 'clip'),
+              seed=sample_seed,
           )
       )
     self._dataset = grain.MapDataset.mix(parts, weights)

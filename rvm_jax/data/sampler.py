@@ -57,7 +57,7 @@ class Sampler:
       skipping.BrokenRecord: the record cannot be read.
     """
     record = self._source[number]
-    numbers, deltas = frame_sampling.draw_frames(
+    numbers, deltas = frame_sampling.sample_frames(
         rng,
         self._spacing,
         record.num_frames,
@@ -71,7 +71,7 @@ class Sampler:
       frames = record.read(read)
     except reader.BrokenVideo as error:
       raise skipping.BrokenRecord(error.path, error.reason) from error
-    box = crops.draw_box(rng, *frames.shape[1:3], self._area, self._aspect)
+    box = crops.sample_box(rng, *frames.shape[1:3], self._area, self._aspect)
     is_flipped = rng.random() < self._flip
     frames = crops.crop(frames, box, self._height, self._width, is_flipped)
     frames = frames[places]  # [T + K, H, W, 3]

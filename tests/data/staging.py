@@ -13,6 +13,7 @@ SEEDS = (3, 5, 11, 16, 21)
 
 @functools.cache
 def scene(seed, frames=FRAMES, **options):
+  """Returns frames of a scene with their ground truth."""
   return source.generate(
       seed, height=HEIGHT, width=WIDTH, frames=frames, **options
   )
@@ -20,12 +21,12 @@ def scene(seed, frames=FRAMES, **options):
 
 @functools.cache
 def stage(seed):
-  """World, camera and renderer of a scene."""
+  """Returns the world, camera and renderer of a scene."""
   return source._Stage(seed, HEIGHT, WIDTH, 64)
 
 
 def rays_of(scene, f, pixels):
-  """World rays of unit depth, float64 [N, 3], through pixels (x, y)."""
+  """Returns rays of unit depth through pixels [N, 2], in world axes [N, 3]."""
   k, rotation = scene.intrinsics, scene.poses[f][:3, :3]
   x = (pixels[:, 0] - k[0, 2]) / k[0, 0]
   y = (pixels[:, 1] - k[1, 2]) / k[1, 1]
@@ -33,19 +34,21 @@ def rays_of(scene, f, pixels):
 
 
 def project(scene, f, points):
+  """Returns pixels [N, 2] and depths [N] of points [N, 3] of the world."""
   camera = (points - scene.poses[f][:3, 3]) @ scene.poses[f][:3, :3]
   pixels = camera @ scene.intrinsics.T
   return pixels[:, :2] / pixels[:, 2:], camera[:, 2]
 
 
 def centers(scene):
+  """Returns the centres (x, y) of all pixels, row by row, [H * W, 2]."""
   height, width = scene.segments.shape[1:]
   y, x = np.mgrid[:height, :width].reshape(2, -1) + 0.5
   return np.stack([x, y], 1)
 
 
 def is_inner(scene, f, radius=1):
-  """Pixels [H, W] whose neighbourhood is all of one object."""
+  """Returns which pixels [H, W] have a neighbourhood all of one object."""
   segments = np.pad(scene.segments[f].astype(int), radius, constant_values=-1)
   span = 2 * radius + 1
   windows = np.lib.stride_tricks.sliding_window_view(segments, (span, span))

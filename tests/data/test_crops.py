@@ -12,7 +12,7 @@ from rvm_jax.data import crops
 def boxes(height, width, area=(0.3, 1.0), aspect=(0.75, 1.25), times=3000):
   rng = np.random.default_rng(0)
   drawn = np.array(
-      [crops.draw_box(rng, height, width, area, aspect) for _ in range(times)]
+      [crops.sample_box(rng, height, width, area, aspect) for _ in range(times)]
   )
   assert (drawn[:, :2] >= 0).all()
   assert (drawn[:, 2] <= width).all() and (drawn[:, 3] <= height).all()

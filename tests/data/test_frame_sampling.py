@@ -14,7 +14,7 @@ def draw_many(spacing, num_frames, rate=25.0, window=None, times=4000):
   rng = np.random.default_rng(0)
   window = window or (0, num_frames)
   drawn = [
-      frame_sampling.draw_frames(rng, spacing, num_frames, rate, window)
+      frame_sampling.sample_frames(rng, spacing, num_frames, rate, window)
       for _ in range(times)
   ]
   numbers, deltas = map(np.stack, zip(*drawn))

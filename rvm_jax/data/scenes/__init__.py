@@ -1,1 +1,1 @@
-"""Generated scenes: MuJoCo moves things, a ray caster draws them."""
+"""Generated scenes: MuJoCo moves things, a ray caster renders them."""

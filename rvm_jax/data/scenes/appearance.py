@@ -7,8 +7,9 @@ import numpy as np
 
 from rvm_jax.data.scenes import physics
 
-# Pairs: read backwards, a clip of class m shows class m ^ 1. The camera
-# circles the middle, comes nearer, climbs, or turns about its line of sight.
+# Classes of camera motion, in pairs: a clip of class m that is shown backwards
+# is of class m ^ 1. The camera circles the middle of the scene, comes nearer,
+# climbs, or turns about its line of sight.
 MOTIONS = (
     'orbit_left',
     'orbit_right',
@@ -20,8 +21,10 @@ MOTIONS = (
     'roll_right',
 )
 
-# How a surface mixes its two colours: weights of three waves, of the product
-# of the first two, and the sharpness of the edges between the colours.
+# The kinds of procedural texture, one a row: how a surface mixes its two
+# colours. The numbers are the weights of the surface's three waves, the weight
+# of the product of the first two, and the sharpness of the edges between the
+# colours.
 _PATTERNS = np.array(
     [
         (1.0, 0.0, 0.0, 0.0, 4.0),  # Stripes.
@@ -35,40 +38,61 @@ _PATTERNS = np.array(
 )
 
 
-class Looks:
-  """Materials of the geoms, light and sky, drawn from a random generator.
+class Appearance:
+  """Materials of the geoms, light and sky, sampled at random.
+
+  G is the number of geoms (MuJoCo's word for shapes), planes first. Colours are
+  linear light, in which 1 is the brightest that a frame can show.
 
   Attributes:
-    waves: float64 [G, 3, 3], from a point in a geom's own frame (m) to the
-      phases of its three waves, to which `phases` [G, 3] are added.
-    warp: float64 [G], by how much one wave bends the next.
-    weights, sharpness: float64 [G, 4] and [G], as in _PATTERNS.
-    colors: float64 [G, 2, 3]; gloss: float64 [G], the strength of highlights.
-    lamp: float64 [3], where the lamp is (m); ambient, diffuse: float64 [3].
-    horizon, zenith: float64 [3], the colours of the sky.
-    haze: over which distance (m) things beyond 8 m take on the horizon's
-      colour.
-    All colours are linear light, 1 the brightest that a frame can show.
+    waves: wave vectors of a geom's three waves, float64 [G, 3, 3], radians per
+      metre; times a point in the geom's own axes (m) they give three phases.
+    phases: constants added to these phases, float64 [G, 3], radians.
+    warp: how far one wave bends the next, float64 [G], radians.
+    weights: weights of the waves, float64 [G, 4], as in _PATTERNS.
+    sharpness: sharpness of the edges between colours, float64 [G], as in
+      _PATTERNS.
+    colors: the two colours of a geom, float64 [G, 2, 3].
+    gloss: strength of the highlights, float64 [G].
+    lamp: position of the lamp in the world, float64 [3], metres.
+    ambient: colour of the light that comes from everywhere, float64 [3].
+    diffuse: colour of the lamp's light, float64 [3].
+    horizon: colour of the sky at the horizon, float64 [3].
+    zenith: colour of the sky overhead, float64 [3].
+    haze: how far beyond a depth of 8 m, in metres, a thing keeps 1 / e of its
+      own colour and takes the rest from the sky; inf in a closed room.
   """
 
-  def __init__(self, rng, num_planes, num_objects):
+  def __init__(
+      self, rng: np.random.Generator, num_planes: int, num_objects: int
+  ):
+    """Samples an appearance.
+
+    Args:
+      rng: random generator.
+      num_planes: number of planes: the floor and the walls.
+      num_objects: number of objects.
+    """
+    # Materials.
     num = num_planes + num_objects
     is_plane = np.arange(num) < num_planes
-    self.waves = _draw_waves(rng, is_plane)
+    self.waves = _sample_waves(rng, is_plane)
     self.phases = rng.uniform(0, 2 * math.pi, (num, 3))
     self.warp = rng.uniform(0.0, 1.6, num) * (rng.random(num) < 0.6)
     patterns = _PATTERNS[rng.integers(len(_PATTERNS), size=num)]
     self.weights, self.sharpness = patterns[:, :4], patterns[:, 4]
-    self.colors = _draw_colors(rng, is_plane)
+    self.colors = _sample_colors(rng, is_plane)
     self.gloss = rng.uniform(0.0, 0.6, num) * (rng.random(num) < 0.6)
     self.gloss[is_plane] *= 0.2
 
+    # A lamp 12 m away; where it is warm (red), the ambient light is cold.
     azimuth, elevation = rng.uniform(0, 2 * math.pi), rng.uniform(0.65, 1.3)
     self.lamp = 12.0 * _direction(azimuth, elevation)
     warmth = rng.uniform(-0.1, 0.1)
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
     self.diffuse = rng.uniform(0.75, 1.15) * tint
     self.ambient = rng.uniform(0.16, 0.36) * tint[::-1]
+    # A sky that is mostly blue, pale at the horizon and deeper overhead.
     hue = rng.uniform(0.5, 0.68) if rng.random() < 0.7 else rng.random()
     value = rng.uniform(0.6, 1.0)
     depth = rng.uniform(0.3, 0.7)
@@ -78,15 +102,21 @@ class Looks:
 
 
 class Camera:
-  """A smooth camera path, drawn from random generators.
+  """A camera on a smooth path, sampled at random.
 
   Attributes:
-    field_of_view: vertical, radians.
-    motion: index into MOTIONS, from a generator of its own, so that it says
-      nothing about the rest of the scene.
+    field_of_view: vertical field of view, radians.
+    motion: class of the camera's motion, an index into MOTIONS.
   """
 
-  def __init__(self, rng, motion_rng):
+  def __init__(self, rng: np.random.Generator, motion_rng: np.random.Generator):
+    """Samples a camera.
+
+    Args:
+      rng: random generator for all but the motion's class.
+      motion_rng: random generator for the motion's class, which is thereby
+        independent of the rest of the scene.
+    """
     self.motion = int(motion_rng.integers(len(MOTIONS)))
     self.field_of_view = rng.uniform(0.6, 1.1)
     self._azimuth = rng.uniform(0, 2 * math.pi)
@@ -94,24 +124,37 @@ class Camera:
     self._distance = rng.uniform(1.5, 2.0) / math.tan(self.field_of_view / 2)
     self._target = rng.uniform([-0.25, -0.25, 0.2], [0.25, 0.25, 0.6])
     self._sway = rng.normal(size=(3, 2)) * rng.uniform(0.0, 0.03)
-    # Orbit, crane and roll in radians, dolly in log distance; to each side of
-    # the middle of the path.
+    # How far the motion goes to each side of the middle of the path, by pair of
+    # classes: orbit, crane and roll in radians, dolly in log distance.
     self._sweep = rng.uniform([0.2, 0.12, 0.1, 0.12], [0.7, 0.35, 0.2, 0.4])
 
-  def pose(self, frame, num_frames):
-    """Camera-to-world matrix, float64 [4, 4], at one frame of a clip.
+  def pose(self, frame: int, num_frames: int) -> np.ndarray:
+    """Returns the camera's pose at one frame of a clip.
 
-    The axes of the camera: x right, y down, z forward. Metres.
+    Args:
+      frame: number of the frame, in [0, num_frames).
+      num_frames: length of the clip, which the camera's motion fills.
+
+    Returns:
+      Camera-to-world matrix, float64 [4, 4], metres. The camera's axes are x
+      right, y down and z forward.
     """
+    # The motion's progress, from -1 at the first frame to 1 at the last, goes
+    # into the one coordinate that the motion's class moves.
     sweep = np.zeros(4)
     along = (2 * frame - num_frames + 1) / max(num_frames - 1, 1)
     backwards = self.motion % 2
     sweep[self.motion // 2] = -along if backwards else along
     orbit, dolly, crane, roll = sweep * self._sweep
+
+    # Axes of a camera that looks at the middle from the direction `backward`,
+    # before it rolls.
     azimuth = self._azimuth - orbit
     backward = _direction(azimuth, self._elevation + crane)
     right = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
     down = np.cross(right, backward)
+
+    # A slight sway, as of a hand, in world coordinates.
     time = frame / physics.FRAME_RATE
     sway = self._sway @ [math.sin(2.3 * time), math.sin(4.1 * time + 1)]
     pose = np.eye(4)
@@ -125,26 +168,45 @@ class Camera:
 
 
 def _direction(azimuth, elevation):
+  """Returns the unit vector [3] with these angles (radians); z is up."""
   flat = math.cos(elevation)
   return np.array(
       [math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation)]
   )
 
 
-def _draw_waves(rng, is_plane):
-  """Wave vectors [G, 3, 3] in radians per metre; in the plane for planes."""
+def _sample_waves(rng, is_plane):
+  """Samples wave vectors of G geoms.
+
+  Args:
+    rng: random generator.
+    is_plane: bool [G]; the waves of a plane run within the plane.
+
+  Returns:
+    Three wave vectors for each geom, float64 [G, 3, 3], radians per metre.
+  """
   num = len(is_plane)
+  # Planes: the first two waves are perpendicular, the third runs across both.
   angle, rate = rng.uniform(0, math.pi, num), rng.uniform(2.5, 8.0, num)
   c, s, zero = np.cos(angle), np.sin(angle), np.zeros(num)
   rows = [[c, s, zero], [-s, c, zero], [c - 0.7 * s, s + 0.7 * c, zero]]
   planes = rate * np.array(rows)
+  # Objects: three perpendicular waves in any direction.
   solids = np.linalg.qr(rng.normal(size=(num, 3, 3)))[0]
   solids *= rng.uniform(8.0, 18.0, (num, 1, 1))
   return np.where(is_plane[:, None, None], planes.transpose(2, 0, 1), solids)
 
 
-def _draw_colors(rng, is_plane):
-  """Two colours each, linear [G, 2, 3], that go together; muted for planes."""
+def _sample_colors(rng, is_plane):
+  """Samples the two colours of G geoms.
+
+  Args:
+    rng: random generator.
+    is_plane: bool [G]; planes get muted colours.
+
+  Returns:
+    float64 [G, 2, 3], linear light; the colours of a geom have similar hues.
+  """
   num = len(is_plane)
   hue = rng.random(num)
   hue = np.stack([hue, hue + rng.uniform(-0.3, 0.3, num)], 1)
@@ -153,7 +215,8 @@ def _draw_colors(rng, is_plane):
   saturation = np.where(flat, 0.05 + 0.4 * saturation, 0.4 + 0.6 * saturation)
   value = 0.45 + 0.5 * value
   value[:, 1] *= rng.uniform(0.3, 1.0, num)
-  # Hue, saturation and value to red, green and blue.
+  # Hue, saturation and value to red, green and blue, as in `colorsys`, and then
+  # from display values to linear light by a gamma of 2.
   turn = (hue[..., None] * 6 + [5, 3, 1]) % 6
   dark = np.clip(np.minimum(turn, 4 - turn), 0, 1)
   return np.square(value[..., None] * (1 - saturation[..., None] * dark))

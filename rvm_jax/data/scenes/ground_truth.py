@@ -2,37 +2,44 @@
 
 import dataclasses
 
+import mujoco
 import numpy as np
 
+from rvm_jax.data.scenes import physics
 from rvm_jax.data.scenes import raycast
 
-_HIDDEN = 0.005  # A point this far (m) behind what is seen is hidden.
-_FAR = 50.0  # No points are chosen beyond this depth (m).
+# A point that lies farther behind the surface that is seen, in metres, is
+# hidden.
+_HIDDEN = 0.005
+# No points are chosen beyond this depth in metres.
+_FAR = 50.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """Frames of a clip and what is true of them. F frames, O objects, P points.
+  """Frames of a clip and their ground truth: F frames, O objects, P points.
 
   Attributes:
-    frame_numbers: int64 [F], which frames of the clip these are.
-    frames: uint8 [F, H, W, 3], RGB.
-    segments: uint8 [F, H, W], the object at each pixel's centre: 1..O, or 0 for
-      the background (floor, walls, sky).
-    depth: float32 [F, H, W], metres along the optical axis at the pixel's
-      centre; inf in the sky.
-    tracks: float32 [P, F, 2], where points of surfaces are in each frame: (x,
-      y) in pixels; the centre of the first pixel is (0.5, 0.5). Points that
-      are hidden or beyond the frame have places too; nan behind the camera.
-    visible: bool [P, F], whether the point is in the frame and nothing is
-      before it.
-    track_segments: uint8 [P], the object each point is on, 0 for background.
-    boxes: float32 [O, F, 4], (x0, y0, x1, y1) in pixels around the visible part
-      of each object; nan where none of it is visible.
-    poses: float64 [F, 4, 4], camera to world in metres; camera axes x right,
-      y down, z forward, world axis z up.
-    intrinsics: float64 [3, 3], camera to homogeneous pixels.
-    motion: int, the camera's motion, an index into MOTIONS.
+    frame_numbers: numbers of these frames in the clip, int64 [F].
+    frames: RGB, uint8 [F, H, W, 3].
+    segments: the object at each pixel's centre, uint8 [F, H, W]: 1 to O, or 0
+      for the background (floor, walls and sky).
+    depth: depth along the optical axis at each pixel's centre, float32
+      [F, H, W], metres; inf in the sky.
+    tracks: positions (x, y) of points of surfaces in each frame, float32
+      [P, F, 2], pixels; (0.5, 0.5) is the centre of the first pixel. Points
+      that are hidden or outside the frame have positions too; points behind the
+      camera have nan.
+    visible: whether a point is inside the frame and nothing hides it, bool
+      [P, F].
+    track_segments: the object that each point is on, uint8 [P]; 0 for the
+      background.
+    boxes: boxes (x0, y0, x1, y1) around the visible part of each object,
+      float32 [O, F, 4], pixels; nan where no part is visible.
+    poses: camera-to-world matrices, float64 [F, 4, 4], metres. The camera's
+      axes are x right, y down, z forward; the world's z points up.
+    intrinsics: camera-to-pixel matrix (homogeneous), float64 [3, 3].
+    motion: class of the camera's motion, an index into MOTIONS.
   """
 
   frame_numbers: np.ndarray
@@ -54,19 +61,22 @@ def choose_pixels(
     depth: np.ndarray,
     num: int,
 ) -> np.ndarray:
-  """Chooses pixels to follow: half on objects, half on the background.
+  """Samples pixels to follow: half on objects, half on the background.
+
+  If one of the two groups has no pixel, all are sampled from the other. A pixel
+  is sampled more than once only where its group has too few.
 
   Args:
-    rng: draws them. Pixels are drawn twice only when there are too few.
-    segments: uint8 [H, W], 0 for the background.
-    depth: float32 [H, W], metres.
-    num: how many.
+    rng: random generator.
+    segments: object at each pixel, uint8 [H, W]; 0 for the background.
+    depth: depth at each pixel, float32 [H, W], metres.
+    num: number of pixels P.
 
   Returns:
-    rows and columns, int [2, num].
+    Rows and columns of the pixels, int [2, P].
 
   Raises:
-    ValueError: there is no surface within 50 m.
+    ValueError: no surface is within 50 m, and num is not 0.
   """
   is_near = depth < _FAR
   objects = np.flatnonzero((segments > 0) & is_near)
@@ -85,18 +95,29 @@ def choose_pixels(
   return np.stack(np.divmod(pixels, segments.shape[1]))
 
 
-def attach_points(data, pose, intrinsics, pixels, depth, bodies) -> np.ndarray:
-  """Fixes points to the bodies they are on.
+def attach_points(
+    data: mujoco.MjData,
+    pose: np.ndarray,
+    intrinsics: np.ndarray,
+    pixels: np.ndarray,
+    depth: np.ndarray,
+    bodies: np.ndarray,
+) -> np.ndarray:
+  """Returns where on their bodies the points seen at some pixels are.
 
   Args:
-    data: MuJoCo state of the frame in which they are seen.
-    pose: float64 [4, 4], camera to world; intrinsics: float64 [3, 3].
-    pixels: float64 [P, 2], (x, y); depth: float [P], metres.
-    bodies: int [P].
+    data: MuJoCo state of the frame in which the points are seen.
+    pose: camera-to-world matrix of that frame, float64 [4, 4], metres.
+    intrinsics: camera-to-pixel matrix, float64 [3, 3].
+    pixels: positions (x, y) of the points in that frame, float64 [P, 2].
+    depth: depths of the points in that frame, float [P], metres.
+    bodies: MuJoCo bodies that the points are on, int [P].
 
   Returns:
-    float64 [P, 3], places in the frames of the bodies.
+    Positions of the points in the axes of their bodies, float64 [P, 3], metres.
   """
+  # Pixels to rays of unit depth, in the axes of the world; rays to points;
+  # points to the axes of their bodies.
   rays = np.concatenate([pixels, np.ones((len(pixels), 1))], 1)
   rays = rays @ np.linalg.inv(intrinsics).T @ pose[:3, :3].T
   offsets = pose[:3, 3] + rays * depth[:, None] - data.xpos[bodies]
@@ -104,18 +125,32 @@ def attach_points(data, pose, intrinsics, pixels, depth, bodies) -> np.ndarray:
   return np.einsum('pji,pj->pi', frames, offsets)
 
 
-def follow_points(world, data, pose, intrinsics, size, places, bodies):
-  """Where points fixed to bodies are in another frame.
+def follow_points(
+    world: physics.World,
+    data: mujoco.MjData,
+    pose: np.ndarray,
+    intrinsics: np.ndarray,
+    size: tuple[int, int],
+    places: np.ndarray,
+    bodies: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Projects points that are fixed to bodies into a frame.
 
   Args:
-    world: a physics.World; data: its MuJoCo state in that frame.
-    pose, intrinsics, bodies: as for `attach_points`; places: what it returned.
-    size: (width, height) in pixels.
+    world: the world of the bodies.
+    data: MuJoCo state of the world in that frame.
+    pose: camera-to-world matrix of that frame, float64 [4, 4], metres.
+    intrinsics: camera-to-pixel matrix, float64 [3, 3].
+    size: (width, height) of the frame in pixels.
+    places: positions of the points in the axes of their bodies, float64 [P, 3],
+      metres, as returned by `attach_points`.
+    bodies: MuJoCo bodies that the points are on, int [P].
 
   Returns:
-    (x, y) float64 [P, 2], nan behind the camera; visible bool [P]: inside the
-    frame, and the first thing that its ray meets.
+    pixels: positions (x, y), float64 [P, 2]; nan behind the camera.
+    visible: whether a point is inside the frame and nothing hides it, bool [P].
   """
+  # Points in the axes of the world, and then in pixels.
   frames = data.xmat.reshape(-1, 3, 3)[bodies]
   points = np.einsum('pij,pj->pi', frames, places) + data.xpos[bodies]
   eye = pose[:3, 3].copy()
@@ -124,21 +159,25 @@ def follow_points(world, data, pose, intrinsics, size, places, bodies):
   depth = projected[:, 2:]
   pixels = projected[:, :2] / np.where(depth > 0, depth, np.nan)
   inside = ((pixels >= 0) & (pixels < size)).all(1)
+  # Visible points are those at which the ray from the camera first meets a
+  # surface. A ray that meets nothing has grazed past the edge of the surface
+  # that the point is on.
   _, reached = raycast.cast(world.model, data, eye, rays)
   shortfall = (1 - reached) * np.linalg.norm(rays, axis=1)
-  # A ray that meets nothing has grazed past the edge of what the point is on.
   return pixels, inside & ((shortfall < _HIDDEN) | (reached < 0))
 
 
 def find_boxes(segments: np.ndarray, num_objects: int) -> np.ndarray:
-  """Boxes around the visible pixels of objects.
+  """Computes boxes around the visible pixels of objects.
 
   Args:
-    segments: uint8 [F, H, W], objects are 1..num_objects.
-    num_objects: O.
+    segments: object at each pixel, from 1 to num_objects, uint8 [F, H, W]; 0
+      for the background.
+    num_objects: number of objects O.
 
   Returns:
-    float32 [O, F, 4], (x0, y0, x1, y1) in pixels; nan for an unseen object.
+    Boxes (x0, y0, x1, y1), float32 [O, F, 4], pixels; nan where no pixel shows
+    the object.
   """
   boxes = np.full((num_objects, len(segments), 4), np.nan, np.float32)
   for f, segment in enumerate(segments):

@@ -1,9 +1,12 @@
 """The moving things of a generated scene, simulated by MuJoCo.
 
-A world is a floor with up to four walls and three to eight objects, which fall,
-are thrown at each other and are knocked back towards the middle now and then,
-or slide about while the floor tilts. A world goes on for ever: how long a clip
-is changes nothing in it.
+A world is a floor with up to four walls and three to eight objects. The objects
+fall, are thrown at each other and are knocked back towards the middle now and
+then, or slide about while the floor tilts. A world has no last frame, so the
+length of a clip changes nothing in it.
+
+A shape is called a geom, as in MuJoCo. A body is what moves: each object is a
+body with one geom; the planes belong to body 0, the world.
 """
 
 import math
@@ -11,32 +14,39 @@ import math
 import mujoco
 import numpy as np
 
-FRAME_RATE = 24.0  # Frames per second.
-_STEPS = 4  # Physics steps per frame.
-_STATE = mujoco.mjtState.mjSTATE_INTEGRATION  # All that the future needs.
-_NEVER = 1 << 30  # A frame beyond every clip.
+# Frames per second.
+FRAME_RATE = 24.0
+# Physics steps per frame.
+_STEPS = 4
+# The parts of MuJoCo's state from which the simulation can go on.
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+# A frame number beyond every clip.
+_NEVER = 1 << 30
 _SHAPES = ('box', 'sphere', 'capsule', 'cylinder', 'ellipsoid')
 
 
 class World:
-  """Objects in a room, as drawn from a random generator.
+  """Objects in a room, sampled at random, as functions of time.
 
   Attributes:
-    model: the MuJoCo model. Geoms are the planes first (the floor, then the
-      walls; group 1), then the objects (group 0).
-    data: its state at the frame last given to `pose`.
-    num_planes, num_objects: how many geoms of each kind.
+    model: MuJoCo model. Its geoms are the planes (the floor, then the walls;
+      group 1), then the objects (group 0).
+    data: MuJoCo state of the frame last given to `pose`.
+    num_planes: number of planes: the floor and the walls.
+    num_objects: number of objects.
   """
 
-  def __init__(self, rng):
+  def __init__(self, rng: np.random.Generator):
+    """Samples a world."""
+    # The room, the objects where they start, and how they touch.
     num = self.num_objects = int(rng.integers(3, 9))
     energy = rng.uniform(0.3, 1.0)  # From calm to busy.
-    planes = _draw_planes(rng)
+    planes = _sample_planes(rng)
     self.num_planes = len(planes)
     is_open = len(planes) < 5
     is_tilting = rng.random() < 0.7 and not is_open
     friction = rng.uniform(0.08, 0.2) if is_tilting else rng.uniform(0.2, 0.8)
-    spots, bodies = _draw_bodies(rng, num, energy)
+    spots, bodies = _sample_bodies(rng, num, energy)
     self.model = mujoco.MjModel.from_xml_string(
         '<mujoco><size memory="1M"/>'
         f'<option timestep="{1 / (FRAME_RATE * _STEPS)!r}" iterations="20"/>'
@@ -51,6 +61,8 @@ class World:
     drag = rng.uniform(0.6, 1.2) if is_open else rng.uniform(0.1, 0.5)
     self.model.dof_damping[:] = drag * mass.ravel()
 
+    # Initial velocities: roughly towards the middle, up or down, with a spin.
+    # `_places` [O, 2] and `_velocities` [O, 6] are views of the state.
     self._places = self.data.qpos.reshape(num, 7)[:, :2]
     self._velocities = self.data.qvel.reshape(num, 6)
     self._velocities[:, :2] = _towards_middle(
@@ -58,22 +70,32 @@ class World:
     )
     self._velocities[:, 2] = energy * rng.uniform(-0.5, 2.0, num)
     self._velocities[:, 3:] = energy * rng.normal(size=(num, 3)) * 3.0
+
+    # Knocks: the frame of an object's first one (some get none), the frames
+    # from one to the next, and the velocities (m/s, along the floor and up) and
+    # spin (rad/s) that each adds.
     self._knock_first = rng.integers(10, 34, num)
     self._knock_first[
         rng.random(num) > (0.6 if is_tilting else 0.5 + 0.5 * energy)
     ] = _NEVER
     self._knock_every = rng.integers(24, 60, num)
     self._knock_turn = rng.uniform(-0.8, 0.8, num)
-    self._knock_speed = rng.uniform(0.6, 2.4, (num, 2))  # Along, up (m/s).
+    self._knock_speed = rng.uniform(0.6, 2.4, (num, 2))
     self._knock_spin = rng.normal(size=(num, 3)) * 3.0
+
+    # The tilt of the floor (rad), and how its direction turns (rad/s).
     self._tilt = rng.uniform(0.12, 0.25) if is_tilting else 0.0
-    self._swirl = rng.uniform(1.5, 3.0) * rng.choice([-1, 1])  # Radians/s.
+    self._swirl = rng.uniform(1.5, 3.0) * rng.choice([-1, 1])
     self._swirl_start = rng.uniform(0, 2 * math.pi)
     self._size = mujoco.mj_stateSize(self.model, _STATE)
     self._states = [self._copy_state()]
 
-  def pose(self, frame):
-    """Returns `data` with everything where it is at `frame`."""
+  def pose(self, frame: int) -> mujoco.MjData:
+    """Returns `data`, with everything where it is at `frame`.
+
+    Frames are simulated once, in order, and remembered: any frame can be asked
+    for at any time, and it does not depend on which were asked for before.
+    """
     while len(self._states) <= frame:
       self._advance()
     mujoco.mj_setState(self.model, self.data, self._states[frame], _STATE)
@@ -86,8 +108,10 @@ class World:
     return state
 
   def _advance(self):
+    """Simulates one more frame."""
     frame = len(self._states)
     mujoco.mj_setState(self.model, self.data, self._states[-1], _STATE)
+    # Knock the objects whose turn it is towards the middle.
     since = frame - self._knock_first
     knocked = (since >= 0) & (since % self._knock_every == 0)
     if knocked.any():
@@ -98,7 +122,7 @@ class World:
       )
       self._velocities[knocked, 2] += self._knock_speed[knocked, 1]
       self._velocities[knocked, 3:] += self._knock_spin[knocked]
-    # Seen from a floor that tilts, it is gravity that turns.
+    # The frame of reference tilts with the floor: in it, gravity turns.
     angle = self._swirl_start + self._swirl * frame / FRAME_RATE
     self.model.opt.gravity[:] = (
         9.81 * math.sin(self._tilt) * math.cos(angle),
@@ -109,8 +133,12 @@ class World:
     self._states.append(self._copy_state())
 
 
-def _draw_planes(rng):
-  """The floor and the walls, as MJCF. A wall is seen from its inside only."""
+def _sample_planes(rng):
+  """Samples the floor and up to four walls, as MJCF elements.
+
+  A plane is visible from its front only; the fronts of the walls face the
+  middle.
+  """
   num_walls = rng.choice([0, 0, 1, 2, 4, 4, 4])
   heading = rng.uniform(0, 2 * math.pi)
   distances = rng.uniform(2.4, 4.0, 4)
@@ -125,8 +153,19 @@ def _draw_planes(rng):
   return planes
 
 
-def _draw_bodies(rng, num, energy):
-  """Where objects start (x, y) [num, 2] m, and the objects as MJCF."""
+def _sample_bodies(rng, num, energy):
+  """Samples objects.
+
+  Args:
+    rng: random generator.
+    num: number of objects O, at most 9.
+    energy: probability that an object starts in the air, in [0, 1].
+
+  Returns:
+    positions (x, y) at which the objects start, float64 [O, 2], metres; and the
+    objects as MJCF elements.
+  """
+  # One object in a cell of a 3 x 3 grid, so that none overlap at the start.
   cells = rng.permutation(9)[:num]
   spots = np.stack([cells % 3 - 1.0, cells // 3 - 1.0], 1) * 1.15
   spots += rng.uniform(-0.1, 0.1, (num, 2))
@@ -145,10 +184,21 @@ def _draw_bodies(rng, num, energy):
 
 
 def _numbers(values):
+  """Returns numbers as an MJCF attribute, to the last bit."""
   return ' '.join(map(repr, values.tolist()))
 
 
 def _towards_middle(places, turn, speed):
-  """Velocities [N, 2] from places [N, 2] to the middle, turned by radians."""
+  """Returns horizontal velocities, turned away from the way to the middle.
+
+  Args:
+    places: positions (x, y), float64 [N, 2], metres.
+    turn: angles between the velocities and the way to the middle, float64 [N],
+      radians.
+    speed: lengths of the velocities, float64 [N], metres per second.
+
+  Returns:
+    float64 [N, 2], metres per second.
+  """
   angle = np.arctan2(-places[:, 1], -places[:, 0]) + turn
   return np.stack([np.cos(angle), np.sin(angle)], 1) * speed[:, None]

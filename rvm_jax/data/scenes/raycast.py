@@ -1,9 +1,9 @@
 """Rays in a MuJoCo world: the nearest surface, shadows and visibility.
 
-Objects are intersected by `mujoco.mj_multiRay`, which needs no OpenGL. Planes,
-which MuJoCo shows from their front only, are intersected here: their inverse
-depth is linear over the image. Rays that pass no object's bounding sphere are
-not handed to MuJoCo.
+`mujoco.mj_multiRay` intersects rays with objects; it needs no OpenGL. Planes,
+which are visible from their front only, are intersected here: their inverse
+depth is linear over the image. Rays that miss the bounding spheres of all
+objects are not handed to MuJoCo.
 """
 
 import math
@@ -11,29 +11,41 @@ import math
 import mujoco
 import numpy as np
 
-_OBJECTS = np.array([1, 0, 0, 0, 0, 0], np.uint8)  # Their geom group.
-_SPARE = 1.02  # Bounding spheres are taken this much too large.
+# The geom groups that objects are in, as MuJoCo wants them: group 0 alone.
+_OBJECTS = np.array([1, 0, 0, 0, 0, 0], np.uint8)
+# Bounding spheres are taken larger by this factor, to be on the safe side.
+_SPARE = 1.02
 
 
-class View:
-  """One moment of a world, seen by one camera.
+class RayCaster:
+  """Casts the rays of one camera into a world at one moment.
 
-  A ray is given by its (x, y) at depth 1 in the camera's frame.
+  A ray leaves the camera's centre and is given by the point (x, y, 1) that it
+  passes in the camera's axes: x right, y down, z forward. It is scaled to unit
+  depth, so distances along it are depths. N is the number of rays.
 
-  Args:
-    world: a physics.World.
-    data: its MuJoCo state.
-    pose: camera-to-world matrix, float64 [4, 4]; x right, y down, z forward.
-    focal_length: in pixels.
+  Attributes:
+    eye: the camera's centre in the world, float64 [3], metres.
   """
 
   def __init__(self, world, data, pose, focal_length):
+    """Takes a world and a camera.
+
+    Args:
+      world: a physics.World.
+      data: MuJoCo state of the world.
+      pose: camera-to-world matrix, float64 [4, 4], metres.
+      focal_length: focal length in pixels.
+    """
     self._model, self._data = world.model, data
     self._pixel = 1 / focal_length
     self.eye, self._rotation = pose[:3, 3].copy(), pose[:3, :3]
     num = world.num_planes
     self._centers = data.geom_xpos[num:]
     self._radii = world.model.geom_rbound[num:] * _SPARE
+    # A ray with direction r meets the plane with normal n, over which the eye
+    # has the height h, at the inverse depth -(n . r) / h: a linear function
+    # a x + b y + c of the ray. Planes whose back faces the eye are left out.
     normals = data.geom_xmat[:num, 2::3]
     heights = ((self.eye - data.geom_xpos[:num]) * normals).sum(1)
     self._planes = [
@@ -43,11 +55,27 @@ class View:
     ]
 
   def directions(self, x, y):
-    """World directions of rays, three float32 [N], of unit depth."""
+    """Turns rays (x, y, 1) into vectors in the axes of the world.
+
+    Args:
+      x: x of the rays, float32 [N].
+      y: y of the rays, float32 [N].
+
+    Returns:
+      The three coordinates of the vectors, a list of float32 [N].
+    """
     return [a * x + b * y + c for a, b, c in self._rotation.tolist()]
 
   def find_objects(self, x, y):
-    """Where objects may be seen: bool [H, W], for rays of columns x, rows y."""
+    """Finds the pixels of an image whose rays may meet an object.
+
+    Args:
+      x: x of the columns' rays, ascending, float32 [W].
+      y: y of the rows' rays, ascending, float32 [H].
+
+    Returns:
+      bool [H, W], True in the rectangle around each object's bounding sphere.
+    """
     near = np.zeros((len(y), len(x)), bool)
     centers = (self._centers - self.eye) @ self._rotation
     for (cx, cy, cz), radius in zip(centers.tolist(), self._radii.tolist()):
@@ -57,16 +85,22 @@ class View:
     return near
 
   def cast(self, x, y, directions, near):
-    """Finds the nearest surface along rays, float32 [N].
+    """Finds the nearest surface along each ray.
 
     Args:
-      near: bool [N], which rays may meet objects.
+      x: x of the rays, float32 [N].
+      y: y of the rays, float32 [N].
+      directions: these rays as returned by `directions`.
+      near: whether a ray may meet an object, bool [N].
 
     Returns:
-      indices of geoms [N], ngeom in the sky; inverse depths float32 [N], 0 in
-      the sky; which rays meet objects, indices [M]; the objects' normals there,
-      float64 [M, 3].
+      surface: index of the geom that a ray meets, int [N]; the number of geoms
+        where it meets nothing (the sky).
+      inverse: inverse depths in 1 / m, float32 [N]; 0 in the sky.
+      rays: indices of the M rays that meet an object first, int [M].
+      normals: the objects' unit normals there, float64 [M, 3].
     """
+    # The plane with the greatest inverse depth is the nearest.
     inverse = np.zeros_like(x)
     surface = np.full(x.shape, self._model.ngeom)
     for plane, (a, b, c) in self._planes:
@@ -76,6 +110,7 @@ class View:
     rays = np.flatnonzero(near)
     if not rays.size:
       return surface, inverse, rays, np.empty((0, 3))
+    # Objects, where they are nearer than the planes.
     normals = np.empty((rays.size, 3))
     geoms, depths = cast(
         self._model,
@@ -92,13 +127,22 @@ class View:
     return surface, inverse, rays, normals[hit]
 
   def find_shadows(self, lamp, to_lamp, distance2, is_lit):
-    """Indices of the points that an object keeps from the lamp.
+    """Finds the points that an object hides from the lamp.
 
     Args:
-      lamp: float64 [3], where it is.
-      to_lamp: three float32 [N], from each point; distance2 [N], its square.
-      is_lit: bool [N], which points to consider.
+      lamp: position of the lamp in the world, float64 [3], metres.
+      to_lamp: the vectors from the points to the lamp, as a list of their three
+        coordinates, float32 [N] each.
+      distance2: their squared lengths, float32 [N].
+      is_lit: whether a point is to be considered, bool [N].
+
+    Returns:
+      Indices of the points in shadow, int [M].
     """
+    # Only points in the cone from the lamp around an object's bounding sphere
+    # can be in the object's shadow. With v from a point to the lamp, a from the
+    # sphere's centre to the lamp, and r the sphere's radius, a point is in the
+    # cone if (a . v)^2 / (|a|^2 - r^2) > |v|^2.
     near = np.zeros(is_lit.shape, bool)
     x, y, z = to_lamp
     axes = lamp - self._centers
@@ -118,21 +162,34 @@ class View:
         np.stack([-v[points] for v in to_lamp], 1),
         _OBJECTS,
     )
-    # A surface does not shade itself: half a thousandth of some 12 m.
+    # A surface does not shade itself: what is met within the last 0.05 % of the
+    # way (6 mm of some 12 m) is the point's own surface.
     return points[(geoms >= 0) & (along < 1 - 5e-4)]
 
 
-def cast(model, data, origin, vectors, groups=None, normals=None):
-  """Casts rays from one point, as `mujoco.mj_multiRay`.
+def cast(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    origin: np.ndarray,
+    vectors: np.ndarray,
+    groups: np.ndarray | None = None,
+    normals: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Casts rays from one point by `mujoco.mj_multiRay`.
 
   Args:
-    origin: float64 [3]; vectors: [N, 3], of any length.
-    groups: uint8 [6], the geom groups that are seen; None for all.
-    normals: float64 [N, 3], filled with unit normals if given.
+    model: MuJoCo model.
+    data: MuJoCo state.
+    origin: the point, float64 [3], metres.
+    vectors: directions of the rays, float [N, 3], of any length.
+    groups: which geom groups can be met, uint8 [6]; None for all.
+    normals: array to fill with the unit normals where geoms are met, float64
+      [N, 3]; None if they are not needed.
 
   Returns:
-    geoms int32 [N], -1 where nothing is hit; distances float64 [N] in lengths
-    of the vector, -1 where nothing is hit.
+    geoms: indices of the geoms that are met first, int32 [N]; -1 for none.
+    distances: distances to them in lengths of the vectors, float64 [N]; -1 for
+      none.
   """
   num = len(vectors)
   geoms, distances = np.empty(num, np.int32), np.empty(num)
@@ -154,7 +211,19 @@ def cast(model, data, origin, vectors, groups=None, normals=None):
 
 
 def _span(center, depth, radius, margin):
-  """The range of x at depth 1 that a sphere covers, seen from the origin."""
+  """Returns the least and greatest x, at depth 1, of rays that meet a sphere.
+
+  This is geometry in a plane through the eye: the two rays that touch a circle.
+
+  Args:
+    center: x of the sphere's centre.
+    depth: depth of the sphere's centre.
+    radius: radius of the sphere.
+    margin: by how much the span is widened at both ends.
+
+  Returns:
+    The two ends; infinite where the sphere reaches beside or behind the eye.
+  """
   distance = math.hypot(center, depth)
   if distance <= radius:
     return -math.inf, math.inf

@@ -1,20 +1,21 @@
 """Generated scenes: video with exact ground truth from an integer seed.
 
-Objects fall, roll and collide on a floor, some between walls, under a lamp that
-casts shadows, before a moving camera. `physics` makes the world,
-`appearance` its materials, light and camera, `render` draws it, and
-`ground_truth` knows where things are. Here a seed becomes frames, ground truth
-or a data source.
+Objects fall, roll and collide on a floor, some of them between walls. A lamp
+casts shadows, and the camera moves. `physics` makes the world, `appearance` its
+materials, light and camera, `render` the pixels, and `ground_truth` says where
+things are. This module turns a seed into frames, into ground truth, or into a
+record of a data source.
 
 A scene depends on its seed alone: not on other scenes, on the process, or on
 which frames are asked for. Across kinds of machines the last bit of a float may
 differ (SIMD instructions, the C library), so a grey level may differ by one.
 
-The camera moves in one of the classes MOTIONS, which come in pairs: read
-backwards, a clip of class m shows class m ^ 1. The class is drawn on its own,
-so it says nothing about the rest of the scene. Things fall down, not up, and
-that could give the order of frames away: show half of the clips backwards, and
-a set of frames without its order is as likely to be of a class as of its pair.
+The camera moves in one of the classes MOTIONS, which come in pairs: a clip of
+class m that is shown backwards is of class m ^ 1. The class is independent of
+the rest of the scene. But things fall down and not up: that can give away the
+order of the frames, and so tell a class from its pair. A benchmark that asks for
+the class shows half of its clips backwards. Then a set of frames without their
+order is as likely to be of a class as of its pair.
 """
 
 from collections.abc import Sequence
@@ -25,14 +26,15 @@ import numpy as np
 from rvm_jax.data import records
 from rvm_jax.data.scenes import appearance
 from rvm_jax.data.scenes import ground_truth
-from rvm_jax.data.scenes import physics as physics_lib
+from rvm_jax.data.scenes import physics
 from rvm_jax.data.scenes import render as render_lib
 
-FRAME_RATE = physics_lib.FRAME_RATE
+FRAME_RATE = physics.FRAME_RATE
 MOTIONS = appearance.MOTIONS
 Scene = ground_truth.Scene
 SPLITS = ('train', 'held_out')
-NUM_FRAMES = 64  # In a clip, unless another length is asked for.
+# Length of a clip, unless another one is asked for.
+NUM_FRAMES = 64
 
 
 def render(
@@ -43,26 +45,28 @@ def render(
     num_frames: int = NUM_FRAMES,
     frames: Sequence[int] | None = None,
 ) -> np.ndarray:
-  """Draws frames of a scene, without its ground truth.
+  """Renders frames of a scene, without its ground truth.
 
   Args:
-    seed: >= 0.
-    height, width: in pixels.
+    seed: seed of the scene, 0 or more.
+    height: height H of the frames in pixels.
+    width: width W of the frames in pixels.
     num_frames: length of the clip, which the camera's motion fills.
-    frames: frame numbers in [0, num_frames), in any order; None for all.
+    frames: numbers of the F frames to render, in [0, num_frames), in any order;
+      None for all.
 
   Returns:
-    uint8 [F, H, W, 3], RGB.
+    RGB, uint8 [F, H, W, 3].
 
   Raises:
     ValueError: a number is out of its range.
   """
   stage = _Stage(seed, height, width, num_frames)
   numbers = _check_frames('frames', frames, num_frames)
-  drawn = np.empty((len(numbers), height, width, 3), np.uint8)
+  pixels = np.empty((len(numbers), height, width, 3), np.uint8)
   for f, number in enumerate(numbers):
-    drawn[f] = stage.renderer.render(number, num_frames)[0]
-  return drawn
+    pixels[f] = stage.renderer.render(number, num_frames)[0]
+  return pixels
 
 
 def generate(
@@ -75,17 +79,22 @@ def generate(
     num_tracks: int = 64,
     track_frame: int = 0,
 ) -> Scene:
-  """Draws frames of a scene and computes their ground truth.
+  """Renders frames of a scene and computes their ground truth.
 
   Args:
-    seed, height, width, num_frames, frames: as for `render`.
-    num_tracks: P, how many points to follow.
-    track_frame: the frame of the clip in which the points are chosen, at
-      centres of pixels: half on objects and half on floor and walls, as far
-      as both are in view.
+    seed: seed of the scene, 0 or more.
+    height: height H of the frames in pixels.
+    width: width W of the frames in pixels.
+    num_frames: length of the clip, which the camera's motion fills.
+    frames: numbers of the F frames to render, in [0, num_frames), in any order;
+      None for all.
+    num_tracks: number of points P to follow.
+    track_frame: number of the frame at whose pixels' centres the points are
+      chosen: half of them on objects and half on floor and walls, as far as
+      both are in view.
 
   Returns:
-    A Scene. Its frames equal those of `render`.
+    The frames, which equal those of `render`, and their ground truth.
 
   Raises:
     ValueError: a number is out of its range, or no surface is in view to choose
@@ -101,11 +110,13 @@ def generate(
       [[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]
   )
 
+  # Choose points in one frame, and find out where on their bodies they are.
+  # Body 0 is the world; the others are the objects, numbered as segments are.
   _, segment, far = renderer.render(track_frame, num_frames)
   rows, columns = ground_truth.choose_pixels(
       stage.points_rng, segment, far, num_tracks
   )
-  bodies = segment[rows, columns]  # Body 0 is the world.
+  bodies = segment[rows, columns]
   places = ground_truth.attach_points(
       world.pose(track_frame),
       camera.pose(track_frame, num_frames),
@@ -115,15 +126,16 @@ def generate(
       bodies,
   )
 
+  # Render each frame, and project the points into it.
   num = len(numbers)
-  drawn = np.empty((num, height, width, 3), np.uint8)
+  pixels = np.empty((num, height, width, 3), np.uint8)
   segments = np.empty((num, height, width), np.uint8)
   depth = np.empty((num, height, width), np.float32)
   poses = np.empty((num, 4, 4))
   tracks = np.empty((num_tracks, num, 2), np.float32)
   visible = np.empty((num_tracks, num), bool)
   for f, number in enumerate(numbers):
-    drawn[f], segments[f], depth[f] = renderer.render(number, num_frames)
+    pixels[f], segments[f], depth[f] = renderer.render(number, num_frames)
     poses[f] = camera.pose(number, num_frames)
     tracks[:, f], visible[:, f] = ground_truth.follow_points(
         world,
@@ -136,7 +148,7 @@ def generate(
     )
   return Scene(
       frame_numbers=np.array(numbers, np.int64),
-      frames=drawn,
+      frames=pixels,
       segments=segments,
       depth=depth,
       tracks=tracks,
@@ -150,16 +162,10 @@ def generate(
 
 
 class Scenes:
-  """A source of clips of 64 frames: one generated scene each.
+  """A source whose clips are generated scenes of 64 frames, one record each.
 
-  Scene i of a split and seed is always the same, however many there are. Splits
-  share no scene, and neither do seeds.
-
-  Args:
-    num_scenes: how many, at most 2 ** 32.
-    height, width: in pixels.
-    seed: int >= 0, picks another set of scenes.
-    split: 'train', or 'held_out' for scenes to evaluate on.
+  Scene i of a split and seed is the same for any number of scenes. Splits share
+  no scene, and neither do seeds.
   """
 
   def __init__(
@@ -170,6 +176,18 @@ class Scenes:
       seed: int = 0,
       split: str = 'train',
   ):
+    """Chooses a set of scenes.
+
+    Args:
+      num_scenes: number of scenes, at most 2 ** 32.
+      height: height of the frames in pixels.
+      width: width of the frames in pixels.
+      seed: number of the set, 0 or more.
+      split: 'train', or 'held_out' for scenes to evaluate on.
+
+    Raises:
+      ValueError: a number is out of its range, or there is no such split.
+    """
     _check_integer('num_scenes', num_scenes, 1)
     if num_scenes > 1 << 32:
       raise ValueError(f'num_scenes={num_scenes}: expected at most 2 ** 32.')
@@ -186,6 +204,7 @@ class Scenes:
     return self._num_scenes
 
   def __getitem__(self, index: int) -> records.Record:
+    """Returns the record of scene `index`; IndexError if there is none."""
     seed = self.scene_seed(index)
 
     def read(frames):
@@ -200,36 +219,43 @@ class Scenes:
     )
 
   def scene_seed(self, index: int) -> int:
-    """The seed for `generate` that makes scene `index` of this source."""
+    """Returns the seed with which `generate` makes scene `index`.
+
+    Raises:
+      IndexError: the source has no such scene.
+    """
     if not 0 <= index < self._num_scenes:
       raise IndexError(f'Scene {index} of {self._num_scenes}.')
     split = SPLITS.index(self._split)
     return (self._seed << 33) | (split << 32) | int(index)
 
   def describe(self, clip: np.ndarray) -> str:
-    """Names the scene of a record's `clip`, for people."""
+    """Returns a name for people of the scene of a record's `clip`."""
     index = int(clip[0])
     return f'{self._split} scene {index} (seed {self.scene_seed(index)})'
 
 
 class _Stage:
-  """The parts that a seed makes."""
+  """The parts of a scene: a world, a camera and a renderer."""
 
   def __init__(self, seed, height, width, num_frames):
     _check_integer('seed', seed, 0)
     _check_integer('height', height, 1)
     _check_integer('width', width, 1)
     _check_integer('num_frames', num_frames, 1)
-    # A stream each, so that what one draws changes nothing in the others.
-    physics, looks, camera, motion, self.points_rng = (
+    # A random generator for each part, so that the numbers that one of them
+    # samples change nothing in the others.
+    world_rng, appearance_rng, camera_rng, motion_rng, self.points_rng = (
         np.random.Generator(np.random.PCG64(stream))
         for stream in np.random.SeedSequence(seed).spawn(5)
     )
-    self.world = physics_lib.World(physics)
-    self.camera = appearance.Camera(camera, motion)
+    self.world = physics.World(world_rng)
+    self.camera = appearance.Camera(camera_rng, motion_rng)
     self.renderer = render_lib.Renderer(
         self.world,
-        appearance.Looks(looks, self.world.num_planes, self.world.num_objects),
+        appearance.Appearance(
+            appearance_rng, self.world.num_planes, self.world.num_objects
+        ),
         self.camera,
         height,
         width,
@@ -237,6 +263,7 @@ class _Stage:
 
 
 def _check_frames(name, frames, num_frames):
+  """Returns frame numbers as a sequence of int; refuses those out of range."""
   numbers = range(num_frames) if frames is None else frames
   numbers = [operator.index(number) for number in numbers]
   for number in numbers:

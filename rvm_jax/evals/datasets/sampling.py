@@ -229,7 +229,7 @@ class Sampling:
     # Settings are relative to what an evaluation sees, `draw_box` to the frame.
     height, width = self._largest(video)
     share = height * width / (video.height * video.width)
-    x0, y0, x1, y1 = crops.draw_box(
+    x0, y0, x1, y1 = crops.sample_box(
         rng,
         video.height,
         video.width,

@@ -1,4 +1,4 @@
-"""Cameras: which motions there are, and which way they go."""
+"""Classes of camera motion: how often they occur, and which way they go."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from rvm_jax.data.scenes import appearance
 from rvm_jax.data.scenes import source
 
 
-def test_motions_are_balanced_and_apart_from_the_scene():
+def test_motions_are_equally_frequent_and_independent_of_the_scene():
   motions, nums = [], []
   for seed in range(400):
     streams = np.random.SeedSequence(seed).spawn(5)
@@ -21,7 +21,9 @@ def test_motions_are_balanced_and_apart_from_the_scene():
 
 
 @pytest.mark.parametrize('motion', range(len(source.MOTIONS)))
-def test_motion_is_its_pair_backwards(motion):
+def test_motion_is_the_other_of_its_pair_backwards_and_goes_the_named_way(
+    motion,
+):
   def path(motion):
     camera = appearance.Camera(
         np.random.default_rng(5), np.random.default_rng(6)
@@ -36,7 +38,8 @@ def test_motion_is_its_pair_backwards(motion):
   closer = np.linalg.norm(first[:3, 3] - target) - np.linalg.norm(
       last[:3, 3] - target
   )
-  tilt = last[2, 0] - first[2, 0]  # How much the camera's right side rises.
+  # How much the camera's right side rises.
+  tilt = last[2, 0] - first[2, 0]
   what = {
       'orbit_left': -moved[0],
       'dolly_in': closer,

@@ -1,4 +1,4 @@
-"""Tracks, visibility, cameras and boxes, against geometry."""
+"""Tracks, visibility, cameras and boxes agree with geometry."""
 
 import mujoco
 import numpy as np
@@ -12,15 +12,16 @@ def scene(request):
   return staging.scene(request.param)
 
 
-def test_tracks_start_at_pixel_centers_and_see_their_object(scene):
+def test_tracks_start_at_pixel_centers_on_their_object(scene):
   np.testing.assert_allclose(scene.tracks[:, 0] % 1, 0.5, atol=1e-4)
-  assert scene.visible[:, 0].mean() > 0.98  # But for outlines.
+  # At outlines a point may be hidden in its own frame.
+  assert scene.visible[:, 0].mean() > 0.98
   x, y = np.floor(scene.tracks[:, 0]).astype(int).T
   np.testing.assert_array_equal(scene.segments[0][y, x], scene.track_segments)
   assert (scene.track_segments > 0).sum() == 32
 
 
-def test_visible_tracks_agree_with_segments_and_depth(scene):
+def test_visible_tracks_lie_on_their_objects_segment(scene):
   checked = 0
   for f in range(1, len(staging.FRAMES)):
     inner = staging.is_inner(scene, f)
@@ -34,8 +35,7 @@ def test_visible_tracks_agree_with_segments_and_depth(scene):
   assert checked > 40
 
 
-def test_visibility_is_what_one_ray_meets():
-  """A point is seen just when no geom is met on the way to it."""
+def test_points_are_visible_where_a_single_ray_reaches_them():
   hidden = 0
   for seed in staging.SEEDS:
     scene = staging.scene(seed)
@@ -70,14 +70,14 @@ def test_visibility_is_what_one_ray_meets():
         inside = (pixels[p] >= 0).all() and (
             pixels[p] < (staging.WIDTH, staging.HEIGHT)
         ).all()
-        if met < 0 or abs(far - met - 0.005) > 1e-3:  # Not on the threshold.
+        # Leave out points on the threshold of visibility.
+        if met < 0 or abs(far - met - 0.005) > 1e-3:
           assert scene.visible[p, f] == (inside and far - met < 0.005)
         hidden += inside and not scene.visible[p, f]
   assert hidden > 100
 
 
-def test_cameras_agree_with_depth(scene):
-  """Floor and walls stand still: seen again, their depth is as expected."""
+def test_points_of_floor_and_walls_have_the_right_depth_in_other_frames(scene):
   checked = 0
   for a, b in ((0, 1), (1, 2), (3, 1)):
     depth = scene.depth[a].ravel()
@@ -87,13 +87,14 @@ def test_cameras_agree_with_depth(scene):
     pixels, expected = staging.project(scene, b, points)
     inside = ((pixels >= 0) & (pixels < (staging.WIDTH, staging.HEIGHT))).all(1)
     inside &= expected > 0
-    # Compare where the depth at the pixel's centre speaks for the pixel.
+    # The point need not be at the centre of the pixel: allow for the slope of
+    # the inverse depth, and leave out pixels at outlines.
     x, y = np.floor(pixels[inside]).astype(int).T
     inverse = 1 / scene.depth[b]
     slope = np.hypot(*np.gradient(inverse))
     still = (scene.segments[b][y, x] == 0) & staging.is_inner(scene, b)[y, x]
-    gap = np.abs(inverse[y, x] - 1 / expected[inside])
-    agrees = gap <= 1.5 * slope[y, x] + 1e-4
+    error = np.abs(inverse[y, x] - 1 / expected[inside])
+    agrees = error <= 1.5 * slope[y, x] + 1e-4
     assert agrees[still].mean() > 0.97
     checked += still.sum()
   assert checked > 1000
@@ -103,7 +104,7 @@ def test_cameras_agree_with_depth(scene):
     assert np.linalg.det(turn) == pytest.approx(1)
 
 
-def test_boxes_are_extents_of_masks(scene):
+def test_boxes_enclose_the_segments_tightly(scene):
   for o, boxes in enumerate(scene.boxes):
     for f, box in enumerate(boxes):
       mask = scene.segments[f] == o + 1

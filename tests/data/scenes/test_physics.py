@@ -1,4 +1,4 @@
-"""Objects move, and stay where they can be seen."""
+"""Objects keep moving and stay in view."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from rvm_jax.data.scenes import source
 from tests.data import staging
 
 
-def test_objects_move_to_the_end_and_stay():
+def test_objects_still_move_in_the_second_half_and_stay_on_the_floor():
   num_moving = []
   for stage in map(staging.stage, range(24)):
     places = np.stack([stage.world.pose(f).xpos[1:].copy() for f in range(64)])
@@ -15,7 +15,8 @@ def test_objects_move_to_the_end_and_stay():
     assert np.isfinite(places).all()
     pixels = []
     for f in range(32, 64):
-      pose = stage.camera.pose(63, 64)  # Held still: the objects' own motion.
+      # Seen by a camera that stands still, so that only objects move.
+      pose = stage.camera.pose(63, 64)
       x, y, z = ((places[f] - pose[:3, 3]) @ pose[:3, :3]).T
       pixels.append(np.stack([x / z, y / z], 1) * stage.renderer.focal_length)
     path = np.linalg.norm(np.diff(pixels, axis=0), axis=2).sum(0)

@@ -1,4 +1,4 @@
-"""What a pixel sees, against single rays and against analysis."""
+"""The surface that a pixel sees, against single rays and against geometry."""
 
 import mujoco
 import numpy as np
@@ -10,7 +10,7 @@ from tests.data import staging
 
 
 @pytest.mark.parametrize('seed', staging.SEEDS)
-def test_pixels_equal_single_rays_of_mujoco(seed):
+def test_segments_and_depth_equal_single_rays_of_mujoco(seed):
   scene = staging.scene(seed)
   world = staging.stage(seed).world
   wrong = 0
@@ -25,7 +25,8 @@ def test_pixels_equal_single_rays_of_mujoco(seed):
       depth = mujoco.mj_ray(world.model, data, eye, ray, None, 1, -1, geom)
       expected = max(geom[0] - world.num_planes + 1, 0)
       if scene.segments[f].flat[pixel] != expected:
-        wrong += 1  # At an outline, where float32 rays may pass.
+        # At an outline a float32 ray may pass what a float64 ray meets.
+        wrong += 1
       elif depth < 0:
         assert np.isinf(scene.depth[f].flat[pixel])
       elif depth < 100:
@@ -33,7 +34,7 @@ def test_pixels_equal_single_rays_of_mujoco(seed):
   assert wrong <= 1
 
 
-def test_depth_of_floor_and_sphere_is_analytic():
+def test_depth_of_floor_and_sphere_equals_geometry():
   model = mujoco.MjModel.from_xml_string(
       '<mujoco><worldbody><geom type="plane" size="0 0 1" group="1"/>'
       '<body pos="0 0 .4"><freejoint/><geom type="sphere" size=".8"/></body>'
@@ -52,8 +53,8 @@ def test_depth_of_floor_and_sphere_is_analytic():
   World.model = model
   world = World()
   camera = appearance.Camera(np.random.default_rng(0), np.random.default_rng(1))
-  looks = appearance.Looks(np.random.default_rng(2), 1, 1)
-  renderer = render.Renderer(world, looks, camera, 40, 40)
+  materials = appearance.Appearance(np.random.default_rng(2), 1, 1)
+  renderer = render.Renderer(world, materials, camera, 40, 40)
   _, segments, depth = renderer.render(0, 2)
   pose, focal = camera.pose(0, 2), renderer.focal_length
   y, x = (np.mgrid[:40, :40] + 0.5 - 20) / focal

@@ -1,4 +1,4 @@
-"""Scenes as a source: any frame of any scene, the same everywhere."""
+"""Scenes as a source: any frame of any scene is the same everywhere."""
 
 import hashlib
 import pickle
@@ -11,7 +11,7 @@ import pytest
 from rvm_jax.data.scenes import source as source_lib
 
 
-def test_any_subset_is_the_same_bit_for_bit():
+def test_any_subset_of_frames_is_the_same_bit_for_bit():
   whole = source_lib.generate(8, height=32, width=40)
   part = source_lib.generate(8, height=32, width=40, frames=[37, 2, 50])
   for name in ('frames', 'segments', 'depth', 'poses'):
@@ -29,7 +29,7 @@ def test_any_subset_is_the_same_bit_for_bit():
   assert len(whole.frames) == 64
 
 
-def test_another_process_draws_the_same_bytes():
+def test_another_process_generates_the_same_bytes():
   code = (
       'import hashlib; from rvm_jax.data.scenes import source; '
       'source.render(1, height=8, width=8); '
@@ -45,7 +45,7 @@ def test_another_process_draws_the_same_bytes():
   assert other.stdout.strip() == hashlib.sha256(data).hexdigest()
 
 
-def test_source_follows_the_contract():
+def test_source_gives_records_and_names():
   source = pickle.loads(pickle.dumps(source_lib.Scenes(10, 24, 32, seed=3)))
   assert len(source) == 10
   record = source[7]
@@ -87,12 +87,12 @@ def test_splits_and_seeds_share_no_scene():
         ({'num_tracks': -1}, 'num_tracks=-1'),
     ],
 )
-def test_bad_numbers_are_named(change, message):
+def test_numbers_out_of_range_are_named(change, message):
   with pytest.raises(ValueError, match=message):
     source_lib.generate(**({'seed': 0, 'height': 8, 'width': 8} | change))
 
 
-def test_bad_sources_are_named():
+def test_sources_without_scenes_or_of_an_unknown_split_are_refused():
   with pytest.raises(ValueError, match='num_scenes=0'):
     source_lib.Scenes(0, 8, 8)
   with pytest.raises(ValueError, match="split='test': expected one of"):
