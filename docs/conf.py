@@ -1,6 +1,7 @@
 """Settings of the documentation, which `make docs` builds with Sphinx."""
 
 import importlib.metadata
+import itertools
 import re
 
 project = 'rvm_jax'
@@ -44,7 +45,10 @@ autodoc_typehints_format = 'short'
 # These two files are copied beside an export and need PyTorch.
 autosummary_context = {'excluded': ['rvm_torch', 'torch_side']}
 default_role = 'code'
-napoleon_custom_sections = [('Attributes', 'params_style')]
+napoleon_custom_sections = [
+    ('Attributes', 'params_style'),
+    ('Return values', 'params_style'),
+]
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 80
@@ -55,34 +59,57 @@ LIST_ITEM = re.compile(r'([-*]|\d+\.) ')
 FLAX_FIELDS = re.compile(r', parent: .* = <flax\..*>, name: str \| None = None')
 
 
-def keep_layout(app, what, name, obj, options, lines):
-  """Shows what a docstring indents, or draws as a table, as it is written.
+def to_rest(app, what, name, obj, options, lines):
+  """Turns the lines of a docstring, in place, into what napoleon understands.
 
-  Docstrings are written for readers of the source. Between paragraphs of text
-  they have indented blocks and tables, which reST would parse, and code in the
-  plural, such as `int`s, which reST does not know. List items and the sections
-  of Google's style are left to Sphinx.
+  Docstrings are written for readers of the source: as plain text with code
+  between backticks, with indented blocks and tables between the paragraphs, and
+  in the sections of Google's style. This function marks the blocks and tables,
+  so that they are shown as they are written, and escapes what reST would take
+  for markup. A section Returns that describes several values by name becomes
+  the section Return values, because napoleon expects a single one.
   """
   del app, what, name, obj, options
-  marked, before, in_section, in_block = [], '', False, False
-  for line in lines:
+  rest, before, in_section, in_block = [], '', False, False
+  for number, line in enumerate(lines):
     is_text = line[:1] not in ('', ' ', '|')
     if is_text:
       in_section = bool(SECTION.match(line))
     if line and not in_section:
       if is_text and in_block:
         in_block = False
-        marked.append('')
+        rest.append('')
       elif not is_text and not in_block and not LIST_ITEM.match(before):
         in_block = True
-        marked += ['', '::', '']
+        rest += ['', '::', '']
     if is_text:
       before = line
     if in_block:
-      marked.append('  ' + line)
+      rest.append('  ' + line)
+    elif line == 'Returns:' and names_values(lines[number + 1 :]):
+      rest.append('Return values:')
     else:
-      marked.append(re.sub(r'(`[^`]+`)(?=\w)', r'\1\\ ', line))
-  lines[:] = marked
+      rest.append(escape(line))
+  lines[:] = rest
+
+
+def names_values(lines):
+  """Returns whether a section, from its second line on, lists named values."""
+  section = itertools.takewhile(lambda line: line[:1] in ('', ' '), lines)
+  items = [line for line in section if re.match(r'  \S', line)]
+  return len(items) > 1 and all(':' in line for line in items)
+
+
+def escape(line):
+  """Returns a line of text as reST, in which only code has a markup."""
+  bullet, text = re.match(r'(\s*(?:[-*] )?)(.*)', line).groups()
+  parts = text.split('`')
+  # Every second part is code, unless a span of code goes on in the next line.
+  if len(parts) % 2:
+    parts[::2] = [re.sub(r'[*|]|_\b', r'\\\g<0>', part) for part in parts[::2]]
+    # In reST, code that a letter follows, as in a plural, needs a mark.
+    parts[2::2] = [re.sub(r'^(?=\w)', r'\\ ', part) for part in parts[2::2]]
+  return bullet + '`'.join(parts)
 
 
 def drop_flax_fields(app, what, name, obj, options, signature, returned):
@@ -101,6 +128,6 @@ def skip_named_tuple_fields(app, what, name, obj, skip, options):
 
 def setup(app):
   """Connects the functions above, the first so that it runs before napoleon."""
-  app.connect('autodoc-process-docstring', keep_layout, priority=400)
+  app.connect('autodoc-process-docstring', to_rest, priority=400)
   app.connect('autodoc-process-signature', drop_flax_fields)
   app.connect('autodoc-skip-member', skip_named_tuple_fields)

@@ -10,17 +10,17 @@ ROOT = pathlib.Path(__file__).parents[1]
 SETTINGS = runpy.run_path(str(ROOT / 'docs' / 'conf.py'))
 
 
-def kept(docstring):
+def to_rest(docstring):
   lines = docstring.splitlines()
-  SETTINGS['keep_layout'](None, 'module', 'name', None, None, lines)
+  SETTINGS['to_rest'](None, 'module', 'name', None, None, lines)
   return lines
 
 
 @pytest.mark.parametrize(
-    'block', [['  a: one', '', '    of two', '  b: two'], ['| a |', '|---|']]
+    'block', [['  a: one', '', '    of *two', '  b: `c`s'], ['| a |', '|---|']]
 )
 def test_docstring_blocks_and_tables_become_preformatted(block):
-  lines = kept('\n'.join(['A dict:', *block, 'And text.']))
+  lines = to_rest('\n'.join(['A dict:', *block, 'And text.']))
   indented = ['  ' + line for line in block]
   assert lines == ['A dict:', '', '::', '', *indented, '', 'And text.']
 
@@ -28,17 +28,34 @@ def test_docstring_blocks_and_tables_become_preformatted(block):
 @pytest.mark.parametrize(
     'docstring',
     [
-        'Summary.\n\nArgs:\n  a: one\n    of two.\n\nReturns:\n  A pair.',
-        'Summary.\n\n- one\n  of two\n- two',
+        'Summary.\n\nArgs:\n  a: one\n    of two.\n\nReturns:\n  A pair: a, b.',
+        'Summary.\n\nReturns:\n  One: a.\n  And a second line.\n\nText.',
+        'Summary.\n\n- one\n  of two\n* two',
         '1. one\n   of two',
     ],
 )
 def test_docstring_sections_and_lists_stay_as_they_are(docstring):
-  assert kept(docstring) == docstring.splitlines()
+  assert to_rest(docstring) == docstring.splitlines()
 
 
-def test_docstring_code_in_the_plural_stays_code():
-  assert kept('Two `int`s or `a`.') == [r'Two `int`\ s or `a`.']
+def test_docstring_returns_of_several_values_lists_them():
+  lines = to_rest('Returns:\n  a: int.\n  b: float,\n    or int.\n\nRaises:')
+  assert lines[0] == 'Return values:'
+  assert lines[1:] == ['  a: int.', '  b: float,', '    or int.', '', 'Raises:']
+
+
+@pytest.mark.parametrize(
+    'line, expected',
+    [
+        ('Two `int`s of `a`.', r'Two `int`\ s of `a`.'),
+        ('f(*args, **more)', r'f(\*args, \*\*more)'),
+        ('of |a - b| and s_{t}', r'of \|a - b\| and s\_{t}'),
+        ('snake_case `a*b|c_`', 'snake_case `a*b|c_`'),
+        ('a span of `code that', 'a span of `code that'),
+    ],
+)
+def test_docstring_text_is_escaped_outside_code(line, expected):
+  assert to_rest(line) == [expected]
 
 
 def test_flax_signatures_lose_the_fields_of_every_module():
