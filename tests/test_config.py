@@ -66,12 +66,8 @@ def _keys(config, prefix=''):
     [
         ({'data.batch_size': 6}, 'size=6 must be a multiple of 4 devices'),
         ({'data.batch_size': 6}, 'use 4 or 8'),
-        ({'data.height': 36}, 'height=36 must be .*multiple of .*use 32 or 40'),
-        ({'mask_ratio': 0.99}, 'must leave at least one of 16 patches'),
-        ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
         ({'data.max_gap': 3}, 'max_gap=3 must be at least .*min_gap=4'),
         ({'data.sources': ('a', 'b')}, 'one weight for each of'),
-        ({'objective': 'mae'}, "objective='mae' must be one of rvm"),
         ({'num_steps': 0}, 'num_steps=0 must be at least 1'),
         ({'num_eval_scenes': 8}, 'num_eval_scenes=8 must be at least 16'),
         ({'checkpoint.fresh_decoder': True}, 'needs .*checkpoint.init_from'),
@@ -83,4 +79,3 @@ def test_conflicts_are_named_with_their_fix(changes, message):
   config.update_from_flattened_dict(changes)
   with pytest.raises(ValueError, match=message):
     config_lib.validate(config, num_batch_shards=4)
-    objectives.from_config(config)

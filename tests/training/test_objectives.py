@@ -134,6 +134,12 @@ def test_an_objective_is_loaded_from_its_run(whole):
   np.testing.assert_array_equal(features, objective.encode(whole[1], frames))
 
 
+def test_an_unknown_objective_is_named_with_the_known_ones():
+  message = "config.objective='mae' must be one of rvm, mean_colour"
+  with pytest.raises(ValueError, match=message):
+    objectives.from_config(get_config(objective='mae'))
+
+
 def test_another_objective_is_refused_with_its_name(whole):
   message = "config.objective: saved 'mean_colour', now 'rvm'"
   with pytest.raises(ValueError, match=message):

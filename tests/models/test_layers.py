@@ -1,0 +1,107 @@
+"""The transformer blocks against the same written down in numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rvm_jax.models import layers
+
+SIZES = dict(
+    num_heads=2, mlp_width=12, dtype=jnp.dtype('float32'), attention='xla'
+)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(2, 3, 5, 8)).astype(np.float32)  # [B, K, N, D]
+CONTEXT = RNG.normal(size=(2, 7, 8)).astype(np.float32)  # [B, M, D]
+
+
+def init(module, *inputs):
+  """Parameters far from their start, where biases and scales do nothing."""
+  params = jax.jit(module.init)(jax.random.key(0), *inputs)['params']
+  rng = np.random.default_rng(1)
+  return jax.tree.map(
+      lambda x: np.float32(x + rng.normal(size=x.shape, scale=0.3)), params
+  )
+
+
+def apply(module, params, *inputs):
+  return jax.jit(module.apply)({'params': params}, *inputs)
+
+
+def norm(p, x):
+  x = x - x.mean(-1, keepdims=True)
+  x = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + 1e-6)
+  return x * p['scale'] + p['bias']
+
+
+def attend(p, x, context):
+  """Attention of x [Q, D] to context [M, D], one head after the other."""
+  query, key, value = (
+      np.einsum('nd,dhw->hnw', y, p[name]['kernel']) + p[name]['bias'][:, None]
+      for name, y in (('query', x), ('key', context), ('value', context))
+  )
+  heads = []
+  for q, k, v in zip(query, key, value, strict=True):
+    scores = np.exp(q @ k.T / np.sqrt(q.shape[-1]))
+    heads.append(scores / scores.sum(-1, keepdims=True) @ v)
+  return np.einsum('hnw,hwd->nd', heads, p['out']['kernel']) + p['out']['bias']
+
+
+def mlp(p, x):
+  x = x @ p['dense_in']['kernel'] + p['dense_in']['bias']
+  x = x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+  return x @ p['dense_out']['kernel'] + p['dense_out']['bias']
+
+
+def test_block_is_attention_then_mlp_each_after_a_norm():
+  block = layers.Block(**SIZES)
+  p = init(block, X[0])
+  for x, found in zip(X[0], apply(block, p, X[0]), strict=True):
+    y = norm(p['attention_norm'], x)
+    x = x + attend(p['attention'], y, y)
+    x = x + mlp(p['mlp'], norm(p['mlp_norm'], x))
+    np.testing.assert_allclose(found, x, atol=1e-5)
+
+
+def test_cross_block_attends_to_the_context_and_then_within_a_group():
+  block = layers.CrossBlock(**SIZES)
+  p = init(block, X, CONTEXT)
+  found = apply(block, p, X, CONTEXT)
+  for b, k in np.ndindex(2, 3):
+    y = norm(p['ca_attention_norm'], X[b, k])
+    x = X[b, k] + attend(p['ca_attention'], y, CONTEXT[b])
+    x = x + mlp(p['mlp'], norm(p['mlp_norm'], x))
+    y = norm(p['attention_norm'], x)
+    x = x + attend(p['attention'], y, y)
+    np.testing.assert_allclose(found[b, k], x, atol=1e-5)
+
+
+def test_cross_transformer_is_blocks_and_a_norm():
+  stack = layers.CrossTransformer(num_layers=2, remat='none', **SIZES)
+  p = init(stack, X, CONTEXT)
+  x, block = X, layers.CrossBlock(**SIZES)
+  for name in 'xa_blocks_0', 'xa_blocks_1':
+    x = apply(block, p[name], x, CONTEXT)
+  expected = norm(p['output_norm'], np.asarray(x))
+  np.testing.assert_allclose(apply(stack, p, X, CONTEXT), expected, atol=1e-5)
+
+
+def test_rematerialise_repeats_no_product_some_or_all():
+  counts = []
+  for remat in 'none', 'dots', 'full':
+    block = layers.rematerialise(layers.Block, remat)(**SIZES)
+    params = init(block, X[0])
+
+    def loss(params, block=block):
+      return jnp.square(block.apply({'params': params}, X[0])).sum()
+
+    jaxpr = jax.make_jaxpr(jax.grad(loss))(params)
+    counts.append(str(jaxpr).count('dot_general['))
+  none, dots, full = counts
+  # 'dots' repeats the two products of the attention, which have batch axes.
+  assert dots == none + 2 and full > dots
+
+
+def test_rematerialise_refuses_what_it_does_not_know():
+  with pytest.raises(ValueError, match="of none, dots, full, got 'some'"):
+    layers.rematerialise(layers.Block, 'some')

@@ -1,0 +1,69 @@
+"""The recurrent core against its equations, frame after frame."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rvm_jax.models import layers
+from rvm_jax.models import recurrent
+
+WIDTH = 8
+SIZES = dict(num_layers=1, num_heads=2, mlp_width=12, attention='xla')
+RNG = np.random.default_rng(0)
+TOKENS = RNG.normal(size=(2, 6, 5, WIDTH)).astype(np.float32)  # [B, T, M, D]
+STATE = RNG.normal(size=(2, 5, WIDTH)).astype(np.float32)  # [B, M, D]
+
+
+def make_core(dtype='float32'):
+  return recurrent.GatedTransformerCore(
+      WIDTH, dtype=jnp.dtype(dtype), remat='none', **SIZES
+  )
+
+
+@pytest.fixture(scope='module')
+def params():
+  """Parameters far from their start, where biases and scales do nothing."""
+  init = jax.jit(make_core().init)
+  params = init(jax.random.key(0), TOKENS, STATE)['params']
+  rng = np.random.default_rng(1)
+  return jax.tree.map(
+      lambda x: np.float32(x + rng.normal(size=x.shape, scale=0.3)), params
+  )
+
+
+def apply(params, tokens, state, dtype='float32'):
+  return jax.jit(make_core(dtype).apply)({'params': params}, tokens, state)
+
+
+def sigmoid(x):
+  return 1 / (1 + np.exp(-x))
+
+
+def test_core_follows_its_equations(params):
+  transformer = layers.CrossTransformer(
+      dtype=jnp.dtype('float32'), remat='none', **SIZES
+  )
+  p, s = params, STATE
+  found, last = apply(params, TOKENS, STATE)
+  for t in range(TOKENS.shape[1]):
+    e = TOKENS[:, t]
+    u = sigmoid(
+        e @ p['input_update']['kernel'] + s @ p['state_update']['kernel']
+    )
+    r = sigmoid(e @ p['input_reset']['kernel'] + s @ p['state_reset']['kernel'])
+    normed = (s - s.mean(-1, keepdims=True)) / np.sqrt(
+        s.var(-1, keepdims=True) + 1e-4
+    )
+    context = r * normed * p['state_layer_norm']['scale']
+    c = transformer.apply({'params': p['transformer']}, e[:, None], context)
+    s = (1 - u) * s + u * np.asarray(c)[:, 0]
+    np.testing.assert_allclose(found[:, t], s, atol=1e-5)
+  np.testing.assert_array_equal(found[:, -1], last)
+
+
+def test_state_stays_in_float32_with_products_in_bfloat16(params):
+  found, last = apply(params, TOKENS, STATE, 'bfloat16')
+  assert found.dtype == last.dtype == jnp.float32
+  expected, _ = apply(params, TOKENS, STATE)
+  assert 1e-4 < abs(found - expected).max() < 0.3

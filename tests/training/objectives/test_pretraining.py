@@ -1,0 +1,73 @@
+"""What RVM learns from: visible patches, the loss, features and pictures."""
+
+import jax
+import numpy as np
+import pytest
+
+from rvm_jax.training.objectives import pretraining
+from tests import tiny
+
+OBJECTIVE = pretraining.from_config(tiny.get_config())
+
+
+@pytest.fixture(scope='module')
+def params():
+  return jax.jit(OBJECTIVE.init)(jax.random.key(0))
+
+
+@pytest.fixture(scope='module')
+def batch():
+  rng = np.random.default_rng(0)
+  return {
+      key: rng.integers(0, 50, shape.shape, shape.dtype)
+      for key, shape in OBJECTIVE.batch.items()
+  }
+
+
+def test_visible_patches_are_a_quarter_and_follow_the_key(batch):
+  found, visible = OBJECTIVE.sample(jax.random.key(0), batch)
+  assert found is batch
+  assert visible.shape == (4, 2, 4)  # Of 16 patches, with mask_ratio=0.75.
+  assert all(len(set(row)) == 4 for row in visible.reshape(8, 4).tolist())
+  again = OBJECTIVE.sample(jax.random.key(0), batch)[1]
+  np.testing.assert_array_equal(visible, again)
+  assert (visible != OBJECTIVE.sample(jax.random.key(1), batch)[1]).any()
+
+
+def test_loss_is_the_squared_error_of_what_is_reconstructed(params, batch):
+  key = jax.random.key(0)
+  found = jax.jit(OBJECTIVE.reconstruct)(params, batch, key)
+  np.testing.assert_array_equal(found.target, batch['target'])
+  inputs = OBJECTIVE.sample(key, batch)
+  np.testing.assert_array_equal(found.visible, inputs[1])
+  assert found.pixels.shape == batch['target'].shape
+  np.testing.assert_allclose(
+      jax.jit(OBJECTIVE.loss)(params, *inputs),
+      np.square(found.pixels - batch['target'] / 255).mean(),
+      rtol=1e-5,
+  )
+
+
+def test_features_are_the_states_of_the_patches(params, batch):
+  frames = batch['source']
+  found = jax.jit(OBJECTIVE.encode)(params, frames)
+  states, _ = OBJECTIVE.model.apply(
+      {'params': params}, frames.astype(np.float32) / 255, method='encode'
+  )
+  assert found.shape == (4, 2, 4, 4, OBJECTIVE.model.width)
+  np.testing.assert_allclose(found[:, :, 1, 2], states[:, :, 7], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'data.height': 36}, 'height=36 must be .*multiple of .*use 32 or 40'),
+        ({'mask_ratio': 0.99}, 'must leave at least one of 16 patches'),
+        ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
+    ],
+)
+def test_conflicts_are_named_with_their_fix(changes, message):
+  config = tiny.get_config()
+  config.update_from_flattened_dict(changes)
+  with pytest.raises(ValueError, match=message):
+    pretraining.from_config(config)
