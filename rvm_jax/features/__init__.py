@@ -1,1 +1,1 @@
-"""Features of whole videos, written to disk."""
+"""Features of whole videos on disk: `python -m rvm_jax.features`."""

@@ -1,27 +1,30 @@
-"""Features of whole videos, of any length, written to disk as they come.
+"""Writes the features of whole videos, of any length, to disk.
 
   python -m rvm_jax.features VIDEO... --checkpoint PATH --out DIR
 
 Each video gives a zarr group (format 2) DIR/NAME.zarr with the arrays
-  patches     [T, h, w, D], the state after each frame, a vector a patch
-  cls         [T, D], the vector of the frame as a whole
-  timestamps  [T] float64, seconds by the file's clock; NaN where it gives none
-and attributes that say what made them: checkpoint, model, source,
-preprocessing, grid, `num_frames`, `complete`, and in `notes` what is missing.
+  patches     [T, h, w, D], one vector for each patch of each frame
+  cls         [T, D], one vector for each whole frame
+  timestamps  [T] float64, seconds by the clock of the file; NaN if it has none
+Its attributes name the checkpoint, the model, the source file, the
+preprocessing and the grid; `num_frames` and `complete` state the progress, and
+`notes` lists what is missing of a damaged video.
 
-Frames keep their size, but for less than a patch at the borders, which is cut
-off so that both sides are multiples of the patch. With --height or --width they
-are resized (bicubic, antialiased); of only one, the other follows from the
-frame, to the nearest multiple of the patch. --fit=crop cuts off, on both sides
-alike, what the new shape has no room for; --fit=stretch distorts instead.
+Without --height and --width frames are not resized; what exceeds whole patches,
+less than one per axis, is cut off at both borders. With --height or --width
+frames are resized (bicubic, antialiased). If only one is given, the other
+follows from the shape of the frames, rounded to the nearest multiple of the
+patch. If the aspect ratio changes, --fit=crop cuts the frames off on two
+opposite sides, and --fit=stretch distorts them.
 
-Memory does not grow with the length of a video. A run that was stopped, in
-whatever way, goes on when it is started again: on the same machine the result
-is that of a run that was not stopped, bit for bit. What is complete is left
-alone. Of a damaged video the good frames are kept, with their own timestamps,
-and each gap is noted; the state is carried across it.
+Memory does not grow with the length of a video. If the command was stopped, in
+whatever way, the same command continues; on the same machine the result is bit
+for bit that of an uninterrupted run. Complete stores are not written again. Of
+a damaged video the good frames are kept with their own timestamps, each place
+where frames are missing is noted, and the state is carried on across it.
 
-Exit code: 0 if all is complete, 1 if not, 2 if the arguments are wrong.
+Exit code: 0 if the features of all videos are complete, 1 if not, 2 if the
+arguments are wrong.
 """
 
 import argparse
@@ -35,14 +38,20 @@ from rvm_jax.features import extract
 from rvm_jax.features import views
 from rvm_jax.weights import trees
 
+# The command prints at most this many notes of a video.
 _NUM_NOTES_SHOWN = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Extracts what `arguments` ask for; returns the exit code."""
+  """Extracts the features that `arguments` ask for; returns the exit code.
+
+  Args:
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
+  """
   options = _parse(arguments)
   try:
-    outputs = _outputs(options.videos, options.out)
+    outputs = _name_outputs(options.videos, options.out)
     encoder = streaming.load(options.checkpoint)
     views.check(options.height, options.width, encoder.model.patch)
     os.makedirs(options.out, exist_ok=True)
@@ -67,12 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
           dtype=options.dtype,
       )
     except ValueError as error:
-      is_broken = isinstance(error, decoder.BrokenVideo)
-      reason = error.reason if is_broken else error
+      # The text of a BrokenVideo begins with the path as well.
+      reason = error.reason if isinstance(error, decoder.BrokenVideo) else error
       print(f'{path} failed: {reason}', file=sys.stderr)
       num_failed += 1
       continue
     except OSError as error:
+      # The next videos would most likely fail in the same way.
       print(f'{output} cannot be written: {error}', file=sys.stderr)
       print('Stopped; the same command goes on from here', file=sys.stderr)
       return 1
@@ -85,9 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
   return 1 if num_failed else 0
 
 
-def _outputs(videos: Sequence[str], folder: str) -> dict[str, str]:
-  """The video that each store is made from."""
-  outputs = {}
+def _name_outputs(videos: Sequence[str], folder: str) -> dict[str, str]:
+  """Returns the absolute path of each video by the path of its store.
+
+  A video that is given twice appears once.
+
+  Raises:
+    ValueError: two videos would have the same store.
+  """
+  outputs: dict[str, str] = {}
   for path in dict.fromkeys(os.path.abspath(video) for video in videos):
     name, _ = os.path.splitext(os.path.basename(path))
     output = os.path.join(folder, f'{name}.zarr')
@@ -106,23 +122,32 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('videos', nargs='+', metavar='VIDEO')
   parser.add_argument(
-      '--checkpoint', required=True, help='what `rvm_jax.load` loads'
+      'videos', nargs='+', metavar='VIDEO', help='path of a video'
+  )
+  parser.add_argument(
+      '--checkpoint',
+      required=True,
+      help='path of anything that `rvm_jax.load` reads',
   )
   parser.add_argument('--out', required=True, help='folder of the stores')
-  for side in ('--height', '--width'):
-    parser.add_argument(side, type=int, help='pixels that the model sees')
+  for side in ('height', 'width'):
+    parser.add_argument(
+        f'--{side}',
+        type=int,
+        help=f'{side} in pixels that frames are resized to, a multiple of the'
+        ' patch',
+    )
   parser.add_argument(
       '--fit',
       choices=['crop', 'stretch'],
-      help='where the shapes differ (default: crop)',
+      help='what to do if the aspect ratio changes (default: crop)',
   )
   parser.add_argument(
       '--dtype',
       choices=['float32', 'float16'],
       default='float32',
-      help='of the features on disk (default: %(default)s)',
+      help='dtype of the features on disk (default: %(default)s)',
   )
   options = parser.parse_args(arguments)
   if options.fit and options.height is None and options.width is None:

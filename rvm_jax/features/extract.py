@@ -29,33 +29,39 @@ def extract(
     fit: str,
     dtype: str,
 ) -> arrays_lib.Store:
-  """Writes the features of one video, or what is missing of them.
+  """Writes the features of one video, or continues where a run was stopped.
 
   Args:
-    encoder: a model with its parameters.
-    path: the video.
-    output: folder of the store.
-    checkpoint: attributes that tell whose features these are.
-    height, width, fit: what the model sees of a frame, see `views.choose`.
-    dtype: of the features on disk, 'float32' or 'float16'.
+    encoder: the model with its parameters.
+    path: path of the video.
+    output: path of the store, a folder.
+    checkpoint: attributes of the store that identify the parameters:
+      'checkpoint_path' and 'checkpoint_fingerprint'.
+    height: height in pixels that frames are resized to, or None; `views.choose`
+      describes height, width and fit.
+    width: width in pixels that frames are resized to, or None.
+    fit: 'crop' or 'stretch'.
+    dtype: dtype of the features on disk, 'float32' or 'float16'.
 
   Returns:
-    The store, complete.
+    The complete store.
 
   Raises:
-    ValueError: not a video (BrokenVideo); frames smaller than a patch; features
-      that are not finite; or a store that was made from another source, with
-      another checkpoint or in another way.
-    OSError: the store cannot be written (any more).
+    ValueError: the file is not a video (BrokenVideo); its frames are smaller
+      than a patch; features are not finite; or the store was made from another
+      file, with another checkpoint, or with other settings.
+    OSError: the store cannot be written, for example on a full disk.
   """
+  # The first frame gives the size of all; a video without frames raises here.
   video = playback.Playback(path)
   frames = iter(video)
-  first = next(frames)  # A video without any raises.
+  first = next(frames)
   source = decoder.shape(first.picture)
   view = views.choose(source, height, width, encoder.model.patch, fit)
-  store = _open_store(path, output, view, encoder.model, checkpoint, dtype)
+  store = _open_store(path, output, view, encoder, checkpoint, dtype)
   if store.is_complete:
     return store
+  # Frames that are in the store are decoded again but not encoded again.
   with tqdm.tqdm(
       desc=os.path.basename(path),
       total=video.num_claimed or None,
@@ -83,15 +89,27 @@ def _encode(
     store: arrays_lib.Store,
     dtype: str,
 ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-  """Yields what the store lacks, chunk by chunk, and the state after it."""
+  """Encodes the frames that the store lacks, a chunk at a time.
+
+  Args:
+    encoder: the model with its parameters.
+    frames: all good frames of the video, in order.
+    view: the view that the model has of them.
+    store: the store, whose chunk size is used.
+    dtype: dtype of the features on disk.
+
+  Yields:
+    The arrays of a chunk by name, and the state after it, float32 [1, 1 + N,
+    D].
+  """
   state = store.carried
-  parts = views.crop_batches(frames, view, store.num_frames, store.chunk)
+  chunks = views.crop_chunks(frames, view, store.num_frames, store.chunk)
   with futures.ThreadPoolExecutor(1) as thread:
-    # The next part is decoded while this one goes through the model.
-    ahead = thread.submit(next, parts, None)
-    while part := ahead.result():
-      ahead = thread.submit(next, parts, None)
-      times, images = part
+    # The next chunk is decoded while the model encodes this one.
+    ahead = thread.submit(next, chunks, None)
+    while chunk := ahead.result():
+      ahead = thread.submit(next, chunks, None)
+      times, images = chunk
       found = encoder(images, state)
       state = found.state
       yield {
@@ -102,10 +120,23 @@ def _encode(
 
 
 def _open_store(
-    path, output, view, model, checkpoint, dtype
+    path: str,
+    output: str,
+    view: views.View,
+    encoder: streaming.Encoder,
+    checkpoint: Mapping[str, str],
+    dtype: str,
 ) -> arrays_lib.Store:
+  """Opens the store of a video, or creates it.
+
+  Its settings (checkpoint, size and time of the source file, preprocessing)
+  decide what the features are: a store with other settings is refused. The
+  other attributes only describe them.
+  """
+  model = encoder.model
   grid = patches.grid(view.height, view.width, model.patch)
   status = os.stat(path)
+  # The sizes of the model are the fields of the module but those of Flax.
   sizes = {field.name for field in dataclasses.fields(model)}
   sizes -= {'parent', 'name'}
   return arrays_lib.open_or_create(

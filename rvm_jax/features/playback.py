@@ -1,4 +1,4 @@
-"""One pass over a video: every good frame, and a note on what is missing."""
+"""Plays a video once: all good frames, and notes on what is missing."""
 
 import array
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ import numpy as np
 
 from rvm_jax.data.video import decoder
 
-# Frames that a decoder holds back at most, to put them in order.
+# A decoder holds back at most this many frames, to put them in order.
 _MAX_DELAY = 64
 
 
 class Frame(NamedTuple):
-  """A frame that decoded well.
+  """A frame that was decoded without an error.
 
   Attributes:
-    time: seconds on the clock of the file, NaN where it gives none.
-    picture: to be turned into pixels by `decoder.RGB`.
+    time: timestamp in seconds by the clock of the file; NaN if it has none.
+    picture: the decoded frame, which `decoder.RGB` converts to pixels.
   """
 
   time: float
@@ -27,40 +27,43 @@ class Frame(NamedTuple):
 
 
 class Playback:
-  """Plays a video once, from its start to its end, past what is damaged.
+  """Plays a video once, from start to end, across damaged parts.
 
-  Frames come in the order of the decoder. After damage that the decoder or the
-  container reports, nothing is good before the next key frame, but what had
-  been read from the file ahead of the damage. Damage that neither reports (most
-  codecs have no checksums) cannot be told from a picture.
+  Frames come in the order of the decoder. When the decoder or the container
+  reports damage, the frames that were in the file before it are kept, and the
+  following ones are left out up to the next key frame. Damage that neither
+  reports cannot be detected: most codecs have no checksums.
 
   Attributes:
-    num_claimed: frames by the header, which may lie; 0 if it does not say.
-      Known from the first frame on.
-    num_frames: good frames so far.
+    num_claimed: number of frames that the header states, which may be wrong; 0
+      if it states none. It is set once the first frame has been read.
   """
 
   def __init__(self, path: str):
+    """Prepares to play the file at `path`; it is opened by the iteration."""
     self._path = path
     self._times = array.array('d')
-    self._damage = {}  # Of the number of the frame after it, to the reason.
+    # The reason why frames are missing before good frame number n, by n.
+    self._damage: dict[int, str] = {}
     self._shortfall = ''
     self.num_claimed = 0
 
   @property
   def num_frames(self) -> int:
+    """Number of good frames so far."""
     return len(self._times)
 
   def __iter__(self) -> Iterator[Frame]:
-    """Yields the good frames; to be used once.
+    """Yields the good frames; may be used only once.
 
     Raises:
-      BrokenVideo: not a video, or no frame in it decodes.
+      BrokenVideo: the file is not a video, or no frame of it can be decoded.
     """
     shape = None
     with decoder.open_stream(self._path) as stream:
       self.num_claimed = stream.frames
       for picture in self._good_pictures(stream):
+        # All frames must have the size of the first one.
         shape = shape or decoder.shape(picture)
         if decoder.shape(picture) != shape:
           height, width = decoder.shape(picture)
@@ -72,13 +75,17 @@ class Playback:
         yield Frame(time, picture)
       if not self.num_frames:
         raise decoder.BrokenVideo(self._path, 'no frame in it decodes')
-      self._shortfall = self._compare(stream)
+      self._shortfall = self._compare_with_header(stream)
 
   def notes(self) -> list[str]:
-    """What is missing or odd, a sentence each; after the last frame."""
+    """Returns what is missing or unusual, one sentence each.
+
+    To be called after the last frame. An intact video has no notes.
+    """
     times = np.array(self._times)
     spacings = np.diff(times)
-    gaps, notes = dict(self._damage), []
+    missing, notes = dict(self._damage), []
+    # Timestamps show missing frames only if they are complete and in order.
     if np.isnan(times).any():
       notes.append(
           f'{np.isnan(times).sum()} of {len(times)} frames have no timestamp'
@@ -87,49 +94,65 @@ class Playback:
       notes.append('the timestamps are not in order')
     elif len(times) > 2:
       usual = np.median(spacings)
-      long = np.flatnonzero(spacings > 1.5 * usual) + 1
-      if 10 * len(long) > len(times):
+      # Numbers of the frames that come later than usual.
+      late = np.flatnonzero(spacings > 1.5 * usual) + 1
+      # Many of them mean an uneven frame rate, few of them missing frames.
+      if 10 * len(late) > len(times):
         notes.append(
-            f'the timestamps are uneven: {len(long)} of {len(spacings)}'
+            f'the timestamps are uneven: {len(late)} of {len(spacings)}'
             f' spacings are over 1.5 times the usual {usual:.4g} s'
         )
       else:
         unexplained = 'no frames for longer than usual'
-        gaps = {int(i): unexplained for i in long} | gaps
-    notes += [f'{self._where(i)}: {gaps[i]}' for i in sorted(gaps)]
-    return notes + [self._shortfall] * bool(self._shortfall)
+        # A reason that was reported takes precedence.
+        missing = {int(number): unexplained for number in late} | missing
+    notes += [f'{self._where(n)}: {missing[n]}' for n in sorted(missing)]
+    if self._shortfall:
+      notes.append(self._shortfall)
+    return notes
 
   def _good_pictures(self, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """Pictures to be trusted; reports all others."""
-    places = {}  # In the file, of the packets whose pictures are awaited.
-    damaged, reason = math.inf, ''  # Nothing from this place on is good.
-    for place, packet in enumerate(self._packets(stream)):
-      places[packet.pts] = place
-      if len(places) > _MAX_DELAY:
-        del places[next(iter(places))]
+    """Yields the pictures that damage has not reached; reports all others.
+
+    A decoder returns pictures some packets after the one that they come from.
+    Damage in a packet therefore does not reach the pictures of earlier packets
+    that the decoder still holds.
+    """
+    # Positions in the file of packets whose pictures are awaited, by timestamp.
+    positions: dict[int | None, int] = {}
+    # Pictures from this position on are not good, for this reason.
+    damaged, reason = math.inf, ''
+    for position, packet in enumerate(self._packets(stream)):
+      positions[packet.pts] = position
+      # Packets that never give a picture must not pile up.
+      if len(positions) > _MAX_DELAY:
+        del positions[next(iter(positions))]
       try:
         if packet.is_corrupt:
           raise av.InvalidDataError(0, 'data in the file are not whole')
         pictures = packet.decode()
       except av.FFmpegError as error:
-        damaged, reason = min(damaged, place), reason or error.strerror
+        damaged = min(damaged, position)
+        reason = reason or error.strerror
         continue
       for picture in pictures:
-        origin = places.pop(picture.pts, place)
+        origin = positions.pop(picture.pts, position)
         if picture.is_corrupt:
           damaged = min(damaged, origin)
           reason = reason or 'the decoder calls it corrupt'
         if origin >= damaged:
           self._report(reason)
+          # A key frame after the damage depends on nothing before it.
           if picture.key_frame and origin > damaged:
             damaged, reason = math.inf, ''
         if origin < damaged:
           yield picture
+    # The damage lasted to the end of the file.
     if reason:
       self._report(reason)
 
   def _packets(self, stream: av.VideoStream) -> Iterator[av.Packet]:
-    """Those of `decoder.packets`; where reading fails for good, reports it."""
+    """Yields the packets; reports where the file cannot be read any further."""
     try:
       yield from decoder.packets(stream)
     except av.FFmpegError as error:
@@ -138,20 +161,33 @@ class Playback:
       self._report(error.strerror)
 
   def _report(self, reason: str):
-    """Keeps the first reason for what is missing before the next frame."""
+    """Records why frames are missing before the next good one.
+
+    Of several reasons the first one is kept.
+    """
     self._damage.setdefault(self.num_frames, reason)
 
   def _where(self, number: int) -> str:
-    """'between frame 23 (0.92 s) and frame 24 (1.44 s)', for number 24."""
-    name = lambda n: f'frame {n} ({self._times[n]:.6g} s)'
-    if not number:
-      return f'before {name(0)}'
-    if number == self.num_frames:
-      return f'after the last, {name(number - 1)}'
-    return f'between {name(number - 1)} and {name(number)}'
+    """Names the place before good frame `number` for a note.
 
-  def _compare(self, stream: av.VideoStream) -> str:
-    """Says what the header claims, if that is more than there is."""
+    Returns:
+      For number 24, 'between frame 23 (0.92 s) and frame 24 (1.44 s)'.
+    """
+    if not number:
+      return f'before {self._name(0)}'
+    if number == self.num_frames:
+      return f'after the last, {self._name(number - 1)}'
+    return f'between {self._name(number - 1)} and {self._name(number)}'
+
+  def _name(self, number: int) -> str:
+    """Returns number and time of a good frame, such as 'frame 23 (0.92 s)'."""
+    return f'frame {number} ({self._times[number]:.6g} s)'
+
+  def _compare_with_header(self, stream: av.VideoStream) -> str:
+    """Returns a note if the header claims more than was played, or ''.
+
+    The header's number of frames is compared, or its duration if it has none.
+    """
     if stream.frames:
       if stream.frames > self.num_frames:
         return (
@@ -161,6 +197,7 @@ class Playback:
       return ''
     claimed = (stream.container.duration or 0) / av.time_base
     seconds = max(self._times) - min(self._times)
+    # Durations are inexact: a second, or 5 % of a long video, is tolerated.
     if claimed > seconds + max(1, 0.05 * claimed):
       return f'the header claims {claimed:.1f} s, the frames span {seconds:.1f}'
     return ''

@@ -1,4 +1,4 @@
-"""What a model sees of whole frames: a part of them, resized to its patches."""
+"""What a model sees of video frames: a box, resized to whole patches."""
 
 from collections.abc import Iterable, Iterator
 import dataclasses
@@ -16,13 +16,15 @@ from rvm_jax.ops import patches
 
 @dataclasses.dataclass(frozen=True)
 class View:
-  """A part of frames, resized (bicubic, antialiased) unless it has the size.
+  """A box in the frames of a video, and the size that it is resized to.
+
+  A box that has this size already is not resized.
 
   Attributes:
-    source: height and width of the frames, upright.
-    box: the part, (x0, y0, x1, y1) in whole pixels.
-    height: of what the model sees, pixels.
-    width: likewise.
+    source: height and width of the upright frames in pixels.
+    box: the box (x0, y0, x1, y1) in whole pixels of the frames.
+    height: height of the resized box in pixels.
+    width: width of the resized box in pixels.
   """
 
   source: tuple[int, int]
@@ -31,12 +33,20 @@ class View:
   width: int
 
   def crop(self, picture: av.VideoFrame, rgb: decoder.RGB) -> np.ndarray:
-    """Returns what the model sees of a frame: uint8 [height, width, 3]."""
+    """Crops a frame to the box and resizes it (bicubic, antialiased).
+
+    Args:
+      picture: a decoded frame of the size `source`.
+      rgb: converter of decoded frames to pixels.
+
+    Returns:
+      uint8 [height, width, 3].
+    """
     frames = rgb(picture)[None]
     return crops.crop(frames, self.box, self.height, self.width, False)[0]
 
   def describe(self) -> dict[str, Any]:
-    """Says it in words and numbers, for JSON."""
+    """Returns a description for the attributes of a store, as JSON values."""
     return {
         'source_height_width': list(self.source),
         'box_x0_y0_x1_y1': list(self.box),
@@ -53,21 +63,24 @@ def choose(
     patch: int,
     fit: str,
 ) -> View:
-  """Fits frames to the patches.
+  """Chooses the view of a video whose sides are multiples of the patch.
+
+  If neither height nor width is given, the frames are not resized: what exceeds
+  whole patches, less than one per axis, is cut off at both borders. If one of
+  them is given, the other follows from the shape of the frames, rounded to the
+  nearest multiple of the patch.
 
   Args:
-    source: height and width of the frames.
-    height: wanted, a multiple of `patch`; None: it follows from the width and
-      the shape of the frames, to the nearest multiple.
-    width: wanted, likewise. If neither is, the frames keep their size, but for
-      less than a patch at the borders.
-    patch: side of a patch.
-    fit: where the frames have another shape than what is wanted, 'crop' cuts
-      off on both sides alike, and 'stretch' distorts.
+    source: height and width of the frames in pixels.
+    height: height of the view in pixels, or None.
+    width: width of the view in pixels, or None.
+    patch: side of a patch in pixels.
+    fit: what happens if the view has another aspect ratio than the frames.
+      'crop' cuts the frames off on two opposite sides; 'stretch' distorts them.
 
   Raises:
-    ValueError: a side wanted is not a multiple of the patch; or none is, and
-      the frames are smaller than one.
+    ValueError: a given side is not a positive multiple of the patch; or no side
+      is given, and the frames are smaller than a patch.
   """
   check(height, width, patch)
   rows, columns = source
@@ -78,38 +91,49 @@ def choose(
           f'frames of {columns} x {rows} pixels are smaller than a patch,'
           f' {patch} x {patch}: give the height or width to resize them to'
       )
-    kept = height, width
+    box_size = height, width
   else:
-    height = height or _round(width * rows / columns, patch)
-    width = width or _round(height * columns / rows, patch)
+    if height is None:
+      height = _round(width * rows / columns, patch)
+    if width is None:
+      width = _round(height * columns / rows, patch)
+    # The largest box within the frames that has the aspect ratio of the view.
     scale = min(rows / height, columns / width)
-    kept = round(height * scale), round(width * scale)
+    box_size = round(height * scale), round(width * scale)
     if fit == 'stretch':
-      kept = source
-  y0, x0 = (rows - kept[0]) // 2, (columns - kept[1]) // 2
-  return View(source, (x0, y0, x0 + kept[1], y0 + kept[0]), height, width)
+      box_size = source
+  # The box is centred; an odd pixel stays at the bottom or at the right.
+  y0, x0 = (rows - box_size[0]) // 2, (columns - box_size[1]) // 2
+  box = x0, y0, x0 + box_size[1], y0 + box_size[0]
+  return View(source, box, height, width)
 
 
-def crop_batches(
+def crop_chunks(
     frames: Iterable[playback.Frame], view: View, start: int, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Crops and resizes the frames from number `start` on, `size` at a time.
+  """Crops and resizes the frames of a video, a chunk at a time.
+
+  Args:
+    frames: all good frames of the video, in order.
+    view: the view that the model has of them.
+    start: number of frames to leave out at the start.
+    size: number of frames in a chunk.
 
   Yields:
-    Timestamps, float64 [n], and images, uint8 [size, height, width, 3]. Only of
-    the last part n may be less than `size`: the rest of its images is black.
+    Timestamps in seconds, float64 [n], and images, uint8 [size, height, width,
+    3]. Only the last chunk may have n < size; its other images are black.
   """
   rgb = decoder.RGB()
   frames = itertools.islice(frames, start, None)
-  while part := list(itertools.islice(frames, size)):
+  while chunk := list(itertools.islice(frames, size)):
     images = np.zeros((size, view.height, view.width, 3), np.uint8)
-    for image, frame in zip(images, part):
+    for image, frame in zip(images, chunk):
       image[:] = view.crop(frame.picture, rgb)
-    yield np.array([frame.time for frame in part]), images
+    yield np.array([frame.time for frame in chunk]), images
 
 
 def check(height: int | None, width: int | None, patch: int):
-  """Raises ValueError where a given side is not a multiple of `patch`."""
+  """Raises ValueError where a given side is not a multiple of the patch."""
   patches.grid(
       patch if height is None else height,
       patch if width is None else width,
@@ -118,5 +142,5 @@ def check(height: int | None, width: int | None, patch: int):
 
 
 def _round(side: float, patch: int) -> int:
-  """Returns the multiple of `patch` nearest to `side`, at least one patch."""
+  """Rounds a side to the nearest multiple of the patch, at least one patch."""
   return max(1, round(side / patch)) * patch

@@ -1,278 +1,90 @@
-"""Features of videos on disk: exact, whole, and the same after a kill."""
+"""A store is continued where it stopped, or refused."""
 
-import functools
-import json
-import os
 import pathlib
-import re
-import resource
-import signal
-import subprocess
-import sys
-import time
 
-import av
 import numpy as np
 import pytest
-import tensorstore
 
 from rvm_jax import streaming
-from rvm_jax.features import __main__ as command
+from rvm_jax.features import extract
+from rvm_jax.features import playback
+from tests.features import stores
 
-ROOT = pathlib.Path(__file__).parents[2]
-TINY = ROOT / 'tests' / 'golden' / 'rvm_tiny_params.npz'
-RATE = 25
-
-
-@pytest.fixture(scope='module', autouse=True)
-def load_once():
-  """One encoder a checkpoint for all runs: loaded and compiled once."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(streaming, 'load', functools.cache(streaming.load))
-    yield
+TINY = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
+CHECKPOINT = {
+    'checkpoint_path': 'tiny.npz',
+    'checkpoint_fingerprint': '0123456789abcdef',
+}
 
 
 @pytest.fixture(scope='module')
-def videos(tmp_path_factory):
-  """A folder of videos of 40 x 60 pixels: 'long.mp4', 'short.avi'."""
-  folder = tmp_path_factory.mktemp('videos')
-  write_video(folder / 'long.mp4', 'libx264', 700, {'g': '12'})
-  write_video(folder / 'short.avi', 'mjpeg', 20)
-  return folder
+def encoder():
+  return streaming.load(TINY)
 
 
-@pytest.fixture(scope='module')
-def whole(videos, tmp_path_factory):
-  """The stores of both, made without an interruption."""
-  out = tmp_path_factory.mktemp('whole')
-  assert run(videos / 'long.mp4', videos / 'short.avi', out=out) == 0
-  return out
-
-
-def write_video(path, codec, num_frames, options=None):
-  noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-  with av.open(str(path), 'w') as container:
-    stream = container.add_stream(codec, rate=RATE, options=options or {})
-    stream.height, stream.width, stream.pix_fmt = 40, 60, 'yuvj420p'
-    for number in range(num_frames):
-      image = np.roll(noise, number, 1) // 2 + np.uint8(number % 100)
-      container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-    container.mux(stream.encode(None))
-
-
-def arguments(*paths, out, flags=()):
-  places = [f'--checkpoint={TINY}', f'--out={out}']
-  return [*map(str, paths), *places, *flags]
-
-
-def run(*paths, out, flags=()):
-  return command.main(arguments(*paths, out=out, flags=flags))
-
-
-def decode(path):
-  with av.open(str(path)) as container:
-    return np.stack(
-        [f.to_ndarray(format='rgb24') for f in container.decode(video=0)]
-    )
-
-
-def read(store, name):
-  spec = {'driver': 'zarr', 'kvstore': f'file://{store}/{name}/'}
-  return tensorstore.open(spec).result().read().result()
-
-
-def contents(store):
-  return {
-      str(file.relative_to(store)): file.read_bytes()
-      for file in store.rglob('*')
-      if file.is_file()
-  }
-
-
-def test_holds_what_the_encoder_gives(videos, whole):
-  encoder = streaming.load(str(TINY))
-  for name, num_frames in (('long.mp4', 700), ('short.avi', 20)):
-    store = whole / name.replace(name[-4:], '.zarr')
-    frames = decode(videos / name)[:, 4:36, 6:54]  # To multiples of 16.
-    expected = encoder(frames)
-    patches, cls = read(store, 'patches'), read(store, 'cls')
-    assert patches.dtype == cls.dtype == np.float32
-    assert patches.shape == (num_frames, 2, 3, 48)
-    np.testing.assert_allclose(patches, expected.patches, atol=2e-5)
-    np.testing.assert_allclose(cls, expected.cls, atol=2e-5)
-    np.testing.assert_allclose(
-        read(store, 'timestamps'), np.arange(num_frames) / RATE, atol=1e-6
-    )
-
-
-def test_says_what_made_it(videos, whole):
-  found = json.loads((whole / 'long.zarr' / '.zattrs').read_text())
-  source = videos / 'long.mp4'
-  for key, value in {
-      'complete': True,
-      'num_frames': 700,
-      'num_frames_claimed': 700,
-      'notes': [],
-      'grid': [2, 3],
-      'patch': 16,
-      'checkpoint_path': str(TINY),
-      'source_path': str(source),
-      'source_size': source.stat().st_size,
-      'source_mtime_ns': source.stat().st_mtime_ns,
-      'rvm_jax': '0.1.0',
-  }.items():
-    assert found[key] == value, key
-  assert len(found['checkpoint_fingerprint']) == 16
-  assert found['model']['width'] == 48 and found['model']['core_layers'] == 2
-  assert found['preprocessing']['box_x0_y0_x1_y1'] == [6, 4, 54, 36]
-  assert found['preprocessing']['height_width'] == [32, 48]
-  names = [path.name for path in whole.rglob('*')]
-  assert not [n for n in names if 'unfinished' in n or n.endswith('.part')]
-
-
-def test_killed_and_run_again_it_is_the_same(videos, whole, tmp_path):
-  store = tmp_path / 'long.zarr'
-  command = [sys.executable, '-m', 'rvm_jax.features']
-  process = subprocess.Popen(
-      command + arguments(videos / 'long.mp4', out=tmp_path),
-      cwd=ROOT,
-      stderr=subprocess.DEVNULL,
+def run(encoder, path, output):
+  return extract.extract(
+      encoder,
+      str(path),
+      str(output),
+      CHECKPOINT,
+      height=None,
+      width=None,
+      fit='crop',
+      dtype='float32',
   )
-  while not (store / 'patches' / '6.0.0.0').exists():
-    assert process.poll() is None, 'it ended by itself'
-    time.sleep(0.002)
-  process.kill()
-  assert process.wait() == -signal.SIGKILL
-  assert not json.loads((store / '.zattrs').read_text())['complete']
-  with np.load(store / 'unfinished.npz') as progress:
-    assert 80 <= progress['num_frames'] < 640
-  written = (store / 'patches' / '0.0.0.0').stat().st_mtime_ns
-  assert run(videos / 'long.mp4', out=tmp_path) == 0
-  assert contents(store) == contents(whole / 'long.zarr')
-  assert written == (store / 'patches' / '0.0.0.0').stat().st_mtime_ns
 
 
-def test_complete_ones_are_left_alone(videos, whole, monkeypatch, capsys):
-  times = {p: p.stat().st_mtime_ns for p in whole.rglob('*')}
-  monkeypatch.setattr(streaming.Encoder, '__call__', None)
-  assert run(videos / 'long.mp4', videos / 'short.avi', out=whole) == 0
-  assert times == {p: p.stat().st_mtime_ns for p in whole.rglob('*')}
-  assert f'{whole}/long.zarr: 700 frames' in capsys.readouterr().out
+@pytest.fixture
+def stopped(encoder, videos, tmp_path, monkeypatch):
+  """Path of a store of short.avi with 16 of 20 frames."""
+  path = tmp_path / 'stopped.zarr'
+  call = streaming.Encoder.__call__
+
+  def fail_after_first(self, images, state):
+    if state is not None:
+      raise KeyboardInterrupt
+    return call(self, images, state)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(streaming.Encoder, '__call__', fail_after_first)
+    with pytest.raises(KeyboardInterrupt):
+      run(encoder, videos / 'short.avi', path)
+  return path
 
 
-def test_what_was_made_otherwise_is_refused(videos, whole, tmp_path, capsys):
-  run_again = lambda flags=(): run(videos / 'short.avi', out=whole, flags=flags)
-  before = contents(whole / 'short.zarr')
-  assert run_again(['--height=32', '--fit=stretch']) == 1
-  assert 'preprocessing.box_x0_y0_x1_y1: saved' in capsys.readouterr().err
-  assert run_again(['--dtype=float16']) == 1
-  assert "'float32'" in capsys.readouterr().err
-  with np.load(TINY) as archive:
-    params = dict(archive)
-  params['cls_token'] += 1
-  np.savez(tmp_path / 'other.npz', **params)
-  assert run_again([f'--checkpoint={tmp_path}/other.npz']) == 1
-  assert 'checkpoint_fingerprint: saved' in capsys.readouterr().err
-  (tmp_path / 'short.avi').write_bytes(
-      (videos / 'short.avi').read_bytes() + bytes(8)
-  )
-  assert run(tmp_path / 'short.avi', out=whole) == 1
-  assert 'source_size: saved' in capsys.readouterr().err
-  assert contents(whole / 'short.zarr') == before
-
-
-def test_sizes_and_half_precision(videos, tmp_path):
-  flags = ['--height=32', '--width=32', '--dtype=float16']
-  assert run(videos / 'short.avi', out=tmp_path, flags=flags) == 0
-  found = read(tmp_path / 'short.zarr', 'patches')
-  assert found.dtype == np.float16 and found.shape == (20, 2, 2, 48)
-  attributes = json.loads((tmp_path / 'short.zarr' / '.zattrs').read_text())
-  assert attributes['preprocessing']['box_x0_y0_x1_y1'] == [10, 0, 50, 40]
-
-
-def test_what_the_dtype_cannot_hold_is_refused(
-    videos, tmp_path, monkeypatch, capsys
+def test_extract_encodes_only_the_frames_that_a_store_lacks(
+    encoder, videos, stopped, tmp_path, monkeypatch
 ):
-  large = streaming.Features(
-      np.full((16, 2, 3, 48), 7e4), np.zeros((16, 48)), np.zeros((1, 7, 48))
-  )
-  monkeypatch.setattr(streaming.Encoder, '__call__', lambda *_: large)
-  flags = ['--dtype=float16']
-  assert run(videos / 'short.avi', out=tmp_path, flags=flags) == 1
-  assert 'not finite numbers in float16' in capsys.readouterr().err
+  whole = run(encoder, videos / 'short.avi', tmp_path / 'whole.zarr')
+  encoded = []
+  call = streaming.Encoder.__call__
+
+  def record(self, images, state):
+    encoded.append(images)
+    return call(self, images, state)
+
+  monkeypatch.setattr(streaming.Encoder, '__call__', record)
+  store = run(encoder, videos / 'short.avi', stopped)
+  assert store.is_complete and store.num_frames == whole.num_frames == 20
+  assert stores.contents(stopped) == stores.contents(tmp_path / 'whole.zarr')
+  # The one chunk that was left begins with frame 16 and ends in black frames.
+  (chunk,) = encoded
+  assert chunk.shape == (16, 32, 48, 3)
+  expected = stores.decode(videos / 'short.avi')[16:, 4:36, 6:54]
+  np.testing.assert_array_equal(chunk[:4], expected)
+  assert not chunk[4:].any()
 
 
-def test_a_broken_video_gives_its_good_frames(videos, whole, tmp_path, capsys):
-  (tmp_path / 'text.mp4').write_text('no video')
-  data = bytearray((videos / 'short.avi').read_bytes())
-  with av.open(str(videos / 'short.avi')) as container:
-    packets = [p for p in container.demux(video=0) if p.size]
-  for packet in packets[7:9]:
-    data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
-  (tmp_path / 'short.avi').write_bytes(data)
-  paths = [tmp_path / 'text.mp4', tmp_path / 'short.avi']
-  assert run(*paths, out=tmp_path) == 1
-  output = capsys.readouterr()
-  assert f'{tmp_path}/text.mp4 failed: Invalid data' in output.err
-  assert not (tmp_path / 'text.zarr').exists()
-  store = tmp_path / 'short.zarr'
-  notes = json.loads((store / '.zattrs').read_text())['notes']
-  assert notes[0].startswith('between frame 6 (0.24 s) and frame 7 (0.36 s): ')
-  assert notes[1] == 'the header claims 20 frames, 18 are good'
-  assert all(f'  {note}\n' in output.out for note in notes)
-  kept = np.delete(np.arange(20), [7, 8])
-  np.testing.assert_allclose(read(store, 'timestamps'), kept / RATE)
-  frames = decode(videos / 'short.avi')[kept, 4:36, 6:54]
-  expected = streaming.load(str(TINY))(frames)
-  np.testing.assert_allclose(
-      read(store, 'patches'), expected.patches, atol=2e-5
-  )
+def test_extract_refuses_a_video_that_gives_fewer_frames_than_before(
+    encoder, videos, stopped, monkeypatch
+):
+  play = playback.Playback.__iter__
 
+  def play_ten(self):
+    for _, frame in zip(range(10), play(self)):
+      yield frame
 
-def test_what_cannot_be_written_goes_on_later(videos, whole, tmp_path, capsys):
-  before = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
-  try:
-    assert run(videos / 'short.avi', out=tmp_path) == 1
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-  error = capsys.readouterr().err
-  assert 'short.zarr cannot be written' in error and 'too large' in error
-  assert 'the same command goes on' in error
-  assert run(videos / 'short.avi', out=tmp_path) == 0
-  assert contents(tmp_path / 'short.zarr') == contents(whole / 'short.zarr')
-
-
-@pytest.mark.parametrize(
-    'flags, message',
-    [
-        (['--height=40'], 'height must be .* got 40; take 32 or 48'),
-        (['--checkpoint=nothing.npz'], 'No such file .* nothing.npz'),
-        (['--checkpoint={tmp_path}/other.npz'], 'not an RVM checkpoint'),
-        (['--checkpoint={tmp_path}/text.npz'], 'not a plain .npz archive'),
-        (['--out={tmp_path}/text.npz'], 'File exists: .*text.npz'),
-        (['--out=/proc/nowhere'], '/proc/nowhere'),
-    ],
-)
-def test_wrong_arguments(videos, tmp_path, capsys, flags, message):
-  np.savez(tmp_path / 'other.npz', **{'backbone.weight': np.zeros(3)})
-  (tmp_path / 'text.npz').write_text('no archive')
-  flags = [flag.format(tmp_path=tmp_path) for flag in flags]
-  assert run(videos / 'short.avi', out=tmp_path / 'out', flags=flags) == 2
-  error = capsys.readouterr().err.replace("'", '')
-  assert error.startswith('error: ') and re.search(message, error)
-
-
-def test_a_fit_to_no_size_is_refused(tmp_path, capsys):
-  with pytest.raises(SystemExit, match='2'):
-    run('a.mp4', out=tmp_path, flags=['--fit=crop'])
-  assert '--fit=crop needs --height or --width' in capsys.readouterr().err
-  assert not list(tmp_path.iterdir())
-
-
-def test_two_videos_for_one_store_are_refused(videos, tmp_path, capsys):
-  path = tmp_path / 'short.mp4'
-  path.touch()
-  assert run(videos / 'short.avi', path, out=tmp_path) == 2
-  assert f'both go into {tmp_path}/short.zarr' in capsys.readouterr().err
-  assert os.listdir(tmp_path) == ['short.mp4']
+  monkeypatch.setattr(playback.Playback, '__iter__', play_ten)
+  with pytest.raises(ValueError, match='gave 1[01] frames this time.* has 16'):
+    run(encoder, videos / 'short.avi', stopped)

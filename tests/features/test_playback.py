@@ -1,4 +1,4 @@
-"""Good frames with their own times, and a note for all that is missing."""
+"""Playback gives all good frames, and notes whatever is missing."""
 
 import errno
 from http import server
@@ -14,8 +14,10 @@ import pytest
 from rvm_jax.data.video import decoder
 from rvm_jax.features import playback
 
+# Key frames every 12 frames, and frames that refer to later ones.
 WITH_B = {'g': '12', 'bf': '3'}
-ALT_REF = {'auto-alt-ref': '1', 'lag-in-frames': '9'}  # Packets not shown.
+# Some packets hold frames that are never shown.
+ALT_REF = {'auto-alt-ref': '1', 'lag-in-frames': '9'}
 FORMATS = {
     'a.mp4': ('libx264', WITH_B, 'yuv420p'),
     'a.mkv': ('libx264', WITH_B, 'yuv420p'),
@@ -41,8 +43,11 @@ def make(tmp_path, make_video):
   return write
 
 
-def pictures(path):
-  """Checksums of all frames by PyAV alone, by time in units of 1 / 25 s."""
+def decode(path):
+  """Returns checksums of all frames by time in units of 1 / 25 s.
+
+  PyAV alone decodes them.
+  """
   with av.open(path) as container:
     return {
         round(25 * frame.time): decoder.checksum(frame)
@@ -57,70 +62,73 @@ def play(path):
   return found, video.notes()
 
 
-def assert_true(found, truth):
+def assert_frames_equal(found, expected):
+  """Asserts that found frames have the expected content for their times."""
   for time, checksum in found:
-    assert truth[round(25 * time)] == checksum
+    assert expected[round(25 * time)] == checksum
 
 
 def overwrite(path, packet, data):
+  """Replaces the bytes of a packet in the file."""
   with open(path, 'r+b') as file:
     file.seek(packet.pos)
     file.write(data)
 
 
-def packets(path):
+def read_packets(path):
+  """Returns all packets that hold data, in the order of the file."""
   with av.open(path) as container:
     return [p for p in container.demux(video=0) if p.size]
 
 
 @pytest.mark.parametrize('name', FORMATS)
-def test_a_whole_video_needs_no_note(make, name):
+def test_intact_video_has_no_note(make, name):
   path = make(name)
-  truth = pictures(path)
+  expected_frames = decode(path)
   found, notes = play(path)
-  assert_true(found, truth)
-  assert len(found) == len(truth) == 60 and notes == []
+  assert_frames_equal(found, expected_frames)
+  assert len(found) == len(expected_frames) == 60 and notes == []
   assert np.allclose(np.diff([time for time, _ in found]), 1 / 25, atol=2e-3)
 
 
-def test_damage_costs_what_builds_on_it_and_nothing_else(make):
+def test_damage_costs_frames_up_to_the_next_key_frame_only(make):
   path = make('a.mp4')
-  truth = pictures(path)
-  in_file = packets(path)
+  expected_frames = decode(path)
+  in_file = read_packets(path)
   keys = [i for i, packet in enumerate(in_file) if packet.is_keyframe]
   bad = keys[2] - 4
   overwrite(path, in_file[bad], bytes(in_file[bad].size))
-  time = lambda packet: round(25 * float(packet.pts * packet.time_base))
-  expected = {time(packet) for packet in in_file[:bad]}
-  expected |= {t for t in truth if t >= time(in_file[keys[2]])}
+  times = [round(25 * float(p.pts * p.time_base)) for p in in_file]
+  expected = set(times[:bad])
+  expected |= {t for t in expected_frames if t >= times[keys[2]]}
   found, notes = play(path)
-  assert_true(found, truth)
+  assert_frames_equal(found, expected_frames)
   assert {round(25 * t) for t, _ in found} == expected
   assert 40 < len(expected) < 60
-  gap, header = notes
+  damage, header = notes
   before, after = re.match(
-      r'between frame \d+ \((.+) s\) and frame \d+ \((.+) s\): Invalid', gap
+      r'between frame \d+ \((.+) s\) and frame \d+ \((.+) s\): Invalid', damage
   ).groups()
-  missing = set(truth) - expected
+  missing = set(expected_frames) - expected
   assert round(25 * float(before)) == min(missing) - 1
   assert round(25 * float(after)) == max(missing) + 1
   assert header == f'the header claims 60 frames, {len(found)} are good'
 
 
-def test_damage_at_both_ends_is_noted(make):
+def test_damage_at_start_and_end_is_noted(make):
   path = make('a.avi')
-  truth = pictures(path)
-  in_file = packets(path)
+  expected_frames = decode(path)
+  in_file = read_packets(path)
   for place in (0, 1, 59):
     overwrite(path, in_file[place], bytes(in_file[place].size))
   found, notes = play(path)
-  assert_true(found, truth)
+  assert_frames_equal(found, expected_frames)
   assert [round(25 * time) for time, _ in found] == list(range(2, 59))
   assert notes[0].startswith('before frame 0 (0.08 s): Invalid data')
   assert notes[1].startswith('after the last, frame 56 (2.32 s): Invalid data')
 
 
-def test_a_gap_without_an_error_is_noted(make, tmp_path):
+def test_missing_packets_without_an_error_are_noted(make, tmp_path):
   source, path = make('a.mkv'), str(tmp_path / 'gap.mkv')
   with av.open(source) as container, av.open(path, 'w') as output:
     stream = output.add_stream_from_template(container.streams.video[0])
@@ -129,7 +137,7 @@ def test_a_gap_without_an_error_is_noted(make, tmp_path):
         packet.stream = stream
         output.mux(packet)
   found, notes = play(path)
-  assert_true(found, pictures(source))
+  assert_frames_equal(found, decode(source))
   assert len(found) == 48
   assert notes == [
       'between frame 11 (0.44 s) and frame 12 (0.96 s): no frames for'
@@ -137,21 +145,21 @@ def test_a_gap_without_an_error_is_noted(make, tmp_path):
   ]
 
 
-def test_a_cut_is_noted(make):
+def test_truncated_file_is_noted(make):
   for name, claim in (('a.avi', '60 frames'), ('a.webm', '2.4 s')):
     path = make(name)
     data = pathlib.Path(path).read_bytes()
-    truth = pictures(path)
+    expected_frames = decode(path)
     pathlib.Path(path).write_bytes(data[: len(data) // 3])
     found, notes = play(path)
-    assert_true(found, truth)
+    assert_frames_equal(found, expected_frames)
     assert 5 < len(found) < 40
     assert f'the header claims {claim}' in notes[-1]
 
 
 @pytest.fixture
 def serve_half(monkeypatch):
-  """Serves the first half of a file, then the connection breaks."""
+  """Serves the first half of a file by HTTP, then breaks the connection."""
   monkeypatch.delenv('http_proxy', raising=False)
   opened = []
 
@@ -179,12 +187,13 @@ def serve_half(monkeypatch):
     each.server_close()
 
 
-def test_a_disk_that_fails_costs_no_frame_read_before(make, serve_half):
+def test_failing_disk_costs_no_frame_that_was_read_before(make, serve_half):
   path = make('a.mkv')
   failing = serve_half(path)
   data = pathlib.Path(path).read_bytes()
   pathlib.Path(path).write_bytes(data[: len(data) // 2])
-  expected, _ = play(path)  # A file that ends there: no error at all.
+  # Reading a file that ends there gives no error.
+  expected, _ = play(path)
   found, notes = play(failing)
   assert found == expected and 20 < len(found) < 40
   time, _ = found[-1]
@@ -198,16 +207,17 @@ def test_a_disk_that_fails_costs_no_frame_read_before(make, serve_half):
   assert from_start == [checksum for _, checksum in found]
 
 
-def test_a_disk_that_fails_for_a_moment_is_asked_again():
+def test_passing_failure_of_a_disk_is_raised_at_once():
   def demux(_):
     raise av.FFmpegError(errno.ESTALE, 'Stale file handle')
 
   stream = types.SimpleNamespace(container=types.SimpleNamespace(demux=demux))
   with pytest.raises(av.FFmpegError, match='Stale'):
-    next(decoder.packets(stream))  # None for what the decoder holds.
+    # No empty packet comes first to ask for the frames that a decoder holds.
+    next(decoder.packets(stream))
 
 
-def test_odd_timestamps_are_noted(make, tmp_path, make_video):
+def test_uneven_and_absent_timestamps_are_noted(make, tmp_path, make_video):
   times = np.cumsum([1, 1, 1, 3] * 15).tolist()
   found, notes = play(make('a.mkv', times=times))
   assert [round(25 * time) for time, _ in found] == times
@@ -232,7 +242,7 @@ def test_frames_of_another_size_are_noted(tmp_path, make_video):
   ]
 
 
-def test_not_a_video(tmp_path):
+def test_file_that_is_no_video_is_broken(tmp_path):
   (tmp_path / 'text.mp4').write_text('no video')
   for name, reason in (
       ('text.mp4', 'Invalid data'),
@@ -242,9 +252,9 @@ def test_not_a_video(tmp_path):
       play(str(tmp_path / name))
 
 
-def test_no_frame_decodes(make):
+def test_video_without_a_good_frame_is_broken(make):
   path = make('a.avi', 5)
-  for packet in packets(path):
+  for packet in read_packets(path):
     overwrite(path, packet, bytes(packet.size))
   with pytest.raises(decoder.BrokenVideo, match='no frame in it decodes'):
     play(path)
