@@ -1,4 +1,6 @@
-"""Exports a model: python -m rvm_jax.export RUN --to FORMAT
+"""Exports a model for use by other programs.
+
+  python -m rvm_jax.export RUN --to FORMAT
 
 RUN is anything that `rvm_jax.load` reads: a released .npz, a .safetensors that
 this command wrote, the workdir of a run, or one of its checkpoints. FORMAT is

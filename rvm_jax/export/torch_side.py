@@ -28,11 +28,13 @@ def main(folder: str, exchange: str):
   import rvm_torch
 
   model = rvm_torch.load(path)
-  with np.load(os.path.join(exchange, 'videos.npz')) as videos:
-    with torch.inference_mode():
-      features = [
-          model(torch.from_numpy(videos[k]))[0].numpy() for k in videos.files
-      ]
+  with (
+      np.load(os.path.join(exchange, 'videos.npz')) as videos,
+      torch.inference_mode(),
+  ):
+    features = [
+        model(torch.from_numpy(videos[k]))[0].numpy() for k in videos.files
+    ]
   np.savez(os.path.join(exchange, 'features.npz'), *features)
 
 

@@ -139,10 +139,11 @@ def test_missing_packets_without_an_error_are_noted(make, tmp_path):
   found, notes = play(path)
   assert_frames_equal(found, decode(source))
   assert len(found) == 48
-  assert notes == [
+  (note,) = notes
+  assert note == (
       'between frame 11 (0.44 s) and frame 12 (0.96 s): no frames for'
       ' longer than usual'
-  ]
+  )
 
 
 def test_truncated_file_is_noted(make):
@@ -200,10 +201,12 @@ def test_failing_disk_costs_no_frame_that_was_read_before(make, serve_half):
   last = f'after the last, frame {len(found) - 1} ({time:.6g} s)'
   assert f'{last}: Input/output error' in notes
   from_start = []
-  with pytest.raises(decoder.BrokenVideo, match='Input/output error'):
-    with decoder.open_stream(failing) as stream:
-      for picture in decoder.from_start(stream):
-        from_start.append(decoder.checksum(picture))
+  with (
+      pytest.raises(decoder.BrokenVideo, match='Input/output error'),
+      decoder.open_stream(failing) as stream,
+  ):
+    for picture in decoder.from_start(stream):
+      from_start.append(decoder.checksum(picture))
   assert from_start == [checksum for _, checksum in found]
 
 
@@ -236,10 +239,11 @@ def test_frames_of_another_size_are_noted(tmp_path, make_video):
       file.write(pathlib.Path(part).read_bytes())
   found, notes = play(str(path))
   assert len(found) == 40
-  assert notes[1:] == [
+  (note,) = notes[1:]
+  assert note == (
       'between frame 19 (nan s) and frame 20 (nan s): frames of another size,'
       ' 64 x 64 pixels'
-  ]
+  )
 
 
 def test_file_that_is_no_video_is_broken(tmp_path):

@@ -144,9 +144,11 @@ def test_save_npz_refuses_another_tree_and_leaves_no_file(tmp_path, params):
 
 
 def test_save_npz_on_a_full_disk_leaves_no_file(tmp_path, params):
-  with scratch.full_disk(10_000):
-    with pytest.raises(OSError, match='cannot be written: .*full.npz'):
-      weights.save_npz(tmp_path / 'full.npz', params)
+  with (
+      scratch.full_disk(10_000),
+      pytest.raises(OSError, match='cannot be written: .*full.npz'),
+  ):
+    weights.save_npz(tmp_path / 'full.npz', params)
   assert not list(tmp_path.iterdir())
 
 

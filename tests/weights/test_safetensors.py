@@ -81,9 +81,11 @@ def test_load_refuses_damaged_files_and_other_layouts(tmp_path, saved):
 
 def test_save_safetensors_leaves_no_file_after_an_error(tmp_path, params):
   path = tmp_path / 'bad.safetensors'
-  with scratch.full_disk(10_000):
-    with pytest.raises(OSError, match='cannot be written'):
-      weights.save_safetensors(path, params)
+  with (
+      scratch.full_disk(10_000),
+      pytest.raises(OSError, match='cannot be written'),
+  ):
+    weights.save_safetensors(path, params)
   params['extra'] = np.zeros(2, np.float32)
   with pytest.raises(ValueError, match='1 unused:\n    extra'):
     weights.save_safetensors(path, params)
