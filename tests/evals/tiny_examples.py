@@ -1,4 +1,4 @@
-"""Examples that are read in no time: red clips are of class 0, blue of 1."""
+"""Examples that are read in no time, of two classes: red and blue clips."""
 
 import dataclasses
 import functools
@@ -13,7 +13,10 @@ from rvm_jax.evals.encoders import pixels
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """A clip of two frames, 8 x 16 pixels, dark noise and one bright colour."""
+  """A record of two frames of 8 x 16 pixels: dark noise and a bright colour.
+
+  Even numbers are red and of class 0, odd numbers are blue and of class 1.
+  """
 
   number: int
   files: tuple[str, ...] = ()
@@ -34,11 +37,12 @@ class Record:
 
 
 def records(count, broken=()) -> list[Record]:
+  """Returns records 0 to `count` - 1; those in `broken` cannot be read."""
   return [Record(i, is_broken=i in broken) for i in range(count)]
 
 
 class Head(nn.Module):
-  """Linear, of the mean over all patches."""
+  """A linear classifier of the mean over all patches."""
 
   width: int = 2
 
@@ -60,5 +64,5 @@ class Head(nn.Module):
 
 @functools.cache
 def encoder() -> encoder_lib.FrozenEncoder:
-  """Plain pixels, D = 192: two patches a frame."""
+  """Returns an encoder of plain pixels, D = 192, two patches a frame."""
   return pixels.make(8)

@@ -1,1 +1,1 @@
-"""Benchmarks: a feature function in, scores out."""
+"""Benchmarks: each scores a frozen encoder on a data set of videos."""

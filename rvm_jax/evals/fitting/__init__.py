@@ -1,1 +1,1 @@
-"""Heads fitted to features of a frozen encoder, and scored."""
+"""Fits heads to the features of a frozen encoder, and scores them."""

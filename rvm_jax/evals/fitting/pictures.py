@@ -35,8 +35,8 @@ def draw_class(
     names: names of the classes, by number.
   """
   times, frames = _choose_frames(example)
-  found = int(np.argmax(prediction['probabilities']))
-  caption = f'{names[int(example["label"])]} (found: {names[found]})'
+  predicted = int(np.argmax(prediction['probabilities']))
+  caption = f'{names[int(example["label"])]} (predicted: {names[predicted]})'
   return sheets.panel_sheet({caption: frames}, times)
 
 
@@ -62,7 +62,11 @@ def draw_depth(example: Arrays, prediction: Arrays) -> np.ndarray:
     )
 
   return sheets.panel_sheet(
-      {'frames': frames, 'truth': paint(true), 'readout': paint(predicted)},
+      {
+          'frames': frames,
+          'ground truth': paint(true),
+          'prediction': paint(predicted),
+      },
       times,
   )
 
@@ -90,7 +94,10 @@ def _draw_marks(
               for frame, time in zip(frames, times)
           ]
       )
-      for name, arrays in {'truth': example, 'readout': prediction}.items()
+      for name, arrays in (
+          ('ground truth', example),
+          ('prediction', prediction),
+      )
   }
   return sheets.panel_sheet(rows, times)
 

@@ -1,4 +1,4 @@
-"""Points of the Perception Test, whichever way their numbers are nested."""
+"""Points of the Perception Test: visibility, random cuts, both nestings."""
 
 import dataclasses
 import json
@@ -41,11 +41,11 @@ def change(root, function):
   path.write_text(json.dumps(annotations))
 
 
-def check(example):
-  """A visible point lies on the pixel of the video that it is said to.
+def check_points(example):
+  """Checks that each visible point lies on its pixel of the video.
 
   Returns:
-    The numbers of the points.
+    The numbers of the points, a set.
   """
   num_frames = len(example['frames'])
   points = set()
@@ -67,7 +67,7 @@ def check(example):
   return points
 
 
-def test_reads_points_in_pixels_of_the_frames(root):
+def test_points_are_in_pixels_of_the_frames(root):
   clips, notes = read(root)
   assert [c.name for c in clips] == ['video_valid@0', 'video_valid@9']
   assert not notes and len(clips[0].files) == 2
@@ -78,7 +78,7 @@ def test_reads_points_in_pixels_of_the_frames(root):
       'visible': ((3, 8), 'bool'),
       'is_valid': ((3,), 'bool'),
   }
-  check(example)
+  check_points(example)
   # Frames 0, 2, ..., 14: the third point hides in 9 and 13, not among them.
   assert example['visible'].all() and example['is_valid'].all()
   np.testing.assert_allclose(
@@ -88,10 +88,10 @@ def test_reads_points_in_pixels_of_the_frames(root):
   example = clips[1].read()
   np.testing.assert_array_equal(example['is_valid'], [True, True, False])
   assert not example['tracks'][2].any() and not example['visible'][2].any()
-  check(example)
+  check_points(example)
 
 
-def test_occluded_is_what_a_track_does_not_list(root):
+def test_points_are_occluded_in_frames_that_a_track_does_not_list(root):
   sampling = dataclasses.replace(
       SAMPLING, num_clips=1, frame_rate=12.0, squash=False
   )
@@ -103,14 +103,14 @@ def test_occluded_is_what_a_track_does_not_list(root):
   assert not example['tracks'][2, [1, 5]].any()
 
 
-def test_what_is_outside_the_crop_is_not_visible(root):
+def test_points_outside_the_crop_are_not_visible(root):
   clips, _ = read(root, dataclasses.replace(SAMPLING, squash=False))
   example = clips[0].read()  # Columns 8 to 56 of 64.
   x = np.array(
       [[tiny_videos.share(n, t)[0] for t in range(0, 16, 2)] for n in range(3)]
   )
   np.testing.assert_array_equal(example['visible'], (x >= 1 / 8) & (x < 7 / 8))
-  check(example)
+  check_points(example)
 
   def move_out(video):
     for track in video['point_tracking']:
@@ -122,14 +122,14 @@ def test_what_is_outside_the_crop_is_not_visible(root):
     read(root, dataclasses.replace(SAMPLING, squash=False))
 
 
-def test_drawn_clips_keep_points_on_their_pixels(root):
+def test_random_cuts_keep_points_on_their_pixels(root):
   clips, _ = read(root, num_points=2)
   firsts = set()
   for seed in range(12):
     example = clips[0].read(np.random.default_rng(seed))
     assert example['tracks'].shape == (2, 8, 2)
     assert example['is_valid'].any()
-    check(example)
+    check_points(example)
     firsts.add(tuple(example['tracks'][0, 0].round(1)))
   assert len(firsts) > 6
   whole = dataclasses.replace(SAMPLING, crop_area=(1.0, 1.0))
@@ -137,15 +137,15 @@ def test_drawn_clips_keep_points_on_their_pixels(root):
   assert {0, 1, 2} == {
       number
       for seed in range(12)
-      for number in check(clip.read(np.random.default_rng(seed)))
+      for number in check_points(clip.read(np.random.default_rng(seed)))
   }
-  # Without a draw, the first ones.
+  # The clip's own cut takes the first points.
   np.testing.assert_array_equal(
       clips[0].read()['tracks'], read(root)[0][0].read()['tracks'][:2]
   )
 
 
-def test_both_nestings_are_read(root):
+def test_points_are_read_in_both_nestings(root):
   expected = [clip.read()['tracks'] for clip in read(root)[0]]
 
   def transpose(video):
@@ -169,8 +169,11 @@ def test_both_nestings_are_read(root):
   np.testing.assert_allclose(tracks.points[0, :2], [[0.8, 0.1], [0.9, 0.2]])
 
 
-def test_what_a_person_can_get_wrong(root):
-  first = lambda video: video['point_tracking'][0]
+def test_broken_annotations_and_videos_are_named(root):
+
+  def first(video):
+    return video['point_tracking'][0]
+
   change(root, lambda video: video['metadata'].update(num_frames=25))
   notes = read(root)[1]
   assert len(notes) == 1 and 'has 24 frames, not 25' in notes[0]

@@ -1,4 +1,4 @@
-"""Which frames and parts are taken, and truths that follow the pixels."""
+"""Fixed and random cuts, and ground truth that follows the pixels."""
 
 import dataclasses
 
@@ -11,14 +11,14 @@ from tests.evals import tiny_videos
 SAMPLING = sampling_lib.Sampling(
     num_frames=4, frame_rate=6.0, height=32, width=32, squash=False
 )
-DRAWN = dataclasses.replace(
+RANDOM = dataclasses.replace(
     SAMPLING, crop_area=(0.3, 1.0), crop_aspect=(0.75, 1.33), flip=0.5
 )
 
 
 @dataclasses.dataclass
-class Drawn:
-  """Frames drawn on the spot."""
+class DrawnVideo:
+  """A video whose frames are drawn when they are read."""
 
   num_frames: int = 60
   frame_rate: float = 12.0
@@ -34,14 +34,14 @@ def replace(**changes):
 
 
 def numbers(sampling, **video):
-  return [c.numbers.tolist() for c in sampling.list_cuts(Drawn(**video))]
+  return [c.numbers.tolist() for c in sampling.list_cuts(DrawnVideo(**video))]
 
 
 def boxes(sampling, **video):
-  return [c.crop.box for c in sampling.list_cuts(Drawn(**video))]
+  return [c.crop.box for c in sampling.list_cuts(DrawnVideo(**video))]
 
 
-def test_clips_are_spread_over_the_video_at_the_rate_asked_for():
+def test_clips_are_spread_over_the_video_at_the_sampling_rate():
   assert SAMPLING.span(12.0) == 7
   assert numbers(SAMPLING, num_frames=17) == [[5, 7, 9, 11]]
   assert numbers(replace(num_clips=3), num_frames=17) == [
@@ -57,23 +57,25 @@ def test_clips_are_spread_over_the_video_at_the_rate_asked_for():
   assert numbers(SAMPLING, frame_rate=3.0, num_frames=3) == [[0, 1, 1, 2]]
 
 
-def test_what_a_short_video_lacks_is_its_last_frame_again():
+def test_last_frame_of_a_short_video_is_repeated():
   assert numbers(replace(num_clips=2), num_frames=4) == [[0, 2, 3, 3]] * 2
 
 
-def test_clips_that_begin_alike_are_one():
+def test_clips_that_begin_in_the_same_frame_are_listed_once():
   four = replace(num_clips=4)
-  starts = lambda **video: [
-      int(c.numbers[0]) for c in four.list_starts(Drawn(**video))
-  ]
+
+  def starts(**video):
+    cuts = four.list_starts(DrawnVideo(**video))
+    return [int(cut.numbers[0]) for cut in cuts]
+
   assert starts(num_frames=9) == [0, 1, 2]
   assert starts(num_frames=4) == [0]
   assert starts(num_frames=16) == [0, 3, 6, 9]
   with pytest.raises(ValueError, match='num_crops=2 must be 1'):
-    replace(num_crops=2).list_starts(Drawn())
+    replace(num_crops=2).list_starts(DrawnVideo())
 
 
-def test_crops_are_the_largest_of_the_right_shape():
+def test_fixed_crops_are_the_largest_of_the_right_shape():
   assert boxes(SAMPLING) == [(8, 0, 56, 48)]
   assert boxes(replace(num_crops=3)) == [
       (0, 0, 48, 48),
@@ -86,7 +88,7 @@ def test_crops_are_the_largest_of_the_right_shape():
   ]
   assert boxes(replace(height=16)) == [(0, 8, 64, 40)]
   assert boxes(replace(squash=True)) == [(0, 0, 64, 48)]
-  cuts = replace(num_clips=2, num_crops=2).list_cuts(Drawn())
+  cuts = replace(num_clips=2, num_crops=2).list_cuts(DrawnVideo())
   assert [(c.numbers[0], c.crop.box[0]) for c in cuts] == [
       (0, 0),
       (0, 16),
@@ -95,9 +97,9 @@ def test_crops_are_the_largest_of_the_right_shape():
   ]
 
 
-def test_draws_cover_what_the_settings_allow():
+def test_random_cuts_cover_what_the_settings_allow():
   rng = np.random.default_rng(0)
-  cuts = [DRAWN.sample(rng, Drawn(num_frames=17)) for _ in range(400)]
+  cuts = [RANDOM.sample(rng, DrawnVideo(num_frames=17)) for _ in range(400)]
   assert {int(cut.numbers[0]) for cut in cuts} == set(range(11))
   box = np.array([cut.crop.box for cut in cuts])
   sides = box[:, 2:] - box[:, :2]
@@ -107,20 +109,20 @@ def test_draws_cover_what_the_settings_allow():
   assert 0.72 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.38
   assert box.min() >= 0 and box[:, 2].max() <= 64 and box[:, 3].max() <= 48
   assert 150 < sum(cut.crop.is_flipped for cut in cuts) < 250
-  # Nothing asked for: the largest crop, wherever it fits.
-  cuts = [SAMPLING.sample(rng, Drawn(num_frames=4)) for _ in range(99)]
+  # Without settings for training: the largest crop, wherever it fits.
+  cuts = [SAMPLING.sample(rng, DrawnVideo(num_frames=4)) for _ in range(99)]
   assert {cut.crop.box[0] for cut in cuts} == set(range(17))
   assert all(c.crop.box[2] - c.crop.box[0] == 48 for c in cuts)
   assert not any(cut.crop.is_flipped for cut in cuts)
-  whole = replace(squash=True).sample(rng, Drawn())
+  whole = replace(squash=True).sample(rng, DrawnVideo())
   assert whole.crop.box == (0, 0, 64, 48)
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_truths_follow_the_pixels(seed):
+def test_ground_truth_follows_the_pixels(seed):
   rng = np.random.default_rng(seed)
-  video = Drawn(num_frames=30)
-  cut = DRAWN.sample(rng, video)
+  video = DrawnVideo(num_frames=30)
+  cut = RANDOM.sample(rng, video)
   frames = cut.read(video)
   assert frames.shape == (4, 32, 32, 3) and frames.dtype == np.uint8
   found = tiny_videos.locate(frames)  # (x, y, number) of each pixel.
@@ -136,7 +138,7 @@ def test_truths_follow_the_pixels(seed):
   )
   column, row = moved[inside].astype(int).T
   seen = found[0, row, column, :2]
-  # Half a pixel of the view, and the grey levels of which there are few.
+  # Half a pixel of the crop, and rounding to a few grey levels.
   assert np.abs(seen - points[inside]).max() < 1.3
 
   first = points[::2]
@@ -162,31 +164,38 @@ def test_truths_follow_the_pixels(seed):
   assert np.abs(picked - found[..., 0]).max() < 2.3
 
 
-def test_nearest_pixels_by_hand():
-  view = sampling_lib.Crop((0, 0, 12, 4), height=2, width=3)
-  maps = np.arange(6).reshape(1, 2, 3)  # Of pixels of 4 x 2.
+def test_nearest_pixels_of_a_small_map():
+  crop = sampling_lib.Crop((0, 0, 12, 4), height=2, width=3)
+  # A pixel of the map is 4 x 2 pixels of the frames.
+  maps = np.arange(6).reshape(1, 2, 3)
   np.testing.assert_array_equal(
-      view.pick_nearest(maps, (4, 12)), [[[0, 1, 2], [3, 4, 5]]]
+      crop.pick_nearest(maps, (4, 12)), [[[0, 1, 2], [3, 4, 5]]]
   )
-  flipped = dataclasses.replace(view, box=(6, 2, 12, 4), is_flipped=True)
+  flipped = dataclasses.replace(crop, box=(6, 2, 12, 4), is_flipped=True)
   np.testing.assert_array_equal(
       flipped.pick_nearest(maps, (4, 12)), [[[5, 5, 4], [5, 5, 4]]]
   )
 
 
-def test_draws_until_there_is_something_to_ask():
+def test_random_cut_is_sampled_until_it_has_ground_truth():
   rng = np.random.default_rng(0)
-  fixed = SAMPLING.list_cuts(Drawn())[0]
-  late = lambda cut: {'found': 1} if cut.numbers[0] > 40 else None
+  fixed = SAMPLING.list_cuts(DrawnVideo())[0]
+
+  def find_late(cut):
+    return {'found': 1} if cut.numbers[0] > 40 else None
+
+  def find_fixed(cut):
+    return {'found': 2} if cut is fixed else None
+
   for _ in range(5):
-    cut, truths = SAMPLING.sample_with(rng, Drawn(), fixed, late)
-    assert cut.numbers[0] > 40 and truths == {'found': 1}
-  only_fixed = lambda cut: {'found': 2} if cut is fixed else None
-  cut, truths = SAMPLING.sample_with(rng, Drawn(), fixed, only_fixed)
-  assert cut is fixed and truths == {'found': 2}
+    cut, found = SAMPLING.sample_with(rng, DrawnVideo(), fixed, find_late)
+    assert cut.numbers[0] > 40 and found == {'found': 1}
+  for source in (rng, None):
+    cut, found = SAMPLING.sample_with(source, DrawnVideo(), fixed, find_fixed)
+    assert cut is fixed and found == {'found': 2}
 
 
-def test_settings_out_of_range():
+def test_settings_out_of_range_are_refused():
   with pytest.raises(ValueError, match='num_clips=0 must be at least 1'):
     replace(num_clips=0)
   with pytest.raises(ValueError, match='frame_rate=0.0 must be positive'):

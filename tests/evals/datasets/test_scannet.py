@@ -1,4 +1,4 @@
-"""ScanNet: depth below its pixels, and what is refused."""
+"""ScanNet: depth maps in fixed and random cuts, and broken scans."""
 
 import dataclasses
 import pickle
@@ -25,7 +25,7 @@ def read(root, sampling=SAMPLING):
   return scannet.read(str(root), 'val', sampling)
 
 
-def test_depth_lies_below_its_pixels(root):
+def test_depth_stays_below_its_pixels(root):
   clips, notes = read(root)
   assert [clip.name for clip in clips] == ['scene0011_01@0', 'scene0011_01@15']
   assert not notes
@@ -53,7 +53,7 @@ def test_depth_lies_below_its_pixels(root):
       )
 
 
-def test_what_a_person_can_get_wrong(root):
+def test_broken_scans_are_named(root):
   folder = root / 'scans/scene0011_01'
   with pytest.raises(ValueError, match='num_crops=3 must be 1'):
     read(root, dataclasses.replace(SAMPLING, num_crops=3))

@@ -1,4 +1,4 @@
-"""Features on disk: whose they are, and that nothing gets lost or mixed up."""
+"""Features on disk: their rows, their identity, and interrupted extractions."""
 
 import dataclasses
 import os
@@ -29,7 +29,11 @@ def contents(path):
 
 
 def counted(fail_at=None):
-  """The encoder, with a list of how many clips each of its calls was for."""
+  """Returns the encoder, and a list that gets the batch size of each call.
+
+  Args:
+    fail_at: number of the call that is interrupted, from 1; None for none.
+  """
   calls = []
 
   def function(frames):
@@ -42,7 +46,7 @@ def counted(fail_at=None):
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_has_each_example_in_order_but_the_broken(tmp_path, num_workers):
+def test_rows_are_the_readable_examples_in_order(tmp_path, num_workers):
   records = tiny_examples.records(41, broken={0, 17, 40})
   found = extract(tmp_path / 'a.zarr', records, num_workers=num_workers)
   assert found.skipped == ['clip 0', 'clip 17', 'clip 40']
@@ -55,30 +59,28 @@ def test_has_each_example_in_order_but_the_broken(tmp_path, num_workers):
       for key in batches[0]
   }
   assert together.keys() == {'features', 'number', 'label'}
-  for row, record in enumerate(good):
+  for number, record in enumerate(good):
     example = record.read(None)
     patches = MODEL.encode(example['frames'][None]).patches[0]
-    one = found[row]
-    for of_row in ({key: x[row] for key, x in together.items()}, one):
-      assert of_row['number'] == record.number
-      assert of_row['label'] == example['label']
-      np.testing.assert_array_equal(
-          of_row['features'], patches.reshape(2, 2, 192)
-      )
+    # A row is the same alone and in a batch.
+    for row in ({key: x[number] for key, x in together.items()}, found[number]):
+      assert row['number'] == record.number
+      assert row['label'] == example['label']
+      np.testing.assert_array_equal(row['features'], patches.reshape(2, 2, 192))
 
 
-def test_reads_only_the_truths_that_are_chosen(tmp_path):
+def test_chosen_rows_have_only_the_chosen_ground_truth(tmp_path):
   whole = extract(tmp_path / 'a.zarr', tiny_examples.records(3))
-  for truths in ((), ('label',)):
-    chosen = whole.choose(truths)
+  for names in ((), ('label',)):
+    chosen = whole.choose(names)
     assert len(chosen) == 3 and chosen.skipped == []
-    assert chosen[1].keys() == {'number', 'features', *truths}
+    assert chosen[1].keys() == {'number', 'features', *names}
     (batch,) = chosen.batches(16)
     assert batch.keys() == chosen[1].keys()
     np.testing.assert_array_equal(batch['features'][1], whole[1]['features'])
 
 
-def test_goes_on_where_it_stopped_to_the_same_bytes(tmp_path):
+def test_interrupted_extraction_continues_to_the_same_bytes(tmp_path):
   records = tiny_examples.records(70, broken={3, 33, 69})
   model, calls = counted()
   extract(tmp_path / 'whole.zarr', records, model)
@@ -94,7 +96,9 @@ def test_goes_on_where_it_stopped_to_the_same_bytes(tmp_path):
     assert contents(path) == contents(tmp_path / 'whole.zarr')
 
 
-def test_killed_after_the_last_example_it_is_finished(tmp_path, monkeypatch):
+def test_extraction_killed_after_the_last_example_is_finished(
+    tmp_path, monkeypatch
+):
   records = tiny_examples.records(5)
   with monkeypatch.context() as patch:
     patch.setattr(feature_store.arrays_lib.Store, 'finish', lambda *_: 1 / 0)
@@ -105,7 +109,7 @@ def test_killed_after_the_last_example_it_is_finished(tmp_path, monkeypatch):
   assert not calls
 
 
-def test_what_is_complete_is_only_read(tmp_path):
+def test_complete_store_is_only_read(tmp_path):
   records = tiny_examples.records(5)
   extract(tmp_path / 'a.zarr', records)
   before = contents(tmp_path / 'a.zarr')
@@ -116,7 +120,7 @@ def test_what_is_complete_is_only_read(tmp_path):
 
 
 @pytest.mark.parametrize('is_complete', [True, False])
-def test_refuses_what_is_of_something_else(tmp_path, is_complete):
+def test_store_with_another_identity_is_refused(tmp_path, is_complete):
   path, file = tmp_path / 'a.zarr', tmp_path / 'video'
   file.write_text('before')
   records = [tiny_examples.Record(i, (str(file),)) for i in range(40)]
@@ -154,7 +158,7 @@ def test_refuses_what_is_of_something_else(tmp_path, is_complete):
   extract(path, records)
 
 
-def test_half_precision_and_what_does_not_fit_into_it(tmp_path):
+def test_features_too_large_for_half_precision_are_refused(tmp_path):
   records = tiny_examples.records(3)
   half = extract(tmp_path / 'half.zarr', records, dtype='float16')
   half = half[0]['features']
@@ -171,7 +175,7 @@ def test_half_precision_and_what_does_not_fit_into_it(tmp_path):
     extract(tmp_path / 'large.zarr', records, large, dtype='float16')
 
 
-def test_too_many_broken_examples_end_it(tmp_path):
+def test_too_many_broken_examples_are_an_error(tmp_path):
   records = tiny_examples.records(40, broken={1, 2, 3, 20})
   extract(tmp_path / 'a.zarr', records)
   with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
@@ -181,7 +185,7 @@ def test_too_many_broken_examples_end_it(tmp_path):
     extract(tmp_path / 'c.zarr', none, max_bad_share=1.0)
 
 
-def test_examples_must_be_alike(tmp_path):
+def test_examples_of_another_shape_are_refused(tmp_path):
 
   @dataclasses.dataclass(frozen=True)
   class Wide(tiny_examples.Record):

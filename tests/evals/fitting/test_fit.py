@@ -1,4 +1,4 @@
-"""Heads are fitted as pretraining runs are: exactly, and without any waste."""
+"""Fitted heads: against plain optax, interrupted, refused, and predictions."""
 
 import jax
 import numpy as np
@@ -32,11 +32,16 @@ SETTINGS = dict(
 
 
 class Stopped(Exception):
-  """As if the process had been told to end."""
+  """Raised in place of the end of the process."""
 
 
 def stream(kind, stop=None):
-  """Batches of RECORDS, with an error in place of number `stop`."""
+  """Returns batches of RECORDS.
+
+  Args:
+    kind: 'stored' or 'augmented'.
+    stop: number of the batch that raises `Stopped`; None for none.
+  """
   if kind == 'stored':
     made = stream_lib.of_stored(Rows(), RECORDS, batch_size=8, seed=0)
   else:
@@ -56,7 +61,7 @@ def stream(kind, stop=None):
 
 
 class Rows:
-  """Stands in for a store."""
+  """Rows of features as a store has them, computed on the spot."""
 
   def __len__(self):
     return len(RECORDS)
@@ -96,9 +101,9 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize('kind', ['stored', 'augmented'])
-def test_stopped_and_resumed_equals_uninterrupted(kind, tmp_path, whole):
+def test_interrupted_fit_equals_uninterrupted(kind, tmp_path, whole):
   expected = whole[1] if kind == 'stored' else fit(tmp_path / 'whole', kind)
-  # `first` looks at one batch; then 5 steps are done, 3 of them saved.
+  # Batch 0 is read by `first`. Then 5 steps are done, of which 3 are saved.
   with pytest.raises(Stopped):
     fit(tmp_path / 'stopped', kind, stop=6)
   saved = [path.name for path in (tmp_path / 'stopped/checkpoints').iterdir()]
@@ -106,7 +111,7 @@ def test_stopped_and_resumed_equals_uninterrupted(kind, tmp_path, whole):
   assert_same(fit(tmp_path / 'stopped', kind), expected)
 
 
-def test_does_what_a_few_lines_of_optax_do(whole):
+def test_fit_equals_a_few_lines_of_optax(whole):
   schedule = optax.warmup_cosine_decay_schedule(0, 0.1, 1, 7, 1e-7)
   optimizer = optax.chain(
       optax.clip_by_global_norm(1.0),
@@ -142,7 +147,7 @@ def test_does_what_a_few_lines_of_optax_do(whole):
   )
 
 
-def test_microbatches_do_not_matter(tmp_path, whole):
+def test_number_of_microbatches_does_not_change_the_parameters(tmp_path, whole):
   found = fit(tmp_path, num_microbatches=2)
   jax.tree.map(
       lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
@@ -151,7 +156,7 @@ def test_microbatches_do_not_matter(tmp_path, whole):
   )
 
 
-def test_what_is_fitted_is_not_fitted_again(whole):
+def test_fitted_head_is_not_fitted_again(whole):
   workdir, params = whole
   assert_same(fit(workdir, stop=1), params)
 
@@ -168,7 +173,7 @@ def test_what_is_fitted_is_not_fitted_again(whole):
         (dict(num_steps=9), 'training.num_steps: saved 7, now 9'),
     ],
 )
-def test_refuses_a_workdir_of_something_else(whole, changes, message):
+def test_workdir_with_another_protocol_is_refused(whole, changes, message):
   with pytest.raises(ValueError, match='written with other settings') as error:
     fit(whole[0], **changes)
   assert message in str(error.value).replace("'", '')
@@ -176,29 +181,31 @@ def test_refuses_a_workdir_of_something_else(whole, changes, message):
     fit(whole[0], num_steps=6)
 
 
-def test_refuses_settings_that_do_not_fit_together(tmp_path):
+def test_contradictory_settings_are_refused(tmp_path):
   with pytest.raises(ValueError, match='=9 must .* 2 devices x 1 .* 8 or 10'):
     fit(tmp_path, batch_size=9)
   with pytest.raises(ValueError, match='_steps=7 must be below .*steps=7'):
     fit(tmp_path, warmup_steps=7)
 
 
-def test_predicts_each_example_of_any_batch(whole):
+def test_predictions_are_those_of_each_example_alone(whole):
   _, params = whole
   half = jax.tree.map(lambda x: x / 2, params)
   rows = [Rows()[i] for i in range(21)]
-  stack = lambda part: {k: np.stack([x[k] for x in part]) for k in part[0]}
-  batches = [stack(rows[:16]), stack(rows[16:])]
+  batches = [
+      {k: np.stack([x[k] for x in part]) for k in part[0]}
+      for part in (rows[:16], rows[16:])
+  ]
   found = list(fit_lib.predict(HEAD, [params, half], batches))
-  assert [int(truth['number']) for truth, _ in found] == list(range(21))
+  assert [int(x['number']) for x, _ in found] == list(range(21))
   dense = jax.device_get(params['Dense_0'])
-  for row, (truth, answers) in zip(rows, found):
-    assert truth.keys() == {'label', 'number'}
+  for row, (ground_truth, predictions) in zip(rows, found):
+    assert ground_truth.keys() == {'label', 'number'}
     mean = row['features'].astype(np.float32).mean((0, 1))
     logits = mean @ dense['kernel'] + dense['bias']
-    for scale, predicted in zip((1, 0.5), answers, strict=True):
+    for scale, prediction in zip((1, 0.5), predictions, strict=True):
       odds = np.exp(scale * (logits - logits.max()))
       np.testing.assert_allclose(
-          predicted['probabilities'], odds / odds.sum(), rtol=1e-4
+          prediction['probabilities'], odds / odds.sum(), rtol=1e-4
       )
-      assert predicted['probabilities'].argmax() == truth['label']
+      assert prediction['probabilities'].argmax() == ground_truth['label']

@@ -1,4 +1,4 @@
-"""The whole of a readout: features, heads, the best of them, its score."""
+"""Heads at several learning rates: the best, its scores, and its notes."""
 
 import dataclasses
 import os
@@ -34,13 +34,13 @@ TRAINING = dict(
 )
 
 
-def score(record, truth, predicted):
-  assert truth.keys() == {'label'} and truth['label'] == record.number % 2
-  found = predicted['probabilities']
+def score(record, ground_truth, prediction):
+  assert ground_truth == {'label': record.number % 2}
+  probabilities = prediction['probabilities']
   return {
       'name': record.name,
-      'correct': found.argmax() == truth['label'],
-      'loss': -np.log(found[truth['label']]),
+      'correct': probabilities.argmax() == ground_truth['label'],
+      'loss': -np.log(probabilities[ground_truth['label']]),
   }
 
 
@@ -80,7 +80,7 @@ def evaluate(
 
 
 def counted():
-  """The encoder, with a list of the clips that it was given."""
+  """Returns the encoder, and a list that gets the clips it encodes."""
   seen = []
 
   def function(frames):
@@ -96,7 +96,7 @@ def done(tmp_path_factory):
   return workdir, evaluate(workdir)
 
 
-def test_the_better_learning_rate_is_reported(done):
+def test_best_learning_rate_is_reported(done):
   workdir, found = done
   assert found.scores['top_1'] == 100 and found.scores['loss'] < 0.3
   assert found.scores == summarise(found.rows)
@@ -127,7 +127,7 @@ def test_a_few_test_examples_are_shown(done):
     assert x.prediction['probabilities'].argmax() == number % 2
 
 
-def test_nothing_is_done_twice(done):
+def test_same_call_continues_without_encoding_again(done):
   workdir, found = done
   lazy = dataclasses.replace(MODEL, function=lambda _: 1 / 0)
   again = evaluate(workdir, model=lazy, learning_rates=(0.1,))
@@ -135,7 +135,7 @@ def test_nothing_is_done_twice(done):
   assert len(again.notes) == 2
 
 
-def test_features_need_not_be_kept(done, tmp_path):
+def test_features_that_are_not_kept_give_the_same_rows(done, tmp_path):
   anew = FEATURES | {'is_kept': False}
   model, seen = counted()
   found = evaluate(
@@ -169,7 +169,7 @@ def test_features_need_not_be_kept(done, tmp_path):
   assert again.notes == done[1].notes[:2] and again.rows == found.rows
 
 
-def test_a_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
+def test_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
   before, found = done
   workdir = shutil.copytree(before, tmp_path / 'work')
   other = {
@@ -183,7 +183,9 @@ def test_a_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
   assert evaluate(workdir, **other).rows == found.rows[2:]
 
 
-def test_a_head_is_of_the_examples_that_could_be_read(done, tmp_path):
+def test_head_fitted_without_an_example_is_refused_once_it_is_mended(
+    done, tmp_path
+):
   workdir = shutil.copytree(done[0], tmp_path / 'work')
   shutil.rmtree(workdir / 'features/train.zarr')
   mended = [*TRAIN]
@@ -192,7 +194,7 @@ def test_a_head_is_of_the_examples_that_could_be_read(done, tmp_path):
     evaluate(workdir, train=mended)
 
 
-def test_a_learning_rate_that_blows_up_is_given_up(tmp_path):
+def test_learning_rate_with_a_loss_that_is_not_finite_is_given_up(tmp_path):
   good = dict(train=TRAIN[4:], num_steps=4)
   found = evaluate(tmp_path, learning_rates=(1e38, 0.1), **good)
   assert 'nan at 1e+38, ' in found.notes[-1]
@@ -201,7 +203,7 @@ def test_a_learning_rate_that_blows_up_is_given_up(tmp_path):
     evaluate(tmp_path / 'none', learning_rates=(1e38,), **good)
 
 
-def test_what_a_person_can_get_wrong(tmp_path):
+def test_contradictory_settings_are_refused(tmp_path):
   with pytest.raises(ValueError, match='there must be test examples, got none'):
     evaluate(tmp_path, test=[])
   with pytest.raises(ValueError, match='2 training .* have the name clip 1'):

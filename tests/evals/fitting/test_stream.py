@@ -1,4 +1,4 @@
-"""Batches for fitting: their order, and that a position in it is enough."""
+"""Batches for fitting: their order, replaced examples, and positions."""
 
 import json
 
@@ -68,7 +68,7 @@ def assert_of_their_records(rows):
     assert label == number % 2
 
 
-def test_stored_ones_come_once_an_epoch_in_an_order_of_the_seed(of_stored):
+def test_stored_examples_come_once_an_epoch_in_an_order_of_the_seed(of_stored):
   rows, _ = take(of_stored(), 11)
   assert_of_their_records(rows)
   assert not rows['skipped'].any()
@@ -80,7 +80,7 @@ def test_stored_ones_come_once_an_epoch_in_an_order_of_the_seed(of_stored):
   assert (take(of_stored(seed=1), 11)[0]['clip'] != rows['clip']).any()
 
 
-def test_those_read_anew_are_the_same_with_one_more_for_the_broken():
+def test_examples_read_anew_come_in_the_same_way_but_for_replacements():
   rows, _ = take(of_records(), 6)
   assert_of_their_records(rows)
   numbers = rows['clip'][:, 0]
@@ -90,7 +90,7 @@ def test_those_read_anew_are_the_same_with_one_more_for_the_broken():
   assert_same(take(of_records(), 6)[0], rows)
 
 
-def test_broken_ones_are_known_also_from_a_position():
+def test_broken_records_are_part_of_a_position():
   stream = of_records()
   assert not stream.bad
   _, state = take(stream, 3)  # An epoch.
@@ -102,7 +102,7 @@ def test_broken_ones_are_known_also_from_a_position():
   assert later.bad == {5}
 
 
-def test_augmented_ones_are_new_each_time_and_follow_from_the_seed():
+def test_augmented_examples_differ_each_time_and_follow_from_the_seed():
   rows, _ = take(of_records(is_augmented=True), 6)
   numbers = rows['clip'][:, 0]
   for number in set(numbers):
@@ -114,7 +114,7 @@ def test_augmented_ones_are_new_each_time_and_follow_from_the_seed():
 
 
 @pytest.mark.parametrize('kind', ['stored', 'read', 'augmented'])
-def test_goes_on_from_a_position(kind, of_stored):
+def test_iterator_continues_from_a_position(kind, of_stored):
   make = {
       'stored': of_stored,
       'read': of_records,
@@ -128,11 +128,11 @@ def test_goes_on_from_a_position(kind, of_stored):
   assert_same(first, {key: expected[key][:3] for key in first})
 
 
-def test_gives_up_where_nothing_can_be_read():
+def test_ten_broken_examples_in_a_row_are_an_error():
   records = tiny_examples.records(30, broken=set(range(30)))
   with pytest.raises(RuntimeError, match='10 examples in a row .*: no clip'):
     take(of_records(records=records), 1)
 
 
-def test_says_what_a_clip_is():
+def test_describe_returns_the_name_of_the_record():
   assert of_records().describe(np.array([7])) == 'clip 7'
