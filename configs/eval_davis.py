@@ -1,9 +1,10 @@
-"""DAVIS-2017 J&F without training, as in the released RVM evaluation.
+"""DAVIS-2017: J&F of propagated masks, as in the released RVM evaluation.
 
   python -m rvm_jax.evals.run --config=configs/eval_davis.py \
       --config.data_dir=/data/DAVIS --checkpoint=PATH --out=results/davis
 
-The data set: docs/datasets/davis.md. The paper has 66.0 for RVM-L.
+docs/datasets/davis.md describes the data set and the scores. The paper reports
+66.0 for RVM-L.
 """
 
 import ml_collections
@@ -13,19 +14,27 @@ from ml_collections import config_dict
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.benchmark = 'davis'
-  # The folder DAVIS, or davis/480p/2.1.0 of tensorflow-datasets.
+  # The folder DAVIS, or davis/480p/2.1.0 that tensorflow-datasets writes.
   config.data_dir = config_dict.placeholder(str)
   config.protocol = ml_collections.ConfigDict(
       dict(
-          height=480,  # Pixels that the encoder sees: 30 x 55 patches of 16.
+          # Size in pixels of the frames that the encoder gets. At a patch size
+          # of 16 that is 30 x 55 patches.
+          height=480,
           width=880,
-          # Frames: J&F by the time since the labels, of videos of more than 80.
+          # Numbers of frames. For each there are scores over the frames up to
+          # this one, in the videos that have more frames than the last number.
           horizons=(16, 32, 48, 64, 80),
           propagation=dict(
-              num_context=20,  # Frames before, besides the first.
-              temperature=0.7,  # Of the softmax over affinities.
-              top_k=7,  # Patches that vote.
-              radius=20,  # In patches: how far a patch may have moved.
+              # Previous frames that are searched, besides the first frame.
+              num_context=20,
+              # The similarities of patches are divided by this.
+              temperature=0.7,
+              # Number of most similar patches, whose labels are averaged.
+              top_k=7,
+              # Patches of the previous frames count if they are closer than
+              # this, in patches. The first frame is searched everywhere.
+              radius=20,
           ),
       )
   )

@@ -1,10 +1,10 @@
-"""JHMDB PCK without training, as in the released RVM evaluation.
+"""JHMDB: PCK of propagated joints, as in the released RVM evaluation.
 
   python -m rvm_jax.evals.run --config=configs/eval_jhmdb.py \
       --config.data_dir=/data/jhmdb --checkpoint=PATH --out=results/jhmdb
 
-The data set: docs/datasets/jhmdb.md. The paper is said to have 48.4 at 0.1 for
-RVM-L.
+docs/datasets/jhmdb.md describes the data set and the scores. According to a
+second-hand source, the paper reports 48.4 at threshold 0.1 for RVM-L.
 """
 
 import ml_collections
@@ -14,15 +14,19 @@ from ml_collections import config_dict
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.benchmark = 'jhmdb'
-  config.data_dir = config_dict.placeholder(str)  # The folder jhmdb.
+  # The folder jhmdb.
+  config.data_dir = config_dict.placeholder(str)
   config.protocol = ml_collections.ConfigDict(
       dict(
-          height=320,  # Pixels that the encoder sees: 20 x 20 patches of 16.
+          # Size in pixels of the frames that the encoder gets. At a patch size
+          # of 16 that is 20 x 20 patches.
+          height=320,
           width=320,
-          thresholds=(0.1, 0.2, 0.3, 0.4, 0.5),  # See `metrics.keypoints`.
-          propagation=dict(  # As for DAVIS.
-              num_context=20, temperature=0.7, top_k=7, radius=20
-          ),
+          # Largest distances of correct joints, in units of the person's size;
+          # see `metrics.keypoints`.
+          thresholds=(0.1, 0.2, 0.3, 0.4, 0.5),
+          # The values of eval_davis.py, which explains them.
+          propagation=dict(num_context=20, temperature=0.7, top_k=7, radius=20),
       )
   )
   # True replaces the height and width above by the nearest multiples of the

@@ -1,9 +1,10 @@
-"""VIP mIoU without training, as in the released RVM evaluation.
+"""VIP: mIoU of propagated masks, as in the released RVM evaluation.
 
   python -m rvm_jax.evals.run --config=configs/eval_vip.py \
       --config.data_dir=/data/VIP --checkpoint=PATH --out=results/vip
 
-The data set: docs/datasets/vip.md. The paper has 38.0 for RVM-L.
+docs/datasets/vip.md describes the data set and the scores. The paper reports
+38.0 for RVM-L.
 """
 
 import ml_collections
@@ -13,12 +14,16 @@ from ml_collections import config_dict
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.benchmark = 'vip'
-  config.data_dir = config_dict.placeholder(str)  # The folder VIP.
+  # The folder VIP.
+  config.data_dir = config_dict.placeholder(str)
   config.protocol = ml_collections.ConfigDict(
       dict(
-          height=448,  # Pixels that the encoder sees: 28 x 55 patches of 16.
+          # Size in pixels of the frames that the encoder gets. At a patch size
+          # of 16 that is 28 x 55 patches.
+          height=448,
           width=880,
-          propagation=dict(  # As for DAVIS, but ten patches vote.
+          # The values of eval_davis.py, which explains them, but for top_k.
+          propagation=dict(
               num_context=20, temperature=0.7, top_k=10, radius=20
           ),
       )

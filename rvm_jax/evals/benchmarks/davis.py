@@ -71,7 +71,8 @@ def evaluate(
   Args:
     model: the encoder.
     data_dir: folder of the data set, see `datasets.davis`.
-    height, width: size in pixels of the frames that the encoder gets.
+    height: height in pixels of the frames that the encoder gets.
+    width: width in pixels of the frames that the encoder gets.
     horizons: numbers of frames in ascending order.
     propagation: keyword arguments of `label_propagation.propagate`.
 

@@ -43,7 +43,8 @@ def evaluate(
   Args:
     model: the encoder.
     data_dir: folder of the data set, see `datasets.jhmdb`.
-    height, width: size in pixels of the frames that the encoder gets.
+    height: height in pixels of the frames that the encoder gets.
+    width: width in pixels of the frames that the encoder gets.
     thresholds: values of X in ascending order; the score of the first one is
       the headline.
     propagation: keyword arguments of `label_propagation.propagate`.

@@ -40,7 +40,8 @@ def evaluate(
   Args:
     model: the encoder.
     data_dir: folder of the data set, see `datasets.vip`.
-    height, width: size in pixels of the frames that the encoder gets.
+    height: height in pixels of the frames that the encoder gets.
+    width: width in pixels of the frames that the encoder gets.
     propagation: keyword arguments of `label_propagation.propagate`.
 
   Returns:

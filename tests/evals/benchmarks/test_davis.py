@@ -1,4 +1,4 @@
-"""DAVIS: which frames and objects count, and how they are averaged."""
+"""DAVIS: which frames and objects count, and how scores are averaged."""
 
 import functools
 
@@ -22,24 +22,24 @@ evaluate = functools.partial(
 
 
 @pytest.fixture
-def carried(monkeypatch):
-  """Puts masks in the place of what label propagation would carry."""
+def replace_predictions(monkeypatch):
+  """Puts given masks of all videos in the place of the predicted ones."""
 
-  def put(masks):
+  def replace(masks):
     remaining = list(masks)
     monkeypatch.setattr(videos, 'propagate_masks', lambda *_: remaining.pop(0))
 
-  return put
+  return replace
 
 
-def test_finds_what_looks_the_same(davis):
+def test_evaluate_follows_objects_of_constant_colour(davis):
   root, masks = davis
   report = evaluate(str(root))
   rows = {(row['video'], row['object']): row for row in report.rows}
   assert len(rows) == report.scores['num_objects'] == 5
   for key, row in rows.items():
-    # Bilinear decoding rounds a square's corners off. What is not in the first
-    # mask scores while it is out of sight: in 1 of the frames 1 to 4.
+    # Bilinear decoding rounds the corners of squares off. The object that is
+    # not in the first mask scores while it is out of sight, in 1 of 4 frames.
     low, high = (25, 25) if key == ('pigs', 2) else (60, 100)
     assert low <= row['j_and_f'] <= high, key
     assert row['num_frames'] == 4
@@ -51,7 +51,9 @@ def test_finds_what_looks_the_same(davis):
   assert not report.notes and not report.lower_is_better
 
 
-def test_averages_as_the_released_code_and_as_the_toolkit(davis, carried):
+def test_evaluate_averages_like_the_released_code_and_like_the_toolkit(
+    davis, replace_predictions
+):
   root, masks = davis
   rng = np.random.default_rng(0)
   predicted = {
@@ -59,8 +61,9 @@ def test_averages_as_the_released_code_and_as_the_toolkit(davis, carried):
       for name, m in masks.items()
   }
   predicted['goat'][1:] = masks['goat'][1:]
-  predicted['goat'][[0, 5]] = 0  # The first and the last: they do not count.
-  carried(predicted.values())
+  # The first and the last frame do not count.
+  predicted['goat'][[0, 5]] = 0
+  replace_predictions(predicted.values())
   scores = evaluate(str(root)).scores
 
   j, f, is_first = [], [], []
@@ -81,7 +84,7 @@ def test_averages_as_the_released_code_and_as_the_toolkit(davis, carried):
       'toolkit_j_and_f': (j + f)[is_first, :-1].mean() / 2,
       'toolkit_j_recall': 100 * (j[is_first, :-1] > 50).mean(),
       'toolkit_f_recall': 100 * (f[is_first, :-1] > 50).mean(),
-      # Of four frames a quarter is the frames 1 and 2, or 3 and 4.
+      # The first quarter of four frames is frames 1 and 2, the last 3 and 4.
       'toolkit_j_decay': j[is_first, :2].mean() - j[is_first, 2:4].mean(),
       'toolkit_f_decay': f[is_first, :2].mean() - f[is_first, 2:4].mean(),
       'j_and_f_1_to_2': (j + f)[:, :2].mean() / 2,
@@ -97,7 +100,7 @@ def test_averages_as_the_released_code_and_as_the_toolkit(davis, carried):
     assert scores[name] == pytest.approx(value), name
 
 
-def test_horizons_are_of_videos_with_more_frames_alone(davis):
+def test_evaluate_leaves_shorter_videos_out_of_horizons(davis):
   root, _ = davis
   for kind, suffix in (('JPEGImages', 'jpg'), ('Annotations', 'png')):
     (root / kind / f'480p/bear/00005.{suffix}').unlink()
@@ -112,19 +115,20 @@ def test_horizons_are_of_videos_with_more_frames_alone(davis):
   assert report.notes == ['no video has more than 5 frames']
 
 
-def test_an_object_that_leaves_scores_where_nothing_is_predicted(
-    davis, carried
+def test_evaluate_scores_an_object_out_of_sight_if_nothing_is_predicted(
+    davis, replace_predictions
 ):
   root, masks = davis
   predicted = {name: m.copy() for name, m in masks.items()}
-  predicted['bear'][4, 0, 0] = 2  # It is gone since frame 3.
-  carried(predicted.values())
+  # The object is out of sight from frame 3 on.
+  predicted['bear'][4, 0, 0] = 2
+  replace_predictions(predicted.values())
   rows = {(r['video'], r['object']): r for r in evaluate(str(root)).rows}
   assert rows['bear', 1]['j_and_f'] == 100
   assert rows['bear', 2]['j'] == rows['bear', 2]['f'] == 75
 
 
-def test_void_is_background_and_said_so(davis):
+def test_evaluate_counts_void_as_background_and_notes_it(davis):
   root, masks = davis
   expected = evaluate(str(root)).scores
   with_void = masks['goat'][3].copy()
@@ -135,7 +139,7 @@ def test_void_is_background_and_said_so(davis):
   assert report.notes == ['goat: void (255) is taken for background']
 
 
-def test_a_video_without_objects_is_said(davis):
+def test_evaluate_notes_videos_without_objects(davis):
   root, masks = davis
   for i in range(6):
     tiny_sets.save(
@@ -152,7 +156,7 @@ def test_a_video_without_objects_is_said(davis):
     evaluate(str(root))
 
 
-def test_refuses_a_video_with_a_single_frame(davis):
+def test_evaluate_refuses_videos_of_fewer_than_three_frames(davis):
   root, _ = davis
   for kind in ('JPEGImages', 'Annotations'):
     for path in sorted((root / kind / '480p/goat').iterdir())[1:]:
@@ -161,7 +165,7 @@ def test_refuses_a_video_with_a_single_frame(davis):
     evaluate(str(root))
 
 
-def test_an_unknown_setting_is_an_error(davis):
+def test_evaluate_refuses_unknown_settings(davis):
   with pytest.raises(TypeError, match='colour'):
     evaluate(str(davis[0]), colour=3)
   with pytest.raises(TypeError, match='topk'):

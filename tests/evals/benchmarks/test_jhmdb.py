@@ -1,4 +1,4 @@
-"""JHMDB: which frames and joints count, and how they are averaged."""
+"""JHMDB: which frames and joints count, and how scores are averaged."""
 
 import functools
 
@@ -7,7 +7,6 @@ import pytest
 from scipy import io
 
 from rvm_jax.evals.benchmarks import jhmdb as jhmdb_lib
-from rvm_jax.evals.datasets import jhmdb as dataset
 from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.propagation import joints as joints_lib
 
@@ -22,11 +21,11 @@ evaluate = functools.partial(
 )
 
 
-def test_finds_what_looks_the_same(jhmdb):
+def test_evaluate_follows_joints_of_constant_colour(jhmdb):
   root, poses = jhmdb
   report = evaluate(str(root))
   assert report.scores['pck_0.4'] == 100
-  # A patch has votes of the joints beside it, which shifts it a little.
+  # The bumps of other joints reach a joint's patch and shift the prediction.
   assert 20 < report.scores['pck_0.1'] < 100
   assert report.headline == 'pck_0.1' and report.task == 'JHMDB PCK@0.1'
   assert not report.notes and sorted(report.pictures) == sorted(poses)
@@ -34,16 +33,21 @@ def test_finds_what_looks_the_same(jhmdb):
   assert len(report.files) == 2 + 3 * (6 + 1)
 
 
-def test_pools_samples_and_leaves_joints_without_any_out(jhmdb, monkeypatch):
+def test_evaluate_averages_over_the_joints_that_are_predicted(
+    jhmdb, monkeypatch
+):
   root, poses = jhmdb
-  found = {name: pose + 0 for name, pose in poses.items()}
-  found['third'][1:4, 0] += 1000  # The neck: 3 of 15 samples wrong,
-  seen = np.ones((6, 15), bool)
-  seen[:, 1] = False  # the belly nowhere,
-  hidden = {name: seen.copy() for name in poses}
-  hidden['third'][:, 2] = False  # the face in two videos, wrong in one.
-  found['second jump (1)'][:, 2] += 1000
-  remaining = [(found[name], hidden[name]) for name in poses]
+  predicted = {name: pose.copy() for name, pose in poses.items()}
+  is_found = {name: np.ones((6, 15), bool) for name in poses}
+  # The neck is wrong in 3 of the 15 frames that count.
+  predicted['third'][1:4, 0] += 1000
+  # The belly is not predicted in any video.
+  for visible in is_found.values():
+    visible[:, 1] = False
+  # The face is predicted in two videos, and wrong in one of them.
+  is_found['third'][:, 2] = False
+  predicted['second jump (1)'][:, 2] += 1000
+  remaining = [(predicted[name], is_found[name]) for name in poses]
   monkeypatch.setattr(joints_lib, 'decode', lambda *_: remaining.pop(0))
   report = evaluate(str(root))
   assert report.scores['pck_0.4'] == pytest.approx(
@@ -59,14 +63,14 @@ def test_pools_samples_and_leaves_joints_without_any_out(jhmdb, monkeypatch):
   assert row['pck_0.4'] == pytest.approx(100 * (2 / 5 + 12) / 13)
 
 
-def test_no_joint_anywhere_is_an_error(jhmdb, monkeypatch):
+def test_evaluate_refuses_predictions_without_any_joint(jhmdb, monkeypatch):
   nothing = np.zeros((6, 15, 2)), np.zeros((6, 15), bool)
   monkeypatch.setattr(joints_lib, 'decode', lambda *_: nothing)
   with pytest.raises(ValueError, match='no joint is found in any video'):
     evaluate(str(jhmdb[0]))
 
 
-def test_frames_without_a_pose_are_encoded_and_not_scored(jhmdb):
+def test_evaluate_does_not_score_frames_without_a_pose(jhmdb):
   root, poses = jhmdb
   path = root / 'joint_positions/jump/third/joint_positions.mat'
   io.savemat(path, {'pos_img': poses['third'][:4].transpose(2, 1, 0) + 1})
@@ -77,7 +81,3 @@ def test_frames_without_a_pose_are_encoded_and_not_scored(jhmdb):
   io.savemat(path, {'pos_img': poses['third'][:1].transpose(2, 1, 0) + 1})
   with pytest.raises(ValueError, match='third has 1 poses; .* at least 2'):
     evaluate(str(root))
-
-
-def test_names_all_joints():
-  assert len(set(dataset.JOINTS)) == 15

@@ -1,4 +1,4 @@
-"""VIP: one confusion of all pixels of all frames."""
+"""VIP: the pixels of all frames are counted in one confusion matrix."""
 
 import functools
 
@@ -20,23 +20,24 @@ evaluate = functools.partial(
 )
 
 
-def path(root, video, frame):
+def mask_path(root, video, frame):
   return root / f'Annotations/Category_ids/{video}/{frame:05d}.png'
 
 
-def test_finds_what_looks_the_same(vip):
+def test_evaluate_follows_parts_of_constant_colour(vip):
   root, masks = vip
   report = evaluate(str(root))
   assert report.scores['iou_background'] > 98
   assert report.scores['iou_hat'] > 60
-  assert report.scores['iou_right-shoe'] == 0  # Not in the first frame.
+  # The shoe is not in the first frame.
+  assert report.scores['iou_right-shoe'] == 0
   assert len(report.rows) == 3 and sorted(report.pictures) == sorted(masks)
   (note,) = report.notes
   assert note.startswith('left out, as neither') and 'face' in note
   assert 'hat' not in note.split(': ')[1].split(', ')
 
 
-def test_pools_all_frames_before_it_averages(vip, monkeypatch):
+def test_evaluate_counts_pixels_of_all_videos_together(vip, monkeypatch):
   root, masks = vip
   rng = np.random.default_rng(0)
   predicted = {
@@ -55,36 +56,38 @@ def test_pools_all_frames_before_it_averages(vip, monkeypatch):
     name = dataset.CLASSES[number]
     assert report.scores[f'iou_{name}'] == pytest.approx(scores[-1])
   assert report.scores['miou'] == pytest.approx(np.mean(scores))
-  of_videos = np.mean([row['miou'] for row in report.rows])
-  assert of_videos != pytest.approx(np.mean(scores), abs=0.1)
+  mean_of_videos = np.mean([row['miou'] for row in report.rows])
+  assert mean_of_videos != pytest.approx(np.mean(scores), abs=0.1)
 
 
-def test_pixels_without_a_label_are_neither_carried_nor_counted(vip):
+def test_evaluate_neither_propagates_nor_counts_pixels_without_a_label(vip):
   root, masks = vip
   for frame in (0, 3):
     mask = masks['videos1'][frame].copy()
-    mask[mask > 0] = 255  # All of its only object.
-    tiny_sets.save(path(root, 'videos1', frame), mask)
+    # The only object of the video has no label in two frames.
+    mask[mask > 0] = 255
+    tiny_sets.save(mask_path(root, 'videos1', frame), mask)
   report = evaluate(str(root))
   assert 'videos1: some pixels have no label and do not count' in report.notes
   (row,) = [row for row in report.rows if row['video'] == 'videos1']
-  # Of the object's 4 other frames nothing is found; all else is background.
+  # The object is not predicted in its 4 other frames, where it counts as
+  # background, as all other pixels do.
   background = 1 - 4 * 64 / (6 * 48 * 64 - 2 * 64)
   assert row['miou'] == pytest.approx(100 * background / 2)
 
 
-def test_refuses_labels_that_are_no_class(vip):
+def test_evaluate_refuses_labels_that_are_no_class(vip):
   root, masks = vip
   mask = masks['videos1'][4]
-  tiny_sets.save(path(root, 'videos1', 4), np.where(mask, np.uint8(20), mask))
+  tiny_sets.save(mask_path(root, 'videos1', 4), np.where(mask, np.uint8(20), mask))
   with pytest.raises(ValueError, match='videos1: mask 4 has the label 20'):
     evaluate(str(root))
-  tiny_sets.save(path(root, 'videos0', 0), np.full_like(mask, 255))
+  tiny_sets.save(mask_path(root, 'videos0', 0), np.full_like(mask, 255))
   with pytest.raises(ValueError, match='videos0: the first mask must have lab'):
     evaluate(str(root))
 
 
-def test_a_video_with_a_single_frame_counts(vip):
+def test_evaluate_scores_videos_of_a_single_frame(vip):
   root, _ = vip
   for folder in ('Images', 'Annotations/Category_ids'):
     for file in sorted((root / folder / 'videos1').iterdir())[1:]:

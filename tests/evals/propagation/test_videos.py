@@ -1,6 +1,7 @@
-"""Frames in, masks out: resizing, and the released evaluation as a whole."""
+"""Videos in label propagation: encoding, propagating and scoring."""
 
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,9 +13,9 @@ from rvm_jax.evals.propagation import videos
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden/label_propagation.npz'
 
 
-def test_features_and_a_first_mask_give_the_released_masks_and_scores():
+def test_propagate_masks_agrees_with_the_released_evaluation():
   golden = np.load(GOLDEN)
-  found = videos.propagate_masks(
+  masks = videos.propagate_masks(
       golden['features'],
       golden['masks'][0],
       np.unique(golden['masks'][0]),
@@ -26,14 +27,14 @@ def test_features_and_a_first_mask_give_the_released_masks_and_scores():
           radius=int(golden['arg_radius']),
       ),
   )
-  np.testing.assert_array_equal(found, golden['segmentation'])
+  np.testing.assert_array_equal(masks, golden['segmentation'])
   objects = golden['label_map'][1:, None, None, None]
-  pair = golden['masks'][None, 1:-1] == objects, found[None, 1:-1] == objects
+  pair = golden['masks'][None, 1:-1] == objects, masks[None, 1:-1] == objects
   np.testing.assert_allclose(regions.jaccard(*pair), golden['jaccard'])
   np.testing.assert_allclose(regions.boundary_f(*pair), golden['boundary_f'])
 
 
-def test_the_model_sees_resized_frames_and_its_features_get_unit_length():
+def test_encode_resizes_frames_and_normalizes_features():
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, (3, 40, 50, 3), np.uint8)
   seen = []
@@ -52,3 +53,43 @@ def test_the_model_sees_resized_frames_and_its_features_get_unit_length():
   for frame, image in zip(resized[0], frames):
     expected = Image.fromarray(image).resize((32, 64), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(frame, expected)
+
+
+class Video(NamedTuple):
+  name: str
+  files: tuple[str, ...]
+
+
+def score(video):
+  number = int(video.name)
+  return videos.VideoScore(
+      measures=number,
+      rows=[{'video': video.name, 'object': i} for i in range(number % 3)],
+      notes=[f'note on {number}'] if number < 2 else [],
+      draw=lambda: np.full((1, 1, 3), number, np.uint8),
+  )
+
+
+def test_score_all_gathers_what_is_found_in_each_video():
+  set_of_six = [Video(str(i), (f'{i}.jpg', f'{i}.png')) for i in range(6)]
+  found = videos.score_all(set_of_six, score)
+  assert found.measures == [0, 1, 2, 3, 4, 5]
+  assert [(row['video'], row['object']) for row in found.rows] == [
+      ('1', 0),
+      ('2', 0),
+      ('2', 1),
+      ('4', 0),
+      ('5', 0),
+      ('5', 1),
+  ]
+  assert found.notes == ['note on 0', 'note on 1']
+  assert found.files[:3] == ['0.jpg', '0.png', '1.jpg']
+  assert len(found.files) == 12
+
+
+def test_score_all_draws_only_the_videos_that_are_shown():
+  set_of_six = [Video(str(i), ()) for i in range(6)]
+  found = videos.score_all(set_of_six, score)
+  assert list(found.pictures) == ['0', '2', '3', '5']
+  for name, picture in found.pictures.items():
+    assert picture.max() == int(name)
