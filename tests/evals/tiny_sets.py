@@ -1,6 +1,7 @@
-"""Data sets of three small videos, written in the folders of the real ones.
+"""Small data sets of three videos each, in the layouts of the real ones.
 
-Patches of one flat colour, 8 x 8 pixels, so that raw pixels can follow them.
+Every object and joint fills patches of 8 x 8 pixels with a colour of its own,
+so that raw pixels are features by which labels can be propagated.
 """
 
 import pathlib
@@ -13,7 +14,7 @@ from rvm_jax.evals.datasets import jhmdb
 
 HEIGHT, WIDTH, SIDE = 48, 64, 8
 NUM_FRAMES = 6
-# Sixteen hues and more, as features of unit length do not tell shades apart.
+# More than sixteen hues: features of unit length do not distinguish shades.
 COLORS = (
     np.random.default_rng(0)
     .permutation(
@@ -27,7 +28,9 @@ COLORS = (
     )
     .astype(np.uint8)
 )
-# The first video's second object leaves; the last one's comes later.
+# For each video its objects, and for each object the row and column of its
+# patch in every frame, None where it is out of sight. The second object of the
+# first video disappears, and the second one of the last video appears later.
 DAVIS = {
     'bear': [
         [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5)],
@@ -42,7 +45,14 @@ DAVIS = {
 
 
 def make_masks(tracks) -> np.ndarray:
-  """Numbers 1, 2, ... where the tracks' patches (row, column) are."""
+  """Makes masks of objects, numbered from 1.
+
+  Args:
+    tracks: for each object (row, column) of its patch in every frame, or None.
+
+  Returns:
+    uint8 [NUM_FRAMES, HEIGHT, WIDTH].
+  """
   masks = np.zeros((NUM_FRAMES, HEIGHT, WIDTH), np.uint8)
   for number, track in enumerate(tracks, 1):
     for frame, place in enumerate(track):
@@ -53,7 +63,12 @@ def make_masks(tracks) -> np.ndarray:
 
 
 def save(path: pathlib.Path, image: np.ndarray):
-  """Numbers become a palette PNG, colours a JPEG or PNG."""
+  """Writes an image file.
+
+  Args:
+    path: path with a suffix that gives the format.
+    image: uint8 [H, W], written with a palette, or uint8 RGB [H, W, 3].
+  """
   path.parent.mkdir(parents=True, exist_ok=True)
   picture = Image.fromarray(image)
   if image.ndim == 2:
@@ -62,37 +77,28 @@ def save(path: pathlib.Path, image: np.ndarray):
 
 
 def write_davis(root: pathlib.Path) -> dict[str, np.ndarray]:
-  """Writes the folder DAVIS; returns the masks of its videos."""
+  """Writes a folder like DAVIS; returns name -> masks of its videos."""
   masks = {name: make_masks(tracks) for name, tracks in DAVIS.items()}
   names = root / 'ImageSets' / '2017'
   names.mkdir(parents=True)
   (names / 'val.txt').write_text('\n'.join(masks) + '\n')
-  for name, of_video in masks.items():
-    _write_video(
-        root / 'JPEGImages/480p' / name,
-        root / 'Annotations/480p' / name,
-        of_video,
-    )
+  _write_videos(root / 'JPEGImages/480p', root / 'Annotations/480p', masks)
   return masks
 
 
 def write_vip(root: pathlib.Path) -> dict[str, np.ndarray]:
-  """Writes the folder VIP; returns the masks of its videos."""
+  """Writes a folder like VIP; returns name -> masks of its videos."""
   masks = {f'videos{i}': make_masks(t) for i, t in enumerate(DAVIS.values())}
-  masks['videos2'] *= 9  # Scarf and, for a while, right shoe.
+  # A scarf (9) in all frames, and a right shoe (18) in some.
+  masks['videos2'] *= 9
   (root / 'lists').mkdir(parents=True)
   (root / 'lists/val_videos.txt').write_text('\n'.join(masks))
-  for name, of_video in masks.items():
-    _write_video(
-        root / 'Images' / name,
-        root / 'Annotations/Category_ids' / name,
-        of_video,
-    )
+  _write_videos(root / 'Images', root / 'Annotations/Category_ids', masks)
   return masks
 
 
 def write_jhmdb(root: pathlib.Path) -> dict[str, np.ndarray]:
-  """Writes the folder jhmdb; returns the poses of its test videos."""
+  """Writes a folder like jhmdb; returns name -> poses of its test videos."""
   lists = {
       'brush_hair': [('first_hair_0', 2), ('for_training', 1)],
       'jump': [('second jump (1)', 2), ('third', 2), ('neither', 0)],
@@ -108,17 +114,20 @@ def write_jhmdb(root: pathlib.Path) -> dict[str, np.ndarray]:
   return poses
 
 
-def _write_video(frames, masks, numbers):
-  for i, mask in enumerate(numbers):
-    save(frames / f'{i:05d}.jpg', COLORS[mask])
-    save(masks / f'{i:05d}.png', mask)
+def _write_videos(frame_folder, mask_folder, masks):
+  """Writes videos, and their masks, into folders of their names."""
+  for name, numbers in masks.items():
+    for i, mask in enumerate(numbers):
+      save(frame_folder / name / f'{i:05d}.jpg', COLORS[mask])
+      save(mask_folder / name / f'{i:05d}.png', mask)
 
 
 def _write_person(root, kind, name, seed):
-  """Fifteen patches that jump about, each of its own colour."""
+  """Writes a video in which joints jump to other patches; returns its poses."""
   rng = np.random.default_rng(seed)
   num_joints = len(jhmdb.JOINTS)
-  # In the first two rows and columns the protocol puts a bump beside its joint.
+  # No joint is in the first two rows and columns: there the protocol rounds in
+  # such a way that the bump is beside its joint.
   y, x = np.mgrid[2 : HEIGHT // SIDE, 2 : WIDTH // SIDE].reshape(2, -1)
   poses = np.empty((NUM_FRAMES, num_joints, 2))
   for frame in range(NUM_FRAMES):

@@ -79,7 +79,9 @@ def test_evaluate_neither_propagates_nor_counts_pixels_without_a_label(vip):
 def test_evaluate_refuses_labels_that_are_no_class(vip):
   root, masks = vip
   mask = masks['videos1'][4]
-  tiny_sets.save(mask_path(root, 'videos1', 4), np.where(mask, np.uint8(20), mask))
+  tiny_sets.save(
+      mask_path(root, 'videos1', 4), np.where(mask, np.uint8(20), mask)
+  )
   with pytest.raises(ValueError, match='videos1: mask 4 has the label 20'):
     evaluate(str(root))
   tiny_sets.save(mask_path(root, 'videos0', 0), np.full_like(mask, 255))

@@ -1,4 +1,4 @@
-"""DAVIS as tensorflow-datasets prepares it, written by its own builder."""
+"""DAVIS as tensorflow-datasets writes it, made by its own builder."""
 
 import sys
 import types
@@ -15,7 +15,7 @@ NAME = 'davis-validation.{}-00000-of-00001'
 
 @pytest.fixture
 def prepared(davis, tmp_path, monkeypatch):
-  """The folder that the builder makes of the small DAVIS, in ArrayRecord."""
+  """Returns the folder that the builder writes, with ArrayRecord files."""
   tfds = pytest.importorskip('tensorflow_datasets')
   from tensorflow_datasets.video.davis import davis as builder_lib
 
@@ -25,7 +25,8 @@ def prepared(davis, tmp_path, monkeypatch):
   builder = builder_lib.Davis(
       config='480p', data_dir=str(tmp_path), file_format='array_record'
   )
-  # Nothing is downloaded; and arrays could be encoded by TensorFlow alone.
+  # The builder must not download anything, and must get masks as images: only
+  # TensorFlow could encode arrays.
   local = types.SimpleNamespace(download_and_extract=lambda _: root.parent)
   split = builder._split_generators
   monkeypatch.setattr(
@@ -40,7 +41,7 @@ def prepared(davis, tmp_path, monkeypatch):
 
 @pytest.fixture
 def as_tfrecord(prepared):
-  """The same records in the format that is the default."""
+  """Returns the prepared folder, with the records in a TFRecord file."""
   from array_record.python import array_record_module
 
   source = prepared / NAME.format('array_record')
@@ -56,7 +57,9 @@ def as_tfrecord(prepared):
 
 
 @pytest.mark.parametrize('form', ['prepared', 'as_tfrecord'])
-def test_reads_what_the_folder_holds(davis, form, request):
+def test_read_returns_the_same_frames_and_masks_as_from_folders(
+    davis, form, request
+):
   folder = request.getfixturevalue(form)
   videos = {video.name: video for video in davis_lib.read(str(folder))}
   expected = davis_lib.read(str(davis[0]))
@@ -70,7 +73,7 @@ def test_reads_what_the_folder_holds(davis, form, request):
   assert 'tensorflow' not in sys.modules
 
 
-def test_refuses_what_is_cut_off_or_something_else(as_tfrecord):
+def test_read_refuses_incomplete_files_and_other_data_sets(as_tfrecord):
   path = as_tfrecord / NAME.format('tfrecord')
   good = path.read_bytes()
   for size in (len(good) - 3, len(good) // 2, 5):
@@ -86,7 +89,7 @@ def test_refuses_what_is_cut_off_or_something_else(as_tfrecord):
     davis_lib.read(str(as_tfrecord))
 
 
-def test_says_what_to_install(tmp_path, monkeypatch):
+def test_read_says_which_package_to_install(tmp_path, monkeypatch):
   (tmp_path / 'dataset_info.json').write_text('{}')
   monkeypatch.setitem(sys.modules, 'tensorflow_datasets', None)
   with pytest.raises(ImportError, match=r"pip install 'rvm_jax\[tfds\]'"):

@@ -71,7 +71,7 @@ def test_check_pairs_names_the_first_five_that_are_missing():
   expected = r'8 frames and 2 annotations: masks lacks the annotations 0, 1, 2,'
   with pytest.raises(FileNotFoundError, match=rf'{expected} 3, 4, \.\.\..'):
     files.check_pairs(frames, masks[6:], SOURCE)
-  with pytest.raises(FileNotFoundError, match='frames lacks the frames 7. Down'):
+  with pytest.raises(FileNotFoundError, match='frames lacks the frames 7.'):
     files.check_pairs(frames[:7], masks, SOURCE)
 
 
@@ -99,7 +99,7 @@ def test_readers_of_images_name_the_one_that_does_not_fit(tmp_path):
   make_image('RGB', (6, 4))[0].save(paths[1])
   with pytest.raises(ValueError, match=rf'{paths[1]} has \(4, 6\) pixels'):
     files.read_frames(paths)
-  with pytest.raises(ValueError, match=f'{paths[0]} must be .* L or P, got RGB'):
+  with pytest.raises(ValueError, match=f'{paths[0]} must be .* got RGB'):
     files.read_masks(paths[:1])
 
 
@@ -108,7 +108,7 @@ def test_readers_of_images_accept_open_files_and_name_them():
   image, pixels = make_image('L')
   image.save(data, 'PNG')
   np.testing.assert_array_equal(files.read_masks([data]), [pixels])
-  broken = io.BytesIO(data.getvalue()[:-20])
+  broken = io.BytesIO(data.getvalue()[:20])
   broken.name = 'frame 3 of goat'
   with pytest.raises(ValueError, match='frame 3 of goat cannot be read'):
     files.read_frames([broken])

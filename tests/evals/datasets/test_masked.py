@@ -1,4 +1,4 @@
-"""Videos with masks in folders: what is read, and what is said of broken ones."""
+"""Videos with masks in folders: what is read, and what errors say."""
 
 import numpy as np
 from PIL import Image
@@ -88,7 +88,9 @@ def test_read_names_broken_files(data_set):
 
 
 def test_read_refuses_frames_and_masks_of_different_number():
-  frames, masks = np.zeros((3, 4, 5, 3), np.uint8), np.zeros((2, 4, 5), np.uint8)
+  frames, masks = np.zeros((3, 4, 5, 3), np.uint8), np.zeros(
+      (2, 4, 5), np.uint8
+  )
   video = masked.MaskedVideo('goat', 3, (), lambda: (frames, masks))
   with pytest.raises(ValueError, match=r'goat: .*\(3, 4, 5\).*\(2, 4, 5\)'):
     video.read()
