@@ -1,5 +1,6 @@
 """PyTorch's process writes the parameters and runs the file beside them."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -36,8 +37,12 @@ def test_main_writes_the_state_dict_and_the_features_of_each_video(tmp_path):
   np.savez(exchange / 'params.npz', **params)
   videos = [np.full((1, 2, 4, 4, 3), value, np.uint8) for value in (7, 9)]
   np.savez(exchange / 'videos.npz', *videos)
-  command = [sys.executable, '-m', 'rvm_jax.export.torch_side']
-  subprocess.run([*command, folder, exchange], cwd=ROOT, check=True)
+  subprocess.run(
+      [sys.executable, '-m', 'rvm_jax.export.torch_side', folder, exchange],
+      cwd=ROOT,
+      env=os.environ | {'PYTHONDONTWRITEBYTECODE': ''},
+      check=True,
+  )
 
   state = torch.load(folder / 'state_dict.pt')
   assert state.keys() == params.keys()
