@@ -1,13 +1,15 @@
 """Encodes video: frames in, features out, at a constant cost per frame.
 
-# A whole video of any length:
-encoder = rvm_jax.load('pretrain_rvm_base16_256.npz')
-features = encoder(video)
+A whole video of any length is encoded by one call:
 
-# Or frame by frame, as a camera delivers them:
-state = encoder.init(batch=1, height=256, width=256)
-for frame in camera:
-  features, state = encoder.step(frame[None], state)
+  encoder = rvm_jax.load('pretrain_rvm_base16_256.npz')
+  features = encoder(video)
+
+The frames of a camera are encoded one by one, as they come:
+
+  state = encoder.init(batch=1, height=256, width=256)
+  for frame in camera:
+    features, state = encoder.step(frame[None], state)
 """
 
 from collections.abc import Mapping

@@ -40,8 +40,8 @@ def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
   resized (bicubic, antialiased) to the grid asked for.
 
   Args:
-    rows: rows of patches; an int, or a symbolic dimension of `jax.export`.
-    columns: columns of patches; likewise.
+    rows: rows of patches, an int or a symbolic dimension of `jax.export`.
+    columns: columns of patches, an int or a symbolic dimension.
     width: channels of a token.
 
   Returns:

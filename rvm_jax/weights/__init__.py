@@ -1,4 +1,4 @@
-"""Reads and writes parameters: released .npz, safetensors, runs of ours."""
+"""Reads and writes parameters: released .npz, safetensors, runs."""
 
 import os
 from typing import Any
