@@ -1,8 +1,12 @@
-"""Pretrains RVM: `python -m rvm_jax.main --config=configs/rvm_base.py`.
+"""Pretrains a model: `python -m rvm_jax.main --config=configs/rvm_base.py`.
 
-Stopped in whatever way, the same command goes on from the last checkpoint.
-Exit codes: 0 done; 75 stopped by SIGTERM with everything saved: run the same
-command again; 1 an error, said in the last lines of the log.
+However a run was stopped, the same command goes on from its last checkpoint.
+
+Exit codes:
+  0: the run is done.
+  75: the run was stopped by SIGTERM and has saved everything; run the same
+    command again.
+  1: an error, which the last lines of the log describe.
 """
 
 import os
@@ -23,26 +27,32 @@ from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 
-EXIT_PREEMPTED = os.EX_TEMPFAIL  # 75: "try again later".
+# 75, by convention "try again later".
+EXIT_PREEMPTED = os.EX_TEMPFAIL
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'The run, a file of configs/.', lock_config=True
+    'config', None, 'Config of the run, a file in configs/.', lock_config=True
 )
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Folder for checkpoints, logs and pictures.'
+    'workdir', None, 'Folder for the checkpoints, events and pictures of the run.'
 )
 _COORDINATOR = flags.DEFINE_string(
     'coordinator',
     None,
-    'HOST:PORT of process 0, for a run of several processes; or "auto" where'
-    ' the cluster says it (Cloud TPU, Slurm, Kubernetes, Open MPI).',
+    'HOST:PORT of process 0, for a run of several processes; or "auto" on'
+    ' clusters that JAX knows (Cloud TPU, Slurm, Kubernetes, Open MPI).',
 )
-_NUM_PROCESSES = flags.DEFINE_integer('num_processes', 1, 'Of the whole run.')
-_PROCESS_ID = flags.DEFINE_integer('process_id', 0, 'Of this process.')
+_NUM_PROCESSES = flags.DEFINE_integer(
+    'num_processes', 1, 'Number of processes of the whole run.'
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    'process_id', 0, 'Number of this process, counted from 0.'
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
 def main(argv: list[str]):
+  """Runs what the flags ask for."""
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
@@ -67,10 +77,10 @@ def main(argv: list[str]):
 
 
 def connect():
-  """Joins the processes of the run.
+  """Starts JAX's distributed service, which connects the processes of the run.
 
-  Also where there is only one: what tells a run that it is about to be stopped
-  is part of JAX's distributed service.
+  A run of a single process needs the service too: it is what tells the run of a
+  SIGTERM.
   """
   if _COORDINATOR.value == 'auto':
     jax.distributed.initialize()
@@ -80,6 +90,7 @@ def connect():
 
 
 def _free_port() -> int:
+  """Returns the number of a TCP port that no program uses."""
   with socket.socket() as s:
     s.bind(('localhost', 0))
     return s.getsockname()[1]
