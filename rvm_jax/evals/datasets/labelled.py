@@ -58,12 +58,11 @@ class LabelledClip:
     """Returns frames, uint8 [T, height, width, 3], and label, int32 [].
 
     Args:
-      rng: source of randomness for another cut of the video; with None the
-        clip's own cut is taken.
+      rng: source of randomness for a random cut of the video; with None the
+        cut is the clip's own.
 
     Raises:
-      BrokenVideo: the file has changed since it was indexed, or cannot be read
-        any more.
+      BrokenVideo: see `VideoFile.read`.
     """
     if rng is None:
       cut = self.sampling.list_cuts(self.video)[self.number]
