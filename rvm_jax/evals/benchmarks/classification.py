@@ -80,6 +80,7 @@ def make_task(
 
 
 def _make_head(clip: labelled.LabelledClip, **settings):
+  """Returns a head with an output for each class."""
   return classification.ClassificationHead(
       num_classes=len(clip.classes), **settings
   )
@@ -88,13 +89,15 @@ def _make_head(clip: labelled.LabelledClip, **settings):
 def _note_classes(
     expected: int | None, clip: labelled.LabelledClip
 ) -> list[str]:
+  """Returns a note if the number of classes is not the expected one."""
   if expected in (None, len(clip.classes)):
     return []
   return [f'{len(clip.classes)} classes, not {expected}']
 
 
 def _score_clip(clip, ground_truth, prediction):
-  del ground_truth  # The clip knows its label.
+  """Returns the row of a clip, which knows its label."""
+  del ground_truth
   return {'clip': clip, 'probabilities': prediction['probabilities']}
 
 

@@ -13,6 +13,7 @@ from rvm_jax.evals.metrics import intervals
 
 
 def _summarise(rows: classification.Rows) -> dict[str, float]:
+  """Adds an interval and a baseline to the scores of `classification`."""
   scores = classification.summarise(rows)
   low, high = intervals.interval(100 * classification.judge_videos(rows))
   labels = {row['clip'].video_name: row['clip'].label for row in rows}

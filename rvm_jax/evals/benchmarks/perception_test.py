@@ -23,10 +23,12 @@ _STATIC = 'static_average_jaccard'
 def _make_head(
     clip: perception_test.TrackedClip, **settings
 ) -> points.PointsHead:
+  """Returns a head for frames of the clip's size."""
   return points.PointsHead(**clip.sampling.frame_size, **settings)
 
 
 def _score_clip(clip, ground_truth, prediction):
+  """Returns the row of a clip: scores in %, of its points without padding."""
   valid = ground_truth['is_valid']
   tracks, visible = (
       ground_truth['tracks'][valid],
@@ -55,6 +57,7 @@ def _score_clip(clip, ground_truth, prediction):
 
 
 def _summarise(rows):
+  """Averages over clips, each with the same weight."""
   keys = [key for key in rows[0] if key not in ('clip', 'num_points')]
   scores = metric.average([{key: row[key] for key in keys} for row in rows])
   num_points = sum(row['num_points'] for row in rows)

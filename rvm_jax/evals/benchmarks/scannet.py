@@ -17,10 +17,12 @@ from rvm_jax.evals.metrics import depth as metric
 
 
 def _make_head(clip: scannet.DepthClip, **settings) -> depth.DepthHead:
+  """Returns a head for frames of the clip's size."""
   return depth.DepthHead(**clip.sampling.frame_size, **settings)
 
 
 def _score_clip(clip, ground_truth, prediction):
+  """Returns the row of a clip: means over its pixels, and counts."""
   by_frame = metric.score(ground_truth['depth'], prediction['depth'])
   known = by_frame['num_pixels'] > 0
   by_frame['delta_1'] = 100 * by_frame['delta_1']
@@ -33,6 +35,7 @@ def _score_clip(clip, ground_truth, prediction):
 
 
 def _summarise(rows):
+  """Averages over clips, once weighted by pixels and once by frames."""
   columns = {
       key: np.array([row[key] for row in rows])
       for key in ('abs_rel', 'delta_1', 'num_pixels')

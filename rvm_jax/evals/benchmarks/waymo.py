@@ -18,10 +18,12 @@ _SCORES = 'mean_iou', 'static_mean_iou'
 
 
 def _make_head(clip: waymo.BoxedClip, **settings) -> boxes.BoxesHead:
+  """Returns a head for frames of the clip's size."""
   return boxes.BoxesHead(**clip.sampling.frame_size, **settings)
 
 
 def _score_clip(clip, ground_truth, prediction):
+  """Returns the row of a clip: mean overlaps in %, and counts."""
   true = ground_truth['boxes']  # [O, T, 4]
   static = np.broadcast_to(true[:, :1], true.shape)
   overlaps = [
@@ -42,6 +44,7 @@ def _score_clip(clip, ground_truth, prediction):
 
 
 def _summarise(rows):
+  """Averages over clips, so that every box has the same weight."""
   rows = [row for row in rows if row['num_boxes']]
   weights = [row['num_boxes'] for row in rows]
   if not rows:

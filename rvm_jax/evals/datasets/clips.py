@@ -105,6 +105,8 @@ def _read_list(path: str) -> Iterator[_Entry]:
   """Yields the videos of a list."""
   if not path.lower().endswith('.csv'):
     raise ValueError(f'{path} must be a folder or a .csv file. {SOURCE}')
+  # The file is decoded at once, so that an error can name the line. Some
+  # spreadsheets put a byte order mark first.
   with open(path, 'rb') as f:
     data = f.read()
   try:
@@ -151,11 +153,12 @@ def _walk(folder: str) -> Iterator[_Entry]:
     found = listing.find(root)
   except ValueError as error:
     raise ValueError(f'{folder} holds no videos. {SOURCE}') from error
-  # Folders of these names are taken for splits only if there are two of them:
+  # Folders of these names are splits only if there are train and another one:
   # a single one may be a class.
   splits = [n for n in _SPLITS if os.path.isdir(os.path.join(root, n))]
   has_splits = 'train' in splits and len(splits) > 1
   for clip in found:
+    # Below the root come the split, if there are splits, and the class.
     name = os.path.relpath(clip.path, root)
     *folders, _ = name.split(os.sep)
     split = folders.pop(0) if has_splits and folders else None

@@ -50,6 +50,7 @@ class LabelledClip:
 
   @property
   def name(self) -> str:
+    """Name of the video, and number of the clip."""
     return f'{self.video_name}#{self.number}'
 
   def read(

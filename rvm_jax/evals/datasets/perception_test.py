@@ -66,6 +66,7 @@ class TrackedClip:
 
   @property
   def name(self) -> str:
+    """Name of the video, and its frame that comes first."""
     return f'{self.video_name}@{self.cut.numbers[0]}'
 
   def read(

@@ -103,6 +103,7 @@ class DepthClip:
 
   @property
   def name(self) -> str:
+    """Name of the scan, and its frame that comes first."""
     scan = os.path.basename(self.scan.folder)
     return f'{scan}@{self.cut.numbers[0]}'
 

@@ -40,6 +40,7 @@ class CameraVideo:
 
   @property
   def num_frames(self) -> int:
+    """Number of images."""
     return len(self.rows)
 
   def read(self, numbers: np.ndarray) -> np.ndarray:

@@ -132,9 +132,11 @@ class FinishedBatches(pipeline.Batches):
     return self._finish(super().__next__())
 
   def get_state(self) -> dict[str, Any]:
+    """Returns the position, for JSON, with the broken records found so far."""
     return super().get_state() | {'bad': sorted(self._bad)}
 
   def set_state(self, state: dict[str, Any]):
+    """Goes to a position that `get_state` returned."""
     # Positions that were saved by older versions have no broken records.
     self._bad.update(state.get('bad', ()))
     super().set_state(state)

@@ -78,10 +78,11 @@ def test_split_by_hash_is_noted_and_stays_when_videos_are_added(video_set):
   train, notes = read(root)
   assert not notes
   test, notes = read(root, 'test')
-  assert notes == [
+  (note,) = notes
+  assert note == (
       f'no split is given: {len(test)} of 20 videos are for the test, one in 5'
       ' by a hash of their paths'
-  ]
+  )
   assert not train.keys() & test.keys() and len(train) + len(test) == 20
   assert all(
       pathlib.Path(name).parent.name == label
