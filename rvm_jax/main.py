@@ -34,7 +34,9 @@ _CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'Config of the run, a file in configs/.', lock_config=True
 )
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Folder for the checkpoints, events and pictures of the run.'
+    'workdir',
+    None,
+    'Folder for the checkpoints, events and pictures of the run.',
 )
 _COORDINATOR = flags.DEFINE_string(
     'coordinator',

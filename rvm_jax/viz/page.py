@@ -220,8 +220,10 @@ def _reconstruction(section: Section) -> str:
           (
               'seen',
               'Seen by the model',
-              f'{summary.num_visible} of {summary.num_patches} patches of each'
-              ' frame.',
+              (
+                  f'{summary.num_visible} of {summary.num_patches} patches of'
+                  ' each frame.'
+              ),
           ),
           ('painted', 'Reconstructed', 'The model’s output.'),
           ('true', 'True', f'Frames {first} to {last} of the video.'),

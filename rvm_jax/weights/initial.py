@@ -44,8 +44,8 @@ def read_initial(
   _, arrays = reading.read(path)
   if not fresh_decoder and not any(map(released.is_decoder, arrays)):
     raise ValueError(
-        f'{path} holds encoder and core only: it has no decoder to'
-        ' continue pretraining with. Set config.checkpoint.fresh_decoder=True to start'
+        f'{path} holds encoder and core only: it has no decoder to continue'
+        ' pretraining with. Set config.checkpoint.fresh_decoder=True to start'
         ' with a decoder that has learned nothing yet'
     )
   expected = trees.flatten(shapes)

@@ -94,7 +94,7 @@ def read_config(checkpoint: str) -> dict[str, Any]:
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   """Adds the keys that configs of earlier versions lack to a run's config."""
   # Before there was a choice of objectives, every run trained an RVM.
-  return {'objective': 'rvm'} | config
+  return {'objective': 'rvm', **config}
 
 
 def read_params(checkpoint: str, shapes: Mapping[str, Any]) -> dict[str, Any]:

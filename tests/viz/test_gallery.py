@@ -110,12 +110,11 @@ def test_unfinished_moves_files_at_the_end_and_the_page_last(
     assert (tmp_path / 'a.png').read_text() == 'old' and not moved
   assert moved == ['a.png', 'z.mp4', 'index.html']
   contents = {path.name: path.read_text() for path in tmp_path.iterdir()}
-  assert contents == {name: 'new' for name in moved} | {'notes.txt': 'kept'}
+  assert contents == dict.fromkeys(moved, 'new') | {'notes.txt': 'kept'}
 
 
 def test_unfinished_moves_nothing_after_an_error(tmp_path):
-  with pytest.raises(KeyError):
-    with gallery.unfinished(str(tmp_path)) as folder:
-      pathlib.Path(folder, 'a.png').write_text('new')
-      raise KeyError
+  with pytest.raises(KeyError), gallery.unfinished(str(tmp_path)) as folder:
+    pathlib.Path(folder, 'a.png').write_text('new')
+    raise KeyError
   assert not list(tmp_path.iterdir())

@@ -103,19 +103,17 @@ def test_query_chunks_change_neither_output_nor_gradient():
   cotangent = np.random.default_rng(0).normal(size=(2, 32, 128))
 
   @jax.jit
-  def run(chunk_params, chunk_features):
-    found = []
-    for chunk in (None, 8):
+  def run(params, features):
+    def differentiate(query_chunk):
       readout = attention.AttentionReadout(
-          128, 32, 4, num_queries=32, query_chunk=chunk
+          128, 32, 4, num_queries=32, query_chunk=query_chunk
       )
       output, pull = jax.vjp(
-          lambda p, x: readout.apply({'params': p}, x),
-          chunk_params,
-          chunk_features,
+          lambda p, x: readout.apply({'params': p}, x), params, features
       )
-      found.append((output, pull(cotangent.astype(output.dtype))))
-    return found
+      return output, pull(cotangent.astype(output.dtype))
+
+    return differentiate(None), differentiate(8)
 
   whole, chunked = run(params, features)
   assert whole[0].shape == (2, 32, 128)
