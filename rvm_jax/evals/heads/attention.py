@@ -10,7 +10,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from rvm_jax.models import layers
 from rvm_jax.ops import attention
 
 _NORMAL = nn.initializers.normal(0.02)
@@ -88,7 +87,9 @@ class AttentionReadout(nn.Module):
           f' num_heads={self.num_heads}'
       )
     # Tokens of all frames, each marked with its time step: [B, T * N, C].
-    x = layers.shard_batch(features.astype(jnp.float32))
+    x = nn.with_logical_constraint(
+        features.astype(jnp.float32), ('batch', None, 'tokens', None)
+    )
     if self.match_vjepa_implementation:
       x = nn.LayerNorm(name='LayerNorm_0')(x)
     x = TemporalEmbedding(name='temporal_posenc')(x)
@@ -117,7 +118,7 @@ class AttentionReadout(nn.Module):
       query = query.reshape(token.shape)
       token = query + nn.Dense(self.num_params, name='Dense_0')(token)
       token += ReadoutMLP(name='MLP_0')(nn.LayerNorm(name='LayerNorm_1')(token))
-    token = layers.shard_batch(token)
+    token = nn.with_logical_constraint(token, ('batch', None, None))
     return nn.Dense(self.num_classes, name='Dense_1')(token)
 
   def _attend(self, query, key, value):
