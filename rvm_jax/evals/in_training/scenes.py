@@ -56,10 +56,10 @@ class SceneEvaluator:
     size = dict(zip(('height', 'width'), self._size))
     num_test = config.num_eval_scenes // 4
     nums = config.num_eval_scenes - num_test, num_test
-    with scenes_data.workers(config.data.num_workers) as map_:
+    with scenes_data.start_workers(config.data.num_workers) as map_:
       self._train, self._test = (
-          scenes_data.read(
-              scenes_data.Clips(split, **size, **CLIPS),
+          scenes_data.generate(
+              scenes_data.SceneClips(split, **size, **CLIPS),
               range(_FIRST, _FIRST + num),
               map_,
           )

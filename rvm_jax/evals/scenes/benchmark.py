@@ -1,8 +1,9 @@
-"""Generated scenes: every task at once, with nothing to download.
+"""The benchmark on generated scenes: all tasks at once, nothing to download.
 
-Each task has a score with a 95 % interval over scenes, and two numbers that say
-what it is worth: what one gets without looking (`floor`) and, where it is not
-100 % or 0, what is possible (`ceiling`). See docs/scenes.md.
+Each task has a score with a 95 % interval over clips. Beside it stands the
+score of a baseline, a prediction that ignores the video, and for masks a
+ceiling, the best that masks on a grid of patches can reach. docs/scenes.md
+describes the tasks.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -24,44 +25,54 @@ from rvm_jax.evals.scenes import readouts as readouts_lib
 from rvm_jax.evals.scenes import scores as scores_lib
 
 
-class Task(NamedTuple):
-  """A line of the table.
+class SceneTask(NamedTuple):
+  """A task, which is a line in the printed table and a column in `evals.table`.
 
   Attributes:
-    name: of the scores `NAME`, `NAME_low`, `NAME_high`, `NAME_floor`.
-    text: for people, with the unit.
-    floor: what the floor is.
-    lower_is_better: of the score.
-    weight: key in a row: how much a scene counts; None for 1.
+    name: key of the score; its interval is in `NAME_low` and `NAME_high`, the
+      baseline's score in `NAME_floor`.
+    text: the task in words, with the unit.
+    baseline: the baseline in words.
+    lower_is_better: whether a lower score is better.
+    weight: key of a row's weight in the mean over clips; None if all clips
+      weigh the same.
   """
 
   name: str
   text: str
-  floor: str
+  baseline: str
   lower_is_better: bool = False
   weight: str | None = None
 
 
 TASKS = (
-    Task('motion_top1', 'motion, top-1 of 8 (%)', 'chance'),
-    Task('motion_direction', 'motion, its direction (%)', 'chance'),
-    Task('points_aj', 'points, average Jaccard (%)', 'they stay'),
-    Task(
+    SceneTask('motion_top1', 'motion, top-1 of 8 (%)', 'random choice'),
+    SceneTask('motion_direction', 'motion, its direction (%)', 'random choice'),
+    SceneTask('points_aj', 'points, average Jaccard (%)', 'they stay'),
+    SceneTask(
         'points_hidden',
-        'points, hidden ones told (%)',
-        'chance',
+        'points, occlusion AUC (%)',
+        'random order',
         weight='num_pairs',
     ),
-    Task('boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'),
-    Task('masks_j_and_f', 'masks, J&F (%)', 'they stay', weight='num_objects'),
-    Task('depth_abs_rel', 'depth, relative error (%)', 'training mean', True),
-    Task('pose_epe', 'camera, end-point error (cm)', 'training mean', True),
+    SceneTask(
+        'boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'
+    ),
+    SceneTask(
+        'masks_j_and_f', 'masks, J&F (%)', 'they stay', weight='num_objects'
+    ),
+    SceneTask(
+        'depth_abs_rel', 'depth, relative error (%)', 'training mean', True
+    ),
+    SceneTask(
+        'pose_epe', 'camera, end-point error (cm)', 'training mean', True
+    ),
 )
 HEADLINE = 'masks_j_and_f'
 
 
 def evaluate(
-    model: encoder_lib.FrozenEncoder,
+    encoder: encoder_lib.FrozenEncoder,
     *,
     clips: Mapping[str, Any],
     num_train: int,
@@ -72,18 +83,19 @@ def evaluate(
   """Scores an encoder on held-out scenes.
 
   Args:
-    model: the encoder; an `oracle.Oracle` is shown the ground truth.
-    clips: settings of `scenes.clips.Clips`, but the split.
-    num_train: clips to fit readouts to.
-    num_test: clips to score them on.
-    num_workers: processes that draw clips; 0 for this one.
+    encoder: the frozen encoder. An `Oracle` gets to know the ground truth.
+    clips: fields of `scenes.clips.SceneClips`, except for the split.
+    num_train: number of clips that readouts are fitted to.
+    num_test: number of held-out clips that readouts are scored on.
+    num_workers: number of processes that generate clips; 0 to generate them in
+      this process.
     propagation: settings of `label_propagation.propagate`.
 
   Returns:
     A report with a row for each held-out clip.
 
   Raises:
-    ValueError: settings that do not fit together.
+    ValueError: a number is too small, or settings contradict each other.
   """
   for key, value in (
       ('num_train', num_train),
@@ -92,17 +104,19 @@ def evaluate(
   ):
     if value < 1:
       raise ValueError(f'config.protocol.{key}={value} must be at least 1')
-  with clips_lib.workers(num_workers) as map_:
+  with clips_lib.start_workers(num_workers) as map_:
     train, test = (
-        clips_lib.read(clips_lib.Clips(split, **clips), range(num), map_)
+        clips_lib.generate(
+            clips_lib.SceneClips(split, **clips), range(num), map_
+        )
         for split, num in (('train', num_train), ('held_out', num_test))
     )
   data = clips_lib.fingerprint([*train, *test])
-  logging.info('Clips are drawn: %s', data)
-  if isinstance(model, oracle.Oracle):
-    model = model.reveal([*train, *test])
+  logging.info('Clips are generated: %s', data)
+  if isinstance(encoder, oracle.Oracle):
+    encoder = encoder.reveal([*train, *test])
   rows, pictures_ = measure(
-      model,
+      encoder,
       train,
       test,
       propagation,
@@ -123,64 +137,71 @@ def evaluate(
 
 
 def measure(
-    model: encoder_lib.FrozenEncoder,
-    train: Sequence[clips_lib.Record],
-    test: Sequence[clips_lib.Record],
+    encoder: encoder_lib.FrozenEncoder,
+    train: Sequence[clips_lib.NamedExample],
+    test: Sequence[clips_lib.NamedExample],
     propagation: Mapping[str, Any],
     shown: Collection[str],
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
   """Fits readouts to some clips and scores them on others.
 
   Args:
-    model: the encoder.
-    train, test: clips, all of one shape.
+    encoder: the frozen encoder.
+    train: clips that readouts are fitted to.
+    test: clips that readouts are scored on, of the same shape.
     propagation: settings of `label_propagation.propagate`.
-    shown: names of the clips that get pictures.
+    shown: names of the test clips that get pictures.
 
   Returns:
-    A row for each test clip, and pictures by name, uint8 [height, width, 3].
+    A row of scores for each test clip; and pictures, uint8 [height, width, 3],
+    under TASK_CLIP.
   """
-  readouts = readouts_lib.fit(model, train)
+  readouts = readouts_lib.fit(encoder, train)
+  baseline = readouts.baseline
   rows, sheets = [], {}
-  for examples, features in readouts_lib.encode(model, test):
-    answers = readouts_lib.answer(readouts, examples, features)
-    carried = masks_lib.carry(
-        features, [example['segments'] for example in examples], propagation
+  for batch, features in readouts_lib.encode(encoder, test):
+    predictions = readouts_lib.predict(readouts, batch, features)
+    propagated = masks_lib.propagate(
+        features, [example['segments'] for example in batch], propagation
     )
-    for truth, found, masks in zip(examples, answers, carried, strict=True):
+    for example, prediction, masks in zip(
+        batch, predictions, propagated, strict=True
+    ):
       name = test[len(rows)].name
-      row = {'clip': name}
-      for score in (
-          scores_lib.score_motion,
-          scores_lib.score_points,
-          scores_lib.score_boxes,
-          functools.partial(scores_lib.score_depth, readouts.typical),
-          functools.partial(scores_lib.score_pose, readouts.typical),
-      ):
-        row |= score(truth, found)
-      row |= scores_lib.score_masks(truth['segments'], masks, model.patch)
-      rows.append(row)
+      rows.append(
+          {'clip': name}
+          | scores_lib.score_motion(example, prediction)
+          | scores_lib.score_points(example, prediction)
+          | scores_lib.score_boxes(example, prediction)
+          | scores_lib.score_depth(baseline, example, prediction)
+          | scores_lib.score_pose(baseline, example, prediction)
+          | scores_lib.score_masks(example['segments'], masks, encoder.patch)
+      )
       if name in shown:
         sheets[f'masks_{name}'] = pictures_lib.draw_masks(
-            truth['frames'], truth['segments'], masks
+            example['frames'], example['segments'], masks
         )
         for task, draw in _DRAW.items():
-          sheets[f'{task}_{name}'] = draw(truth, found)
+          sheets[f'{task}_{name}'] = draw(example, prediction)
   return rows, sheets
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-  """Scores and floors over scenes, and the intervals of the scores.
+  """Computes the scores over all clips.
 
   Args:
-    rows: of the held-out clips.
+    rows: rows of the held-out clips, as returned by `measure`.
 
   Returns:
-    By name; nan where no clip has a score.
+    For each task the score, its interval, the baseline's score, and the ceiling
+    if there is one; nan for a task in which no clip has a score.
   """
+
+  def column(key):
+    return np.array([row[key] for row in rows], float)
+
   scores = {}
   for task in TASKS:
-    column = lambda key: np.array([row[key] for row in rows], float)
     weights = column(task.weight) if task.weight else None
     values = column(task.name)
     ends = [f'{task.name}_floor']
@@ -199,14 +220,18 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def tabulate(scores: Mapping[str, float]) -> list[str]:
-  """The lines of a table for people."""
-  lines = [f'{"":30s} {"score":>6s}  {"95 % interval":15s} {"floor":>6s}']
+  """Returns the lines of a table for the terminal.
+
+  Args:
+    scores: scores by name, as returned by `summarise`.
+  """
+  lines = [f'{"":30s} {"score":>6s}  {"95 % interval":15s}{"baseline":>8s}']
   for task in TASKS:
     low, high = (scores[f'{task.name}_{end}'] for end in ('low', 'high'))
-    arrow = ', lower is better' * task.lower_is_better
+    direction = ', lower is better' if task.lower_is_better else ''
     lines.append(
         f'{task.text:30s} {scores[task.name]:6.1f}  {low:6.1f} to {high:5.1f}'
-        f' {scores[task.name + "_floor"]:7.1f} ({task.floor}){arrow}'
+        f' {scores[task.name + "_floor"]:7.1f} ({task.baseline}){direction}'
     )
   return lines
 

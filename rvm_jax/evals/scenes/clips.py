@@ -1,12 +1,13 @@
-"""Clips of generated scenes with the truth of all tasks: see docs/scenes.md.
+"""Clips of generated scenes with the ground truth of all tasks.
 
-A clip is a few frames of a scene, evenly spaced. Clips begin at places spread
-evenly over the camera's path, and half of them are shown backwards: which way
-the camera moves, only the order of frames can tell. (A single frame of known
-number can hint at it: a first frame that tilts to the left makes a roll to the
-right likelier. The longer the path, the less.)
+A clip is a few evenly spaced frames of a scene. Clips start at places spread
+evenly over the camera's path, and every second one runs backwards, so that only
+the order of the frames tells which way the camera moves. (If the place of a
+frame in the clip is known, a single frame still gives a hint: a first frame
+that tilts to the left makes a roll to the right more likely. The longer the
+path, the weaker the hint; docs/scenes.md has measured it.)
 
-A clip follows from its split and number alone.
+A clip depends on its split and number alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,24 +29,40 @@ from rvm_jax.storage import fingerprints
 
 MOTIONS = source_lib.MOTIONS
 MAX_OBJECTS = 8
-# Unlike the seeds of runs: what a readout is fitted to, no encoder has seen.
+# Runs are not given this seed: no encoder is pretrained on these scenes.
 _SEED = 4_000_037
-_AT_ONCE = 8  # Clips that a process draws in one go.
+# Clips that a process generates before it hands them over.
+_CHUNK_SIZE = 8
+
+
+class NamedExample(NamedTuple):
+  """A generated clip with its ground truth.
+
+  Attributes:
+    name: split and number, such as 'held_out_3'.
+    example: arrays by name, as returned by `SceneClips.generate`.
+  """
+
+  name: str
+  example: Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class Clips:
-  """What clips look like.
+class SceneClips:
+  """The clips of a split, generated one by one.
 
   Attributes:
-    split: 'train' or 'held_out'; they share no scene.
-    height, width: H and W, in pixels.
-    num_frames: T.
-    stride: frames from one to the next, at 24 a second.
-    path: frames in which the camera goes its whole way; a multiple of
-      num_frames * stride.
-    num_points: P.
-    min_share: an object that covers less of the first frame is not followed.
+    split: 'train' or 'held_out'; the two share no scene.
+    height: H, in pixels.
+    width: W, in pixels.
+    num_frames: T, at least 2.
+    stride: distance between two frames of a clip, in frames of the scene, which
+      has 24 a second.
+    path: number of frames in which the camera completes its motion; a multiple
+      of num_frames * stride.
+    num_points: P, number of point tracks.
+    min_share: smallest share of the first frame that an object must cover to
+      be followed.
   """
 
   split: str
@@ -66,28 +83,35 @@ class Clips:
           f' stride={self.stride}'
       )
 
-  def draw(self, number: int) -> dict[str, np.ndarray]:
-    """Draws a clip.
+  def generate(self, number: int) -> dict[str, np.ndarray]:
+    """Generates a clip and its ground truth.
+
+    Args:
+      number: number of the clip, at least 0.
 
     Returns:
-      'frames' uint8 [T, H, W, 3];
-      'segments' uint8 [T, H, W]: the objects to follow, from 1; 0 elsewhere;
-      'label' int32 []: the camera's motion, an index into MOTIONS;
-      'tracks' float32 [P, T, 2]: (x, y) in pixels of points chosen in the first
-        frame; 0 behind the camera; 'visible' bool [P, T];
-      'boxes' float32 [8, T, 4]: (x0, y0, x1, y1) in pixels around what is
-        visible of each object to follow, nan where nothing is;
-      'depth' float32 [T, H, W]: metres, 0 in the sky;
-      'pose' float32 [12]: rotation, row by row, and translation (m) that take
-        points from the first camera's axes (x right, y down, z ahead) to the
-        last one's;
-      'cameras' float32 [T, 12]: the same, from the first to each;
-      'lens' float32 [3, 3]: camera to homogeneous pixels.
+      'frames': uint8 [T, H, W, 3], RGB.
+      'segments': uint8 [T, H, W], the number of the followed object that a
+        pixel shows, from 1; 0 elsewhere.
+      'label': int32 [], the camera's motion as an index into MOTIONS.
+      'tracks': float32 [P, T, 2], (x, y) in pixels of points chosen in the
+        first frame; (0, 0) where a point is behind the camera.
+      'visible': bool [P, T], whether a point is in the frame and not hidden.
+      'boxes': float32 [MAX_OBJECTS, T, 4], (x0, y0, x1, y1) in pixels around
+        the visible part of each followed object; nan where none is visible and
+        in the rows of objects that the clip does not have.
+      'depth': float32 [T, H, W], metres; 0 in the sky.
+      'cameras': float32 [T, 12], for each frame the rotation, row by row, and
+        the translation in metres that take points from the axes of the first
+        camera (x right, y down, z forward) to those of this frame's camera.
+      'pose': float32 [12], the last row of 'cameras'.
+      'intrinsics': float32 [3, 3], camera to homogeneous pixels.
     """
     source = source_lib.Scenes(
         number + 1, self.height, self.width, _SEED, self.split
     )
-    # The motion has nothing to do with the number: it is drawn on its own.
+    # The camera's motion is sampled independently of the number, so neither the
+    # direction nor the start of a clip tells anything about its label.
     is_backwards = number % 2
     span = self.num_frames * self.stride
     start = number // 2 % (self.path // span) * span
@@ -107,13 +131,15 @@ class Clips:
     boxes = np.full((MAX_OBJECTS, self.num_frames, 4), np.nan, np.float32)
     boxes[: len(followed)] = scene.boxes[followed - 1]
     is_ahead = np.isfinite(scene.tracks).all(-1)
-    moves = np.linalg.inv(scene.poses) @ scene.poses[0]
+    # `poses` are camera to world; these are first camera to each camera.
+    moves = np.linalg.inv(scene.poses) @ scene.poses[0]  # [T, 4, 4]
     cameras = np.concatenate(
         [moves[:, :3, :3].reshape(-1, 9), moves[:, :3, 3]], 1
     ).astype(np.float32)
     return {
         'frames': scene.frames,
         'segments': masks.renumber(scene.segments, followed),
+        # A motion and its reverse have numbers that differ in the last bit.
         'label': np.int32(scene.motion ^ is_backwards),
         'tracks': np.where(is_ahead[..., None], scene.tracks, 0),
         'visible': scene.visible & is_ahead,
@@ -121,50 +147,42 @@ class Clips:
         'depth': np.where(np.isfinite(scene.depth), scene.depth, 0),
         'pose': cameras[-1],
         'cameras': cameras,
-        'lens': scene.intrinsics.astype(np.float32),
+        'intrinsics': scene.intrinsics.astype(np.float32),
     }
 
 
-class Record(NamedTuple):
-  """A clip that is drawn.
-
-  Attributes:
-    name: split and number.
-    example: of `Clips.draw`.
-  """
-
-  name: str
-  example: Mapping[str, np.ndarray]
-
-
-def read(
-    clips: Clips, numbers: Sequence[int], map_: Callable = map
-) -> list[Record]:
-  """Draws clips of a split, into memory.
+def generate(
+    clips: SceneClips, numbers: Sequence[int], map_: Callable = map
+) -> list[NamedExample]:
+  """Generates clips of a split, all of them in memory.
 
   Args:
-    clips: which.
-    numbers: of the clips.
-    map_: how: of `workers`, or one after the other.
+    clips: the split.
+    numbers: numbers of the clips.
+    map_: a function like `map`, such as `start_workers` yields.
   """
   return [
-      Record(f'{clips.split}_{number}', example)
-      for number, example in zip(numbers, map_(clips.draw, numbers))
+      NamedExample(f'{clips.split}_{number}', example)
+      for number, example in zip(numbers, map_(clips.generate, numbers))
   ]
 
 
 @contextlib.contextmanager
-def workers(num_workers: int) -> Iterator[Callable]:
-  """Gives a `map` of several processes; of this one, where there are none.
+def start_workers(num_workers: int) -> Iterator[Callable]:
+  """Starts processes and yields a `map` that runs in them.
 
-  They end when this process does; a signal to stop that goes to all processes of
-  a group is for this one to act on.
+  The processes end with this one, however it ends. A signal that a terminal
+  sends to the whole group of processes is left to this process to act on.
+
+  Args:
+    num_workers: number of processes; with 0 the plain `map` is yielded.
   """
   if not num_workers:
     yield map
     return
-  # Until they ignore SIGTERM, they have it blocked: they inherit that. (The
-  # tracker would unblock it here if it were started with the first of them.)
+  # Children inherit blocked signals: SIGTERM stays blocked in them until they
+  # ignore it themselves. multiprocessing's resource tracker is started before,
+  # because starting it along with the first child would unblock the signal.
   resource_tracker.ensure_running()
   before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
   try:
@@ -173,17 +191,23 @@ def workers(num_workers: int) -> Iterator[Callable]:
         multiprocessing.get_context('spawn'),
         initializer=workers_lib.live_with_parent,
     ) as pool:
-      yield functools.partial(pool.map, chunksize=_AT_ONCE)
+      yield functools.partial(pool.map, chunksize=_CHUNK_SIZE)
   finally:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def fingerprint(records: Sequence[Record]) -> str:
-  """Sixteen hexadecimal digits for frames and truths."""
+def fingerprint(examples: Sequence[NamedExample]) -> str:
+  """Returns a hash over frames and ground truth, not over names.
+
+  The intrinsics are hashed under their former name, 'lens', so that results
+  from before it was changed can still be compared.
+  """
 
   def parts():
-    for record in records:
-      for key, value in sorted(record.example.items()):
+    for _, example in examples:
+      renamed = {k: x for k, x in example.items() if k != 'intrinsics'}
+      renamed |= {'lens': example['intrinsics']}
+      for key, value in sorted(renamed.items()):
         yield f'{key} {value.dtype} {value.shape}'.encode()
         yield value.tobytes()
 

@@ -1,8 +1,8 @@
-"""Instance masks of generated scenes, carried on from their first frame.
+"""Instance masks of generated scenes, propagated from their first frame.
 
-Needs no training and no data set: label propagation as in DAVIS-2017, on
-scenes whose masks are exact. The score says how well features find the same
-thing again.
+This needs neither training nor a data set: it is label propagation as on
+DAVIS-2017, on scenes whose masks are exact. The score says how well features
+find the same object again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import label_propagation
@@ -19,39 +20,40 @@ from rvm_jax.ops import patches
 
 
 def evaluate(
-    model: encoder_lib.FrozenEncoder,
-    scenes: Sequence,
+    encoder: encoder_lib.FrozenEncoder,
+    scenes: Sequence[source_lib.Scene],
+    settings: Mapping[str, Any],
     *,
     batch: int = 8,
     min_share: float = 0.005,
-    **protocol,
-) -> dict:
-  """Propagates first-frame masks through scenes and compares with the truth.
+) -> dict[str, Any]:
+  """Propagates first-frame masks through scenes and scores them.
 
   An object takes part if it covers at least `min_share` of the first frame;
   smaller ones count as background. It is scored in every frame after the
-  first. Where it is hidden or out of sight, J and F are 1 if nothing is
+  first. Where it is hidden or out of view, J and F are 1 if nothing is
   predicted for it, and 0 otherwise.
 
   Args:
-    model: the encoder.
-    scenes: objects with `frames`, uint8 [F, H, W, 3], and `segments`, uint8
-      [F, H, W], 0 the background; all of one shape.
-    batch: scenes that are encoded at once.
-    min_share: of the image's pixels.
-    **protocol: settings of `label_propagation.propagate`.
+    encoder: the frozen encoder.
+    scenes: S scenes of one shape, of which `frames`, uint8 [T, H, W, 3], and
+      `segments`, uint8 [T, H, W], are used; segment 0 is the background.
+    settings: settings of `label_propagation.propagate`.
+    batch: number of scenes that are encoded at once.
+    min_share: smallest share of the first frame's pixels.
 
   Returns:
-    'j', 'f', 'j_and_f': float, means over all objects of all scenes, of each
-      object's mean over frames;
-    'num_objects': int;
-    'predicted': uint8 [S, F, H, W], and 'true', the same of the objects that
-      take part.
+    'j', 'f', 'j_and_f': float in [0, 1], means over all objects of all scenes,
+      of each object's mean over frames.
+    'num_objects': int, number of objects that take part.
+    'predictions': uint8 [S, T, H, W], the propagated masks.
+    'ground_truth': uint8 [S, T, H, W], the true masks of the objects that take
+      part.
 
   Raises:
     ValueError: no object takes part.
   """
-  truth = np.stack(
+  ground_truth = np.stack(
       [
           masks_lib.renumber(
               s.segments, masks_lib.choose_objects(s.segments[0], min_share)
@@ -59,67 +61,75 @@ def evaluate(
           for s in scenes
       ]
   )
-  if not truth[:, 0].any():
+  if not ground_truth[:, 0].any():
     raise ValueError(
         'scenes must show an object in their first frame, got none that covers'
         f' min_share={min_share} of it'
     )
-  found = []
+  predictions = []
   for start in range(0, len(scenes), batch):
     part = slice(start, start + batch)
     frames = np.stack([scene.frames for scene in scenes[part]])
-    found += carry(model.encode(frames).patches, truth[part], protocol)
-  found = np.stack(found)
-  nums = truth[:, 0].max((1, 2))
-  scores = [score(*pair) for pair, num in zip(zip(truth, found), nums) if num]
+    features = encoder.encode(frames).patches
+    predictions += propagate(features, ground_truth[part], settings)
+  # Every object weighs the same: scenes weigh as many as they have.
+  nums = ground_truth[:, 0].max((1, 2))
+  scores = [
+      score(true, predicted)
+      for true, predicted, num in zip(ground_truth, predictions, nums)
+      if num
+  ]
   means = {
       key: float(np.average([s[key] for s in scores], weights=nums[nums > 0]))
       for key in scores[0]
   }
   return means | {
       'num_objects': int(nums.sum()),
-      'predicted': found,
-      'true': truth,
+      'predictions': np.stack(predictions),
+      'ground_truth': ground_truth,
   }
 
 
-def carry(
+def propagate(
     features: np.ndarray,
-    true: Sequence[np.ndarray],
+    ground_truth: Sequence[np.ndarray],
     settings: Mapping[str, Any],
 ) -> list[np.ndarray]:
-  """Carries the masks of the first frames on.
+  """Propagates the masks of the first frames through their scenes.
 
   Args:
-    features: float32 [B, F, h, w, D].
-    true: uint8 [F, H, W] of each scene, of which the first frame is read:
-      objects from 1.
-    settings: of `label_propagation.propagate`.
+    features: float32 [B, T, h, w, D].
+    ground_truth: for each scene uint8 [T, H, W], objects from 1. Only the first
+      frame is read.
+    settings: settings of `label_propagation.propagate`.
 
   Returns:
-    uint8 [F, H, W] of each.
+    For each scene uint8 [T, H, W], the first frame's own prediction included.
   """
   return [
       videos.propagate_masks(
           normalized, masks[0], _numbers(masks), masks.shape[1:], settings
       )
       for normalized, masks in zip(
-          label_propagation.normalize(features), true, strict=True
+          label_propagation.normalize(features), ground_truth, strict=True
       )
   ]
 
 
-def score(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
-  """'j', 'f' and 'j_and_f' of the frames after the first, in [0, 1].
+def score(ground_truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+  """Computes 'j', 'f' and 'j_and_f' in [0, 1], without the first frame.
 
   Args:
-    true: uint8 [F, H, W], whose first frame has objects numbered from 1.
-    found: of the same shape.
+    ground_truth: uint8 [T, H, W]; the first frame has objects numbered from 1.
+    prediction: uint8 [T, H, W].
 
   Returns:
-    Means over frames and then over objects; nan where there are none.
+    Means over frames and then over objects; nan if there is no object.
   """
-  pairs = [(true[1:] == n, found[1:] == n) for n in _numbers(true)[1:]]
+  pairs = [
+      (ground_truth[1:] == number, prediction[1:] == number)
+      for number in _numbers(ground_truth)[1:]
+  ]
   j, f = (
       float(np.mean([measure(*pair).mean() for pair in pairs]))
       if pairs
@@ -129,13 +139,23 @@ def score(true: np.ndarray, found: np.ndarray) -> dict[str, float]:
   return {'j': j, 'f': f, 'j_and_f': (j + f) / 2}
 
 
-def coarsen(true: np.ndarray, patch: int) -> np.ndarray:
-  """Masks [F, H, W] as a grid of patches can hold them."""
-  size, numbers = true.shape[1:], _numbers(true)
+def coarsen(masks: np.ndarray, patch: int) -> np.ndarray:
+  """Returns masks as a grid of patches can hold them.
+
+  Args:
+    masks: uint8 [T, H, W]; the first frame has objects numbered from 1.
+    patch: side of a patch in pixels.
+
+  Returns:
+    uint8 [T, H, W]: what the centres of patches show is interpolated between
+    them, and each pixel gets the object with the largest share.
+  """
+  size, numbers = masks.shape[1:], _numbers(masks)
   grid = patches.grid(*size, patch)
-  soft = np.stack([masks_lib.encode(m, numbers, size, grid) for m in true])
+  soft = np.stack([masks_lib.encode(m, numbers, size, grid) for m in masks])
   return masks_lib.decode(soft, numbers, size, size)
 
 
-def _numbers(true):
-  return np.arange(1 + true[0].max(), dtype=np.uint8)
+def _numbers(masks):
+  """Numbers of the background and of the objects in the first frame."""
+  return np.arange(1 + masks[0].max(), dtype=np.uint8)

@@ -1,6 +1,7 @@
-"""Clips of scenes: truths that agree with each other, and no way to cheat."""
+"""Clips of scenes: consistent ground truth, and nothing that gives it away."""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.evals.scenes import clips as clips_lib
 
-CLIPS = clips_lib.Clips(
+CLIPS = clips_lib.SceneClips(
     'held_out',
     height=32,
     width=32,
@@ -21,36 +22,43 @@ CLIPS = clips_lib.Clips(
 
 
 @pytest.fixture(scope='module')
-def records():
-  return clips_lib.read(CLIPS, range(8))
+def examples():
+  return clips_lib.generate(CLIPS, range(8))
 
 
-def test_a_clip_follows_from_its_number(records):
-  with clips_lib.workers(1) as map_:
-    again = clips_lib.read(CLIPS, range(2), map_)
-  assert clips_lib.fingerprint(again) == clips_lib.fingerprint(records[:2])
-  assert clips_lib.fingerprint(again) != clips_lib.fingerprint(records[1:3])
-  assert [r.name for r in again] == ['held_out_0', 'held_out_1']
+def test_a_clip_follows_from_its_number(examples):
+  with clips_lib.start_workers(1) as map_:
+    again = clips_lib.generate(CLIPS, range(2), map_)
+  assert clips_lib.fingerprint(again) == clips_lib.fingerprint(examples[:2])
+  assert clips_lib.fingerprint(again) != clips_lib.fingerprint(examples[1:3])
+  assert [e.name for e in again] == ['held_out_0', 'held_out_1']
 
 
-def test_splits_and_the_scenes_of_runs_are_apart(records):
-  train = clips_lib.read(
-      clips_lib.Clips(**(vars(CLIPS) | {'split': 'train'})), range(1)
-  )[0].example
+def test_the_fingerprint_is_that_of_earlier_results():
+  example = {
+      'intrinsics': np.eye(3, dtype=np.float32),
+      'a': np.arange(12).reshape(3, 4).T,
+  }
+  found = clips_lib.fingerprint([clips_lib.NamedExample('x', example)])
+  assert found == '07b0af7665022ddd'
+
+
+def test_splits_share_no_scene_with_each_other_or_with_runs(examples):
+  clips = dataclasses.replace(CLIPS, split='train')
+  train = clips_lib.generate(clips, range(1))[0].example
   run = source_lib.Scenes(1, 32, 32, 0, 'held_out')
   of_run = source_lib.render(
       run.scene_seed(0), height=32, width=32, num_frames=16, frames=[0]
   )
-  first = records[0].example['frames'][0]
+  first = examples[0].example['frames'][0]
   assert (train['frames'][0] != first).any() and (of_run[0] != first).any()
 
 
-def test_truths_agree(records):
-  for record in records:
-    e = record.example
-    # Points, in the frame that they are asked for in.
+def test_points_boxes_and_cameras_agree_with_segments(examples):
+  for _, e in examples:
+    # Points are visible in the frame in which they are asked for.
     assert e['visible'][:, 0].all()
-    # Boxes are around the segments.
+    # Boxes are around the segments of objects.
     for number, boxes in enumerate(e['boxes'], 1):
       for box, segment in zip(boxes, e['segments']):
         rows, columns = np.nonzero(segment == number)
@@ -73,49 +81,62 @@ def test_truths_agree(records):
     )
 
 
-def test_pose_and_depth_tell_where_the_background_goes(records):
-  off = []
-  for record in records:
-    e = record.example
-    seen = e['visible'][:, -1]
+def test_pose_and_depth_tell_where_the_background_goes(examples):
+  distances = []
+  for _, e in examples:
+    is_visible = e['visible'][:, -1]
     x, y = e['tracks'][:, 0].T
     depth = e['depth'][0, y.astype(int), x.astype(int)]
     is_room = e['segments'][0, y.astype(int), x.astype(int)] == 0
-    points = np.stack([x, y, np.ones_like(x)], 1) @ np.linalg.inv(e['lens']).T
-    points = points * depth[:, None]
+    # From pixels to the first camera, to the last one, and back to pixels.
+    rays = np.stack([x, y, np.ones_like(x)], 1)
+    points = rays @ np.linalg.inv(e['intrinsics']).T * depth[:, None]
     moved = points @ e['pose'][:9].reshape(3, 3).T + e['pose'][9:]
-    pixels = moved @ e['lens'].T
-    pixels = pixels[:, :2] / pixels[:, 2:]
-    far = np.linalg.norm(pixels - e['tracks'][:, -1], axis=1)
-    off += far[seen & is_room].tolist()
-  # (Objects too small to follow count as room here, and move.)
-  assert len(off) > 8 and np.median(off) < 0.01
+    found = moved @ e['intrinsics'].T
+    found = found[:, :2] / found[:, 2:]
+    distance = np.linalg.norm(found - e['tracks'][:, -1], axis=1)
+    distances += distance[is_visible & is_room].tolist()
+  # Objects too small to be followed count as room here, and move.
+  assert len(distances) > 8 and np.median(distances) < 0.01
 
 
-def test_half_are_backwards_and_starts_are_spread_for_all_motions():
-  # A motion tells nothing of the number, and the number of nothing else.
-  small = {'height': 8, 'width': 8, 'num_points': 0}
-  clips = clips_lib.Clips(**(vars(CLIPS) | small))
-  labels = [r.example['label'] for r in clips_lib.read(clips, range(64))]
-  counts = collections.Counter(int(label) for label in labels)
+def test_labels_are_independent_of_numbers():
+  clips = dataclasses.replace(CLIPS, height=8, width=8, num_points=0)
+  labels = [
+      int(example['label'])
+      for _, example in clips_lib.generate(clips, range(64))
+  ]
+  counts = collections.Counter(labels)
   assert set(counts) == set(range(8)) and max(counts.values()) < 20
-  # The same scene shown in the other direction is of the other class.
-  scene = lambda times: source_lib.generate(
-      source_lib.Scenes(2, 32, 32, clips_lib._SEED, 'held_out').scene_seed(1),
+
+
+def test_every_second_clip_is_backwards_and_shows_the_reverse_motion():
+  source = source_lib.Scenes(2, 32, 32, clips_lib._SEED, 'held_out')
+  scene = source_lib.generate(
+      source.scene_seed(1),
       height=32,
       width=32,
       num_frames=16,
-      frames=times,
+      frames=[0, 2, 4, 6],
       num_tracks=0,
   )
-  clip = CLIPS.draw(1)
-  forth = scene([0, 2, 4, 6])
-  np.testing.assert_array_equal(clip['frames'], forth.frames[::-1])
-  assert clip['label'] == forth.motion ^ 1
-  later = CLIPS.draw(2)['frames']
-  assert later.shape == (4, 32, 32, 3)
+  clip = CLIPS.generate(1)
+  np.testing.assert_array_equal(clip['frames'], scene.frames[::-1])
+  assert clip['label'] == scene.motion ^ 1
 
 
-def test_settings_that_do_not_fit():
+def test_clips_start_at_places_spread_over_the_path():
+  source = source_lib.Scenes(3, 32, 32, clips_lib._SEED, 'held_out')
+  expected = source_lib.render(
+      source.scene_seed(2),
+      height=32,
+      width=32,
+      num_frames=16,
+      frames=[8, 10, 12, 14],
+  )
+  np.testing.assert_array_equal(CLIPS.generate(2)['frames'], expected)
+
+
+def test_a_path_that_clips_do_not_divide_is_refused():
   with pytest.raises(ValueError, match='path=20, num_frames=4 and stride=2'):
-    clips_lib.Clips(**(vars(CLIPS) | {'path': 20}))
+    dataclasses.replace(CLIPS, path=20)

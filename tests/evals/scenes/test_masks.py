@@ -1,4 +1,4 @@
-"""Masks carried on through scenes whose answer is plain."""
+"""Masks propagated through scenes whose right answer is plain."""
 
 import types
 
@@ -11,6 +11,8 @@ from rvm_jax.evals.scenes import masks
 
 RAW = pixels.make(8)
 COLORS = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 200)], np.uint8)
+# One patch votes, so that nothing is blurred.
+SETTINGS = {'top_k': 1}
 
 
 def make_scene(seed, num_objects=2, num_frames=5):
@@ -27,12 +29,14 @@ def make_scene(seed, num_objects=2, num_frames=5):
   return types.SimpleNamespace(frames=frames, segments=segments)
 
 
-def test_finds_what_looks_the_same():
+def test_objects_of_one_colour_each_are_found_again():
   scenes = [make_scene(seed) for seed in range(3)]
-  result = masks.evaluate(RAW, scenes, batch=2, top_k=1)
+  result = masks.evaluate(RAW, scenes, SETTINGS, batch=2)
   assert result['num_objects'] == 6
-  assert result['predicted'].shape == (3, 5, 64, 64)
-  np.testing.assert_array_equal(result['true'], [s.segments for s in scenes])
+  assert result['predictions'].shape == (3, 5, 64, 64)
+  np.testing.assert_array_equal(
+      result['ground_truth'], [s.segments for s in scenes]
+  )
   # Bilinear decoding rounds the corners of a square off.
   assert result['j'] > 0.7 and result['f'] > 0.75
   np.testing.assert_allclose(result['j_and_f'], (result['j'] + result['f']) / 2)
@@ -43,29 +47,54 @@ def test_constant_features_find_nothing():
     patches = np.ones((*frames.shape[:2], 8, 8, 1), np.float32)
     return encoder_lib.FrameFeatures(patches, None)
 
-  blind = encoder_lib.FrozenEncoder('blind', 'none', 8, 'not looked at', encode)
-  assert masks.evaluate(blind, [make_scene(0)])['j'] < 0.1
+  blind = encoder_lib.FrozenEncoder('blind', 'none', 8, 'ignored', encode)
+  assert masks.evaluate(blind, [make_scene(0)], {})['j'] < 0.1
 
 
-def test_scores_frames_after_the_first_and_absent_objects():
+def test_a_frame_without_the_object_scores_1_if_nothing_is_predicted():
   scene = make_scene(0, num_objects=1, num_frames=4)
-  scene.frames[2:] = COLORS[0]  # It goes, and the prediction goes with it.
+  # The object leaves after frame 1, and the prediction with it.
+  scene.frames[2:] = COLORS[0]
   scene.segments[2:] = 0
-  result = masks.evaluate(RAW, [scene], top_k=1)
-  assert not result['predicted'][0, 2:].any()
-  first = result['predicted'][0, 1] > 0
+  result = masks.evaluate(RAW, [scene], SETTINGS)
+  assert not result['predictions'][0, 2:].any()
+  # Frame 0 is not scored.
+  first = result['predictions'][0, 1] > 0
   true = scene.segments[1] > 0
   overlap = (first & true).sum() / (first | true).sum()
   np.testing.assert_allclose(result['j'], (overlap + 1 + 1) / 3)
 
 
-def test_leaves_out_what_the_first_frame_hardly_shows():
+def test_scenes_weigh_as_much_as_they_have_objects():
+  scenes = [make_scene(0, num_objects=2), make_scene(1, num_objects=1)]
+  # In the second scene, the object is not where it is drawn.
+  scenes[1].segments = np.roll(scenes[1].segments, 32, 1)
+  one, other = (masks.evaluate(RAW, [s], SETTINGS)['j'] for s in scenes)
+  assert one > other + 0.3
+  both = masks.evaluate(RAW, scenes, SETTINGS)['j']
+  np.testing.assert_allclose(both, (2 * one + other) / 3)
+
+
+def test_objects_too_small_in_the_first_frame_are_left_out():
   scene = make_scene(0)
   scene.segments[0, scene.segments[0] == 1] = 0
   scene.segments[0, 0, :5] = 1  # 5 of 4096 pixels.
-  result = masks.evaluate(RAW, [scene], top_k=1)
+  result = masks.evaluate(RAW, [scene], SETTINGS)
   assert result['num_objects'] == 1
-  np.testing.assert_array_equal(result['true'][0], scene.segments == 2)
+  np.testing.assert_array_equal(result['ground_truth'][0], scene.segments == 2)
   scene.segments[0] = 0
   with pytest.raises(ValueError, match='min_share=0.005'):
-    masks.evaluate(RAW, [scene])
+    masks.evaluate(RAW, [scene], {})
+
+
+def test_coarse_masks_keep_squares_of_patches_but_for_their_corners():
+  segments = make_scene(0).segments
+  coarse = masks.coarsen(segments, 8)
+  assert coarse.shape == segments.shape and coarse.dtype == np.uint8
+  inner = coarse.reshape(5, 8, 8, 8, 8)[:, :, 2:6, :, 2:6]
+  np.testing.assert_array_equal(
+      inner, segments.reshape(5, 8, 8, 8, 8)[:, :, 2:6, :, 2:6]
+  )
+  fine = np.zeros((1, 16, 16), np.uint8)
+  fine[0, :3, :3] = 1  # The centre of no patch shows it.
+  assert not masks.coarsen(fine, 8).any()

@@ -1,90 +1,100 @@
-"""Readouts of scenes: they read what is there, and look at no truth but asked."""
+"""Readouts of scenes: they read features, and no ground truth."""
 
 import jax
 import numpy as np
 import pytest
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
-from rvm_jax.evals.scenes import clips as clips_lib
 from rvm_jax.evals.scenes import oracle
 from rvm_jax.evals.scenes import readouts as readouts_lib
 from rvm_jax.evals.scenes import ridge
 from rvm_jax.evals.scenes import scores
-
-SHAPE = dict(
-    height=32,
-    width=48,
-    num_frames=4,
-    stride=2,
-    path=8,
-    num_points=6,
-    min_share=0.01,
-)
+from tests.evals.scenes import small_clips
 
 
 @pytest.fixture(scope='module')
-def clips():
-  draw = lambda split, num: clips_lib.read(
-      clips_lib.Clips(split, **SHAPE), range(num)
-  )
-  return draw('train', 80), draw('held_out', 40)
+def train():
+  return small_clips.generate('train', 80)
 
 
 @pytest.fixture(scope='module')
-def model(clips):
-  train, test = clips
+def test():
+  return small_clips.generate('held_out', 40)
+
+
+@pytest.fixture(scope='module')
+def encoder(train, test):
   return oracle.make(8).reveal([*train, *test])
 
 
 @pytest.fixture(scope='module')
-def readouts(model, clips):
-  return readouts_lib.fit(model, clips[0])
+def readouts(encoder, train):
+  return readouts_lib.fit(encoder, train)
 
 
-def answer(model, readouts, clips):
-  """Examples of the held-out clips, and what is said of each."""
+def make_encoder(name, function):
+  def encode(frames):
+    return encoder_lib.FrameFeatures(function(frames), None)
+
+  return encoder_lib.FrozenEncoder(name, name, 8, 'none', encode)
+
+
+def predict(encoder, readouts, examples):
+  """Returns pairs of an example and its prediction."""
   pairs = []
-  for examples, features in readouts_lib.encode(model, clips[1]):
-    found = readouts_lib.answer(readouts, examples, features)
-    pairs += zip(examples, found, strict=True)
+  for batch, features in readouts_lib.encode(encoder, examples):
+    predictions = readouts_lib.predict(readouts, batch, features)
+    pairs += zip(batch, predictions, strict=True)
   return pairs
 
 
-def test_features_made_of_the_truth_beat_the_floor(model, readouts, clips):
-  pairs = answer(model, readouts, clips)
+def replace(named_example, **arrays):
+  return named_example._replace(example=named_example.example | arrays)
+
+
+def test_the_oracle_beats_the_baselines(encoder, readouts, test):
+  pairs = predict(encoder, readouts, test)
   assert len(pairs) == 40
-  typical = readouts.typical
+  baseline = readouts.baseline
   rows = [
       scores.score_points(*pair)
       | scores.score_boxes(*pair)
-      | scores.score_depth(typical, *pair)
-      | scores.score_pose(typical, *pair)
+      | scores.score_depth(baseline, *pair)
+      | scores.score_pose(baseline, *pair)
       | scores.score_motion(*pair)
       for pair in pairs
   ]
-  mean = lambda key: np.nanmean([row[key] for row in rows])
-  assert mean('points_hidden') > 60
-  gain = lambda key: mean(key) - mean(f'{key}_floor')
-  assert gain('points_aj') > 1 and gain('boxes_iou') > 0.5
-  assert gain('depth_abs_rel') < -10 and gain('pose_epe') < -10
-  assert mean('motion_direction') > 80
+  means = {key: np.nanmean([row[key] for row in rows]) for key in rows[0]}
+  assert means['points_hidden'] > 60
+  assert means['points_aj'] - means['points_aj_floor'] > 1
+  assert means['boxes_iou'] - means['boxes_iou_floor'] > 0.5
+  assert means['depth_abs_rel'] - means['depth_abs_rel_floor'] < -10
+  assert means['pose_epe'] - means['pose_epe_floor'] < -10
+  assert means['motion_direction'] > 80
 
 
-def test_answers_are_of_the_shapes_that_are_scored(model, readouts, clips):
-  (truth, found), *_ = answer(model, readouts, clips)
+def test_predictions_have_the_shapes_of_the_ground_truth(
+    encoder, readouts, test
+):
+  (example, prediction), *_ = predict(encoder, readouts, test[:1])
   for key in ('tracks', 'visible', 'boxes', 'depth', 'pose'):
-    assert found[key].shape == truth[key].shape, key
-  assert found['probabilities'].shape == (8,)
-  assert found['chance'].shape == truth['visible'].shape
-  # Nothing moves in the frame in which it is asked for.
-  np.testing.assert_allclose(found['tracks'][:, 0], truth['tracks'][:, 0])
-  np.testing.assert_allclose(found['boxes'][:, 0], truth['boxes'][:, 0])
-  assert found['visible'][:, 0].all()
+    assert prediction[key].shape == example[key].shape, key
+  assert prediction['probabilities'].shape == (8,)
+  assert prediction['visible_probability'].shape == example['visible'].shape
 
 
-def test_of_truths_only_first_places_are_looked_at(model, readouts, clips):
-  (examples, features), *_ = readouts_lib.encode(model, clips[1])
-  hidden = [
+def test_queries_are_kept_in_the_first_frame(encoder, readouts, test):
+  for example, prediction in predict(encoder, readouts, test):
+    for key in ('tracks', 'boxes'):
+      np.testing.assert_allclose(prediction[key][:, 0], example[key][:, 0])
+    assert prediction['visible'][:, 0].all()
+
+
+def test_predictions_use_no_ground_truth_but_the_queries(
+    encoder, readouts, test
+):
+  (examples, features), *_ = readouts_lib.encode(encoder, test)
+  others = [
       example
       | {
           'label': example['label'] ^ 1,
@@ -96,34 +106,30 @@ def test_of_truths_only_first_places_are_looked_at(model, readouts, clips):
       }
       for example in examples
   ]
-  for found, other in zip(
-      readouts_lib.answer(readouts, examples, features),
-      readouts_lib.answer(readouts, hidden, features),
+  for prediction, other in zip(
+      readouts_lib.predict(readouts, examples, features),
+      readouts_lib.predict(readouts, others, features),
   ):
-    for key, value in found.items():
+    for key, value in prediction.items():
       np.testing.assert_array_equal(value, other[key], err_msg=key)
 
 
-def test_features_that_say_nothing_give_what_is_typical(clips):
-  blind = encoder_lib.FrozenEncoder(
-      'blind',
-      'blind',
-      8,
-      'none',
-      lambda frames: encoder_lib.FrameFeatures(
-          np.ones((*frames.shape[:2], 4, 6, 3), np.float32), None
-      ),
+def test_constant_features_give_the_baseline(train, test):
+  blind = make_encoder(
+      'blind', lambda x: np.ones((*x.shape[:2], 4, 6, 3), np.float32)
   )
-  readouts = readouts_lib.fit(blind, clips[0])
-  (_, found), (_, other), *_ = answer(blind, readouts, clips)
+  readouts = readouts_lib.fit(blind, train)
+  (_, first), (_, second), *_ = predict(blind, readouts, test)
   for key in ('probabilities', 'pose', 'depth'):
-    np.testing.assert_allclose(found[key], other[key], atol=1e-4, err_msg=key)
-  assert found['probabilities'].max() < 0.3
-  ratio = np.log(found['depth'] / readouts.typical['depth'])
+    np.testing.assert_allclose(first[key], second[key], atol=1e-4, err_msg=key)
+  assert first['probabilities'].max() < 0.3
+  ratio = np.log(first['depth'] / readouts.baseline['depth'])
   assert np.abs(ratio).mean() < 0.2
 
 
-def test_rows_and_targets_are_those_of_clips(model, clips, monkeypatch):
+def test_rows_of_a_clip_form_a_group_and_moves_are_shares_of_the_frame(
+    encoder, train, monkeypatch
+):
   plain, calls = ridge.fit, []
 
   def fit(inputs, targets, groups, **settings):
@@ -131,20 +137,19 @@ def test_rows_and_targets_are_those_of_clips(model, clips, monkeypatch):
     return plain(inputs, targets, groups, **settings)
 
   monkeypatch.setattr(ridge, 'fit', fit)
-  train = clips[0][:10]
-  readouts_lib.fit(model, train)
+  train = train[:10]
+  readouts_lib.fit(encoder, train)
+  # Motion and pose; points and boxes in three frames; visibility and depth.
   assert len(calls) == 2 + 3 + 3 + 1 + 1
-  # Else the penalty would be chosen on clips that were fitted to.
+  # Otherwise the penalty would be chosen on clips that were fitted to.
   for targets, groups in calls:
-    wanted = np.repeat(np.arange(10), len(targets) // 10)
-    np.testing.assert_array_equal(groups, wanted)
-  # Points and boxes move in sides of the frame.
-  stack = lambda key: np.stack([record.example[key] for record in train])
+    expected = np.repeat(np.arange(10), len(targets) // 10)
+    np.testing.assert_array_equal(groups, expected)
   for first, key, sides in (
       (2, 'tracks', [48, 32]),
       (5, 'boxes', [48, 32, 48, 32]),
   ):
-    places = stack(key)
+    places = np.stack([example[key] for _, example in train])
     for time in (1, 2, 3):
       moves = np.nan_to_num(places[:, :, time] - places[:, :, 0])
       np.testing.assert_allclose(
@@ -154,34 +159,29 @@ def test_rows_and_targets_are_those_of_clips(model, clips, monkeypatch):
       )
 
 
-def test_sky_does_not_count(clips, monkeypatch):
-  """Patches of which nothing is known change nothing."""
+def test_pixels_of_unknown_depth_do_not_count(train, monkeypatch):
   plain, calls = ridge.fit, []
 
   def fit(inputs, targets, groups, **settings):
-    if inputs.shape[1] == 5:  # Of patches: three features and the place.
+    if inputs.shape[1] == 5:  # Patches: three features and the place.
       calls.append((inputs, targets, settings['weights']))
     return plain(inputs, targets, groups, **settings)
 
   monkeypatch.setattr(ridge, 'fit', fit)
-  mean = encoder_lib.FrozenEncoder(
+  mean = make_encoder(
       'mean',
-      'mean',
-      8,
-      'none',
-      lambda frames: encoder_lib.FrameFeatures(
-          frames.reshape(*frames.shape[:2], 4, 8, 6, 8, 3).mean((3, 5)), None
-      ),
+      lambda x: x.reshape(*x.shape[:2], 4, 8, 6, 8, 3).mean((3, 5)),
   )
-  cover = lambda record: record._replace(
-      example=record.example
-      | {'depth': np.where(np.arange(48) < 12, 0, record.example['depth'])}
-  )
-  readouts_lib.fit(mean, [cover(record) for record in clips[0][:10]])
+  # Sky covers the first column of patches and half of the second.
+  covered = [
+      replace(e, depth=np.where(np.arange(48) < 12, 0, e.example['depth']))
+      for e in train[:10]
+  ]
+  readouts_lib.fit(mean, covered)
   ((inputs, targets, weights),) = calls
   column = np.rint((inputs[:, 3] + 1) / 2 * 5)
   assert not weights[column == 0].any() and weights[column == 2].any()
-  # Of a patch that is half sky, the other half stands for it.
+  # The mean of a patch's known half stands for the other.
   half = targets[column == 1].reshape(-1, 8, 8)
   known = half[:, :, 4:].mean((1, 2))
   np.testing.assert_allclose(
@@ -189,21 +189,17 @@ def test_sky_does_not_count(clips, monkeypatch):
   )
 
 
-def test_things_that_no_clip_shows_stay(model, clips):
+def test_boxes_that_no_training_clip_shows_stay(encoder, train, test):
   nothing = [
-      record._replace(
-          example=record.example
-          | {'boxes': np.full_like(record.example['boxes'], np.nan)}
-      )
-      for record in clips[0]
+      replace(e, boxes=np.full_like(e.example['boxes'], np.nan)) for e in train
   ]
-  readouts = readouts_lib.fit(model, nothing)
+  readouts = readouts_lib.fit(encoder, nothing)
   assert readouts.boxes == [None] * 3
-  (truth, found), *_ = answer(model, readouts, clips)
-  first = truth['boxes'][:, :1].repeat(4, 1)
-  np.testing.assert_allclose(found['boxes'], first)
+  (example, prediction), *_ = predict(encoder, readouts, test[:1])
+  first = example['boxes'][:, :1].repeat(4, 1)
+  np.testing.assert_allclose(prediction['boxes'], first)
 
 
-def test_readouts_are_the_same_each_time(model, readouts, clips):
-  again = readouts_lib.fit(model, clips[0])
+def test_a_fit_is_the_same_each_time(encoder, readouts, train):
+  again = readouts_lib.fit(encoder, train)
   jax.tree.map(np.testing.assert_array_equal, vars(readouts), vars(again))
