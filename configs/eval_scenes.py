@@ -1,9 +1,10 @@
-"""Every task on generated scenes, with nothing to download: docs/scenes.md.
+"""All tasks on generated scenes, with nothing to download.
 
   python -m rvm_jax.evals.run --config=configs/eval_scenes.py \
       --checkpoint=PATH --out=results/scenes
 
-Sizes are for models as small as configs/rvm_demo.py. All settings are ours.
+docs/scenes.md describes the tasks. Sizes are chosen for models as small as that
+of configs/rvm_demo.py. All settings are ours.
 """
 
 import ml_collections
@@ -14,21 +15,26 @@ def get_config() -> ml_collections.ConfigDict:
   config.benchmark = 'scenes'
   config.protocol = ml_collections.ConfigDict(
       dict(
-          # Arguments of `rvm_jax.evals.scenes.clips.Clips`.
+          # Fields of `rvm_jax.evals.scenes.clips.SceneClips`.
           clips=dict(
               height=64,  # Pixels.
               width=64,
               num_frames=8,
-              stride=2,  # Frames, at 24 a second: a clip spans 2/3 s.
-              path=32,  # Frames: the camera goes half of its way in a clip.
+              # Frames of the scene, which has 24 a second: a clip spans 2/3 s.
+              stride=2,
+              # Frames in which the camera completes its motion: half of it is
+              # in a clip.
+              path=32,
               num_points=24,
-              min_share=0.02,  # Of the first frame, to follow an object.
+              # Smallest share of the first frame that an object must cover to
+              # be followed.
+              min_share=0.02,
           ),
-          num_train=1536,  # Clips.
-          num_test=512,
-          num_workers=2,  # Processes that draw them.
-          # Of `label_propagation.propagate`. As for DAVIS, but for what a grid of 8 x 8
-          # patches needs: near, and of those that agree most.
+          num_train=1536,  # Clips that readouts are fitted to.
+          num_test=512,  # Clips that readouts are scored on.
+          num_workers=2,  # Processes that generate clips.
+          # Settings of `label_propagation.propagate`. On a grid of 8 x 8
+          # patches only near ones count, and those that agree most.
           propagation=dict(num_context=7, temperature=0.1, top_k=7, radius=3),
       )
   )

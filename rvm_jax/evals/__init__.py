@@ -1,1 +1,1 @@
-"""What a frozen encoder is worth."""
+"""Benchmarks that measure how good the features of a frozen encoder are."""

@@ -1,12 +1,14 @@
-"""Two models on the same generated scenes: by how much the second is better.
+"""Compares two models on the same generated scenes.
 
   python -m rvm_jax.evals.compare results/first results/second
 
-Takes folders of `rvm_jax.evals.run` with configs/eval_scenes.py. Differences
-are paired: scenes that are hard for both do not widen the 95 % intervals.
+Takes result folders of `rvm_jax.evals.run` with configs/eval_scenes.py, and
+prints for each task by how much the second model's score is higher, with a 95 %
+interval. Differences are paired: scenes that are hard for both models do not
+widen the intervals.
 
-Exit code: 0 done; 2 a folder is not such a result, or they differ in more than
-the model.
+Exit code: 0 done; 2 a folder is not such a result, or the results differ in
+more than the model.
 """
 
 import argparse
@@ -24,14 +26,21 @@ from rvm_jax.evals.scenes import benchmark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Compares what `arguments` name; returns the exit code."""
+  """Compares the results that the command line names.
+
+  Args:
+    arguments: the command line; None for that of the process.
+
+  Returns:
+    The exit code.
+  """
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.evals.compare',
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument('first', help='folder of a result')
-  parser.add_argument('second', help='of the one that may be better')
+  parser.add_argument('second', help='folder of the result to compare with it')
   options = parser.parse_args(arguments)
   try:
     lines = compare_folders(options.first, options.second)
@@ -44,33 +53,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare_folders(*folders: str) -> list[str]:
-  """A line that names both models, and those of `compare`.
+  """Compares two results.
+
+  Args:
+    *folders: folders of the first and the second result.
+
+  Returns:
+    A line that names both models, and the lines of `compare`.
 
   Raises:
-    OSError: one of them has no result.
-    ValueError: one is of something else, or both are of different things.
+    OSError: a folder has no result.
+    ValueError: a result is not of generated scenes, or the results differ in
+      protocol or clips.
   """
   results, rows = zip(*map(read, folders))
-  for what, value in (
-      ('benchmark', lambda result: result['benchmark']),
-      ('protocol', lambda result: result['protocol']),
-      ('clips', lambda result: result['data']['manifest']),
+  for what, values in (
+      ('benchmark', [result['benchmark'] for result in results]),
+      ('protocol', [result['protocol'] for result in results]),
+      ('clips', [result['data']['manifest'] for result in results]),
   ):
-    if value(results[0]) != value(results[1]):
+    if values[0] != values[1]:
       raise ValueError(
           f'{folders[0]} and {folders[1]} differ in {what}:'
-          f' {value(results[0])} and {value(results[1])}'
+          f' {values[0]} and {values[1]}'
       )
   first, second = (result['model']['checkpoint'] for result in results)
   return [f'second minus first: {second} {first}', *compare(*rows)]
 
 
 def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
-  """`result.json` and the rows of `rows.csv`.
+  """Reads `result.json` and the rows of `rows.csv` from a result's folder.
 
   Raises:
-    OSError: one of them is not there.
-    ValueError: they are not of generated scenes.
+    OSError: one of the files cannot be read.
+    ValueError: the result is not of generated scenes.
   """
   result = table.read(os.path.join(folder, 'result.json'))
   path = os.path.join(folder, 'rows.csv')
@@ -91,24 +107,32 @@ def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
 def compare(
     first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-  """A line for each task of `scenes.benchmark`.
+  """Compares two models clip by clip.
 
   Args:
-    first, second: rows of the same clips.
+    first: rows of the first model, one for each clip.
+    second: rows of the second model, for the same clips.
+
+  Returns:
+    A line for each task of `scenes.benchmark`: the difference, its interval,
+    and whether the second model is better.
 
   Raises:
-    ValueError: they are of other clips.
+    ValueError: the rows are of different clips.
   """
+
+  def column(rows, key):
+    return np.array([row[key] for row in rows], float)
+
   if [r['clip'] for r in first] != [r['clip'] for r in second]:
     raise ValueError('both results must be of the same clips')
   lines = []
   for task in benchmark.TASKS:
-    column = lambda rows, key: np.array([row[key] for row in rows], float)
     weights = column(first, task.weight) if task.weight else None
     values = column(first, task.name), column(second, task.name)
     gain, low, high = intervals.difference(*values, weights)
     if low <= 0 <= high:
-      verdict = 'no difference to tell'
+      verdict = 'no significant difference'
     else:
       is_better = (gain < 0) == task.lower_is_better
       verdict = 'better' if is_better else 'worse'

@@ -1,8 +1,8 @@
-"""What a benchmark found, and the folder that it is kept in.
+"""The report of a benchmark, and the folder that it is written to.
 
-result.json    see `write`
-rows.csv       a row for each object or video
-picture_*.png  a few videos
+result.json       scores and what they depend on, described in `evals.run`
+rows.csv          a row for each video, clip or object
+picture_NAME.png  a few videos
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,26 +19,28 @@ from rvm_jax.storage import files as files_lib
 from rvm_jax.storage import fingerprints
 from rvm_jax.viz import sheets
 
-_HEAD = 2**16  # Bytes of a file that its hash covers.
+# Number of bytes at the start of a file that its hash covers.
+_HEAD = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """What a benchmark gives back.
+  """The result of a benchmark.
 
   Attributes:
-    task: the benchmark's column in a table, such as 'DAVIS-2017 J&F'.
-    headline: the key in `scores` that stands there.
-    scores: name -> number; shares are percentages, 0 to 100.
-    rows: one for each object or video, all with the same keys.
-    pictures: name -> uint8 [height, width, 3].
+    task: title of the benchmark's column in a table, such as 'DAVIS-2017 J&F'.
+    headline: key of the score in that column.
+    scores: scores by name; shares are percentages, 0 to 100.
+    rows: values by name for each video, clip or object, all with the same keys.
+    pictures: pictures by name, uint8 [height, width, 3].
     files: paths of all files that the scores depend on.
-    notes: what a reader of the scores must know.
-    generated: a hash over the data, where no file holds them.
-    lower_is_better: of the headline.
-    columns: of a benchmark of several tasks, (task, headline, lower_is_better)
-      of each; the three above are then one of them.
-    lines: for people, on the terminal.
+    notes: sentences that a reader of the scores must know.
+    generated: hash over the data if they are generated; None if `files` holds
+      them.
+    lower_is_better: whether a lower headline is better.
+    columns: (task, headline, lower_is_better) for each task, if the benchmark
+      has several; the three attributes are then those of one of them.
+    lines: lines to print on the terminal.
   """
 
   task: str
@@ -57,16 +59,17 @@ class Report:
 def write(
     report: Report, folder: str, data_dir: str | None, about: Mapping[str, Any]
 ):
-  """Writes a report to a new folder, which appears once it is whole.
+  """Writes a report to a new folder, which appears once it is complete.
 
-  `result.json` has of the report task, headline, lower_is_better, scores and
-  notes; all that is in `about`; and `data`: the folder (none where the data are
-  generated), the number of files and a hash over them, see `hash_files`, or
-  over what was generated.
+  Args:
+    report: the report.
+    folder: path of the new folder.
+    data_dir: folder of the data set; None if the data are generated.
+    about: further entries of `result.json`, by name.
 
   Raises:
-    FileExistsError: there is something at `folder`.
-    ValueError: a score that is not finite.
+    FileExistsError: `folder` exists.
+    ValueError: a score is not finite.
   """
   keys = 'task', 'headline', 'lower_is_better', 'scores', 'notes'
   keys += ('columns',) if report.columns else ()
@@ -85,26 +88,26 @@ def write(
   text = json.dumps(result, indent=2, allow_nan=False)
   with files_lib.write_whole(folder) as part:
     os.mkdir(part)
-    path = lambda name: os.path.join(part, name)
-    with open(path('result.json'), 'w', encoding='utf-8') as f:
+    with open(os.path.join(part, 'result.json'), 'w', encoding='utf-8') as f:
       f.write(text + '\n')
-    with open(path('rows.csv'), 'w', encoding='utf-8', newline='') as f:
+    path = os.path.join(part, 'rows.csv')
+    with open(path, 'w', encoding='utf-8', newline='') as f:
       writer = csv.DictWriter(f, report.rows[0])
       writer.writeheader()
       writer.writerows(report.rows)
     for name, picture in report.pictures.items():
-      sheets.save_png(path(f'picture_{name}.png'), picture)
+      sheets.save_png(os.path.join(part, f'picture_{name}.png'), picture)
 
 
 def hash_files(paths: Sequence[str], folder: str) -> str:
-  """Sixteen hexadecimal digits for the names, sizes and heads of files.
+  """Returns a hash over the names, sizes and first 64 KiB of files.
 
-  Of each file the first 64 KiB count: to read all of a data set of videos once
-  more would take hours.
+  To read a whole data set of videos just for the hash would take hours.
 
   Args:
-    paths: in any order.
-    folder: what their names are relative to.
+    paths: paths of the files, in any order; a path that occurs twice counts
+      once.
+    folder: folder that the hashed names are relative to.
   """
 
   def parts():

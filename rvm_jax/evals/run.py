@@ -1,43 +1,53 @@
-"""Scores a frozen encoder: one benchmark, one checkpoint, one folder.
+"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
 
   python -m rvm_jax.evals.run --config=configs/eval_davis.py \\
       --config.data_dir=/data/DAVIS --checkpoint=PATH --out=results/davis_rvm
 
---checkpoint is whatever `rvm_jax.load` reads; or a floor to compare with,
-untrained:PATH (fresh parameters of that checkpoint's sizes) or raw:16 (plain
-pixels in patches of 16 a side). truth:16 is a ceiling, for scenes: features
-made of what is true of such patches.
+--checkpoint names the encoder:
+  PATH              a checkpoint that `rvm_jax.load` reads
+  untrained:PATH    a baseline: fresh parameters of that checkpoint's sizes
+  raw:16            a baseline: plain pixels in patches of 16 x 16
+  truth:16          the oracle, for configs/eval_scenes.py alone: features made
+                    of the ground truth of patches of 16 x 16
 
-A benchmark that trains a readout needs --workdir=DIR, for the encoder's
-features and the readout's checkpoints: stopped in whatever way, the same
-command goes on from them. A workdir of another checkpoint, protocol or data is
+A size of frames that the encoder's patch does not divide is refused;
+--config.resize_to_patch=True takes the nearest size that it divides.
+
+A benchmark that trains a readout needs --workdir=DIR for the encoder's features
+and the readout's checkpoints. If the command is stopped, the same command
+continues from there. A workdir of another checkpoint, protocol or data set is
 refused.
 
---out must not exist; it appears when all is done, with
-  result.json
-    benchmark         the key in `BENCHMARKS`
-    task, headline    the column in a table, and the score that stands there
-    lower_is_better   of that score
-    columns           of a benchmark of several tasks: these three of each
-    scores            name -> number; shares are percentages
-    notes             what a reader of the scores must know
-    protocol          all settings, as the benchmark was given them
-    model             checkpoint as given; name, identity (a hash of the
-                      parameters), patch, scaling of pixels
-    workdir           of the readout, null where none is trained
-    data              folder (null where the data are generated), num_files,
-                      manifest (a hash over the names, sizes and first 64 KiB of
-                      all files that were read, or over what was generated)
-    versions          of Python, this package and those that decide numbers
-    device            what it ran on
-    seconds           that this call took, reading and scoring included; not
-                      those of calls before it whose work it went on with
-  rows.csv            scores of each object (DAVIS) or video
-  picture_NAME.png    a few videos, truth and prediction
-`python -m rvm_jax.evals.table results/*/result.json` makes a table of them.
+--out must not exist. It appears when everything is done, with
 
-Exit code: 0 done; 2 an input is wrong, a package is missing or the disk full,
-and there is nothing at --out.
+  result.json
+    benchmark         key in `BENCHMARKS`
+    task              title of the benchmark's column in a table
+    headline          key of the score in that column
+    lower_is_better   whether a lower headline is better
+    columns           [task, headline, lower_is_better] for each task, if the
+                      benchmark has several
+    scores            name -> number; shares are percentages
+    notes             sentences that a reader of the scores must know
+    protocol          all settings that the benchmark was given
+    model             checkpoint (as given), name, identity (a hash of the
+                      parameters), patch and scaling of pixels
+    workdir           folder of the readout, null if none is trained
+    data              folder (null if the data are generated), num_files, and
+                      manifest: a hash over the names, sizes and first 64 KiB of
+                      all files that were read, or over the generated data
+    versions          versions of Python, of this package and of the packages
+                      that numbers depend on
+    device            kind of device that it ran on
+    seconds           time that this command took, reading and scoring included;
+                      work of earlier commands in the workdir is not included
+  rows.csv            scores of each video, clip or object
+  picture_NAME.png    a few videos with ground truth and prediction
+
+`python -m rvm_jax.evals.table results/*/result.json` makes a table of results.
+
+Exit code: 0 done; 2 an input is wrong, a package is missing or the disk is
+full, and nothing is written to --out.
 """
 
 from collections.abc import Callable
@@ -74,10 +84,11 @@ class Benchmark(NamedTuple):
   """How a benchmark is called.
 
   Attributes:
-    evaluate: takes the model, by their names `data_dir` and `workdir` as far as
-      it needs them, and the protocol's settings; gives a report.
-    trains: a readout, for which it needs a workdir.
-    generates: its data, for which it needs no folder.
+    evaluate: function that takes the encoder, the keyword arguments `data_dir`
+      and `workdir` if the benchmark needs them, and the protocol's settings as
+      further keyword arguments, and returns a report.
+    trains: whether it trains a readout and so needs a `workdir`.
+    generates: whether it generates its data and so needs no `data_dir`.
   """
 
   evaluate: Callable[..., report_lib.Report]
@@ -111,7 +122,7 @@ _PACKAGES = (
 
 
 def main(argv: list[str]) -> int:
-  """Runs what the flags ask for; returns the exit code."""
+  """Runs the benchmark that the flags name; returns the exit code."""
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}', 2)
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
@@ -142,24 +153,26 @@ def run(
     resize_to_patch: bool = False,
     protocol: dict[str, Any],
 ) -> report_lib.Report:
-  """Runs a benchmark and writes what it found.
+  """Runs a benchmark and writes its report.
 
   Args:
-    checkpoint: see `encoders.loading.load`.
-    out: new folder.
-    workdir: for features and checkpoints, where a readout is trained.
+    checkpoint: name of the encoder, described in `encoders.loading.load`.
+    out: path of the result's folder, which must not exist.
+    workdir: folder for features and checkpoints; None if the benchmark trains
+      no readout.
     benchmark: a key of `BENCHMARKS`.
-    data_dir: folder of the data set, unless it is generated.
+    data_dir: folder of the data set; None if the data are generated.
     resize_to_patch: whether sizes of frames that the encoder's patch does not
       divide are replaced by the nearest that it does; else they are refused.
     protocol: the benchmark's settings.
 
   Raises:
-    FileExistsError: there is something at `out`.
-    FileNotFoundError: no checkpoint there, or the data set lacks a file.
-    ImportError: says which package to install.
-    ValueError: no such benchmark, a folder that it needs is not given or one
-      that it does not need is, broken files, or a workdir of something else.
+    FileExistsError: `out` exists.
+    FileNotFoundError: the checkpoint or a file of the data set is missing.
+    ImportError: a package must be installed; the message says which.
+    ValueError: the benchmark does not exist, lacks a folder or is given one
+      that it does not need; the encoder's patch does not divide the frames;
+      files are broken; or the workdir belongs to something else.
   """
   if os.path.lexists(out):
     raise FileExistsError(f'{out} is there already: give --out a new folder')
@@ -188,20 +201,22 @@ def run(
   else:
     folders['workdir'] = workdir
   start = time.perf_counter()
-  model = loading.load(checkpoint)
-  logging.info('%s (%s) on %s', model.name, model.identity, jax.devices()[0])
-  protocol = sizes.fit(protocol, model.patch, resize_to_patch=resize_to_patch)
-  report = called.evaluate(model, **folders, **protocol)
+  encoder = loading.load(checkpoint)
+  logging.info(
+      '%s (%s) on %s', encoder.name, encoder.identity, jax.devices()[0]
+  )
+  protocol = sizes.fit(protocol, encoder.patch, resize_to_patch=resize_to_patch)
+  report = called.evaluate(encoder, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
   about = {
       'benchmark': benchmark,
       'protocol': protocol,
       'model': {
           'checkpoint': checkpoint,
-          'name': model.name,
-          'identity': model.identity,
-          'patch': model.patch,
-          'scaling': model.scaling,
+          'name': encoder.name,
+          'identity': encoder.identity,
+          'patch': encoder.patch,
+          'scaling': encoder.scaling,
       },
       'workdir': workdir and os.path.abspath(workdir),
       'versions': {'python': platform.python_version()}
@@ -214,14 +229,15 @@ def run(
 
 
 def _parse(argv: list[str]) -> list[str]:
-  """Reads the flags; a mistake in them ends it like one in the data."""
+  """Reads the flags; exits with code 2 if they or the config are wrong."""
   try:
     return flags.FLAGS(argv)
   except flags.Error as error:
     print(f'error: {error}', file=sys.stderr)
   except (AttributeError, KeyError) as error:
+    # A ConfigDict that lacks a setting raises while it handles a KeyError. All
+    # other errors come from the code of the config file, and need a traceback.
     lacking = error.args[0] if isinstance(error, AttributeError) else error
-    # A ConfigDict was asked for what it lacks; else its file is wrong.
     if not isinstance(getattr(lacking, '__context__', None), KeyError):
       raise
     text = ' '.join(lacking.args[0].split())

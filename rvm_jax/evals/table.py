@@ -1,14 +1,15 @@
-"""Folds results into one table: a row a model, a column a task.
+"""Makes a table of results: a row for each model, a column for each task.
 
   python -m rvm_jax.evals.table results/*/result.json
 
 The last column is the paper's normalised mean: each score as a percentage of
-the best in its column, averaged over the tasks that the model has a score in;
-it says so where these are not all. It compares rows of one table only. Where
-lower is better, the percentage is best / score: our choice, as the paper's is
-not known.
+the best one in its column, averaged over the tasks in which the model has a
+score. If it lacks some, the cell says so. Normalised means of different tables
+cannot be compared. Where lower is better, the percentage is best / score; that
+is our choice, because the paper does not say what it does.
 
-Exit code: 0 done; 2 a file is not such a result, or there are two of one thing.
+Exit code: 0 done; 2 a file is not a result, or a model has two results of one
+task.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import json
 import sys
 from typing import Any
 
-# Of a result, what is read here and in `compare`.
+# Keys of a result that are read here and in `compare`.
 _KEYS = (
     'benchmark',
     'task',
@@ -31,7 +32,11 @@ _KEYS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Prints the table that `arguments` ask for; returns the exit code."""
+  """Prints the table that the command line asks for; returns the exit code.
+
+  Args:
+    arguments: the command line; None for that of the process.
+  """
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.evals.table',
       description=__doc__,
@@ -48,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read(path: str) -> dict[str, Any]:
-  """What a file `result.json` holds, see `run`.
+  """Reads a file `result.json`, described in `evals.run`.
 
   Raises:
-    OSError: there is none at `path`.
-    ValueError: it is something else.
+    OSError: the file cannot be read.
+    ValueError: the file is not a result.
   """
   with open(path, encoding='utf-8') as f:
     try:
@@ -69,14 +74,15 @@ def read(path: str) -> dict[str, Any]:
 
 
 def make(results: Sequence[Mapping[str, Any]]) -> str:
-  """A markdown table, and below it what its reader must know.
+  """Makes a Markdown table, and remarks below it that its reader must know.
 
   Args:
-    results: what files `result.json` hold, see `run`.
+    results: contents of files `result.json`, as returned by `read`.
 
   Raises:
-    ValueError: two results of one model and task.
+    ValueError: a model has two results of one task.
   """
+  # One entry for each task of each result.
   results = [column for result in results for column in _split(result)]
   tasks = list(dict.fromkeys(r['task'] for r in results))
   models = dict.fromkeys(_model(r) for r in results)
@@ -110,13 +116,14 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _split(result):
-  """A result for each task of a benchmark that has several."""
+  """Splits the result of a benchmark with several tasks into one for each."""
   keys = 'task', 'headline', 'lower_is_better'
   columns = result.get('columns') or [[result[key] for key in keys]]
   return [result | dict(zip(keys, column)) for column in columns]
 
 
 def _remarks(results, tasks):
+  """Says where lower is better, and which results cannot be compared."""
   lines = []
   for task in tasks:
     column = [r for r in results if r['task'] == task]
@@ -124,11 +131,11 @@ def _remarks(results, tasks):
       lines.append(
           f'{task}: lower is better, normalised as best / score (our choice)'
       )
-    for what, value in (
-        ('protocol', lambda r: r['protocol']),
-        ('data', lambda r: r['data']['manifest']),
+    for what, values in (
+        ('protocol', [r['protocol'] for r in column]),
+        ('data', [r['data']['manifest'] for r in column]),
     ):
-      if any(value(r) != value(column[0]) for r in column):
+      if any(value != values[0] for value in values):
         lines.append(f'{task}: not comparable, the results differ in {what}')
   return [f'\n{line}' for line in lines]
 
@@ -142,7 +149,7 @@ def _score(result):
 
 
 def _share(result, column):
-  """The score as a share of the best in the column, at most 1."""
+  """Returns the score as a share of the best in the column, at most 1."""
   score, scores = _score(result), [_score(r) for r in column]
   if result['lower_is_better']:
     best = min(scores)

@@ -1,4 +1,4 @@
-"""Verdicts on pairs of results."""
+"""Comparisons of two results clip by clip."""
 
 import os
 import re
@@ -13,7 +13,8 @@ from rvm_jax.evals.scenes import benchmark
 
 
 def make_rows(shift, seed=0):
-  hard = np.random.default_rng(7).normal(40, 20, 50)
+  """Returns rows of 50 clips whose scores differ much more than models do."""
+  levels = np.random.default_rng(7).normal(40, 20, 50)
   rng = np.random.default_rng(seed)
   return [
       {
@@ -22,21 +23,24 @@ def make_rows(shift, seed=0):
           'num_objects': 2,
           'num_pairs': 9,
       }
-      | {t.name: hard[i] + shift + rng.normal() for t in benchmark.TASKS}
+      | {t.name: levels[i] + shift + rng.normal() for t in benchmark.TASKS}
       for i in range(50)
   ]
 
 
-def test_verdicts():
+def test_differences_far_below_those_between_clips_are_found():
   lines = compare.compare(make_rows(0), make_rows(3, 1))
   for task, line in zip(benchmark.TASKS, lines, strict=True):
     assert line.startswith(task.text)
     assert line.endswith('worse' if task.lower_is_better else 'better')
   lines = compare.compare(make_rows(0), make_rows(0, 1))
-  assert sum('no difference' in line for line in lines) > len(lines) / 2
+  assert (
+      sum('no significant difference' in line for line in lines)
+      > len(lines) / 2
+  )
 
 
-def test_reads_results_and_refuses_others(tmp_path, capsys):
+def test_results_are_read_from_folders_and_others_refused(tmp_path, capsys):
   for name, num, shift in (
       ('a', 50, 0),
       ('b', 50, 3),
@@ -55,7 +59,10 @@ def test_reads_results_and_refuses_others(tmp_path, capsys):
     about = {'benchmark': 'scenes', 'protocol': {'num_test': num}}
     about['model'] = {'checkpoint': name}
     report.write(made, str(tmp_path / name), None, about)
-  folder = lambda name: str(tmp_path / name)
+
+  def folder(name):
+    return str(tmp_path / name)
+
   assert compare.main([folder('a'), folder('b')]) == 0
   printed = capsys.readouterr().out
   assert printed.startswith('second minus first: b a') and '+3.0' in printed

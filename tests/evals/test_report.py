@@ -1,4 +1,4 @@
-"""What a report leaves on the disk."""
+"""The folder of a report, and the hash over the files of a data set."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def report(tmp_path):
   )
 
 
-def test_writes_all_of_it(report, tmp_path):
+def test_a_report_is_written_with_its_rows_and_pictures(report, tmp_path):
   data, out = tmp_path / 'data', tmp_path / 'out'
   report_lib.write(report, str(out), str(data), {'seconds': 3.5})
   assert sorted(p.name for p in out.iterdir()) == [
@@ -57,7 +57,7 @@ def test_writes_all_of_it(report, tmp_path):
   np.testing.assert_array_equal(picture, report.pictures['z'])
 
 
-def test_the_manifest_knows_names_and_contents_but_not_the_place(
+def test_the_hash_depends_on_names_and_contents_but_not_on_the_place(
     report, tmp_path
 ):
   data = tmp_path / 'data'
@@ -77,7 +77,7 @@ def test_the_manifest_knows_names_and_contents_but_not_the_place(
   assert report_lib.hash_files(files, str(moved)) != first
 
 
-def test_nothing_is_replaced_or_half_written(report, tmp_path):
+def test_nothing_is_replaced_or_written_in_part(report, tmp_path):
   out = tmp_path / 'out'
   report.scores['miou'] = float('nan')
   with pytest.raises(ValueError, match='not JSON compliant'):

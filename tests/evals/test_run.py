@@ -1,4 +1,4 @@
-"""The whole command on small data sets, in the shipped configs' protocols."""
+"""The command on small data sets, with the protocols of the shipped configs."""
 
 import importlib
 import inspect
@@ -58,7 +58,7 @@ def start(*arguments):
         ('vip', 'raw:16', 'miou', 'VIP mIoU', 3, 36),
     ],
 )
-def test_the_whole_command(
+def test_the_command_writes_a_result_with_rows_and_pictures(
     name, checkpoint, headline, task, num_rows, num_files, tmp_path, request
 ):
   data_dir, _ = request.getfixturevalue(name)
@@ -90,13 +90,15 @@ def test_the_whole_command(
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_shipped_configs_have_the_settings_of_a_benchmark(name, tmp_path):
+def test_shipped_configs_have_exactly_the_settings_of_their_benchmark(
+    name, tmp_path
+):
   config = importlib.import_module(f'configs.{name}').get_config()
   assert config.benchmark == name.removeprefix('eval_')
   called = run_lib.BENCHMARKS[config.benchmark]
   folders = {} if called.generates else {'data_dir': 'nowhere'}
   folders |= {'workdir': str(tmp_path / 'none')} if called.trains else {}
-  # No TypeError: it has every setting, and no other.
+  # A TypeError here would mean that a setting is missing or unknown.
   protocol = config.protocol.to_dict()
   inspect.signature(called.evaluate).bind(None, **folders, **protocol)
   if not called.generates:
@@ -143,12 +145,15 @@ def test_frames_are_resized_to_whole_patches_where_the_config_says_so(
 def generated(monkeypatch):
   """A benchmark that generates its data and trains a readout."""
 
+  def score(record, ground_truth, prediction):
+    label = prediction['probabilities'].argmax()
+    is_right = label == ground_truth['label']
+    return {'video': record.name, 'right': float(is_right)}
+
+  def summarise(rows):
+    return {'top_1': sum(100 * row['right'] for row in rows) / 4}
+
   def evaluate(model, *, workdir, num_train, training):
-    score = lambda record, truth, predicted: {
-        'video': record.name,
-        'right': float(predicted['probabilities'].argmax() == truth['label']),
-    }
-    summarise = lambda rows: {'top_1': sum(100 * r['right'] for r in rows) / 4}
     found = scoring.evaluate(
         model,
         tiny_examples.Head(),
@@ -172,7 +177,9 @@ def generated(monkeypatch):
   )
 
 
-def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
+def test_a_readout_is_trained_in_the_workdir_and_found_there_again(
+    generated, tmp_path
+):
   training = readouts.get_training().to_dict()
   training |= dict(
       num_steps=4,
@@ -181,13 +188,16 @@ def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
       learning_rates=(1e-1, 3e-1),
       is_augmented=False,
   )
-  run = lambda out, checkpoint, workdir='work': run_lib.run(
-      checkpoint,
-      str(tmp_path / out),
-      str(tmp_path / workdir),
-      benchmark='tiny',
-      protocol={'num_train': 8, 'training': training},
-  )
+
+  def run(out, checkpoint):
+    run_lib.run(
+        checkpoint,
+        str(tmp_path / out),
+        str(tmp_path / 'work'),
+        benchmark='tiny',
+        protocol={'num_train': 8, 'training': training},
+    )
+
   run('first', 'raw:8')
   result = json.loads((tmp_path / 'first/result.json').read_text())
   assert result['workdir'] == str(tmp_path / 'work')
@@ -208,17 +218,17 @@ def test_trains_a_readout_in_a_workdir_of_its_own(generated, tmp_path):
   assert not (tmp_path / 'third').exists()
 
 
-def test_what_a_person_can_get_wrong(generated, tmp_path):
-  run = lambda **changes: run_lib.run(
-      **dict(
-          checkpoint='raw:8',
-          out=str(tmp_path / 'out'),
-          benchmark='vip',
-          data_dir=str(tmp_path),
-          protocol={},
-      )
-      | changes
-  )
+def test_wrong_arguments_are_refused(generated, tmp_path):
+  def run(**changes):
+    arguments = dict(
+        checkpoint='raw:8',
+        out=str(tmp_path / 'out'),
+        benchmark='vip',
+        data_dir=str(tmp_path),
+        protocol={},
+    )
+    run_lib.run(**arguments | changes)
+
   with pytest.raises(FileExistsError, match='give --out a new folder'):
     run(out=str(tmp_path))
   with pytest.raises(ValueError, match="davis, jhmdb, vip.*, got 'dvais'"):
@@ -237,7 +247,7 @@ def test_what_a_person_can_get_wrong(generated, tmp_path):
     run(checkpoint=str(tmp_path / 'nothing.npz'))
 
 
-def test_mistakes_are_told_in_a_line(tmp_path):
+def test_mistakes_are_printed_in_one_line_with_exit_code_2(tmp_path):
   out = tmp_path / 'out'
   for arguments, message in (
       (('vip', tmp_path, 'raw:8', tmp_path), f'{tmp_path} is there already'),

@@ -1,4 +1,4 @@
-"""The table against the paper's own, whose normalised means are known."""
+"""Tables of results, one of them with numbers of the paper."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import pytest
 
 from rvm_jax.evals import table
 
-# Of the paper's large models, four of eight tasks.
+# Scores of the paper's large models in four of its eight tasks.
 PAPER = {
     'DINOv2-L': (52.2, 36.6, 61.7, 40.6),
     'VideoMAE-L': (62.7, 78.3, 54.3, 18.9),
@@ -31,13 +31,13 @@ def make_result(model, task, score, lower=False, identity='1a', manifest='m'):
 
 
 def rows_of(text):
-  """Cells of the table's rows by model, the heading left out."""
+  """Returns the cells of a table's rows by model, without the heading."""
   lines = [line for line in text.split('\n') if line.startswith('|')]
   cells = [[c.strip() for c in line[1:-1].split('|')] for line in lines]
   return {row[0]: row[1:] for row in cells[2:]}
 
 
-def test_normalises_by_the_best_of_each_task():
+def test_scores_are_normalised_by_the_best_of_each_task():
   results = [
       make_result(model, task, score)
       for model, scores in PAPER.items()
@@ -56,7 +56,7 @@ def test_normalises_by_the_best_of_each_task():
   assert 'comparable' not in text and 'lower' not in text
 
 
-def test_says_where_tasks_are_missing():
+def test_a_mean_over_some_of_the_tasks_says_so():
   results = [
       make_result('a', 'DAVIS', 50.0),
       make_result('a', 'VIP', 20.0),
@@ -67,7 +67,7 @@ def test_says_where_tasks_are_missing():
   assert rows['b'] == ['-', '40.0', '100.0 (of 1 tasks of 2)']
 
 
-def test_lower_is_better_is_turned_around_and_marked_as_our_choice():
+def test_lower_is_better_is_inverted_and_marked_as_our_choice():
   results = [
       make_result('a', 'AbsRel', 0.08, lower=True),
       make_result('b', 'AbsRel', 0.1, lower=True),
@@ -77,12 +77,12 @@ def test_lower_is_better_is_turned_around_and_marked_as_our_choice():
   assert 'AbsRel: lower is better, normalised as best / score (our' in text
 
 
-def test_best_of_nothing_is_still_the_best():
+def test_a_best_score_of_zero_is_normalised_to_100():
   results = [make_result('a', 'VIP', 0.0), make_result('b', 'VIP', 0.0)]
   assert rows_of(table.make(results))['b'] == ['0', '100.0']
 
 
-def test_tells_models_of_one_name_apart_and_refuses_doubles():
+def test_models_of_one_name_are_told_apart_and_doubles_refused():
   one = make_result('RVM-L', 'VIP', 30.0, identity='aa')
   other = make_result('RVM-L', 'VIP', 15.0, identity='bb')
   rows = rows_of(table.make([one, other]))
@@ -92,7 +92,7 @@ def test_tells_models_of_one_name_apart_and_refuses_doubles():
     table.make([one, one])
 
 
-def test_says_what_is_not_comparable():
+def test_results_that_cannot_be_compared_are_named():
   one, other = make_result('a', 'VIP', 1.0), make_result('b', 'VIP', 2.0)
   other['data']['manifest'] = 'another'
   text = table.make([one, other])
@@ -101,7 +101,7 @@ def test_says_what_is_not_comparable():
   assert 'the results differ in protocol' in table.make([one, other])
 
 
-def test_reads_files(tmp_path, capsys):
+def test_the_command_prints_a_table_of_files(tmp_path, capsys):
   path = tmp_path / 'result.json'
   path.write_text(json.dumps(make_result('a', 'VIP', 12.5)))
   assert table.main([str(path)]) == 0
@@ -110,7 +110,7 @@ def test_reads_files(tmp_path, capsys):
     table.main([])
 
 
-def test_what_a_person_can_get_wrong(tmp_path, capsys):
+def test_mistakes_are_printed_in_one_line_with_exit_code_2(tmp_path, capsys):
   good = tmp_path / 'result.json'
   good.write_text(json.dumps(make_result('a', 'VIP', 12.5)))
   texts = {'rows.csv': 'a,b\n', 'list.json': '[1]', 'other.json': '{"task": 3}'}
