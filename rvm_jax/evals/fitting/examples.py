@@ -68,6 +68,7 @@ def read_all(
     num_workers: number of processes that read; with 0 a thread reads. Processes
       need parsed absl flags and a guarded `__main__`.
   """
+  # Grain reads ahead, in a thread or in processes, and keeps the order.
   numbers = grain.MapDataset.range(start, len(records))
   rows = numbers.map(_Reader(records)).to_iter_dataset(
       grain.ReadOptions(num_threads=1, prefetch_buffer_size=_READ_AHEAD)

@@ -97,6 +97,8 @@ def extract(
     store = arrays_lib.open_existing(path, identity | {'dtype': dtype})
     if store.is_complete:
       return Stored(store)
+    # An interrupted extraction left the number of the next record and the
+    # numbers of the broken ones.
     if store.carried is not None:
       done, *known = store.carried.tolist()
       bad.update(known)
@@ -110,6 +112,7 @@ def extract(
       max_bad_share=max_bad_share,
   ):
     rows['features'] = arrays_lib.cast(rows['features'], dtype)
+    # The shapes of the arrays are known only from the first examples.
     if store is None:
       store = _create(path, identity, dtype, rows)
     done = int(rows['number'][-1]) + 1
@@ -156,6 +159,7 @@ def encode(
       bad.add(number)
       _check_bad(bad, records, max_bad_share)
     else:
+      # All examples must have the names, dtypes and shapes of the first.
       example = {key: np.asarray(x) for key, x in example.items()}
       first = first or (records[number].name, _describe(example))
       if first[1] != _describe(example):
@@ -165,6 +169,7 @@ def encode(
         )
       numbers.append(number)
       read.append(example)
+    # A batch is encoded when it is full, or at the end of the records.
     if read and (len(read) == size or number == len(records) - 1):
       batch = {key: np.stack([x[key] for x in read]) for key in read[0]}
       features = encode_frames(model, batch.pop('frames'), size)
@@ -205,6 +210,7 @@ def identify(
       modification times of their files.
     examples: settings that decide what the examples contain.
   """
+  # Lists name thousands of videos: their status is looked up only once.
   status = functools.cache(os.stat)
 
   def parts():

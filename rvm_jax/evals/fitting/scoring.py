@@ -146,6 +146,7 @@ def evaluate(
       for key, value in training.items()
       if key not in ('learning_rates', 'is_augmented')
   }
+  # Parameters by learning rate, without those whose loss is not finite.
   rates = training['learning_rates']
   fitted = {}
   for rate in rates:
@@ -163,6 +164,7 @@ def evaluate(
       if not fitted and rate == rates[-1]:
         raise
       logging.warning('The learning rate %g is given up: %s', rate, error)
+  # The best learning rate, and the headline of each for the notes.
   best, headlines = None, dict.fromkeys(rates, math.nan)
   for rate, (rows, shown) in _predict(
       head, fitted, data.test, test, metric
@@ -223,6 +225,7 @@ def _predict(
   ):
     number = int(ground_truth.pop('number'))
     record = records[number]
+    # Batches have no frames any more: a shown example is read once more.
     example = record.read(None) if number in chosen else None
     for (rows, shown), prediction in zip(
         results.values(), predictions, strict=True
@@ -235,6 +238,7 @@ def _predict(
 
 def _is_better(metric, scores, others):
   score, other = scores[metric.headline], others[metric.headline]
+  # Any score is better than none; comparisons with NaN are False.
   if math.isnan(other):
     return True
   return score < other if metric.lower_is_better else score > other

@@ -96,6 +96,7 @@ class Stream:
     return self._records[int(clip[0])].name
 
   def _finish_batch(self, batch: Batch) -> Batch:
+    # An example that replaces others took the turn of a broken record.
     asked = batch.pop('asked')
     self.bad.update(asked[batch['skipped'] > 0, 0].tolist())
     return self._finish(batch)
