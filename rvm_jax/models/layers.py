@@ -1,7 +1,7 @@
 """The transformer blocks of the encoder, the core and the decoder.
 
-Module names are those of the released checkpoints: a parameter's path in the
-tree is its key in the file.
+The names of submodules are those of the released checkpoints, so that the path
+of a parameter in the tree is its key in such a file.
 """
 
 import functools
@@ -16,16 +16,17 @@ Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
 
-# Logical axes of activations. The constraints that use them hold the compiler
-# to the rules of `training.mesh` and do nothing without a mesh: left alone, it
-# carries the parameters' shardings into the activations, and every device then
-# holds activations of the whole batch.
+# Logical axes of activations, for `nn.with_logical_constraint`. It makes the
+# compiler split an activation by the rules of `training.mesh`; without rules it
+# does nothing. Unconstrained, the compiler carries the parameters' shardings
+# into the activations, and every device then holds those of the whole batch.
 TOKENS = ('batch', 'tokens', 'embed')
 TARGETS = ('batch', 'targets', 'tokens', 'embed')
 HEADS = ('batch', 'tokens', 'heads', 'head_dim')
 HIDDEN = ('batch', 'tokens', 'mlp')
 
-# Logical axes of parameters, by the end of their path in the tree.
+# Logical axes of the parameters, by the end of their path in the tree: see
+# `training.mesh`.
 PARAMETER_AXES = {
     '/query/kernel': ('embed', 'heads', 'head_dim'),
     '/query/bias': ('heads', 'head_dim'),
@@ -45,13 +46,19 @@ PARAMETER_AXES = {
 
 
 class MLP(nn.Module):
-  """Dense, GELU (tanh approximation), dense."""
+  """Two dense layers with a GELU (tanh approximation) between them.
+
+  Attributes:
+    width: width between the layers.
+    dtype: dtype of the matrix products.
+  """
 
   width: int
   dtype: Dtype
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps tokens [B, N, D] to [B, N, D]."""
     dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=XAVIER)
     hidden = dense(self.width, name='dense_in')(x)
     hidden = nn.with_logical_constraint(hidden, HIDDEN)
@@ -60,9 +67,12 @@ class MLP(nn.Module):
 
 
 class Attention(nn.Module):
-  """Multi-head attention from `x` [B, Q, D] to `context` [B, M, D].
+  """Multi-head attention.
 
-  `implementation` is that of `ops.attention.attend`.
+  Attributes:
+    num_heads: number of heads, which divides D.
+    dtype: dtype of the matrix products.
+    implementation: implementation of attention, see `ops.attention.attend`.
   """
 
   num_heads: int
@@ -71,6 +81,7 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    """Lets each token of `x` [B, Q, D] attend to `context` [B, M, D]."""
     width = x.shape[-1]
     project = functools.partial(
         nn.DenseGeneral,
@@ -78,13 +89,10 @@ class Attention(nn.Module):
         dtype=self.dtype,
         kernel_init=XAVIER,
     )
+    # [B, Q, heads, D / heads], and twice [B, M, heads, D / heads].
     query, key, value = (
-        nn.with_logical_constraint(x, HEADS)
-        for x in (
-            project(name='query')(x),  # [B, Q, heads, D / heads]
-            project(name='key')(context),  # [B, M, heads, D / heads]
-            project(name='value')(context),
-        )
+        nn.with_logical_constraint(project(name=name)(tokens), HEADS)
+        for name, tokens in (('query', x), ('key', context), ('value', context))
     )
     mixed = attention.attend(query, key, value, self.implementation)
     return nn.DenseGeneral(
@@ -93,7 +101,14 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-  """Pre-norm ViT block: self-attention, MLP."""
+  """Pre-norm ViT block: self-attention, then an MLP.
+
+  Attributes:
+    num_heads: number of attention heads.
+    mlp_width: hidden width of the MLP.
+    dtype: dtype of the matrix products.
+    attention: implementation of attention, see `ops.attention.attend`.
+  """
 
   num_heads: int
   mlp_width: int
@@ -101,7 +116,8 @@ class Block(nn.Module):
   attention: str
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:  # [B, N, D]
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps tokens [B, N, D] to [B, N, D]."""
     norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
     y = norm(name='attention_norm')(x)
     x += Attention(
@@ -113,10 +129,17 @@ class Block(nn.Module):
 
 
 class CrossBlock(nn.Module):
-  """Pre-norm block: cross-attention, MLP, self-attention, in this order.
+  """Pre-norm block: cross-attention, an MLP, self-attention, in this order.
 
-  The K groups of queries of one batch entry share a context: its keys and
-  values are computed once, and each group attends to itself alone.
+  There are K groups of tokens, such as the target frames of a clip. All attend
+  to the same context, whose keys and values are computed once. In
+  self-attention a token attends only to those of its own group.
+
+  Attributes:
+    num_heads: number of attention heads.
+    mlp_width: hidden width of the MLP.
+    dtype: dtype of the matrix products.
+    attention: implementation of attention, see `ops.attention.attend`.
   """
 
   num_heads: int
@@ -126,16 +149,24 @@ class CrossBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
-    batch, groups, size, width = x.shape  # context: [B, M, D]
+    """Maps tokens [B, K, N, D] to [B, K, N, D].
+
+    Args:
+      x: [B, K, N, D], K groups of N tokens.
+      context: [B, M, D], the tokens that all groups attend to.
+    """
+    batch, groups, size, width = x.shape
     norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
     attend = functools.partial(
         Attention, self.num_heads, self.dtype, self.attention
     )
+    # Cross-attention: all groups are one sequence of queries.
     x = x.reshape(batch, groups * size, width)
     y = norm(name='ca_attention_norm')(x)
     x += attend(name='ca_attention')(y, context)
     y = norm(name='mlp_norm')(x)
     x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
+    # Self-attention: each group is an entry of the batch.
     x = x.reshape(batch * groups, size, width)
     y = norm(name='attention_norm')(x)
     x += attend(name='attention')(y, y)
@@ -144,7 +175,16 @@ class CrossBlock(nn.Module):
 
 
 class CrossTransformer(nn.Module):
-  """A stack of `CrossBlock`s and a final norm."""
+  """A stack of `CrossBlock`s and a last norm.
+
+  Attributes:
+    num_layers: number of blocks.
+    num_heads: number of attention heads in a block.
+    mlp_width: hidden width of the MLP in a block.
+    dtype: dtype of the matrix products.
+    attention: implementation of attention, see `ops.attention.attend`.
+    remat: what the backward pass computes again, see `rematerialise`.
+  """
 
   num_layers: int
   num_heads: int
@@ -155,6 +195,7 @@ class CrossTransformer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    """Maps tokens [B, K, N, D] to [B, K, N, D], see `CrossBlock`."""
     block = rematerialise(CrossBlock, self.remat)
     for i in range(self.num_layers):
       x = block(
@@ -174,10 +215,16 @@ REMAT_POLICIES = {
 
 
 def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
-  """`block`, recomputed in the backward pass as far as `remat` says.
+  """Returns a block that saves memory by computing values a second time.
 
-  'none' keeps every intermediate value, 'dots' the results of the dense
-  layers (not the attention scores), 'full' only what enters the block.
+  Args:
+    block: class of the block.
+    remat: what of the forward pass is kept for the backward pass; the rest is
+      computed again. 'none' keeps everything, 'dots' the outputs of dense
+      layers (not the attention scores), 'full' only the inputs of the block.
+
+  Raises:
+    ValueError: `remat` is none of these.
   """
   if remat == 'none':
     return block

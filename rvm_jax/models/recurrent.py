@@ -1,12 +1,15 @@
 """The recurrent core: a transformer inside the gates of a GRU."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from rvm_jax.models import layers
 
-# Logical axes of the gates' parameters, see `layers`.
+# Logical axes of the gates' parameters, by the end of their path in the tree:
+# see `training.mesh`.
 PARAMETER_AXES = {
     '/input_update/kernel': ('embed', 'gate'),
     '/input_reset/kernel': ('embed', 'gate'),
@@ -16,16 +19,27 @@ PARAMETER_AXES = {
 
 
 class GatedTransformerCore(nn.Module):
-  """Folds tokens, frame by frame, into a state of the tokens' shape.
+  """Updates a state with the tokens of one frame after the other.
 
       update     u = sigmoid(W_ue e + W_us s)
       reset      r = sigmoid(W_re e + W_rs s)
       candidate  c = X(queries e, context r * LN(s))
       state      s' = (1 - u) * s + u * c
 
-  e are a frame's tokens, s the state before it, s' the state after it and the
-  features of the frame; X is a stack of cross-attention blocks. The state and
-  the blend stay in float32, whatever the dtype of the products.
+  Here e are the tokens of a frame, s is the state before the frame, and s' the
+  state after it, which is also the frame's features. Tokens and state have the
+  shape [M, D]. X is a stack of cross-attention blocks, LN a layer norm. The
+  state and its update are computed in float32, whatever the dtype of the matrix
+  products.
+
+  Attributes:
+    width: D, width of the tokens and of the state.
+    num_layers: number of blocks in X.
+    num_heads: number of attention heads in a block.
+    mlp_width: hidden width of the MLP in a block.
+    dtype: dtype of the matrix products.
+    attention: implementation of attention, see `ops.attention.attend`.
+    remat: what the backward pass computes again, see `layers.rematerialise`.
   """
 
   width: int
@@ -37,7 +51,9 @@ class GatedTransformerCore(nn.Module):
   remat: str
 
   def setup(self):
-    gate = lambda: nn.Dense(
+    """Makes the gates and X; their names are those of the parameters."""
+    gate = functools.partial(
+        nn.Dense,
         self.width,
         use_bias=False,
         dtype=self.dtype,
@@ -62,22 +78,20 @@ class GatedTransformerCore(nn.Module):
   def __call__(
       self, tokens: jax.Array, state: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """Runs over time.
+    """Updates the state with T frames.
 
     Args:
       tokens: [B, T, M, D], the encoded frames.
-      state: float32 [B, M, D]; zeros at the start of a video.
+      state: float32 [B, M, D], the state before the first frame; zeros at the
+        start of a video.
 
     Returns:
-      The state after each frame [B, T, M, D] and after the last [B, M, D].
+      states: float32 [B, T, M, D], the state after each frame.
+      state: float32 [B, M, D], the state after the last frame.
     """
-    inputs = (
-        tokens,
-        self.input_update(tokens),  # W_ue e and W_re e of all frames at once:
-        self.input_reset(tokens),  # they do not wait for the state.
-    )
-    # Unrolled by 4, the paper's number of source frames: no loop in training,
-    # whose gradients are summed over devices once and not once a frame.
+    # W_ue e and W_re e do not depend on the state: all frames at once.
+    inputs = tokens, self.input_update(tokens), self.input_reset(tokens)
+    # Unrolled by 4, the paper's number of source frames, training has no loop.
     scan = nn.scan(
         GatedTransformerCore._step,
         variable_broadcast='params',
@@ -93,7 +107,15 @@ class GatedTransformerCore(nn.Module):
   def _step(
       self, s: jax.Array, inputs: tuple[jax.Array, jax.Array, jax.Array]
   ) -> tuple[jax.Array, jax.Array]:
-    """One frame: s [B, M, D] to s', in the form that `nn.scan` takes."""
+    """Updates the state with one frame, in the form that `nn.scan` takes.
+
+    Args:
+      s: float32 [B, M, D], the state before the frame.
+      inputs: e, W_ue e and W_re e, each [B, M, D].
+
+    Returns:
+      The state after the frame twice: to carry on, and as the frame's output.
+    """
     e, input_update, input_reset = inputs
     u = nn.sigmoid(input_update + self.state_update(s))
     r = nn.sigmoid(input_reset + self.state_reset(s))

@@ -4,6 +4,8 @@ Source: Zoran et al., "Recurrent Video Masked Autoencoders", arXiv 2512.13684,
 and the parameter shapes of the released checkpoints.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ NUM_DELTAS = 64
 
 
 def _size(width, layers, heads, mlp, core_heads, core_mlp):
+  """Returns the arguments of `RVM` that tell the released sizes apart."""
   return dict(
       width=width,
       encoder_layers=layers,
@@ -30,8 +33,8 @@ def _size(width, layers, heads, mlp, core_heads, core_mlp):
   )
 
 
-# Shapes of the released checkpoints. The head counts of H's core cannot be read
-# off a file's size: 16 is the encoder's.
+# Sizes of the released checkpoints. H's core: the size of a file does not tell
+# the number of heads, and 16 is that of the encoder.
 SIZES = {
     'S': _size(384, 12, 6, 1536, 8, 2048),
     'B': _size(768, 12, 12, 3072, 12, 3072),
@@ -40,7 +43,8 @@ SIZES = {
 }
 
 
-# Logical axes of parameters, by the end of their path in the tree.
+# Logical axes of the parameters, by the end of their path in the tree: see
+# `training.mesh`.
 _PARAMETER_AXES = {
     **layers.PARAMETER_AXES,
     **recurrent.PARAMETER_AXES,
@@ -54,9 +58,9 @@ _PARAMETER_AXES = {
     'detokenizer/Dense_0/kernel': ('decoder_embed', 'pixels'),
     'detokenizer/Dense_0/bias': ('pixels',),
 }
-# What 'embed' is called in parts of the model that are to be split another way.
-# The core stays whole on every device: split, its parameters would be gathered
-# anew for every frame inside the recurrence.
+# Parts of the model whose width is another logical axis than the encoder's. No
+# rule splits the core's, so that its parameters stay whole on every device:
+# split, they would be gathered anew for every frame inside the recurrence.
 _EMBED = {'rnn_core': 'core_embed', 'decoder': 'decoder_embed'}
 
 
@@ -77,7 +81,11 @@ def name_axes(path: str) -> tuple[str | None, ...]:
 
 
 def is_core(path: str) -> bool:
-  """Returns whether the parameter with this path is the recurrent core's."""
+  """Returns whether a parameter belongs to the recurrent core of `RVM`.
+
+  Args:
+    path: the parameter's path in the tree, joined with '/'.
+  """
   return path.startswith('rnn_core/')
 
 
@@ -85,16 +93,25 @@ class RVM(nn.Module):
   """Recurrent video masked autoencoder.
 
   Attributes:
-    width: D, of the encoder and the core.
-    encoder_layers, encoder_heads, encoder_mlp: the ViT; `mlp` a hidden width.
-    core_layers, core_heads, core_mlp: the transformer inside the gates.
-    decoder_width, decoder_layers, decoder_heads, decoder_mlp: the decoder.
-      decoder_layers=0 has no decoder: features only.
+    width: D, width of the encoder and of the recurrent core.
+    encoder_layers: number of blocks in the encoder, a ViT.
+    encoder_heads: number of attention heads in a block of the encoder.
+    encoder_mlp: hidden width of the MLP in a block of the encoder.
+    core_layers: number of blocks in the transformer inside the core's gates.
+    core_heads: number of attention heads in a block of the core.
+    core_mlp: hidden width of the MLP in a block of the core.
+    decoder_width: W, width of the decoder.
+    decoder_layers: number of blocks in the decoder. With 0 the model has no
+      decoder: it gives features and cannot reconstruct.
+    decoder_heads: number of attention heads in a block of the decoder.
+    decoder_mlp: hidden width of the MLP in a block of the decoder.
     patch: P, side of a patch in pixels.
-    dtype: of the products; parameters, state, softmax and norms' statistics
-      are float32.
-    attention: 'xla', or 'cudnn' (GPU, 16-bit dtype).
-    remat: 'none', 'dots' or 'full', see `layers.rematerialise`.
+    dtype: dtype of the matrix products, 'float32' or 'bfloat16'. Parameters,
+      state, softmax and the statistics of norms are float32 in either case.
+    attention: implementation of attention: 'xla', or 'cudnn' on GPUs with a
+      16-bit dtype.
+    remat: what the backward pass computes again: 'none', 'dots' or 'full', see
+      `layers.rematerialise`.
   """
 
   width: int
@@ -114,6 +131,7 @@ class RVM(nn.Module):
   remat: str = 'none'
 
   def setup(self):
+    """Makes the parts of the model; their names are those of the parameters."""
     for part, width, heads in (
         ('encoder', self.width, self.encoder_heads),
         ('core', self.width, self.core_heads),
@@ -138,8 +156,8 @@ class RVM(nn.Module):
       self.mask_token = self.param(
           'mask_token', token_init, (1, self.decoder_width)
       )
-      embed = lambda: nn.Dense(
-          self.decoder_width, dtype=dtype, kernel_init=layers.XAVIER
+      embed = functools.partial(
+          nn.Dense, self.decoder_width, dtype=dtype, kernel_init=layers.XAVIER
       )
       self.decoder_embedder = embed()
       self.delta_embedder = embed()
@@ -151,25 +169,27 @@ class RVM(nn.Module):
   def encode(
       self, frames: jax.Array, state: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
-    """Folds frames into the state, one after the other.
+    """Updates the state with each frame, one after the other.
 
-    `encode(a + b)` equals `encode(b, state of encode(a))`: a stream of any
-    length runs in constant memory.
+    A video may be given in parts: encoding its first frames, and then the rest
+    from the state they left, gives the features of the whole video. So a stream
+    of any length takes constant memory.
 
     Args:
-      frames: float [B, T, H, W, 3] in [0, 1]; H and W multiples of `patch`.
-      state: float32 [B, 1 + N, D], what an earlier call gave; None at the
-        start of a video.
+      frames: float [B, T, H, W, 3] in [0, 1]; H and W are multiples of `patch`.
+      state: float32 [B, 1 + N, D], the state that an earlier call returned;
+        None at the start of a video.
 
     Returns:
-      features: float32 [B, T, 1 + N, D], the state after each frame; CLS first.
+      features: float32 [B, T, 1 + N, D], the state after each frame: the CLS
+        token, and then the N tokens of the patches in raster order.
       state: float32 [B, 1 + N, D], the state after the last frame.
 
     Raises:
-      ValueError: frames or state of another shape or dtype.
+      ValueError: frames or state have another shape or dtype.
     """
     _check_frames('frames', frames)
-    batch, time, height, width, _ = frames.shape
+    batch, _, height, width, _ = frames.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     shape = (batch, 1 + rows * columns, self.width)
     if state is None:
@@ -195,14 +215,15 @@ class RVM(nn.Module):
     """Fills in the hidden patches of target frames.
 
     Args:
-      source: float [B, T, H, W, 3] in [0, 1], consecutive frames, all shown.
+      source: float [B, T, H, W, 3] in [0, 1], source frames, seen as a whole.
       target: float [B, K, H, W, 3] in [0, 1], frames of the same video.
       deltas: int [B, K], the target's frame index counted from the first source
         frame, 0 to 63. Traced values outside of it give NaN.
       visible: int [B, K, V], raster indices of the patches that are shown.
 
     Returns:
-      Pixels, float32 [B, K, H, W, 3]: every patch, also the shown ones.
+      Predicted pixels, float32 [B, K, H, W, 3], of all patches, also of those
+      that are shown.
 
     Raises:
       ValueError: shapes that do not fit together, deltas out of range, or a
@@ -218,7 +239,7 @@ class RVM(nn.Module):
     rows, columns = patches_lib.grid(height, width, self.patch)
     features, _ = self.encode(source)
 
-    # The target branch: only what is shown goes through the encoder.
+    # The encoder sees nothing but the visible patches of the target frames.
     shown = jnp.take_along_axis(
         patches_lib.patchify(target, self.patch), visible[..., None], axis=2
     )  # [B, K, V, P * P * 3]
@@ -238,7 +259,15 @@ class RVM(nn.Module):
     )
 
   def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
-    """Encodes each frame alone: [B, F, M, P * P * 3] to [B, F, 1 + M, D]."""
+    """Encodes the patches of each frame by themselves, with a CLS token.
+
+    Args:
+      patches: [B, F, M, P * P * 3], M patches of each of F frames.
+      table: [M, D] or [B, F, M, D], position embeddings of the patches.
+
+    Returns:
+      [B, F, 1 + M, D].
+    """
     tokens = self.tokenizer(patches, table)
     batch, num_frames, size, width = tokens.shape
     tokens = tokens.reshape(batch * num_frames, size, width)
@@ -255,21 +284,28 @@ class RVM(nn.Module):
       visible: jax.Array,
       num_patches: int,
   ) -> jax.Array:
-    """The decoder's queries [B, K, 1 + N, W] of the shown patches' tokens."""
+    """Returns the decoder's input [B, K, 1 + N, W] for every patch and CLS."""
     embedded = self.decoder_embedder(encoded)  # [B, K, 1 + V, W]
     cls, shown = embedded[:, :, :1], embedded[:, :, 1:]
+    # One token for each patch: the mask token, except where it is visible.
     batch, num_targets, _, width = embedded.shape
     patches = jnp.broadcast_to(
         self.mask_token.astype(embedded.dtype),
         (batch, num_targets, num_patches, width),
     )
-    put = lambda x, index, values: x.at[index].set(values)
-    patches = jax.vmap(jax.vmap(put))(patches, visible, shown)
+
+    @jax.vmap
+    @jax.vmap
+    def put(patches, visible, shown):
+      return patches.at[visible].set(shown)
+
+    patches = put(patches, visible, shown)
 
     is_known = (deltas >= 0) & (deltas < NUM_DELTAS)
     index = jnp.where(
         is_known[..., None], jax.nn.one_hot(deltas, NUM_DELTAS), jnp.nan
     )
+    # Each token is told when its frame is, and where in the frame it is.
     when = self.delta_embedder(index)[:, :, None]  # [B, K, 1, W]
     where = positions.sinusoid(num_patches, width)[None, None]
     patches = patches + when + where.astype(patches.dtype)
@@ -302,14 +338,20 @@ class RVM(nn.Module):
 
 
 class Detokenizer(nn.Module):
-  """Tokens [..., W] to the pixels of their patches [..., P * P * 3]."""
+  """Maps tokens [..., W] to the pixels of their patches [..., P * P * 3].
+
+  Attributes:
+    patch: P, side of a patch in pixels.
+    dtype: dtype of the matrix products.
+  """
 
   patch: int
   dtype: layers.Dtype
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    # Mid-grey before training: far from it, the first steps go into the mean.
+    # Before training the prediction is mid-grey: if it were far from the mean
+    # colour of frames, the first steps would be spent on reaching that.
     return nn.Dense(
         self.patch**2 * 3,
         dtype=self.dtype,
@@ -320,6 +362,7 @@ class Detokenizer(nn.Module):
 
 
 def _check_frames(name: str, frames: jax.Array):
+  """Raises ValueError unless frames are floats [B, T, H, W, 3]."""
   if frames.ndim != 5 or frames.shape[-1] != 3 or not frames.shape[1]:
     raise ValueError(
         f'{name} must be [batch, time, height, width, 3] with at least one'

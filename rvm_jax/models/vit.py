@@ -1,11 +1,12 @@
-"""The image encoder: a ViT that sees every frame alone."""
+"""The image encoder: a vision transformer (ViT) for single frames."""
 
 import flax.linen as nn
 import jax
 
 from rvm_jax.models import layers
 
-# Logical axes of the encoder's own parameters, see `layers`.
+# Logical axes of the parameters, by the end of their path in the tree: see
+# `training.mesh`. Those of the blocks are in `layers`.
 PARAMETER_AXES = {
     '/Conv_0/kernel': (None, None, None, None, 'embed'),
     '/Conv_0/bias': ('embed',),
@@ -15,15 +16,24 @@ PARAMETER_AXES = {
 
 
 class PatchConvolution(nn.Module):
-  """A convolution whose stride is its kernel, as a product with patches."""
+  """A convolution with a stride of its kernel's side, as a matrix product.
+
+  Attributes:
+    width: D, number of output channels.
+    patch: P, side of the kernel in pixels.
+    dtype: dtype of the matrix product.
+  """
 
   width: int
   patch: int
   dtype: layers.Dtype
 
   @nn.compact
-  def __call__(self, patches: jax.Array) -> jax.Array:  # [..., N, P * P * 3]
-    def init_kernel(key, shape):  # One frame, P rows, P columns, channels.
+  def __call__(self, patches: jax.Array) -> jax.Array:
+    """Maps patches [..., N, P * P * 3] to [..., N, D]."""
+
+    # A kernel covers one frame, P rows, P columns and three channels.
+    def init_kernel(key, shape):
       flat = layers.XAVIER(key, (patches.shape[-1], self.width))
       return flat.reshape(shape)
 
@@ -36,7 +46,13 @@ class PatchConvolution(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-  """Holds the convolution where the released checkpoints have it."""
+  """Gives the convolution the path it has in the released checkpoints.
+
+  Attributes:
+    width: D, number of output channels.
+    patch: P, side of a patch in pixels.
+    dtype: dtype of the matrix product.
+  """
 
   width: int
   patch: int
@@ -50,7 +66,13 @@ class PatchEmbedding(nn.Module):
 
 
 class Tokenizer(nn.Module):
-  """Patches [..., N, P * P * 3] in [0, 1] to tokens [..., N, D]."""
+  """Turns patches into tokens.
+
+  Attributes:
+    width: D, width of the tokens.
+    patch: P, side of a patch in pixels.
+    dtype: dtype of the matrix product and of the tokens.
+  """
 
   width: int
   patch: int
@@ -58,7 +80,15 @@ class Tokenizer(nn.Module):
 
   @nn.compact
   def __call__(self, patches: jax.Array, positions: jax.Array) -> jax.Array:
-    """Embeds `patches` and adds `positions`, [N, D] or [..., N, D]."""
+    """Embeds patches and adds the embeddings of their positions.
+
+    Args:
+      patches: float [..., N, P * P * 3], pixels in [0, 1].
+      positions: float [N, D] or [..., N, D], embeddings of the positions.
+
+    Returns:
+      Tokens, [..., N, D].
+    """
     x = PatchEmbedding(
         self.width, self.patch, self.dtype, name='patch_embedding'
     )(patches)
@@ -67,7 +97,16 @@ class Tokenizer(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-  """Pre-norm ViT over tokens [B, N, D]."""
+  """The blocks of a pre-norm ViT and a last norm.
+
+  Attributes:
+    num_layers: number of blocks.
+    num_heads: number of attention heads in a block.
+    mlp_width: hidden width of the MLP in a block.
+    dtype: dtype of the matrix products.
+    attention: implementation of attention, see `ops.attention.attend`.
+    remat: what the backward pass computes again, see `layers.rematerialise`.
+  """
 
   num_layers: int
   num_heads: int
@@ -78,6 +117,7 @@ class VisionTransformer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps tokens [B, N, D] to tokens [B, N, D]."""
     block = layers.rematerialise(layers.Block, self.remat)
     x = nn.with_logical_constraint(x, layers.TOKENS)
     for i in range(self.num_layers):
