@@ -1,4 +1,4 @@
-"""Small videos made on the spot."""
+"""Small videos for the tests, and their frames by plain decoding."""
 
 import fractions
 
@@ -7,7 +7,10 @@ import numpy as np
 
 
 def picture(number, height, width):
-  """A texture that moves with `number`, with a patch of noise of its own."""
+  """Returns a picture that no other frame has, uint8 [height, width, 3].
+
+  It is a texture that moves with `number`, with a patch of noise of its own.
+  """
   y, x = np.mgrid[:height, :width]
   image = np.stack(
       [
@@ -33,7 +36,19 @@ def write_video(
     times=None,
     pix_fmt='yuv420p',
 ):
-  """Writes a video; `times` are the frames' times in units of 1 / rate."""
+  """Writes a video and returns its path.
+
+  Args:
+    path: path of the file, whose suffix decides the container.
+    num_frames: number of frames.
+    codec: name of FFmpeg's encoder.
+    height: height in pixels.
+    width: width in pixels.
+    rate: frames per second.
+    options: options of the encoder.
+    times: times of the frames in units of 1 / rate; None for 0, 1, 2 and so on.
+    pix_fmt: pixel format.
+  """
   with av.open(str(path), 'w') as container:
     stream = container.add_stream(codec, rate=rate, options=options or {})
     stream.height, stream.width, stream.pix_fmt = height, width, pix_fmt
@@ -45,3 +60,28 @@ def write_video(
       container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
   return str(path)
+
+
+def decode_all(path):
+  """Returns all frames of a video, a list of uint8 [H, W, 3], by PyAV alone."""
+  with av.open(str(path)) as container:
+    stream = container.streams.video[0]
+    return [f.to_ndarray(format='rgb24') for f in container.decode(stream)]
+
+
+def list_packets(path):
+  """Returns the packets of a video in the order of the file."""
+  with av.open(str(path)) as container:
+    return [packet for packet in container.demux(video=0) if packet.size]
+
+
+def write_audio(path):
+  """Writes a file with sound and without video."""
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream('aac', rate=44100)
+    frame = av.AudioFrame.from_ndarray(
+        np.zeros((1, 1024), np.float32), format='fltp', layout='mono'
+    )
+    frame.sample_rate = 44100
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))

@@ -1,11 +1,12 @@
 """Lists the videos that cannot be used: python -m rvm_jax.data.check PATHS...
 
-PATHS are folders, globs, manifests (.csv) or videos. Each bad file is named
-with the reason, then files that are usable but not whole, then a summary. What
-is found goes into the index, so that a run on these videos starts at once.
+PATHS are folders, globs, manifests (.csv) or videos. The command prints each
+bad file with the reason, then the files that are usable in part, then a
+summary. It adds the usable videos to the index, so that a run on them starts at
+once.
 
-Exit code: 0 if all are good, 1 if some are bad, 2 if none is usable or the
-arguments are wrong.
+Exit code: 0 if all videos are good, 1 if some are bad, 2 if none is usable or
+the arguments are wrong.
 """
 
 import argparse
@@ -18,7 +19,14 @@ from rvm_jax.data.video import listing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Checks the videos named in `arguments`; returns the exit code."""
+  """Checks videos and prints what is wrong with them.
+
+  Args:
+    arguments: the command line; None for that of this process.
+
+  Returns:
+    The exit code.
+  """
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.data.check',
       description=__doc__,
@@ -51,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_summary(good: dict[str, index.Summary], bad: dict[str, str]):
+  """Prints how many videos, frames and hours there are, and of what kinds."""
   num_frames = sum(summary.num_frames for summary in good.values())
   seconds = sum(
       summary.num_frames / summary.frame_rate for summary in good.values()
@@ -68,6 +77,7 @@ def _print_summary(good: dict[str, index.Summary], bad: dict[str, str]):
 
 
 def _ranking(counts: collections.Counter) -> str:
+  """Returns the eight most frequent names with their counts, for people."""
   shown = [f'{name} ({count})' for name, count in counts.most_common(8)]
   rest = len(counts) - len(shown)
   return ', '.join(shown + ([f'{rest} others'] if rest else [])) or 'none'

@@ -1,4 +1,4 @@
-"""One random resized crop and flip for all frames of a clip."""
+"""Random resized crops: one box and one flip for all frames of a sample."""
 
 import math
 
@@ -13,20 +13,21 @@ def sample_box(
     area: tuple[float, float],
     aspect: tuple[float, float],
 ) -> tuple[int, int, int, int]:
-  """Draws a box as torchvision's RandomResizedCrop does.
+  """Samples a box in the way of torchvision's RandomResizedCrop.
 
-  Area uniform, aspect uniform in its logarithm; after ten boxes that do not
-  fit, the largest centred one within the range of aspects.
+  The area is uniform over its range, and so is the logarithm of the aspect. If
+  ten such boxes do not fit into the frame, the box is the largest one in the
+  centre of the frame whose aspect is within the range.
 
   Args:
-    rng: source of randomness.
-    height: of the frames, pixels.
-    width: of the frames, pixels.
-    area: least and greatest share of the frame's area.
-    aspect: least and greatest width / height.
+    rng: random generator.
+    height: height of the frame in pixels.
+    width: width of the frame in pixels.
+    area: least and greatest area of the box, as a share of the frame's.
+    aspect: least and greatest width / height of the box.
 
   Returns:
-    (x0, y0, x1, y1), whole pixels within the frame.
+    The box (x0, y0, x1, y1) in whole pixels.
   """
   for _ in range(10):
     size = height * width * rng.uniform(*area)
@@ -50,17 +51,17 @@ def crop(
     width: int,
     is_flipped: bool,
 ) -> np.ndarray:
-  """Cuts `box` out of frames, resizes (bicubic, antialiased), flips.
+  """Cuts a box out of frames and resizes it (bicubic, antialiased).
 
   Args:
-    frames: uint8 [n, H, W, 3].
-    box: (x0, y0, x1, y1) in whole pixels.
-    height: of the result, pixels.
-    width: of the result, pixels.
-    is_flipped: whether left and right change places.
+    frames: frames, uint8 [n, H, W, 3].
+    box: box (x0, y0, x1, y1) in whole pixels.
+    height: height of the result in pixels.
+    width: width of the result in pixels.
+    is_flipped: whether the result is mirrored left to right.
 
   Returns:
-    uint8 [n, height, width, 3].
+    The resized boxes, uint8 [n, height, width, 3].
   """
   x0, y0, x1, y1 = box
   out = np.empty((len(frames), height, width, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Which frames of a clip make a sample: T source frames, K targets ahead."""
+"""Sampling of frame numbers: T source frames of a clip, and K targets later."""
 
 import dataclasses
 
@@ -7,18 +7,18 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Spacing:
-  """How the frames of a sample lie to one another.
+  """The distances between the frames of a sample.
 
-  All distances count frames at `frame_rate`.
+  All distances are numbers of frames at `frame_rate`.
 
   Attributes:
-    num_source: T, source frames that follow each other.
-    num_target: K, target frames, each with a gap of its own.
-    stride: from one source frame to the next.
-    min_gap: least distance of a target from the last source frame, 1 or more.
-    max_gap: greatest such distance.
-    frame_rate: frames per second at which videos are sampled, each time by
-      the nearest frame; None for every video's own rate.
+    num_source: number of source frames T.
+    num_target: number of target frames K; each has a gap of its own.
+    stride: distance from one source frame to the next, 1 or more.
+    min_gap: least distance from the last source frame to a target, 1 or more.
+    max_gap: greatest distance from the last source frame to a target.
+    frame_rate: rate at which videos are sampled, by the nearest frame, in
+      frames per second; None for each video's own rate.
   """
 
   num_source: int
@@ -41,19 +41,33 @@ class Spacing:
 
   @property
   def last_source(self) -> int:
-    """Distance of the last source frame from the first."""
+    """Distance from the first source frame to the last."""
     return (self.num_source - 1) * self.stride
 
   def offsets(
       self, steps: int | np.ndarray, native_rate: float | np.ndarray
   ) -> np.ndarray:
-    """Turns distances at `frame_rate` into a video's own frames, int64."""
+    """Converts distances to a video's own frames.
+
+    Args:
+      steps: distances at `frame_rate`, any shape.
+      native_rate: the video's own rate, frames per second, any shape that
+        broadcasts with `steps`.
+
+    Returns:
+      The nearest whole numbers of the video's own frames, int64.
+    """
     native_rate = np.asarray(native_rate, np.float64)
     ratio = native_rate / (self.frame_rate or native_rate)
     return np.floor(steps * ratio + 0.5).astype(np.int64)
 
   def length(self, gap: int, native_rate: float) -> int:
-    """Frames of a video from the first source frame to a target at `gap`."""
+    """Returns how many of a video's own frames a sample spans.
+
+    Args:
+      gap: greatest gap of the sample's targets, at `frame_rate`.
+      native_rate: the video's own rate, frames per second.
+    """
     return int(self.offsets(self.last_source + gap, native_rate)) + 1
 
 
@@ -64,35 +78,43 @@ def sample_frames(
     native_rate: float,
     window: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Draws one sample's frames.
+  """Samples the numbers of the frames of one sample.
 
-  The first frame is uniform over those of the window from which the greatest
-  gap still fits; if it fits from none, the sample begins as late as it can,
-  yet with the longest gaps possible. The gaps are uniform and independent over
-  what fits of [min_gap, max_gap]; if not even min_gap fits, all are the
-  longest that does.
+  The first source frame is uniform over those frames of the window after which
+  the greatest gap still fits into the clip. If it fits after none of them, the
+  first source frame is the last frame of the clip after which the greatest gap
+  fits, or frame 0 if the clip is too short for it.
+
+  The gaps of the targets are independent, and uniform over the part of
+  [min_gap, max_gap] that fits. If not even min_gap fits, all targets have the
+  longest gap that does.
 
   Args:
-    rng: source of randomness.
-    spacing: of the frames wanted.
-    num_frames: of the video.
-    native_rate: of the video, frames per second.
-    window: (start, stop), the part of the video the first frame comes from.
+    rng: random generator.
+    spacing: distances between the frames.
+    num_frames: number of frames of the clip.
+    native_rate: the clip's own rate, frames per second.
+    window: (start, stop), the frames of the clip among which the first source
+      frame is sampled; `stop` is excluded.
 
   Returns:
-    numbers: int64 [T + K], frames of the video: sources in order, then
-      targets, which may coincide and come in any order.
-    deltas: int64 [K], distances from the first source frame at `frame_rate`.
+    numbers: numbers of the frames in the clip, int64 [T + K]: the sources in
+      order, then the targets, which come in any order and may coincide.
+    deltas: distances from the first source frame to the targets at
+      `spacing.frame_rate`, int64 [K].
 
   Raises:
-    ValueError: the video has no room for the sources and a target at gap 1.
+    ValueError: the clip has no room for the source frames and a target at gap
+      1.
   """
   if num_frames < (needed := spacing.length(1, native_rate)):
     raise ValueError(f'too short: {num_frames} frames, needs {needed}')
+  # The first source frame: at most `last`, so that the greatest gap fits.
   start, stop = window
   last = max(0, num_frames - spacing.length(spacing.max_gap, native_rate))
   start = min(start, last)
   first = int(rng.integers(start, max(start + 1, min(stop, last + 1))))
+  # The longest gap that fits after it: gap g ends at first + room[g - 1].
   room = spacing.offsets(
       spacing.last_source + np.arange(1, spacing.max_gap + 1), native_rate
   )

@@ -1,16 +1,21 @@
-"""From sources to batches: clips drawn, read, cropped, mixed, prefetched.
+"""The stream of batches that a model is trained on.
 
-The order of samples and what is in them follow from the seed and the sources
-alone. They are the same for any number of workers, of shards and of restarts,
-and the position in them is one integer.
+Records of several sources are shuffled and mixed; one sample is cut from each
+record and cropped; samples are put together into batches ahead of time.
 
-Samples are dicts of arrays, here with the shapes of a batch of B:
-  source: uint8 [B, T, H, W, 3], RGB, frames that follow each other.
-  target: uint8 [B, K, H, W, 3], frames ahead of them.
-  deltas: int32 [B, K], distance of each target from the *first* source frame.
-  clip: int64 [B, 3], number of the source, of the video in it, and of the
-    first source frame: `Pipeline.describe` says what they stand for.
-  skipped: int32 [B], records that could not be read before this one could.
+The order of the samples and their contents depend on the seed and the sources
+alone. They are the same for any number of workers and shards and after any
+restart, and the position in the stream is one integer.
+
+A batch is a dict of arrays of B samples:
+  source: T source frames, evenly spaced, RGB, uint8 [B, T, H, W, 3].
+  target: K target frames, which come later, RGB, uint8 [B, K, H, W, 3].
+  deltas: frames from the first source frame to each target, counted at the
+    rate at which the video is sampled, int32 [B, K].
+  clip: what each sample was cut from, int64 [B, 3]: number of the source,
+    number of the clip in it, and number of the first source frame in the clip.
+    `Pipeline.describe` turns these numbers into a name.
+  skipped: number of broken records that this sample replaces, int32 [B].
 """
 
 from collections.abc import Iterator
@@ -55,36 +60,37 @@ class Pipeline:
       shard_index: int = 0,
       shard_count: int = 1,
   ):
-    """Opens (and if need be indexes) the sources.
+    """Opens the sources, and indexes videos that are not indexed yet.
 
     Args:
-      sources: folders, globs, manifests or videos; or the word 'scenes', for
-        scenes that are generated on the fly.
-      weights: share of each source in the samples, relative to the others.
-      num_scenes: how many different scenes 'scenes' stands for.
-      batch_size: samples in a batch, over all shards.
-      num_source: T, source frames.
-      num_target: K, target frames.
-      stride: from one source frame to the next.
-      min_gap: least distance of a target from the last source frame.
-      max_gap: greatest such distance.
-      frame_rate: at which videos are sampled (frames per second), by the
-        nearest frame; None for each video's own rate.
-      height: of the frames, pixels.
-      width: of the frames, pixels.
-      crop_area: least and greatest share of the frame's area in a crop.
+      sources: the sources, each a folder, glob, manifest or video as
+        `listing.find` takes it; or the word 'scenes' for generated scenes.
+      weights: relative share of each source in the samples, above 0.
+      num_scenes: number of different scenes in the source 'scenes'.
+      batch_size: number of samples in a batch, over all shards.
+      num_source: number of source frames T of a sample.
+      num_target: number of target frames K of a sample.
+      stride: frames from one source frame to the next.
+      min_gap: least number of frames from the last source frame to a target.
+      max_gap: greatest number of frames from the last source frame to a target.
+      frame_rate: rate at which videos are sampled, by the nearest frame, in
+        frames per second; None for each video's own rate.
+      height: height H of the samples in pixels.
+      width: width W of the samples in pixels.
+      crop_area: least and greatest share of a frame's area in a crop.
       crop_aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
-      max_bad_share: of the videos of a source; with more it is refused.
-      num_workers: processes that decode; 0 for a thread of this process.
-        Workers need parsed absl flags and a guarded `__main__`.
-      prefetch: batches that each worker keeps ready, at least 1.
-      seed: of all randomness, 0 or more.
-      shard_index: of this process among those that read the same data.
-      shard_count: number of such processes.
+      max_bad_share: greatest share of bad videos with which a source is used.
+      num_workers: number of processes that read samples; 0 for a thread of this
+        process. Worker processes need parsed absl flags, and a main module
+        guarded by `if __name__ == '__main__'`.
+      prefetch: number of batches that each worker keeps ready, at least 1.
+      seed: seed of all randomness, 0 or more.
+      shard_index: number of this process among those that share each batch.
+      shard_count: number of processes that share each batch.
 
     Raises:
-      ValueError: settings that do not fit together, or unusable sources.
+      ValueError: settings do not fit together, or a source is not usable.
     """
     if not sources or len(sources) != len(weights):
       raise ValueError(
@@ -112,6 +118,7 @@ class Pipeline:
     self._shard = grain.sharding.ShardOptions(shard_index, shard_count)
     self._num_workers = num_workers
     self._prefetch = prefetch
+    # Each source is an endless stream of samples, shuffled anew in every epoch.
     parts = []
     for number, source in enumerate(self._sources):
       sampler = sampler_module.Sampler(
@@ -146,37 +153,58 @@ class Pipeline:
     return Batches(elastic, [len(source) for source in self._sources])
 
   def first(self, count: int) -> dict[str, np.ndarray]:
-    """Returns the stream's first samples as a batch, the same in all shards."""
+    """Returns the first `count` samples of the stream as one batch.
+
+    The samples are the same in all shards, and independent of iterators.
+    """
     samples = [self._dataset[number] for number in range(count)]
     return {
         key: np.stack([sample[key] for sample in samples]) for key in samples[0]
     }
 
   def describe(self, clip: np.ndarray) -> str:
-    """Says where a clip [3] comes from: '/videos/a.mp4 from frame 120'."""
+    """Returns a name for one row of a batch's 'clip', int64 [3].
+
+    For a video it is like '/videos/a.mp4 from frame 120'.
+    """
     return self._sources[int(clip[0])].describe(clip[1:])
 
 
 class Batches(Iterator):
-  """Batches of this shard; close it when done, workers may be behind it."""
+  """An iterator over this shard's part of the batches.
 
-  def __init__(self, iterator, lengths: list[int]):
+  It must be closed when done, since it may have started worker processes.
+  """
+
+  def __init__(self, iterator: Any, lengths: list[int]):
+    """Wraps an iterator.
+
+    Args:
+      iterator: iterator of grain over batches.
+      lengths: number of records of each source.
+    """
     self._iterator = iterator
     self._lengths = lengths
 
   def __next__(self) -> dict[str, np.ndarray]:
-    """Returns the next batch: this shard's samples (see the module)."""
+    """Returns this shard's samples of the next batch; see the module."""
     return next(self._iterator)
 
   def get_state(self) -> dict[str, Any]:
-    """Returns the position, good for JSON and the same in all shards."""
+    """Returns the position in the stream, which is the same in all shards.
+
+    It can be saved as JSON.
+    """
     return self._iterator.get_state() | {'num_records': self._lengths}
 
   def set_state(self, state: dict[str, Any]):
-    """Goes to a position that any shard's `get_state` gave.
+    """Moves to a position.
 
-    Workers, shards and batch size may have changed since. If the sources have,
-    the order of samples is another one: a warning says so.
+    Args:
+      state: the position, as returned by the `get_state` of any shard. The
+        numbers of workers and shards and the batch size may have changed since.
+        If a source has another number of records than then, samples come in
+        another order, and a warning says so.
     """
     if state['num_records'] != self._lengths:
       logging.warning(
@@ -188,12 +216,12 @@ class Batches(Iterator):
     self._iterator.set_state(state)
 
   def close(self):
-    """Ends the workers."""
+    """Ends the worker processes, if there are any."""
     self._iterator.close()
 
 
 def _scenes(num_scenes: int, height: int, width: int, seed: int):
-  # MuJoCo is needed only here.
+  # Imported here, because only generated scenes need MuJoCo.
   from rvm_jax.data.scenes import source as source_lib  # pylint: disable=g-import-not-at-top
 
   return source_lib.Scenes(num_scenes, height, width, seed)

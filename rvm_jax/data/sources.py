@@ -1,4 +1,4 @@
-"""Videos as a source: one record for each window of a video."""
+"""Videos as a source: one record for each window of a clip."""
 
 import functools
 
@@ -13,93 +13,115 @@ from rvm_jax.data.video import reader
 
 
 class Videos:
-  """The videos of a folder, glob or manifest (see `listing.find`).
+  """The videos of a folder, glob or manifest, as `listing.find` lists them.
 
-  A long video has as many records as samples of the greatest gap fit into it
-  one after the other, so that videos weigh by their length. A part of a video
-  that a manifest names is a video of its own.
+  Each listed clip (a video file, or a span of one that a manifest names) has as
+  many records as samples with the greatest gap fit into it one after the other,
+  so that a clip is sampled in proportion to its length. The windows of its
+  records divide the frames at which a sample can begin into equal parts.
 
-  Bad videos (unreadable, or too short for the source frames and one target)
-  are left out, with a warning. Videos too short for the greatest gap are used
-  with the longest gaps that fit.
+  Bad clips (unreadable, or too short for the source frames and one target) are
+  left out, with a warning. Clips too short for the greatest gap are used with
+  the longest gaps that fit.
   """
 
   def __init__(
       self, place: str, spacing: frame_sampling.Spacing, max_bad_share: float
   ):
-    """Indexes the videos, if that has not been done before.
+    """Lists the clips, and indexes their files if that was not done before.
 
     Args:
       place: folder, glob, manifest or file.
-      spacing: of the frames of a sample.
-      max_bad_share: refuse when a greater share of the videos is bad.
+      spacing: distances between the frames of a sample.
+      max_bad_share: greatest share of bad clips with which the source is used.
 
     Raises:
-      ValueError: no videos there, too many bad ones, or none as long as the
-        least gap.
+      ValueError: there are no videos, too many are bad, or none has room for
+        the least gap.
     """
     listed = listing.find(place)
     self._database = index.database()
     good, bad = index.build([clip.path for clip in listed])
-    parts, reasons = [], []
+    spans, reasons = [], []
     for clip in listed:
       try:
         if clip.path in bad:
           raise reader.BrokenVideo(clip.path, bad[clip.path])
-        parts.append(_part(clip, good[clip.path], spacing))
+        spans.append(_find_span(clip, good[clip.path], spacing))
       except reader.BrokenVideo as error:
         reasons.append(str(error))
     rates = [summary.frame_rate for summary in good.values()]
     least = max((spacing.length(1, rate) for rate in rates), default=1)
     _judge(place, len(listed), reasons, max_bad_share, least)
-    rows, starts, nums_frames, rates = zip(*parts)
+    # One entry for each usable clip: its row in the index, its first frame in
+    # the file, its number of frames and its rate; the number of its frames that
+    # a sample with the greatest gap spans; and the number of records of this
+    # clip and all before it.
+    rows, starts, nums_frames, rates = zip(*spans)
     self._rows = np.array(rows, np.int64)
     self._starts = np.array(starts, np.int64)
     self._nums_frames = np.array(nums_frames, np.int64)
     self._rates = np.array(rates, np.float64)
-    self._spans = _check_gaps(place, spacing, self._nums_frames, self._rates)
-    self._stops = np.cumsum(np.maximum(1, self._nums_frames // self._spans))
+    self._lengths = _check_gaps(place, spacing, self._nums_frames, self._rates)
+    self._stops = np.cumsum(np.maximum(1, self._nums_frames // self._lengths))
 
   def __len__(self) -> int:
     return int(self._stops[-1])
 
   def __getitem__(self, number: int) -> records.Record:
-    """Returns record `number`, of a window of a video."""
+    """Returns record `number`, of one window of a clip."""
     if not 0 <= number < len(self):
       raise IndexError(f'record {number} of {len(self)}')
-    place = int(np.searchsorted(self._stops, number, side='right'))
-    num_frames = int(self._nums_frames[place])
-    num_windows = max(1, num_frames // int(self._spans[place]))
-    window = number - int(self._stops[place]) + num_windows
-    num_firsts = max(1, num_frames - int(self._spans[place]) + 1)
+    clip = int(np.searchsorted(self._stops, number, side='right'))
+    num_frames = int(self._nums_frames[clip])
+    num_windows = max(1, num_frames // int(self._lengths[clip]))
+    window = number - int(self._stops[clip]) + num_windows
+    # Window k of n begins at k / n of the frames at which a sample can begin.
+    num_firsts = max(1, num_frames - int(self._lengths[clip]) + 1)
     start = window * num_firsts // num_windows
     return records.Record(
-        clip=np.array([place, start], np.int64),
+        clip=np.array([clip, start], np.int64),
         num_frames=num_frames,
         window=(start, (window + 1) * num_firsts // num_windows),
-        frame_rate=float(self._rates[place]),
-        read=functools.partial(self._read, place),
+        frame_rate=float(self._rates[clip]),
+        read=functools.partial(self._read, clip),
     )
 
   def describe(self, clip: np.ndarray) -> str:
-    """Names file and frame of a clip [2]: '/videos/a.mp4 from frame 120'."""
-    place, first = (int(number) for number in clip)
-    path = index.path_of(self._database, int(self._rows[place]))
-    return f'{path} from frame {int(self._starts[place]) + first}'
+    """Returns a name like '/videos/a.mp4 from frame 120'.
 
-  def _read(self, place: int, numbers) -> np.ndarray:
-    path, contents = index.load(self._database, int(self._rows[place]))
-    numbers = np.asarray(numbers, np.int64) + self._starts[place]
+    Args:
+      clip: number of a clip in this source, and of a frame in the clip, int64
+        [2].
+    """
+    number, frame = (int(x) for x in clip)
+    path = index.path_of(self._database, int(self._rows[number]))
+    return f'{path} from frame {int(self._starts[number]) + frame}'
+
+  def _read(self, clip: int, numbers) -> np.ndarray:
+    path, contents = index.load(self._database, int(self._rows[clip]))
+    numbers = np.asarray(numbers, np.int64) + self._starts[clip]
     return reader.read(path, contents, numbers)
 
 
-def _part(
+def _find_span(
     clip: listing.Clip, summary: index.Summary, spacing: frame_sampling.Spacing
 ) -> tuple[int, int, int, float]:
-  """Returns row, first frame, number of frames, and rate of a clip.
+  """Returns where a clip is in its file.
+
+  Args:
+    clip: the clip.
+    summary: what the index says of the clip's file.
+    spacing: distances between the frames of a sample.
+
+  Returns:
+    row: row of the file in the index.
+    start: number of the clip's first frame in the file.
+    num_frames: number of frames of the clip.
+    rate: frames per second.
 
   Raises:
-    video.BrokenVideo: it is too short, or beyond the end of its video.
+    reader.BrokenVideo: the clip is too short, or beyond the end of its file.
   """
   rate = summary.frame_rate
   start, stop = round(clip.start * rate), summary.num_frames
@@ -125,7 +147,18 @@ def _judge(
     max_bad_share: float,
     least: int,
 ):
-  """Warns of bad videos; raises if they are too many, or all."""
+  """Warns of bad clips, and refuses a source with too many.
+
+  Args:
+    place: folder, glob, manifest or file of the source.
+    num_listed: number of clips of the source, the bad ones included.
+    reasons: what is wrong, for each bad clip.
+    max_bad_share: greatest share of bad clips with which the source is used.
+    least: least number of frames of a usable clip.
+
+  Raises:
+    ValueError: the share of bad clips is greater, or all clips are bad.
+  """
   if not reasons:
     return
   command = f'python -m rvm_jax.data.check --min_frames={least} {place!r}'
@@ -144,25 +177,38 @@ def _judge(
 
 
 def _check_gaps(
-    place: str, spacing: frame_sampling.Spacing, nums_frames: np.ndarray, rates
+    place: str,
+    spacing: frame_sampling.Spacing,
+    nums_frames: np.ndarray,
+    rates: np.ndarray,
 ) -> np.ndarray:
-  """Returns the frames that samples of the greatest gap span, per video.
+  """Warns of clips that are too short for the greatest gap.
 
-  Says how many videos are shorter; raises if all are shorter than the least
-  gap needs.
+  Args:
+    place: folder, glob, manifest or file of the source.
+    spacing: distances between the frames of a sample.
+    nums_frames: number of frames of each clip, int64 [n].
+    rates: frames per second of each clip, float64 [n].
+
+  Returns:
+    For each clip, the number of its frames that a sample with the greatest gap
+    spans, int64 [n].
+
+  Raises:
+    ValueError: all clips are too short even for the least gap.
   """
-  spans = 1 + spacing.offsets(spacing.last_source + spacing.max_gap, rates)
-  needs = 1 + spacing.offsets(spacing.last_source + spacing.min_gap, rates)
-  if (nums_frames < needs).all():
+  lengths = 1 + spacing.offsets(spacing.last_source + spacing.max_gap, rates)
+  least = 1 + spacing.offsets(spacing.last_source + spacing.min_gap, rates)
+  if (nums_frames < least).all():
     longest = int(nums_frames.argmax())
     raise ValueError(
         f'the gap range {spacing.min_gap}..{spacing.max_gap} is larger than'
         f' every clip in {place!r}: the longest has {nums_frames[longest]}'
         f' frames, and {spacing.num_source} source frames at stride'
-        f' {spacing.stride} with the least gap need {needs[longest]}; lower'
+        f' {spacing.stride} with the least gap need {least[longest]}; lower'
         ' min_gap, num_source or stride, or use longer videos'
     )
-  if num_short := int((nums_frames < spans).sum()):
+  if num_short := int((nums_frames < lengths).sum()):
     logging.warning(
         '%d of %d videos in %r are too short for gaps up to %d: they take the'
         ' longest gaps that fit.',
@@ -171,4 +217,4 @@ def _check_gaps(
         place,
         spacing.max_gap,
     )
-  return spans
+  return lengths

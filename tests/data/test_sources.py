@@ -2,22 +2,16 @@
 
 import pickle
 
-import av
 import numpy as np
 import pytest
 
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
+from tests import video_files
 
 SPACING = frame_sampling.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
 )  # spans 10 frames, needs 3, and 4 for the least gap
-
-
-def decode_all(path):
-  with av.open(str(path)) as container:
-    stream = container.streams.video[0]
-    return [f.to_ndarray(format='rgb24') for f in container.decode(stream)]
 
 
 def test_long_videos_hold_as_many_windows_as_fit(
@@ -46,12 +40,12 @@ def test_long_videos_hold_as_many_windows_as_fit(
 def test_records_read_exact_frames_also_after_pickling(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 40, options={'g': '12', 'bf': '3'})
   source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
-  truth = decode_all(tmp_path / 'a.mp4')
+  expected = video_files.decode_all(tmp_path / 'a.mp4')
   record = pickle.loads(pickle.dumps(source))[2]
   frames = record.read([1, 20, 39])
   assert frames.shape == (3, 64, 96, 3) and frames.dtype == np.uint8
   for frame, number in zip(frames, (1, 20, 39)):
-    assert np.array_equal(frame, truth[number])
+    assert np.array_equal(frame, expected[number])
   clip = np.array([0, 17])
   assert source.describe(clip) == f'{tmp_path}/a.mp4 from frame 17'
 
@@ -61,13 +55,13 @@ def test_manifest_parts_are_videos_of_their_own(tmp_path, make_video):
   manifest = tmp_path / 'list.csv'
   manifest.write_text('path,start,end\na.mp4,0.4,1.2\na.mp4,1,\na.mp4,2,9\n')
   source = sources.Videos(str(manifest), SPACING, max_bad_share=0.0)
-  truth = decode_all(tmp_path / 'a.mp4')
+  expected = video_files.decode_all(tmp_path / 'a.mp4')
   parts = {int(source[i].clip[0]): source[i] for i in range(len(source))}
   assert [part.num_frames for part in parts.values()] == [20, 35, 10]
   for place, start in enumerate((10, 25, 50)):
     frames = parts[place].read([0, 9])
-    assert np.array_equal(frames[0], truth[start])
-    assert np.array_equal(frames[1], truth[start + 9])
+    assert np.array_equal(frames[0], expected[start])
+    assert np.array_equal(frames[1], expected[start + 9])
     assert source.describe(np.array([place, 3])).endswith(f'frame {start + 3}')
 
 

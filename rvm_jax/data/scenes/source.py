@@ -13,9 +13,9 @@ differ (SIMD instructions, the C library), so a grey level may differ by one.
 The camera moves in one of the classes MOTIONS, which come in pairs: a clip of
 class m that is shown backwards is of class m ^ 1. The class is independent of
 the rest of the scene. But things fall down and not up: that can give away the
-order of the frames, and so tell a class from its pair. A benchmark that asks for
-the class shows half of its clips backwards. Then a set of frames without their
-order is as likely to be of a class as of its pair.
+order of the frames, and so tell a class from its pair. A benchmark that asks
+for the class shows half of its clips backwards. Then a set of frames without
+their order is as likely to be of a class as of its pair.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""PyAV underneath: open a file, decode from the start or from a key frame.
+"""Decoding with PyAV: from the start of a file, or from a key frame.
 
-Frames come upright: rotations by quarter turns that phones store as metadata
-are applied. Pixels are taken as square.
+Frames come upright: the quarter turns that phones store as metadata are
+applied. Pixels are taken to be square.
 """
 
 from collections.abc import Iterator
@@ -13,17 +13,22 @@ import av
 from av.video import reformatter
 import numpy as np
 
-# Decoders that can be told, packet by packet, to leave out a frame that no
-# other refers to.
+# Decoders that can be told, packet by packet, to leave out frames to which no
+# other frame refers.
 _SKIPPING = frozenset(['h264', 'hevc', 'mpeg1video', 'mpeg2video', 'mpeg4'])
-# Containers without timestamps: FFmpeg guesses them, at damage wrongly.
+# Containers without timestamps: FFmpeg guesses them, and wrongly at damage.
 _UNTIMED = frozenset(['avi'])
-# What a network disk says that fails for a moment: not the video's fault.
+# System errors of a network disk that fails for a moment: the file may be good.
 NOT_DAMAGE = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
 
 
 class BrokenVideo(ValueError):
-  """A video that cannot be read: `path` and `reason`."""
+  """A video that cannot be read.
+
+  Attributes:
+    path: path of the file.
+    reason: why it cannot be read.
+  """
 
   def __init__(self, path: str, reason: str):
     super().__init__(path, reason)
@@ -36,11 +41,17 @@ class BrokenVideo(ValueError):
 
 @contextlib.contextmanager
 def open_stream(path: str) -> Iterator[av.VideoStream]:
-  """Opens the first stream of moving pictures (not the cover of a song).
+  """Opens the first video stream of a file, other than a song's cover picture.
+
+  Args:
+    path: path of the file.
+
+  Yields:
+    The stream, which decodes in the calling thread alone.
 
   Raises:
-    BrokenVideo: in place of any error of FFmpeg or of the system, also from
-      the body of the `with`.
+    BrokenVideo: the file has no video stream; or FFmpeg or the system raised an
+      error, here or in the body of the `with`.
   """
   cover = av.stream.Disposition.attached_pic
   try:
@@ -56,14 +67,21 @@ def open_stream(path: str) -> Iterator[av.VideoStream]:
 
 
 def packets(stream: av.VideoStream) -> Iterator[av.Packet]:
-  """All that can be read; an empty one asks for what the decoder holds.
+  """Yields the packets of a stream, and an empty one at the end.
+
+  Decoding the empty packet returns the frames that the decoder still holds back
+  to put them in order.
+
+  Args:
+    stream: the stream.
 
   Raises:
-    av.FFmpegError: after the empty one, where reading fails; at once, where the
-      disk fails for a moment and what follows may be had another time.
+    av.FFmpegError: reading fails. The empty packet comes first, unless a disk
+      failed for a moment, after which the rest can be read another time.
   """
   try:
-    yield from stream.container.demux(stream)  # The empty one is its last.
+    # At the end of the file, the last packet of `demux` is the empty one.
+    yield from stream.container.demux(stream)
   except av.FFmpegError as error:
     if error.errno not in NOT_DAMAGE:
       yield _ask_for_held(stream)
@@ -71,14 +89,17 @@ def packets(stream: av.VideoStream) -> Iterator[av.Packet]:
 
 
 def from_start(stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-  """Frames of a stream just opened, up to the first damaged one.
+  """Yields the frames of a stream in order, up to the first damaged one.
 
-  What is damaged before the first good frame (a recording that begins between
-  key frames) is passed over.
+  Damage before the first good frame is passed over: a recording may begin
+  between key frames.
+
+  Args:
+    stream: a stream that was just opened.
 
   Raises:
-    av.FFmpegError: at a damaged frame, or where reading fails; after all frames
-      before it, also those that the decoder held.
+    av.FFmpegError: a frame is damaged, or reading fails. All good frames before
+      it come first, those that the decoder held back included.
   """
   is_started = False
   for packet in packets(stream):
@@ -100,24 +121,30 @@ def from_key(
     wanted: set[int],
     is_interlaced: bool,
 ) -> Iterator[av.VideoFrame]:
-  """Frames with the timestamps `wanted`, as far as a seek finds them.
+  """Seeks to a key frame and yields the wanted frames after it, in order.
 
-  Nothing is trusted before the key frame itself shows up. Frames that no other
-  refers to are decoded only if wanted. An error ends it, after the frames that
-  the decoder held from before it.
+  Frames before the key frame itself are ignored, since a seek may land
+  anywhere. Frames to which no other refers are decoded only if wanted. The
+  frames end early, without an error, where the file is damaged or the seek went
+  wrong: the caller has to check which frames came.
 
   Args:
-    stream: just opened, or used by this function before.
-    key: timestamp of the key frame to begin at; None, if the stream was just
-      opened, to begin at its start.
-    aim: timestamp to ask the container for, at or before `key`.
-    wanted: timestamps of frames from the key frame on, before the next one.
-    is_interlaced: a frame may come in two packets.
+    stream: a stream that was just opened, or that this function used before.
+    key: timestamp of the key frame. None begins at the start of a stream that
+      was just opened.
+    aim: timestamp to seek to, at or before `key`.
+    wanted: timestamps of the wanted frames, which lie between this key frame
+      and the next.
+    is_interlaced: whether a frame may come in two packets.
+
+  Yields:
+    Frames whose timestamps are wanted, at most one for each timestamp.
   """
   wanted = set(wanted)
   context = stream.codec_context
   is_skipping = context.name in _SKIPPING and not is_interlaced
   is_trusted = key is None
+  # Each wanted frame is yielded once; the end is the next key frame.
   try:
     if key is not None:
       stream.container.seek(aim, stream=stream)
@@ -138,13 +165,16 @@ def from_key(
 
 
 class RGB:
-  """Turns decoded frames into pixels; keeps what can be used again."""
+  """Converts decoded frames to pixels, reusing FFmpeg's converter."""
 
   def __init__(self):
     self._reformatter = reformatter.VideoReformatter()
 
   def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-    """Returns the upright pixels, a uint8 [H, W, 3] view to be copied."""
+    """Returns the upright pixels, RGB, uint8 [H, W, 3].
+
+    The array is a view that is valid until the next call: copy it to keep it.
+    """
     frame = self._reformatter.reformat(frame, format='rgb24', threads=1)
     plane = frame.planes[0]
     pixels = _rows(plane)[:, : 3 * plane.width]
@@ -153,13 +183,16 @@ class RGB:
 
 
 def shape(frame: av.VideoFrame) -> tuple[int, int]:
-  """Height and width of a frame put upright."""
+  """Returns height and width of a frame after it is put upright."""
   size = frame.height, frame.width
   return size[::-1] if _quarter_turns(frame) % 2 else size
 
 
 def checksum(frame: av.VideoFrame) -> int:
-  """Of every fourth row of the first plane: enough to tell frames apart."""
+  """Returns a checksum that tells frames apart.
+
+  It covers every fourth row of the first plane.
+  """
   plane = frame.planes[0]
   return zlib.crc32(np.ascontiguousarray(_rows(plane)[::4, : plane.width]))
 
@@ -167,15 +200,16 @@ def checksum(frame: av.VideoFrame) -> int:
 def _decode(
     packet: av.Packet, *, is_last_if_damaged: bool
 ) -> Iterator[av.VideoFrame]:
-  """Frames that a packet brings out.
+  """Decodes a packet and yields the frames that are complete with it.
 
   Args:
-    packet: follows those decoded before.
-    is_last_if_damaged: none will follow it then: frames to be shown before it
-      that the decoder holds come out, as far as timestamps tell.
+    packet: the packet after those decoded before.
+    is_last_if_damaged: whether decoding ends at this packet if it is damaged.
+      Then the frames that the decoder holds back come out first, if timestamps
+      tell that they are shown before the damaged frame.
 
   Raises:
-    av.FFmpegError: after these, if the packet is damaged.
+    av.FFmpegError: the packet is damaged; all frames before it came first.
   """
   try:
     if packet.is_corrupt:
@@ -193,17 +227,17 @@ def _decode(
 
 
 def _ask_for_held(stream: av.VideoStream) -> av.Packet:
-  """An empty packet; the decoder takes no other after it."""
+  """Returns an empty packet, after which the decoder takes no other."""
   packet = av.Packet()
   packet.stream = stream
   return packet
 
 
 def _rows(plane) -> np.ndarray:
-  """The bytes of a plane, with the padding at the end of each row."""
+  """Returns the bytes of a plane, with the padding at the end of each row."""
   return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:
-  """Counterclockwise quarter turns that put the frame upright."""
+  """Returns how many counterclockwise quarter turns put the frame upright."""
   return round(frame.rotation / 90)

@@ -1,18 +1,19 @@
-"""What the videos of a data set truly hold: found once, cached, read lazily.
+"""The index: what each video file holds, found once and kept in a database.
 
-Every file is decoded once from start to end. The result goes into one SQLite
-database in `$XDG_CACHE_HOME/rvm_jax` (by default `~/.cache/rvm_jax`), keyed by
-path, size and time of change: a file that changes is scanned anew. Bad files
-are not cached but looked at each time, since they may have been mended.
-Deleting the database is safe while nothing runs.
+`build` decodes every new file once from start to end. The results go into one
+SQLite database in `$XDG_CACHE_HOME/rvm_jax` (by default `~/.cache/rvm_jax`). A
+row is found by the path, size and modification time of its file, so a file that
+changes is scanned again. Bad files have no row and are scanned every time,
+since they may have been mended. Deleting the database is safe while nothing
+runs.
+
+Data sources hold no more than the number of a row and a few numbers for each
+file; `load` reads the rest of the row when frames of the file are read.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent import futures
-from concurrent.futures import process
+from collections.abc import Sequence
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import pathlib
 import sqlite3
@@ -25,10 +26,13 @@ import numpy as np
 import tqdm
 
 from rvm_jax.data.video import reader
+from rvm_jax.data.video import scanning
 
-# Bytes that are scanned in about the time that processes take to start.
+# Less than this many bytes are scanned sooner than processes start.
 _SMALL = 8 * 2**20
 
+# A row for each file that was scanned. `labels` and `keys` are the timestamps
+# and key frames of `reader.Contents`, packed.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS videos (
   id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime INTEGER,
@@ -40,11 +44,22 @@ _CONTENTS = (
     'num_frames, frame_rate, height, width, labels, keys, lead, is_interlaced,'
     ' note'
 )
+
+# The open connection of each thread, and the path of its database.
 _connections = threading.local()
 
 
 class Summary(NamedTuple):
-  """One usable video: its row in the database, and what fits in memory."""
+  """The part of a usable video's row that stays in memory.
+
+  Attributes:
+    row: number of the row.
+    num_frames: number of frames that decode.
+    frame_rate: mean frames per second.
+    height: height of the upright frames in pixels.
+    width: width of the upright frames in pixels.
+    note: what is wrong with a file that is usable in part; '' if nothing is.
+  """
 
   row: int
   num_frames: int
@@ -55,7 +70,11 @@ class Summary(NamedTuple):
 
 
 def database() -> str:
-  """Path of the database; another version of PyAV decodes into another."""
+  """Returns the path of the database.
+
+  The file name contains PyAV's version, because another version may decode
+  other frames.
+  """
   cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   return os.path.join(cache, 'rvm_jax', f'videos-1-av{av.__version__}.sqlite3')
 
@@ -63,18 +82,20 @@ def database() -> str:
 def build(
     paths: Sequence[str], num_processes: int | None = None
 ) -> tuple[dict[str, Summary], dict[str, str]]:
-  """Scans the videos that the database does not know yet.
+  """Scans the videos that have no row in the database yet.
 
-  Rows are committed as they come, so an interrupted build goes on where it
-  was. A file that crashes the decoder is bad, and crashes a worker alone.
+  Every row is committed when its file is scanned, so a build that is
+  interrupted goes on where it was. A file that crashes the decoder is bad; with
+  several processes it crashes only one of them.
 
   Args:
     paths: absolute paths of files.
-    num_processes: that scan in parallel; by default one for each core, or
-      none but this one where there is little to scan.
+    num_processes: number of processes that scan files; 1 scans in this process.
+      None takes one for each core, or this process if there is little to scan.
 
   Returns:
-    Usable videos, {path: Summary}, and bad ones, {path: reason}.
+    good: usable videos, {path: Summary}.
+    bad: the other ones, {path: reason}.
   """
   good, bad, unknown = {}, {}, {}
   os.makedirs(os.path.dirname(database()), exist_ok=True)
@@ -82,6 +103,7 @@ def build(
       sqlite3.connect(database(), timeout=60)
   ) as connection:
     connection.execute(_TABLE)
+    # Tell known files from new ones.
     for path in dict.fromkeys(paths):
       try:
         status = os.stat(path)
@@ -95,11 +117,12 @@ def build(
         bad[path] = 'the file is empty'
       else:
         unknown[path] = stamp
+    # Scan the new ones.
     if num_processes is None:
       is_small = sum(size for _, size, _ in unknown.values()) < _SMALL
       num_processes = 1 if is_small else os.cpu_count()
     if unknown:
-      results = _scan_all(list(unknown), num_processes)
+      results = scanning.scan_all(list(unknown), num_processes)
       for path, result in tqdm.tqdm(
           results, 'indexing', len(unknown), unit=' videos'
       ):
@@ -113,10 +136,14 @@ def build(
 
 
 def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
-  """Returns path and contents of the video in a row of the database.
+  """Returns path and contents of the video in a row.
+
+  Args:
+    database_path: path of the database.
+    row: number of the row.
 
   Raises:
-    video.BrokenVideo: the file is gone or has changed since it was indexed.
+    reader.BrokenVideo: the file is gone or has changed since it was scanned.
   """
   path, size, mtime, *fields = (
       _connection(database_path)
@@ -135,14 +162,14 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
   contents = reader.Contents(*fields)
   return path, dataclasses.replace(
       contents,
-      labels=_unpack(contents.labels),
-      keys=_unpack(contents.keys),
+      timestamps=_unpack(contents.timestamps),
+      key_frames=_unpack(contents.key_frames),
       is_interlaced=bool(contents.is_interlaced),
   )
 
 
 def path_of(database_path: str, row: int) -> str:
-  """Path of the video in a row of the database."""
+  """Returns the path of the video in a row of a database."""
   return (
       _connection(database_path)
       .execute('SELECT path FROM videos WHERE id = ?', (row,))
@@ -151,7 +178,7 @@ def path_of(database_path: str, row: int) -> str:
 
 
 def _connection(database_path: str) -> sqlite3.Connection:
-  """One connection for each thread; a process starts with none."""
+  """Returns this thread's read-only connection; opens it at the first call."""
   if getattr(_connections, 'path', None) != database_path:
     _connections.path = database_path
     _connections.connection = sqlite3.connect(
@@ -160,7 +187,10 @@ def _connection(database_path: str) -> sqlite3.Connection:
   return _connections.connection
 
 
-def _find(connection: sqlite3.Connection, stamp) -> Summary | None:
+def _find(
+    connection: sqlite3.Connection, stamp: tuple[str, int, int]
+) -> Summary | None:
+  """Returns the summary of a file with this path, size and time, if any."""
   row = connection.execute(
       'SELECT id, num_frames, frame_rate, height, width, note FROM videos'
       ' WHERE path = ? AND size = ? AND mtime = ?',
@@ -169,11 +199,18 @@ def _find(connection: sqlite3.Connection, stamp) -> Summary | None:
   return row and Summary(*row)
 
 
-def _insert(connection: sqlite3.Connection, stamp, contents: reader.Contents):
-  """A row never changes: running jobs and other builders refer to it."""
+def _insert(
+    connection: sqlite3.Connection,
+    stamp: tuple[str, int, int],
+    contents: reader.Contents,
+):
+  """Inserts a row, unless another process has inserted it meanwhile.
+
+  A row never changes, because running jobs and other builds refer to it.
+  """
   fields = dict(vars(contents))
-  fields['labels'] = _pack(contents.labels)
-  fields['keys'] = _pack(contents.keys)
+  fields['timestamps'] = _pack(contents.timestamps)
+  fields['key_frames'] = _pack(contents.key_frames)
   connection.execute(
       f'INSERT OR IGNORE INTO videos (path, size, mtime, {_CONTENTS})'
       f' VALUES ({", ".join("?" * (3 + len(fields)))})',
@@ -182,62 +219,10 @@ def _insert(connection: sqlite3.Connection, stamp, contents: reader.Contents):
 
 
 def _pack(numbers: np.ndarray) -> bytes:
+  """Compresses an array of integers [n], by its differences."""
   return zlib.compress(np.diff(numbers, prepend=0).astype('<i8').tobytes())
 
 
 def _unpack(blob: bytes) -> np.ndarray:
+  """Returns the array, int64 [n], that `_pack` compressed."""
   return np.cumsum(np.frombuffer(zlib.decompress(blob), '<i8'))
-
-
-def _scan(path: str) -> reader.Contents | str:
-  try:
-    return reader.scan(path)
-  except reader.BrokenVideo as error:
-    return error.reason
-
-
-def _scan_all(
-    paths: list[str], num_processes: int
-) -> Iterator[tuple[str, reader.Contents | str]]:
-  """Yields (path, contents or reason), in the order in which they are done."""
-  if num_processes == 1:
-    yield from ((path, _scan(path)) for path in paths)
-    return
-  waiting = paths[::-1]
-  while waiting:
-    running = {}
-    with _processes(min(num_processes, len(waiting))) as pool:
-      try:
-        while waiting or running:
-          while waiting and len(running) < 2 * num_processes:
-            running[pool.submit(_scan, waiting[-1])] = waiting[-1]
-            waiting.pop()
-          done, _ = futures.wait(running, return_when='FIRST_COMPLETED')
-          for future in done:
-            result = future.result()
-            yield running.pop(future), result
-      except process.BrokenProcessPool:
-        pass
-    for path in running.values():
-      yield path, _scan_alone(path)
-
-
-def _scan_alone(path: str) -> reader.Contents | str:
-  with _processes(1) as pool:
-    try:
-      return pool.submit(_scan, path).result()
-    except process.BrokenProcessPool:
-      return 'the decoder crashes'
-
-
-@contextlib.contextmanager
-def _processes(count: int):
-  """A pool of processes that have proved able to start."""
-  pool = futures.ProcessPoolExecutor(
-      count, mp_context=multiprocessing.get_context('spawn')
-  )
-  try:
-    pool.submit(os.getpid).result()
-    yield pool
-  finally:
-    pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Which files a data set consists of: a folder, a glob, a manifest, a file."""
+"""Lists the clips of a data set: a folder, a glob, a manifest or one file."""
 
 from collections.abc import Iterator
 import csv
@@ -6,8 +6,8 @@ import glob
 import os
 from typing import NamedTuple
 
-# What lies beside videos in many data sets; anything else in a folder is
-# taken for a video, and reported if it is none.
+# Suffixes of files that lie beside the videos in many data sets. Any other file
+# in a folder is taken for a video, and reported as bad if it is not one.
 COMPANIONS = frozenset(
     '.bmp .csv .gz .html .jpeg .jpg .json .jsonl .log .md .npy .npz .pdf .pkl'
     ' .png .py .rst .srt .tar .tif .tiff .tsv .txt .vtt .webp .xml .yaml .yml'
@@ -16,7 +16,13 @@ COMPANIONS = frozenset(
 
 
 class Clip(NamedTuple):
-  """A video file, or the part of it from `start` to `end` (seconds)."""
+  """A span of a video file.
+
+  Attributes:
+    path: absolute path of the file.
+    start: start of the span in seconds.
+    end: end of the span in seconds; None for the end of the file.
+  """
 
   path: str
   start: float = 0.0
@@ -24,20 +30,25 @@ class Clip(NamedTuple):
 
 
 def find(place: str) -> list[Clip]:
-  """Lists the clips of a data set, files in the order of their paths.
+  """Lists the clips of a data set.
 
   Args:
     place: one of
-      - a folder: every file in it and below, but hidden ones, companions
-        (text, pictures, archives, see COMPANIONS) and links to folders;
-      - a glob ('/data/*/*.mp4', '**' for any depth): the same rules;
-      - a manifest, a .csv file with the header `path,start,end,label`, of
-        which only `path` is needed. Paths are relative to the manifest, start
-        and end are in seconds, and the label is not read here;
-      - one video file.
+      - a folder: every file in it and in its subfolders, except hidden files,
+        companions (text, pictures, archives: see COMPANIONS) and links to
+        folders;
+      - a glob ('/data/*/*.mp4', '**' for any depth): the files that match, and
+        the folders that match as above;
+      - a manifest: a .csv file with the header `path,start,end,label`, of which
+        only `path` is needed. Paths are relative to the manifest, and `start`
+        and `end` are in seconds. The label is not read here;
+      - a video file.
+
+  Returns:
+    The clips of a manifest in its order; others in the order of their paths.
 
   Raises:
-    ValueError: nothing there, or a manifest that cannot be understood.
+    ValueError: there are no videos, or the manifest cannot be understood.
   """
   place = os.path.expanduser(place)
   if place.lower().endswith('.csv') and os.path.isfile(place):
@@ -59,6 +70,7 @@ def find(place: str) -> list[Clip]:
 
 
 def _files(root: str) -> Iterator[str]:
+  """Yields the paths of the videos in a folder, or of one video file."""
   if not os.path.isdir(root):
     paths = [root]
   else:
@@ -74,6 +86,7 @@ def _files(root: str) -> Iterator[str]:
 
 
 def _manifest(path: str) -> list[Clip]:
+  """Returns the clips of a manifest."""
   columns = ['path', 'start', 'end', 'label']
   clips = []
   with open(path, newline='', encoding='utf-8-sig') as file:

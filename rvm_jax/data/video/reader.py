@@ -1,12 +1,13 @@
-"""Video files: what truly decodes, and exact frames by seeking.
+"""Exact reading of video files: which frames decode, and any of them by
+seeking.
 
-Headers lie about the number of frames, timestamps may start anywhere and be
-unevenly spaced, and a seek lands where the container likes. So `scan` decodes
-a file once and writes down what came out, and `read` uses that record to seek,
-checks where it landed, and decodes from the start when the two disagree.
+Headers may claim frames that are not there, timestamps may start anywhere and
+be unevenly spaced, and a seek may land anywhere. So `scan` decodes a file once
+and returns what it holds. `read` uses that to seek, checks where the seek
+landed, and decodes from the start if it went wrong.
 
-A frame's number is its place in the order in which the decoder puts frames
-out, counted from 0.
+The number of a frame is its place in the order in which the decoder returns
+frames, counted from 0.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,99 +20,108 @@ from rvm_jax.data.video import decoder
 
 BrokenVideo = decoder.BrokenVideo
 
-# Tried in turn: streams without an index (MPEG-TS) land past the time asked.
+# Values of `Contents.lead` to try, in this order. In a stream without an index
+# (MPEG-TS), a seek lands later than the time that it was asked for.
 _LEADS = (0, 16)
 
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-  """What a video file holds, found by decoding all of it.
+  """What a video file holds, as found by decoding all of it.
 
   Attributes:
-    num_frames: frames that decode, at least 1.
-    frame_rate: frames per second over the whole file, from the timestamps of
-      the decoded frames (an average where the rate varies).
-    height: pixels, after rotation.
-    width: pixels, after rotation.
-    labels: int64 [num_frames] timestamps that tell the frames apart, in the
-      stream's time base; [] if the stream has none that do.
-    keys: int64 [M] numbers of the key frames, where decoding can begin after
-      a seek; [] if seeks do not work in this file.
-    lead: how many frames ahead of a key frame a seek has to aim to hit it.
-    is_interlaced: some frame is made of two fields.
-    note: what is wrong with a file that is usable all the same, or ''.
+    num_frames: number of frames that decode, at least 1.
+    frame_rate: mean frames per second, from the timestamps of the frames.
+    height: height of the upright frames in pixels.
+    width: width of the upright frames in pixels.
+    timestamps: timestamps of the frames in the stream's time base, int64
+      [num_frames]; empty if they do not tell the frames apart.
+    key_frames: numbers of the key frames, at which decoding can begin after a
+      seek, int64 [M]; empty if seeks do not work in this file.
+    lead: how many frames before a key frame a seek has to aim to find it.
+    is_interlaced: whether some frame is made of two fields.
+    note: what is wrong with a file that is usable in part; '' if nothing is.
   """
 
   num_frames: int
   frame_rate: float
   height: int
   width: int
-  labels: np.ndarray
-  keys: np.ndarray
+  timestamps: np.ndarray
+  key_frames: np.ndarray
   lead: int
   is_interlaced: bool
   note: str
 
 
 def scan(path: str) -> Contents:
-  """Decodes the whole of `path` once and reports what it holds.
+  """Decodes a video file from start to end and reports what it holds.
 
-  Decoding ends at the first damaged frame; what comes before is usable, and
-  `note` tells of it. Seeks to a late and to a middle key frame are compared
-  with what decoding from the start gave: if they differ, the file is marked
-  as one to be decoded from the start always.
+  Decoding ends at the first damaged frame; the frames before it are usable, and
+  `note` mentions the damage. To find out if seeks work in the file, the frames
+  after seeks to the middle and to the last key frame are compared with those
+  that decoding from the start gave.
+
+  Args:
+    path: path of the file.
+
+  Returns:
+    What the file holds.
 
   Raises:
-    BrokenVideo: no frame could be decoded.
+    BrokenVideo: no frame decodes.
   """
-  labels, sums, keys, note = [], [], [], ''
+  timestamps, checksums, key_frames, note = [], [], [], ''
   is_interlaced, shape = False, None
   with decoder.open_stream(path) as stream:
     try:
       for frame in decoder.from_start(stream):
         shape = shape or decoder.shape(frame)
         if shape != decoder.shape(frame):
-          note = f'frame size changes at frame {len(labels)}'
+          note = f'frame size changes at frame {len(timestamps)}'
           break
         if frame.key_frame:
-          keys.append(len(labels))
-        labels.append(frame.pts)
-        sums.append(decoder.checksum(frame))
+          key_frames.append(len(timestamps))
+        timestamps.append(frame.pts)
+        checksums.append(decoder.checksum(frame))
         is_interlaced |= frame.interlaced_frame
     except av.FFmpegError as error:
-      note = f'frame {len(labels)} is damaged: {error.strerror}'
-    if not labels:
+      note = f'frame {len(timestamps)} is damaged: {error.strerror}'
+    if not timestamps:
       raise BrokenVideo(path, 'no frame in it decodes')
-    frame_rate = _frame_rate(labels, stream)
-    note = note or _shortfall(stream, len(labels), frame_rate)
+    frame_rate = _frame_rate(timestamps, stream)
+    note = note or _shortfall(stream, len(timestamps), frame_rate)
   contents = Contents(
-      num_frames=len(labels),
+      num_frames=len(timestamps),
       frame_rate=frame_rate,
       height=shape[0],
       width=shape[1],
-      labels=_distinct(labels),
-      keys=np.array(keys, np.int64),
+      timestamps=_distinct(timestamps),
+      key_frames=np.array(key_frames, np.int64),
       lead=0,
       is_interlaced=is_interlaced,
       note=note,
   )
+  # Without key frames, `read` decodes from the start.
   for lead in _LEADS:
     contents = dataclasses.replace(contents, lead=lead)
-    if _seeks_agree(path, contents, sums):
+    if _seeks_agree(path, contents, checksums):
       return contents
-  return dataclasses.replace(contents, keys=np.zeros(0, np.int64))
+  return dataclasses.replace(contents, key_frames=np.zeros(0, np.int64))
 
 
 def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
-  """Returns the frames of `path` with the given numbers.
+  """Reads frames of a video file.
 
   Args:
-    path: the video file.
-    contents: what `scan` said of it.
-    numbers: frame numbers in [0, contents.num_frames), in any order.
+    path: path of the file.
+    contents: what the file holds, as returned by `scan`.
+    numbers: numbers of the n frames to read, in [0, contents.num_frames), in
+      any order.
 
   Returns:
-    uint8 [len(numbers), height, width, 3], RGB.
+    The frames in the order of their numbers' places in `numbers`, RGB, uint8
+    [n, height, width, 3].
 
   Raises:
     BrokenVideo: a frame cannot be read, even by decoding from the start.
@@ -123,6 +133,7 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
     raise IndexError(
         f'{path}: frames {wanted.tolist()} asked for, of {contents.num_frames}'
     )
+  # Frames that are found leave `missing`, whose values are rows of `images`.
   shape = (contents.height, contents.width, 3)
   images = np.empty((len(wanted), *shape), np.uint8)
   missing = dict(zip(wanted.tolist(), images))
@@ -134,6 +145,7 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
       raise BrokenVideo(path, f'a frame is {pixels.shape}, not {shape}')
     missing.pop(number)[:] = pixels
 
+  # By seeking; and by decoding from the start where that did not find all.
   with decoder.open_stream(path) as stream:
     for number, frame in _seek(stream, contents, wanted):
       keep(number, frame)
@@ -152,23 +164,32 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
 
 
 def _seek(
-    stream, contents: Contents, wanted: np.ndarray
+    stream: av.VideoStream, contents: Contents, wanted: np.ndarray
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-  """Yields (number, frame) of those of `wanted` that seeking finds."""
-  labels = contents.labels
-  if not labels.size:
+  """Yields (number, frame) for the wanted frames that are found by seeking.
+
+  Args:
+    stream: a stream that was just opened.
+    contents: what the file holds.
+    wanted: frame numbers, ascending, int64 [n].
+  """
+  timestamps = contents.timestamps
+  if not timestamps.size:
     return
-  starts = np.union1d(0, contents.keys)
+  # For each key frame that is the last one before some wanted frame, seek once
+  # and take these wanted frames.
+  starts = np.union1d(0, contents.key_frames)
   places = np.searchsorted(starts, wanted, side='right') - 1
   for place in np.unique(places):
     start = int(starts[place])
     numbers = {
-        int(labels[number]): int(number) for number in wanted[places == place]
+        int(timestamps[number]): int(number)
+        for number in wanted[places == place]
     }
     frames = decoder.from_key(
         stream,
-        key=int(labels[start]) if start else None,
-        aim=int(labels[max(0, start - contents.lead)]),
+        key=int(timestamps[start]) if start else None,
+        aim=int(timestamps[max(0, start - contents.lead)]),
         wanted=set(numbers),
         is_interlaced=contents.is_interlaced,
     )
@@ -176,9 +197,17 @@ def _seek(
       yield numbers[frame.pts], frame
 
 
-def _seeks_agree(path: str, contents: Contents, sums: list[int]) -> bool:
-  """Whether seeks to two key frames give what decoding from the start gave."""
-  keys = contents.keys[contents.keys > 0]
+def _seeks_agree(path: str, contents: Contents, checksums: list[int]) -> bool:
+  """Returns whether seeks give the frames that decoding from the start gave.
+
+  Two key frames are tried, and a frame shortly after each.
+
+  Args:
+    path: path of the file.
+    contents: what the file holds.
+    checksums: checksum of each frame, from decoding from the start.
+  """
+  keys = contents.key_frames[contents.key_frames > 0]
   if not keys.size:
     return True
   for key in {int(keys[len(keys) // 2]), int(keys[-1])}:
@@ -188,27 +217,34 @@ def _seeks_agree(path: str, contents: Contents, sums: list[int]) -> bool:
           number: decoder.checksum(frame)
           for number, frame in _seek(stream, contents, numbers)
       }
-    if found != {number: sums[number] for number in numbers.tolist()}:
+    if found != {number: checksums[number] for number in numbers.tolist()}:
       return False
   return True
 
 
-def _distinct(labels: list[int | None]) -> np.ndarray:
-  if None in labels or len(set(labels)) < len(labels):
+def _distinct(timestamps: list[int | None]) -> np.ndarray:
+  """Returns timestamps as an array, which is empty unless all are different."""
+  if None in timestamps or len(set(timestamps)) < len(timestamps):
     return np.zeros(0, np.int64)
-  return np.array(labels, np.int64)
+  return np.array(timestamps, np.int64)
 
 
-def _frame_rate(labels: list[int | None], stream) -> float:
-  times = [label for label in labels if label is not None]
+def _frame_rate(timestamps: list[int | None], stream: av.VideoStream) -> float:
+  """Returns the mean frames per second.
+
+  Without different timestamps it is what the header says, or 25.
+  """
+  times = [time for time in timestamps if time is not None]
   if len(times) > 1 and max(times) > min(times):
     seconds = (max(times) - min(times)) * stream.time_base
     return float((len(times) - 1) / seconds)
   return float(stream.average_rate or 25)
 
 
-def _shortfall(stream, num_frames: int, frame_rate: float) -> str:
-  """Says what the header claims, if that is clearly more than there is."""
+def _shortfall(
+    stream: av.VideoStream, num_frames: int, frame_rate: float
+) -> str:
+  """Returns a note if the header claims clearly more than decodes, else ''."""
   if stream.frames:
     if stream.frames > num_frames:
       return f'header claims {stream.frames} frames, {num_frames} decode'

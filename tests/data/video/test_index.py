@@ -1,4 +1,4 @@
-"""The index holds what scans find, is built once, and survives trouble."""
+"""The index holds what scans find, and is built once, even if interrupted."""
 
 import dataclasses
 import os
@@ -40,7 +40,9 @@ def test_rows_hold_what_scan_found(tmp_path, make_video):
   )
 
 
-def test_scanned_once_until_it_changes(tmp_path, make_video, count_scans):
+def test_files_are_scanned_once_until_they_change(
+    tmp_path, make_video, count_scans
+):
   paths = [make_video(tmp_path / f'{name}.mp4', 10) for name in 'ab']
   (tmp_path / 'text.mp4').write_text('no video')
   paths.append(str(tmp_path / 'text.mp4'))
@@ -61,7 +63,7 @@ def test_scanned_once_until_it_changes(tmp_path, make_video, count_scans):
     index.load(index.database(), good[paths[0]].row)
 
 
-def test_interrupted_build_goes_on(
+def test_interrupted_build_keeps_the_files_scanned_so_far(
     tmp_path, make_video, monkeypatch, count_scans
 ):
   paths = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'abc']
@@ -81,7 +83,9 @@ def test_interrupted_build_goes_on(
   assert count_scans == ['c.mp4'] and len(good) == 3
 
 
-def test_two_builds_at_once_agree_on_the_row(tmp_path, make_video, monkeypatch):
+def test_two_builds_at_once_give_the_same_row(
+    tmp_path, make_video, monkeypatch
+):
   path = make_video(tmp_path / 'a.mp4', 10)
   true_scan = reader.scan
   others = []
@@ -97,7 +101,7 @@ def test_two_builds_at_once_agree_on_the_row(tmp_path, make_video, monkeypatch):
   assert index.load(index.database(), others[0].row)[0] == path
 
 
-def test_bad_files_and_their_reasons(tmp_path):
+def test_bad_files_come_with_their_reasons(tmp_path):
   (tmp_path / 'empty.mp4').touch()
   (tmp_path / 'text.mp4').write_text('no video')
   paths = [str(tmp_path / f'{name}.mp4') for name in ('empty', 'text', 'gone')]
@@ -106,28 +110,3 @@ def test_bad_files_and_their_reasons(tmp_path):
   assert bad[paths[0]] == 'the file is empty'
   assert 'Invalid data' in bad[paths[1]]
   assert 'No such file' in bad[paths[2]]
-
-
-def scan_or_crash(path):
-  if 'crash' in path:
-    os._exit(11)
-  return reader.scan(path) if 'text' not in path else 'not a video'
-
-
-def test_processes_agree_with_one_and_outlive_a_crash(
-    tmp_path, make_video, monkeypatch
-):
-  paths = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'abcde']
-  good, _ = index.build(paths)
-  (tmp_path / 'crash.mp4').write_text('a decoder dies of it')
-  paths.insert(1, str(tmp_path / 'crash.mp4'))
-  paths.insert(4, str(tmp_path / 'text.mp4'))
-  (tmp_path / 'text.mp4').write_text('no video')
-  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'another'))
-  monkeypatch.setattr(index, '_scan', scan_or_crash)
-  parallel, bad = index.build(paths, num_processes=2)
-  assert {path: summary[1:] for path, summary in parallel.items()} == {
-      path: summary[1:] for path, summary in good.items()
-  }
-  assert bad[paths[1]] == 'the decoder crashes'
-  assert bad[paths[4]] == 'not a video'
