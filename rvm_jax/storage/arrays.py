@@ -1,13 +1,15 @@
-"""Arrays that grow along time, on disk, and survive being interrupted.
+"""Arrays on disk that grow along time and survive being interrupted.
 
-A store is a zarr group, format 2: it opens in every zarr library, and in
-zarr-python of both major versions. Chunks are not compressed (features hardly
-shrink): each file is an array as numpy writes it.
+A store is a zarr group of format 2, which every zarr library can open, among
+them both major versions of zarr-python. Chunks are not compressed, because
+features hardly shrink.
 
-  STORE/.zattrs             what the arrays are, `complete`, `num_frames`
-  STORE/ARRAY/.zarray       shape, dtype, chunks
-  STORE/ARRAY/0.0.0.0 ...   a chunk each
-  STORE/unfinished.npz      until it is complete: where to go on
+  STORE/.zattrs             attributes: what the arrays hold and how they were
+                            made, `complete` and, once complete, `num_frames`
+  STORE/ARRAY/.zarray       shape, dtype and chunk size of one array
+  STORE/ARRAY/0.0.0.0 ...   its chunks, one file each
+  STORE/unfinished.npz      only while the store is incomplete: the number of
+                            frames written so far and the caller's state
 """
 
 from collections.abc import Collection, Mapping
@@ -23,37 +25,51 @@ from rvm_jax.storage import settings as settings_lib
 
 _ATTRIBUTES, _GROUP = '.zattrs', '.zgroup'
 _PROGRESS = 'unfinished.npz'
-_CACHED_BYTES = 2**30  # Of a complete store, in memory at most.
+# Most bytes of a complete store that reading keeps in memory.
+_CACHED_BYTES = 2**30
 
 
 class Store:
-  """An open store.
+  """An open store; a process that opens an incomplete one may append to it.
 
   Attributes:
-    attributes: what `.zattrs` says.
-    num_frames: that are on disk for good.
-    carried: what was to be carried on after them, an array; None at first.
+    attributes: the attributes of the zarr group, as in `.zattrs`.
+    num_frames: number of frames that are safely on disk.
+    carried: the array that the last `append` was given for continuing after
+      these frames; None before the first one.
   """
 
   def __init__(self, path: str):
-    """See `open_or_create`."""
+    """Opens a store whose settings were checked by `open_existing`.
+
+    Args:
+      path: folder of the store.
+
+    Raises:
+      ValueError: another process is writing the store.
+    """
     self._path = path
     self.attributes = _read_attributes(path)
     if not self.is_complete:
-      self._lock = _lock(path)  # Held as long as the store, or its process.
-      self.attributes = _read_attributes(path)  # It may be complete by now.
-    self.num_frames, self.carried = 0, None
+      # The lock is held until this object or its process is gone. The writer
+      # before it may just have completed the store: read the attributes again.
+      self._lock = _lock(path)
+      self.attributes = _read_attributes(path)
+    self.num_frames = 0
+    self.carried: np.ndarray | None = None
     progress = os.path.join(path, _PROGRESS)
     if self.is_complete:
       self.num_frames = self.attributes['num_frames']
-      if os.path.exists(progress):  # Killed between the last two steps.
+      # `finish` was killed between its last two steps.
+      if os.path.exists(progress):
         os.remove(progress)
     elif os.path.exists(progress):
       with np.load(progress) as archive:
         self.num_frames = int(archive['num_frames'])
         self.carried = archive['carried']
-    how = {}
-    if self.is_complete:  # Nobody writes it any more: what is read is kept.
+    how: dict[str, Any] = {}
+    # Nobody writes a complete store, so chunks may stay in memory.
+    if self.is_complete:
       how['recheck_cached_data'] = 'open'
       how['context'] = tensorstore.Context(
           {'cache_pool': {'total_bytes_limit': _CACHED_BYTES}}
@@ -65,22 +81,24 @@ class Store:
 
   @property
   def chunk(self) -> int:
-    """Frames in a file."""
+    """Number of frames in a chunk."""
     return self.attributes['chunk']
 
   @property
   def is_complete(self) -> bool:
+    """Whether `finish` has been called."""
     return self.attributes['complete']
 
   def append(self, arrays: Mapping[str, np.ndarray], carried: np.ndarray):
-    """Writes one chunk of each array; on return it is on disk for good.
+    """Writes one chunk of each array, which is safely on disk afterwards.
 
     Args:
-      arrays: by name, [n, ...]; n is that of the chunks, but for the last.
-      carried: what the work needs to go on from here.
+      arrays: the chunk of every array, [n, ...], by the array's name. n is
+        `chunk`; only the last chunk of a store may have fewer frames.
+      carried: array that the caller needs to continue after these frames.
 
     Raises:
-      OSError: it cannot be written; what was there before stays.
+      OSError: the chunk cannot be written. Earlier frames stay as they are.
     """
     stop = self.num_frames + len(next(iter(arrays.values())))
     try:
@@ -95,9 +113,10 @@ class Store:
       ]
       for write in writes:
         write.result()
-    except ValueError as error:  # Also where the disk is full.
+    except ValueError as error:
+      # TensorStore raises ValueError for a full disk too.
       raise OSError(str(error)) from error
-    # After the chunks: what is recorded is there.
+    # The count is written after the chunks, so that it never exceeds them.
     self.num_frames = stop
     part = os.path.join(self._path, f'{_PROGRESS}.part')
     with open(part, 'wb') as file:
@@ -107,13 +126,26 @@ class Store:
   def read(
       self, frames: int | slice, names: Collection[str] | None = None
   ) -> dict[str, np.ndarray]:
-    """A frame, or several of them, of some arrays or of all, by name."""
+    """Reads frames of the arrays.
+
+    Args:
+      frames: number of one frame, or a slice of frame numbers.
+      names: names of the arrays to read; None for all.
+
+    Returns:
+      The frames of each array, by name: [...] for one number, [n, ...] for a
+      slice.
+    """
     names = self._arrays if names is None else names
     reads = {name: self._arrays[name][frames].read() for name in names}
     return {name: done.result() for name, done in reads.items()}
 
   def finish(self, attributes: Mapping[str, Any]):
-    """Adds attributes and calls the store complete."""
+    """Marks the store as complete.
+
+    Args:
+      attributes: further attributes to save.
+    """
     self.attributes |= attributes
     self.attributes |= {'num_frames': self.num_frames, 'complete': True}
     _write_json(os.path.join(self._path, _ATTRIBUTES), self.attributes)
@@ -127,29 +159,39 @@ def open_or_create(
     chunk: int,
     arrays: Mapping[str, tuple[tuple[int, ...], str]],
 ) -> Store:
-  """Opens the store at `path`, or makes an empty one.
+  """Opens a store, and creates an empty one first if there is none.
 
   Args:
-    path: of the folder.
-    settings: attributes that decide what is in the arrays.
-    about: attributes that do not.
-    chunk: frames in a file.
-    arrays: by name, the shape without time and the dtype.
+    path: folder of the store.
+    settings: attributes that decide the contents of the arrays. A store with
+      other settings is refused.
+    about: further attributes, which are saved and not compared.
+    chunk: number of frames in a chunk.
+    arrays: shape, without the time axis, and dtype of each array, by name.
 
   Raises:
-    ValueError: there is a store made with other settings, or something else;
-      or another process is writing it.
-    OSError: it cannot be written.
+    ValueError: `path` holds a store with other settings, or no store; or
+      another process is writing the store.
+    OSError: the store cannot be written.
   """
   shapes = {k: [list(shape), dtype] for k, (shape, dtype) in arrays.items()}
-  settings = settings | {'chunk': chunk, 'arrays': shapes}
+  settings = {**settings, 'chunk': chunk, 'arrays': shapes}
   if not os.path.exists(path):
-    _create(path, {'complete': False} | settings | about, chunk, arrays)
+    _create(path, {'complete': False, **settings, **about}, chunk, arrays)
   return open_existing(path, settings)
 
 
 def open_existing(path: str, settings: Mapping[str, Any]) -> Store:
-  """Opens the store at `path`, whatever its arrays: see `open_or_create`."""
+  """Opens a store that must exist, with any arrays.
+
+  Args:
+    path: folder of the store.
+    settings: attributes that the store must have been created with.
+
+  Raises:
+    ValueError: `path` holds no store, or a store with other settings; or
+      another process is writing the store.
+  """
   try:
     attributes = _read_attributes(path)
   except (FileNotFoundError, NotADirectoryError):
@@ -184,13 +226,22 @@ def cast(values: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _read_attributes(path: str) -> dict[str, Any]:
+  """Reads the attributes of the store in the folder `path`."""
   with open(os.path.join(path, _ATTRIBUTES)) as file:
     return json.load(file)
 
 
 def _lock(path: str) -> IO[bytes]:
-  """Two writers of one store would cut off each other's frames."""
-  lock = open(os.path.join(path, _GROUP), 'r+b')  # NFS locks no other.
+  """Takes the lock without which two writers would destroy their frames.
+
+  Returns:
+    The open file that holds the lock; closing it releases the lock.
+
+  Raises:
+    ValueError: another process holds it.
+  """
+  # NFS locks only files that are open for writing. The caller closes this one.
+  lock = open(os.path.join(path, _GROUP), 'r+b')  # noqa: SIM115
   try:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError as error:
@@ -200,7 +251,7 @@ def _lock(path: str) -> IO[bytes]:
 
 
 def _create(path, attributes, chunk, arrays):
-  """Makes an empty store, which appears when it is whole."""
+  """Creates an empty store, which appears at `path` once it is complete."""
   part = f'{path}.part'
   os.makedirs(part, exist_ok=True)
   _write_json(os.path.join(part, _GROUP), {'zarr_format': 2})
@@ -226,11 +277,13 @@ def _create(path, attributes, chunk, arrays):
 
 
 def _open(path: str, context=None, **how) -> tensorstore.TensorStore:
+  """Opens one array; `how` are further members of TensorStore's spec."""
   spec = {'driver': 'zarr', 'kvstore': {'driver': 'file', 'path': path}}
   return tensorstore.open(spec | how, context=context).result()
 
 
 def _write_json(path: str, contents: Mapping[str, Any]):
+  """Writes a JSON file, replacing an earlier one completely or not at all."""
   part = f'{path}.part'
   with open(part, 'w') as file:
     json.dump(contents, file, indent=2)
@@ -239,7 +292,7 @@ def _write_json(path: str, contents: Mapping[str, Any]):
 
 
 def _replace(part: str):
-  """Puts a file in the place of the one before, whole or not at all."""
+  """Renames NAME.part to NAME, after its contents have reached the disk."""
   with open(part, 'rb') as file:
     os.fsync(file.fileno())
   os.replace(part, part.removesuffix('.part'))

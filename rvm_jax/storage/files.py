@@ -1,4 +1,4 @@
-"""Files that are there as a whole, or not at all."""
+"""Writing files and folders completely or not at all."""
 
 from collections.abc import Iterator
 import contextlib
@@ -9,28 +9,30 @@ import tempfile
 
 from absl import logging
 
-# What disks say that have no hard links.
+# Errors of file systems that have no hard links.
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Where to write a file or a folder that appears at `path` once it is whole.
+  """Yields a place to write what shall appear at `path` once it is complete.
 
-  Whatever goes wrong before the end of the `with`, nothing appears there. Only
-  a killed process leaves what it had written, in a folder `.NAME.*.part` beside
-  it: the next to write there warns of it.
+  If anything goes wrong before the end of the `with` block, nothing appears at
+  `path`. Only a process that is killed leaves something behind: a folder
+  `.NAME.*.part` beside `path`, with what it had written. The next process that
+  writes to `path` warns about it.
 
   Args:
-    path: of the file or folder; its own folder must exist.
+    path: path of the file or folder to write. The folder around it must exist.
 
   Yields:
-    The path to write to, with the same name, on the same disk.
+    The path to write to. It has the same name and is on the same disk.
 
   Raises:
-    FileExistsError: there is something at `path`, or is by the end: nothing is
-      replaced, but an empty folder that came meanwhile.
-    OSError: it cannot be written; a full disk, say.
+    FileExistsError: something is at `path` at the beginning, or has appeared
+      there by the end. Nothing is replaced, except an empty folder that
+      appeared in the meantime.
+    OSError: the file cannot be written, for instance because the disk is full.
   """
   path = os.path.abspath(path)
   _check_absent(path)
@@ -52,6 +54,7 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _check_absent(path: str):
+  """Raises FileExistsError if something is at `path`, even a broken link."""
   if os.path.lexists(path):
     raise FileExistsError(
         f'{path} is there already and is not replaced: remove it, or write to'
@@ -60,21 +63,25 @@ def _check_absent(path: str):
 
 
 def _warn_of_leftovers(folder: str, name: str):
-  """Others may be writing them: what is left is for people to delete."""
+  """Warns of what killed processes left behind.
+
+  It is not deleted, because another process may be writing it right now.
+  """
   pattern = os.path.join(glob.escape(folder), f'.{glob.escape(name)}.*.part')
   for path in glob.glob(pattern):
     logging.warning(
-        '%s is what a killed process left, if none is writing it now: it can'
-        ' then be deleted',
+        '%s was left by a process that was killed, unless a process is writing'
+        ' it now. In the first case you can delete it',
         path,
     )
 
 
 def _place(part: str, path: str):
-  """Moves a file or a folder to where nothing is."""
+  """Moves a file or a folder to `path`, where nothing may be."""
   try:
     if os.path.isdir(part):
-      os.rename(part, path)  # Replaces nothing but an empty folder.
+      # Fails unless `path` is free or an empty folder.
+      os.rename(part, path)
     else:
       _link(part, path)
   except OSError:
@@ -83,18 +90,23 @@ def _place(part: str, path: str):
 
 
 def _link(part: str, path: str):
-  """Another name for a file; the one it had goes with its folder."""
+  """Gives a file the name `path` too, or moves it there without hard links.
+
+  A hard link fails if `path` exists, whereas a rename would replace it. The old
+  name disappears with the temporary folder that holds it.
+  """
   try:
     os.link(part, path)
   except OSError as error:
     if error.errno not in _NO_LINKS:
       raise
-    with open(path, 'x'):  # The name is ours from here on.
+    # This fails if `path` exists. Afterwards the name belongs to this process.
+    with open(path, 'x'):
       os.replace(part, path)
 
 
 def _sync(part: str):
-  """Waits until a file, or a folder's files, are on the disk."""
+  """Waits until a file, or every file of a folder, has reached the disk."""
   is_folder = os.path.isdir(part)
   for name in os.listdir(part) if is_folder else [part]:
     with open(os.path.join(part, name), 'rb') as f:

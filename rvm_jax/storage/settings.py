@@ -1,4 +1,4 @@
-"""What differs between settings that were saved and those of now."""
+"""Comparing saved settings with those of now."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,23 +7,31 @@ from typing import Any
 def list_differences(
     saved: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, str]:
-  """Says of each nested key, 'a.b', with another value what was and is.
+  """Lists the settings whose values differ.
 
   Args:
-    saved: as JSON gives it back.
-    now: alike; tuples are what JSON makes of them, lists.
+    saved: nested settings, as read from a JSON file.
+    now: nested settings of this process. Tuples equal lists, because JSON
+      stores them as lists.
+
+  Returns:
+    For each differing setting its path, such as 'data.height', and a sentence
+    with both values. Empty if nothing differs.
   """
   old, new = _flatten(saved), _flatten(now)
-  name = lambda flat, key: flat[key] if key in flat else 'no such key'
+
+  def describe(flat, key):
+    return flat[key] if key in flat else 'no such key'
+
   return {
-      key: f'saved {name(old, key)}, now {name(new, key)}'
+      key: f'saved {describe(old, key)}, now {describe(new, key)}'
       for key in sorted({key for key, _ in old.items() ^ new.items()})
   }
 
 
 def _flatten(settings: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
-  """Nested settings to {'a.b': text of the value}."""
-  flat = {}
+  """Returns the text of each value by its path, such as 'data.height'."""
+  flat: dict[str, str] = {}
   for key, value in settings.items():
     if isinstance(value, Mapping):
       flat |= _flatten(value, f'{prefix}{key}.')

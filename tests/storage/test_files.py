@@ -129,5 +129,5 @@ with files.write_whole({str(tmp_path / 'a.txt')!r}) as part:
     with open(part, 'w') as f:
       f.write('whole')
   (warning,) = caplog.messages
-  assert warning.startswith(f'{left} is what a killed process left')
+  assert warning.startswith(f'{left} was left by a process that was killed')
   assert sorted(tmp_path.iterdir()) == [left, tmp_path / 'a.txt']
