@@ -1,4 +1,4 @@
-"""RVM-B: the paper's pretraining run, with every key that a run has.
+"""RVM-B: the paper's pretraining run. This config has every key of a run.
 
   python -m rvm_jax.main --config=configs/rvm_base.py --workdir=runs/base \
       --config.data.sources="('/data/ssv2', '/data/kinetics.csv')" \
@@ -7,12 +7,15 @@
 Hardware: the paper's runs took 256 TPU v6 cores. One step is 2.3 PFLOP, so that
 a million steps take about 68 days on one GPU that does 395 TFLOP/s, half of
 what an H200 does on large products (arithmetic, not measured). Memory
-(computed): 2.6 GB of state on each device, 0.43 GB more for each clip with
-remat 'dots'. On few devices raise `num_microbatches` until a microbatch fits.
+(computed): each device needs 2.6 GB for the training state with `fsdp=1`, and
+0.43 GB for each clip of a microbatch with remat 'dots'. If a microbatch does
+not fit into the devices' memory, raise `num_microbatches`.
 
-The other configs say only how they differ from this one. Source of the values:
-arXiv 2512.13684, marked [P]; values that the paper's readers report,
-unverified, marked [R]; ours, marked [O].
+The configs of the other sizes list only what differs from this one. The source
+of a value is marked as follows:
+  [P] the paper, arXiv 2512.13684;
+  [R] reported by readers of the paper, not verified;
+  [O] our own choice.
 """
 
 import ml_collections
@@ -23,10 +26,13 @@ from rvm_jax.models import rvm
 
 def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
+  # Seed of the initial parameters, of the masks, and of the order and the crops
+  # of the data.
   config.seed = 0
   # What is trained: a key of `rvm_jax.training.objectives.OBJECTIVES`.
   config.objective = 'rvm'
-  config.num_steps = 1_000_000  # [P] about 2 G clips.
+  # [P] With the batch size below these are about 2 billion clips.
+  config.num_steps = 1_000_000
 
   # Arguments of `rvm_jax.models.rvm.RVM`.
   config.model = dict(
@@ -37,69 +43,110 @@ def get_config() -> ml_collections.ConfigDict:
       decoder_heads=16,
       decoder_mlp=2048,
       patch=16,
-      dtype='bfloat16',  # Of the products; parameters are float32.
-      attention='xla',  # 'cudnn' on GPUs: does not hold the scores in memory.
-      remat='dots',  # What is recomputed: 'none', 'dots', 'full'.
+      # Dtype of the matrix products; parameters are float32 in any case.
+      dtype='bfloat16',
+      # 'cudnn' needs a GPU and does not keep the attention scores in memory.
+      attention='xla',
+      # What the backward pass recomputes to save memory: 'none' nothing, 'dots'
+      # all but the outputs of dense layers, 'full' everything.
+      remat='dots',
   )
 
   # Arguments of `rvm_jax.data.pipeline.Pipeline`.
   config.data = dict(
-      # Folders, globs, manifests (CSV: path,start,end,label), or 'scenes': the
-      # generated scenes, which need no files.
+      # Each source is a folder, a glob, a manifest (a CSV file with the columns
+      # path,start,end,label), or 'scenes' for generated scenes, which need no
+      # files.
       sources=('scenes',),
-      weights=(1.0,),  # One for each source, relative to each other.
+      # Relative share of each source in the samples.
+      weights=(1.0,),
+      # Number of different scenes in the source 'scenes'.
       num_scenes=1_000_000,
-      batch_size=2048,  # [P] Clips in a step, over all devices.
-      num_source=4,  # [P] T, consecutive frames.
-      num_target=4,  # [P] K, future frames.
-      stride=1,  # Frames between source frames.
-      min_gap=4,  # [P] Frames from the last source frame to a target,
-      max_gap=48,  # [P] uniformly drawn for each target.
-      # Frames per second that clips are sampled at; native if not set.
+      # [P] Number of clips in a step, over all devices.
+      batch_size=2048,
+      # [P] T, number of source frames.
+      num_source=4,
+      # [P] K, number of target frames.
+      num_target=4,
+      # [P] Number of frames from one source frame to the next; 1 for
+      # consecutive frames.
+      stride=1,
+      # [P] Least and greatest number of frames from the last source frame to a
+      # target. The gap of each target is sampled uniformly from this range.
+      min_gap=4,
+      max_gap=48,
+      # Rate at which videos are sampled, in frames per second; each video's own
+      # rate if it is not set.
       frame_rate=config_dict.placeholder(float),
-      height=256,  # [P] Pixels.
+      # [P] Size of the frames in pixels.
+      height=256,
       width=256,
-      crop_area=(0.3, 1.0),  # [P] Of the frame's area.
-      crop_aspect=(0.75, 1.25),  # [P] Width / height.
-      flip=0.5,  # [P] Probability.
-      # [O] Of broken videos before the start, and of skipped clips on the way.
+      # [P] Least and greatest area of a crop, as a share of the frame's area.
+      crop_area=(0.3, 1.0),
+      # [P] Least and greatest width / height of a crop.
+      crop_aspect=(0.75, 1.25),
+      # [P] Probability of a horizontal flip.
+      flip=0.5,
+      # [O] Greatest share of broken videos in a source when it is opened, and
+      # of skipped clips among those seen during the run.
       max_bad_share=0.1,
-      num_workers=16,  # [O] Processes that decode, on each host.
-      prefetch=2,  # [O] Batches ready in each of them.
+      # [O] Number of processes on each host that decode videos.
+      num_workers=16,
+      # [O] Number of batches that each of these processes keeps ready.
+      prefetch=2,
   )
-  config.mask_ratio = 0.95  # [P] Hidden patches of a target.
+  # [P] Share of the patches of a target frame that are hidden.
+  config.mask_ratio = 0.95
 
-  # AdamW, linear warm-up, cosine.
+  # AdamW with linear warm-up and cosine decay.
   config.optimizer = dict(
-      learning_rate=1.5e-4,  # [R] Peak, for batches of 2048.
-      warmup_steps=10_000,  # [R]
-      final_learning_rate=0.0,  # [R] At the end of the cosine.
-      weight_decay=0.05,  # [R] Of dense kernels.
-      # Of those of the recurrent core, if it is another.
+      # [R] Peak of the learning rate, for batches of 2048 clips.
+      learning_rate=1.5e-4,
+      # [R] Number of steps in which the learning rate rises from zero.
+      warmup_steps=10_000,
+      # [R] Learning rate at the end of the cosine.
+      final_learning_rate=0.0,
+      # [R] Weight decay of the kernels of dense layers.
+      weight_decay=0.05,
+      # Weight decay of the kernels of the recurrent core; `weight_decay` if it
+      # is not set.
       core_weight_decay=config_dict.placeholder(float),
-      beta1=0.9,  # [R]
-      beta2=0.95,  # [R]
-      clip_norm=1.0,  # [R] Global norm of the gradient.
+      # [R] Adam's decay rates of the gradient's first and second moment.
+      beta1=0.9,
+      beta2=0.95,
+      # [R] Largest global norm of the gradient; larger ones are scaled down.
+      clip_norm=1.0,
   )
 
-  # Devices over which parameters are split; batches are split over all devices.
+  # Number of devices that parameters are split over. A batch is split over all
+  # devices in any case.
   config.fsdp = 1
-  # Parts of a batch that run one after the other, to save memory.
+  # Number of parts of a batch that are computed one after the other, to save
+  # memory.
   config.num_microbatches = 1
 
   config.checkpoint = dict(
-      save_every=1000,  # Steps.
+      # Number of steps between checkpoints.
+      save_every=1000,
+      # Number of newest checkpoints that are kept.
       keep_last=3,
-      keep_every=50_000,  # These stay for good.
-      # What a workdir without checkpoints starts from instead of the seed: a
-      # released .npz, or another run. Optimiser, data and step start anew.
+      # Checkpoints whose step is a multiple of this number are never deleted.
+      keep_every=50_000,
+      # Path of the parameters that a run without checkpoints starts from: a
+      # released .npz, a .safetensors file, or the workdir of another run. The
+      # optimizer's state, the data position and the step count are not taken
+      # over. If it is not set, parameters are initialised from the seed.
       init_from=config_dict.placeholder(str),
-      fresh_decoder=False,  # Only encoder and core of it; the decoder is new.
+      # Whether only the encoder and the core are taken from `init_from`, and
+      # the decoder is initialised.
+      fresh_decoder=False,
   )
-  config.log_every = 50  # Steps between progress lines.
-  config.eval_every = 5000  # Steps between evaluations, with pictures.
-  # Generated scenes that features are scored on at each; readouts are fitted to
-  # three quarters of them. Each stays in the memory of every process: 4 MB at
-  # 256 x 256 pixels.
+  # Number of steps between progress lines.
+  config.log_every = 50
+  # Number of steps between evaluations, which write scores and pictures.
+  config.eval_every = 5000
+  # Number of generated scenes on which each evaluation scores the features:
+  # readouts are fitted to three quarters of them and tested on the rest. Every
+  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels.
   config.num_eval_scenes = 256
   return config

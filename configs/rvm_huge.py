@@ -3,11 +3,11 @@
   python -m rvm_jax.main --config=configs/rvm_huge.py --workdir=runs/huge \
       --config.data.sources="('/data/videos',)" --config.fsdp=8
 
-Hardware: a step at batch 2048 is 10.7 PFLOP: 31 days for a million steps on
-eight H100s at half of 989 TFLOP/s each (arithmetic, not measured). Memory
-(computed): 12.5 GB of state where it is not split, 1.2 GB a clip with remat
-'dots'. On eight H100s set `num_microbatches=8`; on devices of 16 GB `fsdp` of 8
-or more.
+Hardware: a step of 2048 clips is 10.7 PFLOP, so that a million steps take 31
+days on eight H100s at half of 989 TFLOP/s each (arithmetic, not measured).
+Memory (computed): 12.5 GB for the training state, divided by `fsdp`, and 1.2 GB
+for each clip of a microbatch with remat 'dots'. On eight H100s set
+`num_microbatches=8`. On devices with 16 GB of memory set `fsdp` to 8 or more.
 """
 
 import ml_collections

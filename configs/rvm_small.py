@@ -3,11 +3,13 @@
   python -m rvm_jax.main --config=configs/rvm_small.py --workdir=runs/small \
       --config.data.sources="('/data/videos',)"
 
-Hardware: a step at batch 2048 is 1.0 PFLOP, so that a million steps take 30
+Hardware: a step of 2048 clips is 1.0 PFLOP, so that a million steps take 30
 days on one GPU that does 395 TFLOP/s, half of what an H200 does on large
-products (arithmetic, not measured; S is likely to reach less). Memory
-(computed): 1.1 GB of state, and 0.27 GB a clip with remat 'dots'.
-The paper's ablations are this model with `num_steps=250_000`.
+products (arithmetic, not measured; the small products of this model are likely
+to be slower). Memory (computed): 1.1 GB for the training state, and 0.27 GB for
+each clip of a microbatch with remat 'dots'.
+
+For the paper's ablations, which use this model, set `num_steps=250_000`.
 """
 
 import ml_collections

@@ -1,11 +1,12 @@
-"""Checks that a config makes sense, before data are opened.
+"""Checks the values of a config before any data are opened.
 
-An objective checks the settings that only it reads.
+Settings that only one objective reads are checked by that objective.
 """
 
 import ml_collections
 
-# Readouts are fitted to three quarters of the scenes and tested on the others.
+# Least number of generated scenes for the evaluation during training. Readouts
+# are fitted to three quarters of the scenes and tested on the rest, at least 4.
 MIN_EVAL_SCENES = 16
 
 
@@ -14,11 +15,12 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
 
   Args:
     config: the run's config, as in configs/rvm_base.py.
-    num_batch_shards: number of parts that a batch is split into over the
-      devices of all processes.
+    num_batch_shards: number of parts that a batch is split into, one for each
+      device of all processes.
 
   Raises:
-    ValueError: settings conflict; the error names key, value and fix.
+    ValueError: settings conflict. The message names the key, its value and, if
+      there is one, the value to use.
   """
   data, optimizer = config.data, config.optimizer
   for key, value in (
@@ -41,7 +43,8 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
   if config.num_eval_scenes < MIN_EVAL_SCENES:
     raise ValueError(
         f'config.num_eval_scenes={config.num_eval_scenes} must be at least'
-        f' {MIN_EVAL_SCENES}: three quarters are for fitting readouts'
+        f' {MIN_EVAL_SCENES}: readouts are fitted to three quarters of the'
+        ' scenes and tested on the rest'
     )
   parts = num_batch_shards * config.num_microbatches
   if data.batch_size % parts:
@@ -64,7 +67,7 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
   if config.checkpoint.fresh_decoder and not config.checkpoint.init_from:
     raise ValueError(
         'config.checkpoint.fresh_decoder=True needs config.checkpoint.init_from'
-        ': without it the whole model is fresh'
+        ': without it all parameters are initialised anyway'
     )
   if optimizer.warmup_steps >= config.num_steps:
     raise ValueError(

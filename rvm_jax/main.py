@@ -1,11 +1,12 @@
 """Pretrains a model: `python -m rvm_jax.main --config=configs/rvm_base.py`.
 
-However a run was stopped, the same command goes on from its last checkpoint.
+If a run was stopped for any reason, the same command resumes it from its newest
+checkpoint.
 
 Exit codes:
-  0: the run is done.
-  75: the run was stopped by SIGTERM and has saved everything; run the same
-    command again.
+  0: the run has done all of its steps.
+  75: the run was stopped by SIGTERM and has saved a checkpoint; run the same
+    command again to resume it.
   1: an error, which the last lines of the log describe.
 """
 
@@ -27,16 +28,20 @@ from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 
-# 75, by convention "try again later".
+# Exit code 75. In sysexits.h it means a temporary failure, after which the same
+# command may be tried again.
 EXIT_PREEMPTED = os.EX_TEMPFAIL
 
 _CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'Config of the run, a file in configs/.', lock_config=True
+    'config',
+    None,
+    'Path of the config of the run, such as configs/rvm_base.py.',
+    lock_config=True,
 )
 _WORKDIR = flags.DEFINE_string(
     'workdir',
     None,
-    'Folder for the checkpoints, events and pictures of the run.',
+    'Folder for the checkpoints, TensorBoard events and pictures of the run.',
 )
 _COORDINATOR = flags.DEFINE_string(
     'coordinator',
@@ -48,13 +53,13 @@ _NUM_PROCESSES = flags.DEFINE_integer(
     'num_processes', 1, 'Number of processes of the whole run.'
 )
 _PROCESS_ID = flags.DEFINE_integer(
-    'process_id', 0, 'Number of this process, counted from 0.'
+    'process_id', 0, 'Index of this process, counted from 0.'
 )
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
 def main(argv: list[str]):
-  """Runs what the flags ask for."""
+  """Trains the model that the flag --config describes, in --workdir."""
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
@@ -81,8 +86,8 @@ def main(argv: list[str]):
 def connect():
   """Starts JAX's distributed service, which connects the processes of the run.
 
-  A run of a single process needs the service too: it is what tells the run of a
-  SIGTERM.
+  A run of a single process needs the service too, because the service notices
+  SIGTERM and tells the checkpoint manager that the run is being preempted.
   """
   if _COORDINATOR.value == 'auto':
     jax.distributed.initialize()
@@ -92,7 +97,7 @@ def connect():
 
 
 def _free_port() -> int:
-  """Returns the number of a TCP port that no program uses."""
+  """Returns the number of a TCP port that is unused at the moment."""
   with socket.socket() as s:
     s.bind(('localhost', 0))
     return s.getsockname()[1]

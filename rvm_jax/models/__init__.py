@@ -1,1 +1,1 @@
-"""The model, in Flax linen."""
+"""The RVM model and its parts, as modules of Flax linen."""

@@ -16,10 +16,12 @@ Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
 
-# Logical axes of activations, for `nn.with_logical_constraint`. It makes the
-# compiler split an activation by the rules of `training.mesh`; without rules it
-# does nothing. Unconstrained, the compiler carries the parameters' shardings
-# into the activations, and every device then holds those of the whole batch.
+# Logical axes of activations, for `nn.with_logical_constraint`, which makes the
+# compiler split an activation by the rules of `training.mesh`. Where no rules
+# are set, as in inference, the constraint does nothing. In training it is
+# needed, because the compiler would otherwise derive the shardings of
+# activations from those of parameters, and every device would hold the
+# activations of the whole batch.
 TOKENS = ('batch', 'tokens', 'embed')
 TARGETS = ('batch', 'targets', 'tokens', 'embed')
 HEADS = ('batch', 'tokens', 'heads', 'head_dim')
@@ -49,7 +51,7 @@ class MLP(nn.Module):
   """Two dense layers with a GELU (tanh approximation) between them.
 
   Attributes:
-    width: width between the layers.
+    width: hidden width, which is the number of outputs of the first layer.
     dtype: dtype of the matrix products.
   """
 
@@ -70,7 +72,7 @@ class Attention(nn.Module):
   """Multi-head attention.
 
   Attributes:
-    num_heads: number of heads, which divides D.
+    num_heads: number of heads. It must divide D.
     dtype: dtype of the matrix products.
     implementation: implementation of attention, see `ops.attention.attend`.
   """
@@ -89,7 +91,8 @@ class Attention(nn.Module):
         dtype=self.dtype,
         kernel_init=XAVIER,
     )
-    # [B, Q, heads, D / heads], and twice [B, M, heads, D / heads].
+    # The query is [B, Q, heads, D / heads], key and value are
+    # [B, M, heads, D / heads].
     query, key, value = (
         nn.with_logical_constraint(project(name=name)(tokens), HEADS)
         for name, tokens in (('query', x), ('key', context), ('value', context))
@@ -175,7 +178,7 @@ class CrossBlock(nn.Module):
 
 
 class CrossTransformer(nn.Module):
-  """A stack of `CrossBlock`s and a last norm.
+  """A stack of `CrossBlock`s and a final norm.
 
   Attributes:
     num_layers: number of blocks.
@@ -183,7 +186,8 @@ class CrossTransformer(nn.Module):
     mlp_width: hidden width of the MLP in a block.
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
-    remat: what the backward pass computes again, see `rematerialise`.
+    remat: how much of the forward pass is kept for the backward pass, see
+      `rematerialise`.
   """
 
   num_layers: int
@@ -195,7 +199,12 @@ class CrossTransformer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
-    """Maps tokens [B, K, N, D] to [B, K, N, D], see `CrossBlock`."""
+    """Maps tokens [B, K, N, D] to [B, K, N, D].
+
+    Args:
+      x: [B, K, N, D], K groups of N tokens.
+      context: [B, M, D], the tokens that all groups attend to.
+    """
     block = rematerialise(CrossBlock, self.remat)
     for i in range(self.num_layers):
       x = block(
@@ -208,6 +217,7 @@ class CrossTransformer(nn.Module):
     return nn.LayerNorm(dtype=self.dtype, name='output_norm')(x)
 
 
+# JAX's policies for the values of `remat`, see `rematerialise`.
 REMAT_POLICIES = {
     'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
     'full': jax.checkpoint_policies.nothing_saveable,
@@ -215,13 +225,17 @@ REMAT_POLICIES = {
 
 
 def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
-  """Returns a block that saves memory by computing values a second time.
+  """Wraps a class so that its backward pass recomputes values to save memory.
 
   Args:
     block: class of the block.
-    remat: what of the forward pass is kept for the backward pass; the rest is
-      computed again. 'none' keeps everything, 'dots' the outputs of dense
-      layers (not the attention scores), 'full' only the inputs of the block.
+    remat: how much of the forward pass is kept for the backward pass; the rest
+      is computed again. 'none' keeps everything (nothing is recomputed), 'dots'
+      keeps the outputs of dense layers but not the attention scores, and 'full'
+      keeps only the inputs of the block (everything is recomputed).
+
+  Returns:
+    The class, wrapped; `block` itself for 'none'.
 
   Raises:
     ValueError: `remat` is none of these.

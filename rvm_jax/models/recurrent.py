@@ -19,7 +19,7 @@ PARAMETER_AXES = {
 
 
 class GatedTransformerCore(nn.Module):
-  """Updates a state with the tokens of one frame after the other.
+  """Updates a recurrent state with the tokens of each frame in turn.
 
       update     u = sigmoid(W_ue e + W_us s)
       reset      r = sigmoid(W_re e + W_rs s)
@@ -39,7 +39,8 @@ class GatedTransformerCore(nn.Module):
     mlp_width: hidden width of the MLP in a block.
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
-    remat: what the backward pass computes again, see `layers.rematerialise`.
+    remat: how much of the forward pass is kept for the backward pass, see
+      `layers.rematerialise`.
   """
 
   width: int
@@ -51,7 +52,7 @@ class GatedTransformerCore(nn.Module):
   remat: str
 
   def setup(self):
-    """Makes the gates and X; their names are those of the parameters."""
+    """Makes the gates and X. Attribute names become the parameters' paths."""
     gate = functools.partial(
         nn.Dense,
         self.width,
@@ -89,9 +90,11 @@ class GatedTransformerCore(nn.Module):
       states: float32 [B, T, M, D], the state after each frame.
       state: float32 [B, M, D], the state after the last frame.
     """
-    # W_ue e and W_re e do not depend on the state: all frames at once.
+    # W_ue e and W_re e do not depend on the state, so they are computed for all
+    # frames at once.
     inputs = tokens, self.input_update(tokens), self.input_reset(tokens)
-    # Unrolled by 4, the paper's number of source frames, training has no loop.
+    # The scan is unrolled by 4, the paper's number of source frames, so that a
+    # training step with as many frames is compiled without a loop over them.
     scan = nn.scan(
         GatedTransformerCore._step,
         variable_broadcast='params',

@@ -17,7 +17,8 @@ from rvm_jax.models import vit
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.ops import positions
 
-# The decoder's time index is one-hot over this many frames.
+# Number of values of the decoder's time index, which is one-hot encoded: a
+# target lies 0 to 63 frames after the first source frame.
 NUM_DELTAS = 64
 
 
@@ -33,8 +34,9 @@ def _size(width, layers, heads, mlp, core_heads, core_mlp):
   )
 
 
-# Sizes of the released checkpoints. H's core: the size of a file does not tell
-# the number of heads, and 16 is that of the encoder.
+# Sizes of the released checkpoints. The 16 heads of H's core are an assumption,
+# taken over from its encoder: the size of the released file does not depend on
+# the number of heads.
 SIZES = {
     'S': _size(384, 12, 6, 1536, 8, 2048),
     'B': _size(768, 12, 12, 3072, 12, 3072),
@@ -58,9 +60,10 @@ _PARAMETER_AXES = {
     'detokenizer/Dense_0/kernel': ('decoder_embed', 'pixels'),
     'detokenizer/Dense_0/bias': ('pixels',),
 }
-# Parts of the model whose width is another logical axis than the encoder's. No
-# rule splits the core's, so that its parameters stay whole on every device:
-# split, they would be gathered anew for every frame inside the recurrence.
+# The logical axis that replaces 'embed' in the parameters of some parts of the
+# model. `training.mesh` has no rule for 'core_embed', so that the core's
+# parameters stay whole on every device. If they were split, they would be
+# gathered again for every frame of the recurrence.
 _EMBED = {'rnn_core': 'core_embed', 'decoder': 'decoder_embed'}
 
 
@@ -102,7 +105,7 @@ class RVM(nn.Module):
     core_mlp: hidden width of the MLP in a block of the core.
     decoder_width: W, width of the decoder.
     decoder_layers: number of blocks in the decoder. With 0 the model has no
-      decoder: it gives features and cannot reconstruct.
+      decoder: it can encode frames but not predict pixels.
     decoder_heads: number of attention heads in a block of the decoder.
     decoder_mlp: hidden width of the MLP in a block of the decoder.
     patch: P, side of a patch in pixels.
@@ -110,8 +113,8 @@ class RVM(nn.Module):
       state, softmax and the statistics of norms are float32 in either case.
     attention: implementation of attention: 'xla', or 'cudnn' on GPUs with a
       16-bit dtype.
-    remat: what the backward pass computes again: 'none', 'dots' or 'full', see
-      `layers.rematerialise`.
+    remat: how much of the forward pass is kept for the backward pass: 'none',
+      'dots' or 'full', see `layers.rematerialise`.
   """
 
   width: int
@@ -131,7 +134,7 @@ class RVM(nn.Module):
   remat: str = 'none'
 
   def setup(self):
-    """Makes the parts of the model; their names are those of the parameters."""
+    """Makes the parts of the model, whose names begin the parameters' paths."""
     for part, width, heads in (
         ('encoder', self.width, self.encoder_heads),
         ('core', self.width, self.core_heads),
@@ -142,15 +145,15 @@ class RVM(nn.Module):
             f'{part}_heads={heads} must divide the {part} width {width}'
         )
     dtype = jnp.dtype(self.dtype)
-    how = dict(dtype=dtype, attention=self.attention, remat=self.remat)
+    common = dict(dtype=dtype, attention=self.attention, remat=self.remat)
     token_init = nn.initializers.normal(0.02)
     self.cls_token = self.param('cls_token', token_init, (1, self.width))
     self.tokenizer = vit.Tokenizer(self.width, self.patch, dtype)
     self.encoder = vit.VisionTransformer(
-        self.encoder_layers, self.encoder_heads, self.encoder_mlp, **how
+        self.encoder_layers, self.encoder_heads, self.encoder_mlp, **common
     )
     self.rnn_core = recurrent.GatedTransformerCore(
-        self.width, self.core_layers, self.core_heads, self.core_mlp, **how
+        self.width, self.core_layers, self.core_heads, self.core_mlp, **common
     )
     if self.decoder_layers:
       self.mask_token = self.param(
@@ -162,17 +165,17 @@ class RVM(nn.Module):
       self.decoder_embedder = embed()
       self.delta_embedder = embed()
       self.decoder = layers.CrossTransformer(
-          self.decoder_layers, self.decoder_heads, self.decoder_mlp, **how
+          self.decoder_layers, self.decoder_heads, self.decoder_mlp, **common
       )
       self.detokenizer = Detokenizer(self.patch, dtype)
 
   def encode(
       self, frames: jax.Array, state: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
-    """Updates the state with each frame, one after the other.
+    """Encodes frames into features by updating the state frame by frame.
 
-    A video may be given in parts: encoding its first frames, and then the rest
-    from the state they left, gives the features of the whole video. So a stream
+    A video may be encoded in parts: if each call is given the state that the
+    call before returned, the features are those of the whole video. So a stream
     of any length takes constant memory.
 
     Args:
@@ -186,7 +189,7 @@ class RVM(nn.Module):
       state: float32 [B, 1 + N, D], the state after the last frame.
 
     Raises:
-      ValueError: frames or state have another shape or dtype.
+      ValueError: `frames` or `state` does not have this shape and dtype.
     """
     _check_frames('frames', frames)
     batch, _, height, width, _ = frames.shape
@@ -212,22 +215,25 @@ class RVM(nn.Module):
       deltas: jax.Array,
       visible: jax.Array,
   ) -> jax.Array:
-    """Fills in the hidden patches of target frames.
+    """Predicts target frames from source frames and some target patches.
 
     Args:
-      source: float [B, T, H, W, 3] in [0, 1], source frames, seen as a whole.
-      target: float [B, K, H, W, 3] in [0, 1], frames of the same video.
-      deltas: int [B, K], the target's frame index counted from the first source
-        frame, 0 to 63. Traced values outside of it give NaN.
-      visible: int [B, K, V], raster indices of the patches that are shown.
+      source: float [B, T, H, W, 3] in [0, 1], source frames, of which all
+        patches are visible to the model.
+      target: float [B, K, H, W, 3] in [0, 1], frames of the same videos, of
+        which only the patches in `visible` are visible to the model.
+      deltas: int [B, K], number of frames from the first source frame to each
+        target, 0 to 63. Under `jax.jit`, where values cannot be checked, a
+        delta outside of this range makes the prediction of its target NaN.
+      visible: int [B, K, V], raster indices of the visible patches.
 
     Returns:
-      Predicted pixels, float32 [B, K, H, W, 3], of all patches, also of those
-      that are shown.
+      Predicted pixels of all patches, hidden and visible, float32
+      [B, K, H, W, 3].
 
     Raises:
-      ValueError: shapes that do not fit together, deltas out of range, or a
-        model without a decoder.
+      ValueError: the shapes do not fit together, deltas are out of range, or
+        the model has no decoder.
     """
     if not self.decoder_layers:
       raise ValueError(
@@ -235,11 +241,11 @@ class RVM(nn.Module):
           ' encoder and core only: it encodes but cannot reconstruct'
       )
     self._check_targets(source, target, deltas, visible)
-    batch, num_targets, height, width, _ = target.shape
+    batch, _, height, width, _ = target.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     features, _ = self.encode(source)
 
-    # The encoder sees nothing but the visible patches of the target frames.
+    # The encoder gets only the visible patches of the target frames.
     shown = jnp.take_along_axis(
         patches_lib.patchify(target, self.patch), visible[..., None], axis=2
     )  # [B, K, V, P * P * 3]
@@ -259,14 +265,16 @@ class RVM(nn.Module):
     )
 
   def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
-    """Encodes the patches of each frame by themselves, with a CLS token.
+    """Encodes the patches of each frame, with a CLS token, frame by frame.
+
+    No token depends on another frame.
 
     Args:
       patches: [B, F, M, P * P * 3], M patches of each of F frames.
       table: [M, D] or [B, F, M, D], position embeddings of the patches.
 
     Returns:
-      [B, F, 1 + M, D].
+      The encoded CLS token and the encoded patches, [B, F, 1 + M, D].
     """
     tokens = self.tokenizer(patches, table)
     batch, num_frames, size, width = tokens.shape
@@ -284,10 +292,23 @@ class RVM(nn.Module):
       visible: jax.Array,
       num_patches: int,
   ) -> jax.Array:
-    """Returns the decoder's input [B, K, 1 + N, W] for every patch and CLS."""
+    """Returns the decoder's input: a token for CLS and for each of N patches.
+
+    Args:
+      encoded: [B, K, 1 + V, D], encoded CLS tokens and visible patches of the
+        targets.
+      deltas: int [B, K], as in `__call__`.
+      visible: int [B, K, V], raster indices of the visible patches.
+      num_patches: N, number of patches in a frame.
+
+    Returns:
+      [B, K, 1 + N, W].
+    """
     embedded = self.decoder_embedder(encoded)  # [B, K, 1 + V, W]
     cls, shown = embedded[:, :, :1], embedded[:, :, 1:]
-    # One token for each patch: the mask token, except where it is visible.
+    # Every patch starts as the mask token; `put` then replaces the visible
+    # patches of each target by their encodings. The two `vmap`s map over B and
+    # K.
     batch, num_targets, _, width = embedded.shape
     patches = jnp.broadcast_to(
         self.mask_token.astype(embedded.dtype),
@@ -297,21 +318,26 @@ class RVM(nn.Module):
     @jax.vmap
     @jax.vmap
     def put(patches, visible, shown):
+      """Maps [N, W], [V], [V, W] to [N, W]."""
       return patches.at[visible].set(shown)
 
     patches = put(patches, visible, shown)
 
+    # One-hot deltas, [B, K, 64]. `one_hot` would give zeros for a delta out of
+    # range, and a plausible but wrong prediction; NaN makes the error visible.
     is_known = (deltas >= 0) & (deltas < NUM_DELTAS)
     index = jnp.where(
         is_known[..., None], jax.nn.one_hot(deltas, NUM_DELTAS), jnp.nan
     )
-    # Each token is told when its frame is, and where in the frame it is.
+    # Add to each token an embedding of its frame's time and of its position in
+    # the frame.
     when = self.delta_embedder(index)[:, :, None]  # [B, K, 1, W]
     where = positions.sinusoid(num_patches, width)[None, None]
     patches = patches + when + where.astype(patches.dtype)
     return jnp.concatenate([cls, patches], axis=2)
 
   def _check_targets(self, source, target, deltas, visible):
+    """Raises ValueError unless the arguments of `__call__` fit together."""
     _check_frames('target', target)
     batch, _, *size = source.shape
     num_targets = target.shape[1]
@@ -350,8 +376,8 @@ class Detokenizer(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    # Before training the prediction is mid-grey: if it were far from the mean
-    # colour of frames, the first steps would be spent on reaching that.
+    # The bias makes the prediction mid-grey before training, near the mean
+    # colour of frames, so that the first steps are not spent on learning it.
     return nn.Dense(
         self.patch**2 * 3,
         dtype=self.dtype,

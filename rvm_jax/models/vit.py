@@ -16,7 +16,9 @@ PARAMETER_AXES = {
 
 
 class PatchConvolution(nn.Module):
-  """A convolution with a stride of its kernel's side, as a matrix product.
+  """A convolution whose stride is its kernel size, as a matrix product.
+
+  Its input is already cut into patches, each of the size of the kernel.
 
   Attributes:
     width: D, number of output channels.
@@ -32,11 +34,13 @@ class PatchConvolution(nn.Module):
   def __call__(self, patches: jax.Array) -> jax.Array:
     """Maps patches [..., N, P * P * 3] to [..., N, D]."""
 
-    # A kernel covers one frame, P rows, P columns and three channels.
+    # The fan-in and fan-out are those of the matrix [P * P * 3, D].
     def init_kernel(key, shape):
       flat = layers.XAVIER(key, (patches.shape[-1], self.width))
       return flat.reshape(shape)
 
+    # The released checkpoints store the kernel of a 3-D convolution over one
+    # frame, P rows and P columns.
     shape = (1, self.patch, self.patch, 3, self.width)
     kernel = self.param('kernel', init_kernel, shape)
     bias = self.param('bias', nn.initializers.zeros, (self.width,))
@@ -46,7 +50,10 @@ class PatchConvolution(nn.Module):
 
 
 class PatchEmbedding(nn.Module):
-  """Gives the convolution the path it has in the released checkpoints.
+  """Wraps `PatchConvolution`.
+
+  The wrapper gives the parameters the path they have in released checkpoints,
+  patch_embedding/Conv_0.
 
   Attributes:
     width: D, number of output channels.
@@ -60,6 +67,7 @@ class PatchEmbedding(nn.Module):
 
   @nn.compact
   def __call__(self, patches: jax.Array) -> jax.Array:
+    """Maps patches [..., N, P * P * 3] to [..., N, D]."""
     return PatchConvolution(self.width, self.patch, self.dtype, name='Conv_0')(
         patches
     )
@@ -84,10 +92,10 @@ class Tokenizer(nn.Module):
 
     Args:
       patches: float [..., N, P * P * 3], pixels in [0, 1].
-      positions: float [N, D] or [..., N, D], embeddings of the positions.
+      positions: float [N, D] or [..., N, D], the patches' position embeddings.
 
     Returns:
-      Tokens, [..., N, D].
+      The tokens, [..., N, D].
     """
     x = PatchEmbedding(
         self.width, self.patch, self.dtype, name='patch_embedding'
@@ -97,7 +105,7 @@ class Tokenizer(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-  """The blocks of a pre-norm ViT and a last norm.
+  """The blocks of a pre-norm ViT and a final norm.
 
   Attributes:
     num_layers: number of blocks.
@@ -105,7 +113,8 @@ class VisionTransformer(nn.Module):
     mlp_width: hidden width of the MLP in a block.
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
-    remat: what the backward pass computes again, see `layers.rematerialise`.
+    remat: how much of the forward pass is kept for the backward pass, see
+      `layers.rematerialise`.
   """
 
   num_layers: int

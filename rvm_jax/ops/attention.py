@@ -19,8 +19,8 @@ def attend(
     query: queries, [B, Q, heads, C].
     key: keys, [B, M, heads, C].
     value: values, [B, M, heads, C].
-    implementation: 'xla' runs on every device. 'cudnn' does not keep the scores
-      in memory, and needs a GPU and a 16-bit dtype.
+    implementation: 'xla', which runs on every device, or 'cudnn', which does
+      not keep the scores in memory but needs a GPU and a 16-bit dtype.
 
   Returns:
     Weighted means of the values, [B, Q, heads, C], in the dtype of the values.
@@ -44,8 +44,8 @@ def attend(
       key,
       preferred_element_type=jnp.float32,
   ) / np.sqrt(query.shape[-1]).astype(np.float32)
-  # Subtracting the largest score keeps the exponential finite. It cancels in
-  # the quotient below, hence has no gradient.
+  # Subtracting the largest score keeps the exponential finite. The subtracted
+  # value cancels in the quotient below, so it needs no gradient.
   top = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
   weights = jnp.exp(scores - top)  # [B, heads, Q, M]
   mixed = jnp.einsum(

@@ -1,4 +1,4 @@
-"""Pixel values of images."""
+"""Converts the pixel values of images."""
 
 from typing import TypeVar
 

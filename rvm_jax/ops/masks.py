@@ -5,14 +5,16 @@ import jax.numpy as jnp
 
 
 def num_visible(num_patches: int, mask_ratio: float) -> int:
-  """Returns the number of visible patches: 12 of 256 at a ratio of 0.95.
+  """Returns the number of visible patches in a frame.
+
+  Of 256 patches 12 are visible at a mask ratio of 0.95.
 
   Args:
-    num_patches: N, patches in a frame.
+    num_patches: N, number of patches in a frame.
     mask_ratio: share of the patches that are hidden, in [0, 1).
 
   Returns:
-    V = int(N (1 - mask_ratio)), rounded down.
+    V, which is N * (1 - mask_ratio) rounded down.
   """
   return int(num_patches * (1 - mask_ratio))
 
@@ -25,7 +27,7 @@ def sample_visible(
   Args:
     rng: random key.
     shape: shape of the batch of targets, such as (B, K).
-    num_patches: N, patches in a frame.
+    num_patches: N, number of patches in a frame.
     visible: V, number of different patches to sample for each target.
 
   Returns:

@@ -4,12 +4,15 @@ import jax
 
 
 def grid(height: int, width: int, patch: int) -> tuple[int, int]:
-  """Returns how many rows and columns of patches an image has.
+  """Computes how many rows and columns of patches an image has.
 
   Args:
     height: height of the image in pixels.
     width: width of the image in pixels.
     patch: side of a patch in pixels.
+
+  Returns:
+    The number of rows and the number of columns.
 
   Raises:
     ValueError: height or width is not a positive multiple of `patch`; the

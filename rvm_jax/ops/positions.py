@@ -14,17 +14,18 @@ NATIVE_GRID = (16, 16)
 
 @functools.lru_cache(maxsize=32)
 def sinusoid(num_positions: int, width: int) -> np.ndarray:
-  """Returns the 1-D sinusoid of "Attention is all you need" (1706.03762).
+  """Returns the sinusoidal position embeddings of arXiv 1706.03762.
 
-  Entry (n, j) is the sine (j even) or the cosine (j odd) of the angle
-  n / 10000^(2 floor(j / 2) / width), computed in float64.
+  The paper is "Attention is all you need". Entry (n, j) is the sine (j even) or
+  the cosine (j odd) of the angle n / 10000^(2 floor(j / 2) / width), computed
+  in float64.
 
   Args:
     num_positions: number of positions n.
     width: number of channels j.
 
   Returns:
-    float32 [num_positions, width].
+    The embeddings, float32 [num_positions, width].
   """
   j = np.arange(width)
   angles = np.arange(num_positions)[:, None] / np.power(
@@ -34,24 +35,26 @@ def sinusoid(num_positions: int, width: int) -> np.ndarray:
 
 
 def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
-  """Returns the encoder's position embedding of a grid of patches.
+  """Returns the encoder's position embeddings of a grid of patches.
 
-  It is the sinusoid over the 256 raster indices of the native 16 x 16 grid,
-  resized (bicubic, antialiased) to the grid asked for.
+  For the native grid of 16 x 16 patches they are the sinusoidal embeddings of
+  the raster indices 0 to 255. For another grid they are resized from the native
+  one, with a bicubic, antialiased filter.
 
   Args:
-    rows: rows of patches, an int or a symbolic dimension of `jax.export`.
-    columns: columns of patches, an int or a symbolic dimension.
-    width: channels of a token.
+    rows: number of rows of patches, an int or a symbolic dimension of
+      `jax.export`.
+    columns: number of columns of patches, an int or a symbolic dimension.
+    width: number of channels of a token.
 
   Returns:
-    float32 [rows * columns, width].
+    The embeddings in raster order, float32 [rows * columns, width].
   """
   table = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
   if (rows, columns) == NATIVE_GRID:
     return jnp.asarray(table)
-  # With known sizes the table is computed while tracing, and is a constant of
-  # the compiled program.
+  # If the sizes are known, the table is computed while the program is traced,
+  # and becomes a constant in it.
   is_known = isinstance(rows, int) and isinstance(columns, int)
   with jax.ensure_compile_time_eval() if is_known else contextlib.nullcontext():
     resized = jax.image.resize(

@@ -1,1 +1,1 @@
-"""The mesh, the state, the step and the loop around them."""
+"""Training: device mesh, optimizer, training step, loop, checkpoints, logs."""

@@ -1,15 +1,15 @@
-"""Checkpoints of state, data position and config, written together.
+"""Saves and restores the training state, the data position and the config.
 
-A checkpoint is written in the background while the step after it is computed;
-that step counts only when the checkpoint is whole, and no other is begun until
-then. So whenever a run is killed, at most `save_every` steps are lost, and what
-was computed of the next one.
+A checkpoint is written in the background while the device computes the next
+step. The loop waits until the checkpoint is complete before it starts the step
+after that one. So a run that is killed loses at most `save_every` steps and the
+one that was computed while a checkpoint was being written.
 
-Where a run takes its state from, in this order:
-  1. the newest whole checkpoint of its workdir: everything goes on from there;
-  2. without one, the parameters of `config.checkpoint.init_from`, if it is set:
-     optimiser, data and step start anew;
-  3. fresh parameters from `config.seed`.
+A run takes its initial state from the first of these that exists:
+  1. the newest complete checkpoint of its workdir: the run resumes from it;
+  2. the parameters at `config.checkpoint.init_from`, if that is set: the state
+     of the optimizer, the data position and the step count are initialised;
+  3. parameters initialised from `config.seed`.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,10 +24,13 @@ from rvm_jax.storage import settings
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
 
-# Keys of a config that decide what is trained: a run's, or a readout's,
-_WHAT = ('objective', 'model.', 'protocol.')
-# but for those that change how it is computed and not what it is.
-HOW_NOT_WHAT = ('model.dtype', 'model.attention', 'model.remat')
+# Prefixes of the config keys that decide what is trained. A checkpoint with
+# other values is not restored. 'model.' is in the config of a pretraining run,
+# 'protocol.' in the config of a readout (`evals.fitting`).
+_IDENTITY_PREFIXES = ('objective', 'model.', 'protocol.')
+# Config keys that match a prefix but decide only how the model is computed.
+# They may change when a run is resumed.
+_COMPUTATION_KEYS = ('model.dtype', 'model.attention', 'model.remat')
 
 
 class Checkpoints:
@@ -43,16 +46,18 @@ class Checkpoints:
       init_from: str | None,
       fresh_decoder: bool,
   ):
-    """Opens the folder.
+    """Opens the folder of checkpoints and makes it if it does not exist.
 
     Args:
-      workdir: of the run.
-      save_every: steps between checkpoints.
-      keep_last: this many of the newest are kept,
-      keep_every: and every one whose step is a multiple of this for good.
-      init_from: what a run without a checkpoint starts from; None for fresh
-        parameters. See `weights.read_initial`.
-      fresh_decoder: takes encoder and core alone from it.
+      workdir: folder of the run.
+      save_every: number of steps between checkpoints.
+      keep_last: number of newest checkpoints to keep; older ones are deleted.
+      keep_every: checkpoints whose step is a multiple of this number are never
+        deleted.
+      init_from: path of the parameters that a run without a checkpoint starts
+        from, see `weights.read_initial`; None to initialise them.
+      fresh_decoder: whether only the encoder and the core are taken from
+        `init_from`, and the decoder is initialised.
     """
     self._init_from = init_from
     self._fresh_decoder = fresh_decoder
@@ -68,10 +73,17 @@ class Checkpoints:
     )
 
   def is_due(self, step: int) -> bool:
+    """Returns whether a checkpoint is to be saved after this many steps."""
     return step % self._save_every == 0
 
   def is_preempted(self, step: int) -> bool:
-    """Whether the run was told to stop (SIGTERM); all processes agree."""
+    """Returns whether a process of the run has received SIGTERM.
+
+    The result is the same in all processes, which must all call this method.
+
+    Args:
+      step: number of steps done.
+    """
     return self._manager.reached_preemption(step)
 
   def save(
@@ -81,7 +93,17 @@ class Checkpoints:
       data: Mapping[str, Any],
       config: Mapping[str, Any],
   ):
-    """Saves in the background: the state may change as soon as this returns."""
+    """Starts to save a checkpoint in the background.
+
+    The state is copied before this method returns, so that its buffers may then
+    be donated to the next step.
+
+    Args:
+      step: number of steps done.
+      state: training state after these steps.
+      data: position in the stream of batches, as a dict that JSON can hold.
+      config: the run's config as nested dicts.
+    """
     self._manager.save(
         step,
         args=ocp.args.Composite(
@@ -93,28 +115,33 @@ class Checkpoints:
     )
 
   def wait(self):
-    """Until the save under way is whole, if there is one.
+    """Waits until the checkpoint that is being saved, if any, is complete.
 
-    Raises its error (a full disk, say); older checkpoints stay.
+    If saving failed, for instance because the disk is full, its error is raised
+    here. Older checkpoints stay as they are.
     """
     self._manager.wait_until_finished()
 
   def restore(
       self, shapes: step_lib.TrainState, config: Mapping[str, Any]
   ) -> tuple[step_lib.TrainState, dict[str, Any]] | None:
-    """The newest whole checkpoint, or None where there is none.
+    """Reads the newest complete checkpoint.
 
     Args:
-      shapes: the state as `jax.ShapeDtypeStruct`s with this run's shardings:
-        the devices may be others than those that saved.
-      config: this run's: its `model` and `protocol`, as far as it has them,
-        must be the saved ones, and its `num_steps` not fewer than are done.
+      shapes: the training state as `jax.ShapeDtypeStruct`s with the shardings
+        of this run, whose devices may differ from those of the run that saved.
+      config: this run's config as nested dicts. Its `objective`, `model` and
+        `protocol`, where present, must equal the saved ones except for
+        settings of how the model is computed, such as `model.dtype`. Its
+        `num_steps` must be at least the number of steps of the checkpoint.
 
     Returns:
-      State and data position.
+      The training state and the data position, or None if the run has no
+      checkpoint yet.
 
     Raises:
-      ValueError: the checkpoint is of something else, or has more steps.
+      ValueError: the config does not fit the checkpoint; the message names the
+        settings that differ.
     """
     step = self._manager.latest_step()
     if step is None:
@@ -143,14 +170,17 @@ class Checkpoints:
       shapes: step_lib.TrainState,
       init: Callable[[], step_lib.TrainState],
   ) -> step_lib.TrainState:
-    """What a run without a checkpoint starts with.
+    """Returns the initial state of a run that has no checkpoint.
 
     Args:
-      shapes: as `restore` takes them.
-      init: makes a fresh state.
+      shapes: the training state as `jax.ShapeDtypeStruct`s.
+      init: function that returns an initialised training state. It is called
+        only after the parameters at `init_from`, if set, have been read.
 
     Raises:
-      OSError, ValueError: see `weights.read_initial`; nothing was made yet.
+      OSError: nothing can be read at `init_from`.
+      ValueError: the parameters at `init_from` do not fit, see
+        `weights.read_initial`.
     """
     if self._init_from is None:
       return init()
@@ -161,14 +191,14 @@ class Checkpoints:
     return fresh.replace(params=weights.put_initial(initial, fresh.params))
 
   def last_saved(self) -> str:
-    """Path of the newest whole checkpoint on disk, or 'none'."""
+    """Returns the path of the newest complete checkpoint, or 'none'."""
     self.wait()
     self._manager.reload()
     step = self._manager.latest_step()
     return 'none' if step is None else f'{self.directory}/{step}'
 
   def close(self):
-    """Waits for the save under way; raises its error."""
+    """Waits as `wait` does, and closes the checkpoint manager in any case."""
     try:
       self.wait()
     finally:
@@ -178,19 +208,30 @@ class Checkpoints:
 def _check_config(
     path: str, saved: Mapping[str, Any], config: Mapping[str, Any]
 ):
-  """Refuses what trains something else; logs every other difference."""
+  """Checks that a run may resume from a checkpoint, given both configs.
+
+  Differences that do not prevent it are logged as warnings.
+
+  Args:
+    path: path of the checkpoint, for the error message.
+    saved: config in the checkpoint, as nested dicts.
+    config: config of the run that is to resume, as nested dicts.
+
+  Raises:
+    ValueError: the configs differ in objective, model or protocol.
+  """
   changed = settings.list_differences(
       runs.complete(saved), runs.complete(config)
   )
-  deciding = [
+  conflicts = [
       f'config.{key}: {found}'
       for key, found in changed.items()
-      if key.startswith(_WHAT) and key not in HOW_NOT_WHAT
+      if key.startswith(_IDENTITY_PREFIXES) and key not in _COMPUTATION_KEYS
   ]
-  if deciding:
+  if conflicts:
     raise ValueError(
         f'{path} was written with other settings:\n  '
-        + '\n  '.join(deciding)
+        + '\n  '.join(conflicts)
         + '\nGo on with its config, or start in another --workdir'
     )
   for key, found in changed.items():

@@ -1,17 +1,17 @@
-"""Which log messages a run shows."""
+"""Selects the log messages that a run shows."""
 
 import logging
 import os
 
 
 def is_ours_or_urgent(record: logging.LogRecord) -> bool:
-  """Returns whether a message comes from this package or is a warning.
+  """Returns whether a message comes from this package or is above INFO.
 
-  As a filter of a log handler it keeps the log readable: saving a single
-  checkpoint logs 40 lines from Orbax.
+  Used as the filter of a log handler, this function keeps the log readable:
+  without it, saving a single checkpoint logs 40 lines from Orbax.
 
   Args:
-    record: the message with the path of the file that logged it.
+    record: log record, with the path of the source file that logged it.
   """
   training = os.path.dirname(os.path.abspath(__file__))
   package = os.path.dirname(training) + os.sep

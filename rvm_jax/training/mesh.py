@@ -1,8 +1,9 @@
-"""The mesh of devices, and where each array lies on it.
+"""The mesh of devices, and how arrays are split over it.
 
-Arrays have logical axes: models name those of their parameters and activations
-('embed', 'mlp', 'heads'), a batch has 'batch'. One table, `LOGICAL_RULES`, says
-over which axes of the mesh each logical axis is split.
+The axes of arrays have names, called logical axes: models name the axes of
+their parameters and activations ('embed', 'mlp', 'heads'), and the first axis
+of a batch is 'batch'. The table `LOGICAL_RULES` says over which axes of the
+mesh each logical axis is split.
 """
 
 import math
@@ -16,10 +17,11 @@ import numpy as np
 # The axes of the mesh that `make_mesh` makes. A batch is split over both.
 BATCH_AXES = ('data', 'fsdp')
 
-# Pairs of a logical axis and the axes of the mesh it is split over; a logical
-# axis without a rule stays whole. A mesh axis splits an array only once, and
-# the first rule takes it: 'embed' splits parameters but no activations, which
-# have 'batch'. To split heads and hidden units over a mesh axis 'tensor', add
+# Pairs of a logical axis and the axes of the mesh it is split over. A logical
+# axis without a rule is not split. A mesh axis can split only one axis of an
+# array; earlier rules go first. So 'fsdp' splits the 'batch' axis of
+# activations and not their 'embed' axis, but it splits the 'embed' axis of
+# parameters. To split heads and hidden units over a mesh axis 'tensor', add
 # ('heads', ('tensor',)) and ('mlp', ('tensor',)).
 LOGICAL_RULES = (
     ('batch', BATCH_AXES),
@@ -27,8 +29,8 @@ LOGICAL_RULES = (
     ('decoder_embed', ('fsdp',)),
 )
 
-# Leaves with fewer elements stay whole on each device: gathering their parts
-# would cost more than the memory it saves.
+# Arrays of the state with fewer elements are copied to every device: gathering
+# their parts in every step would cost more than the saved memory is worth.
 MIN_SHARDED_SIZE = 2**10
 
 
@@ -54,29 +56,30 @@ def make_mesh(fsdp: int) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-  """Returns how the arrays of a batch are split: along their first axis."""
+  """Returns the sharding of a batch: the first axis of its arrays is split."""
   return NamedSharding(mesh, nn.logical_to_mesh_axes(('batch',), LOGICAL_RULES))
 
 
 def num_batch_shards(mesh: Mesh) -> int:
-  """Returns the number of parts that a batch is split into."""
+  """Returns the number of parts that the mesh splits a batch into."""
   return _count_parts(mesh, *batch_sharding(mesh).spec)
 
 
 def state_shardings(state: Any, mesh: Mesh) -> Any:
   """Returns a sharding for each leaf of a training state.
 
-  A parameter is split as `LOGICAL_RULES` say for the logical axes that
-  `state.axes` names, and so are the optimizer's moments of it. An axis whose
-  size the devices do not divide stays whole; so do small leaves and those
-  without named axes.
+  A parameter is split by `LOGICAL_RULES`, applied to the logical axes that
+  `state.axes` gives for it. The optimizer's moments of a parameter are split
+  like the parameter. An axis stays whole if its size is not a multiple of the
+  number of parts. A leaf stays whole if it has fewer than `MIN_SHARDED_SIZE`
+  elements or no named axes.
 
   Args:
     state: a `step.TrainState` of arrays or `jax.ShapeDtypeStruct`s.
     mesh: the mesh, as returned by `make_mesh`.
 
   Returns:
-    The same tree with a `NamedSharding` in place of each leaf.
+    A tree with the structure of `state` and a `NamedSharding` for each leaf.
   """
   axes = dict(state.axes)
 
@@ -98,7 +101,7 @@ def state_shardings(state: Any, mesh: Mesh) -> Any:
 
 
 def to_devices(batch: Any, mesh: Mesh) -> Any:
-  """Returns a batch as global arrays, split over the devices.
+  """Returns a batch as global arrays, split over the devices of all processes.
 
   Args:
     batch: a tree of np.ndarrays, this process's rows of the batch.

@@ -1,4 +1,4 @@
-"""AdamW with warm-up, cosine decay and clipping."""
+"""AdamW with linear warm-up, cosine decay and gradient clipping."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,26 +20,32 @@ def make_optimizer(
     clip_norm: float,
     is_core: Callable[[str], bool] | None = None,
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
-  """Returns the optimizer and its learning rate.
+  """Returns the optimizer and its learning rate schedule.
 
   Args:
     num_steps: number of steps of the whole run.
-    learning_rate: peak of the learning rate, reached after `warmup_steps`; a
-      half cosine follows.
+    learning_rate: peak of the learning rate, reached after `warmup_steps`. From
+      there it falls along half a period of a cosine.
     warmup_steps: number of steps in which the learning rate rises linearly from
       zero.
     final_learning_rate: learning rate at the end of the cosine, after
       `num_steps`.
-    weight_decay: factor by which kernels shrink in a step, to be multiplied
-      with the learning rate (decoupled weight decay). Biases, norms and tokens
-      do not decay.
+    weight_decay: factor of the decoupled weight decay: in each step a kernel
+      loses the share `learning rate * weight_decay` of its value. Only
+      parameters named 'kernel' decay, not biases, norms or learned tokens.
     core_weight_decay: weight decay of the kernels for which `is_core` holds;
-      None for `weight_decay`.
-    beta1: decay of the gradient's first moment in a step.
-    beta2: decay of the gradient's second moment in a step.
-    clip_norm: gradients with a larger global norm are scaled down to it.
-    is_core: tells by a parameter's path, joined with '/', whether it decays by
-      `core_weight_decay`; None where no parameter does.
+      None for the value of `weight_decay`.
+    beta1: Adam's decay rate of the first moment of the gradient.
+    beta2: Adam's decay rate of the second moment of the gradient.
+    clip_norm: largest global norm of the gradient; a gradient with a larger one
+      is scaled down to this norm.
+    is_core: function that takes the path of a parameter, joined with '/', and
+      returns whether its weight decay is `core_weight_decay`. With None every
+      kernel has `weight_decay`.
+
+  Returns:
+    The optimizer, and the learning rate as a function of the number of steps
+    done.
   """
   schedule = optax.warmup_cosine_decay_schedule(
       0.0, learning_rate, warmup_steps, num_steps, final_learning_rate
@@ -48,7 +54,13 @@ def make_optimizer(
     core_weight_decay = weight_decay
 
   def is_decayed(params: Any, in_core: bool) -> Any:
-    """Returns True for the kernels in the core, or for those outside of it."""
+    """Returns a tree of bools, True for the kernels that were chosen.
+
+    Args:
+      params: tree of parameters.
+      in_core: True to choose the kernels in the core, False to choose the
+        others.
+    """
 
     def decide(path, _):
       path = jax.tree_util.keystr(path, simple=True, separator='/')

@@ -1,4 +1,4 @@
-"""What a run shows of itself: progress lines, TensorBoard scalars, pictures."""
+"""Writes the progress lines, TensorBoard scalars and pictures of a run."""
 
 from collections.abc import Mapping
 import os
@@ -14,22 +14,23 @@ from tensorboardX.proto import summary_pb2
 
 
 class Writer:
-  """Writes to the log and to the workdir, in the first process only.
+  """Writes to the log and to the workdir. Only process 0 writes.
 
   Scalars are TensorBoard events in the workdir (written without TensorFlow),
-  pictures are PNG files in `workdir`/pictures. What a call writes is on disk
-  when it returns, so that a kill cannot take it back.
+  pictures are PNG files in `workdir`/pictures. Every call flushes what it has
+  written, so that nothing is lost if the process is killed later.
   """
 
   def __init__(
       self, workdir: str | os.PathLike[str], start: int, num_steps: int
   ):
-    """Opens the workdir.
+    """Starts a new file of TensorBoard events.
 
     Args:
       workdir: folder of the run.
-      start: number of steps done before this start. TensorBoard drops what
-        earlier starts wrote about later steps; all they wrote if it is 0.
+      start: number of steps done before the run was started this time.
+        TensorBoard then hides the scalars of later steps that the run wrote
+        before it was interrupted; with 0 it hides all earlier scalars.
       num_steps: number of steps of the whole run.
     """
     self._is_active = jax.process_index() == 0
@@ -37,7 +38,8 @@ class Writer:
     self._pictures = os.path.join(workdir, 'pictures')
     if self._is_active:
       os.makedirs(self._pictures, exist_ok=True)
-      # A SummaryWriter would not do: its flush leaves out what it has queued.
+      # tensorboardX.SummaryWriter is not used, because its `flush` does not
+      # write the events that are still in its queue.
       self._events = event_file_writer.EventsWriter(
           os.path.join(workdir, 'events')
       )
@@ -47,12 +49,12 @@ class Writer:
       )
 
   def progress(self, step: int, scalars: Mapping[str, float], batch_size: int):
-    """Logs one line for people, and writes the scalars under 'train/'.
+    """Logs a progress line, and writes the scalars with the prefix 'train/'.
 
     Args:
       step: number of steps done.
-      scalars: values by name, among them 'loss', 'clips_per_second' and
-        'data_wait'.
+      scalars: values by name. 'loss', 'clips_per_second' and 'data_wait' (the
+        share of the time spent waiting for data) are needed for the line.
       batch_size: number of clips in a step, over all devices.
     """
     if not self._is_active:
@@ -72,7 +74,12 @@ class Writer:
     self.scalars(step, {f'train/{key}': x for key, x in scalars.items()})
 
   def scalars(self, step: int, scalars: Mapping[str, float]):
-    """Writes TensorBoard scalars, given by their full names."""
+    """Writes TensorBoard scalars.
+
+    Args:
+      step: number of steps done.
+      scalars: values by name, such as 'train/loss'.
+    """
     if self._is_active:
       values = [
           summary_pb2.Summary.Value(tag=key, simple_value=value)
@@ -81,7 +88,12 @@ class Writer:
       self._write(step=step, summary=summary_pb2.Summary(value=values))
 
   def pictures(self, step: int, pictures: Mapping[str, np.ndarray]):
-    """Writes pictures, uint8 [H, W, 3] by name, as PNG files."""
+    """Writes pictures as PNG files, named by the picture's name and the step.
+
+    Args:
+      step: number of steps done.
+      pictures: pictures by name, each uint8 [H, W, 3].
+    """
     if self._is_active:
       for name, picture in pictures.items():
         path = os.path.join(self._pictures, f'{name}_{step:07d}.png')
@@ -89,7 +101,7 @@ class Writer:
         logging.info('Wrote %s', path)
 
   def close(self):
-    """Closes the file of events."""
+    """Closes the file of TensorBoard events."""
     if self._is_active:
       self._events.close()
 
@@ -99,7 +111,7 @@ class Writer:
 
 
 def format_seconds(seconds: float) -> str:
-  """Returns a duration as text: 93784 seconds are '1 d 2:03:04'."""
+  """Returns a duration as days and h:mm:ss, such as '1 d 2:03:04'."""
   minutes, seconds = divmod(int(seconds), 60)
   hours, minutes = divmod(minutes, 60)
   days, hours = divmod(hours, 24)

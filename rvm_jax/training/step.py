@@ -13,22 +13,27 @@ import optax
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.weights import trees
 
+# Arrays by name.
 Batch = Mapping[str, jax.Array]
+# Scalars by name.
 Metrics = dict[str, jax.Array]
+# The name of the logical axis, or None, for each axis of a parameter.
 Axes = tuple[str | None, ...]
 
 
 @flax.struct.dataclass
 class TrainState:
-  """What a step changes, and the random key it uses.
+  """The training state: everything that a step takes besides the batch.
 
   Attributes:
     step: int32 [], number of steps done.
     params: float32 parameters of the model.
     opt_state: state of the optimizer.
-    rng: random key of the run; step number n uses `fold_in(rng, n)`.
+    rng: random key of the run, which never changes. A step uses
+      `fold_in(rng, step)`.
     axes: pairs of a parameter's path and the names of its logical axes, as
-      `Objective.name_axes` returns them. Static, and in no checkpoint.
+      `Objective.name_axes` returns them. They are static metadata of the tree
+      and are not saved in checkpoints.
   """
 
   step: jax.Array
@@ -41,11 +46,11 @@ class TrainState:
 
 
 class Objective(Protocol):
-  """What is trained: the part of an objective that a step needs.
+  """The part of an objective that a training step uses.
 
   Attributes:
-    batch: shapes and dtypes of the arrays a step takes from a batch, by name;
-      the first axis of each is the batch's.
+    batch: shapes and dtypes of the arrays that a step takes from a batch, by
+      name. The first axis of each array is the batch axis.
   """
 
   batch: Mapping[str, jax.ShapeDtypeStruct]
@@ -54,13 +59,24 @@ class Objective(Protocol):
     """Returns fresh parameters."""
 
   def sample(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
-    """Returns the inputs of `loss`: the batch, and what is random about it.
+    """Returns the inputs of `loss`, among them all that is sampled at random.
 
-    The first axis of every array is the batch's.
+    Args:
+      rng: random key of the step.
+      batch: arrays as described by `Objective.batch`.
+
+    Returns:
+      The arguments of `loss` after `params`: trees of arrays whose first axis
+      is the batch axis.
     """
 
   def loss(self, params: Any, *inputs: Any) -> jax.Array:
-    """Returns the mean loss, float32 [], over the rows of `inputs`."""
+    """Returns the mean loss over the batch, float32 [].
+
+    Args:
+      params: parameters, as `init` returns them.
+      *inputs: inputs, as `sample` returns them, with any number of rows.
+    """
 
   def name_axes(self, path: str) -> Axes:
     """Returns the logical axes of a parameter: see `mesh.LOGICAL_RULES`.
@@ -82,11 +98,12 @@ class Objective(Protocol):
 
 
 class Reconstructed(NamedTuple):
-  """Frames that a model has filled in from a part of their patches.
+  """Target frames, and a model's prediction from some of their patches.
 
   Attributes:
-    target: uint8 [B, K, H, W, 3], the frames as they are.
-    visible: int32 [B, K, V], raster indices of the patches the model was shown.
+    target: uint8 [B, K, H, W, 3], ground truth of the target frames.
+    visible: int32 [B, K, V], raster indices of the patches that were visible to
+      the model.
     pixels: float32 [B, K, H, W, 3] in [0, 1], the model's prediction.
   """
 
@@ -96,10 +113,10 @@ class Reconstructed(NamedTuple):
 
 
 class VideoObjective(Objective, Protocol):
-  """An objective that trains an encoder of video: what evaluators also need.
+  """An objective that trains a video encoder, with what evaluators use.
 
-  Both functions can be traced by `jit`, with the objective as a static
-  argument: objectives are hashable, by their identity.
+  The functions `encode` and `reconstruct` can be traced by `jax.jit`. The
+  objective itself can be a static argument, since it is hashed by identity.
 
   Attributes:
     patch: P, side of the encoder's patches in pixels.
@@ -112,24 +129,25 @@ class VideoObjective(Objective, Protocol):
 
     Args:
       params: parameters, as `init` returns them.
-      frames: uint8 [B, T, H, W, 3], whole videos, from their first frames on.
+      frames: uint8 [B, T, H, W, 3], the frames of B videos. A recurrent encoder
+        starts each video from its initial state.
 
     Returns:
-      float32 [B, T, H / P, W / P, D].
+      The features, float32 [B, T, H / P, W / P, D].
     """
 
   def reconstruct(
       self, params: Any, batch: Batch, rng: jax.Array
   ) -> Reconstructed | None:
-    """Returns frames of a batch that the model has filled in.
+    """Predicts the target frames of a batch from some of their patches.
 
     Args:
       params: parameters, as `init` returns them.
-      batch: arrays as described by `batch`, with any number of rows.
-      rng: random key that decides which patches the model is shown.
+      batch: arrays as described by `Objective.batch`, with any number of rows.
+      rng: random key that decides which patches are visible to the model.
 
     Returns:
-      The reconstruction; None from an objective that does not predict pixels.
+      The prediction; None if the objective does not predict pixels.
     """
 
 
@@ -143,21 +161,26 @@ def make(
     Callable[[int], TrainState],
     Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
 ]:
-  """`init_state` and `train_step` for this objective and mesh, jitted.
+  """Returns `init_state` and `train_step`, jitted for an objective and a mesh.
 
   Args:
-    objective: what is trained.
-    optimizer: of its parameters.
-    mesh: of `mesh.make_mesh`; set it (`jax.set_mesh`) around the steps.
-    num_microbatches: see `train_step`.
+    objective: objective to train.
+    optimizer: optax transformation applied to the objective's parameters.
+    mesh: the mesh, as returned by `mesh.make_mesh`. Calls of the step must be
+      inside `jax.set_mesh(mesh)`.
+    num_microbatches: number of parts of a batch, see `train_step`.
 
   Returns:
-    init: seed -> state. The state is born sharded: no device ever holds the
-      whole. `jax.eval_shape(init, seed)` has its shapes and shardings.
-    step: state and batch -> state and metrics. The state is donated and keeps
-      its shardings.
+    init: function that takes a seed and returns a state. The state is
+      created with its shardings, so that no device ever holds a whole copy of
+      what `fsdp` splits. `jax.eval_shape(init, seed)` gives the
+      state's shapes, dtypes and shardings.
+    step: function that takes a state and a batch and returns the next state,
+      with unchanged shardings, and metrics. The buffers of the state it takes
+      are donated.
   """
-  # Jitted also without shardings, so that it is traced once for both.
+  # The inner jit caches the trace, which both `eval_shape` and the outer jit
+  # with shardings need.
   init = jax.jit(functools.partial(init_state, objective, optimizer))
   shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
   step = functools.partial(
@@ -179,7 +202,13 @@ def init_state(
     optimizer: optax.GradientTransformation,
     seed: int | jax.Array,
 ) -> TrainState:
-  """A fresh state, drawn from `seed`."""
+  """Returns an initial training state.
+
+  Args:
+    objective: objective to train.
+    optimizer: optax transformation applied to the objective's parameters.
+    seed: seed of the parameters and of the random key of the run.
+  """
   rng, init_rng = jax.random.split(jax.random.key(seed))
   params = objective.init(init_rng)
   return TrainState(
@@ -201,11 +230,20 @@ def train_step(
     optimizer: optax.GradientTransformation,
     num_microbatches: int,
 ) -> tuple[TrainState, Metrics]:
-  """One step on a batch.
+  """Does one training step.
 
-  The gradient is the mean over `num_microbatches` equal parts of the batch, run
-  one after the other to save memory; what is drawn does not depend on that
-  number.
+  Args:
+    state: training state before the step.
+    batch: arrays as described by `objective.batch`.
+    objective: objective to train.
+    optimizer: optax transformation applied to the objective's parameters.
+    num_microbatches: number of equal parts of the batch. Their gradients are
+      computed one after the other, to save memory, and averaged. Masks are
+      sampled for the whole batch, so they do not depend on this number.
+
+  Returns:
+    The training state after the step, and the metrics: float32 [] each, 'loss',
+    and the global norms 'gradient_norm' (before clipping) and 'update_norm'.
   """
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
@@ -235,12 +273,21 @@ def accumulate(
     inputs: Any,
     num_parts: int,
 ) -> tuple[jax.Array, Any]:
-  """Mean of `value_and_grad(params, *part)` over equal parts of `inputs`."""
+  """Returns loss and gradient as means over equal parts of the inputs.
+
+  Args:
+    value_and_grad: function that takes parameters and inputs and returns the
+      mean loss over the inputs' rows, and its gradient.
+    params: parameters.
+    inputs: tuple of trees of arrays whose first axis is the batch axis.
+    num_parts: number of parts, which divides the number of rows.
+  """
   if num_parts == 1:
     return value_and_grad(params, *inputs)
 
   def split(x):
-    # Every num_parts-th row: a part lies on all devices, as the batch does.
+    # A part takes every num_parts-th row, so that its rows are spread over all
+    # devices, as those of the batch are.
     x = x.reshape(len(x) // num_parts, num_parts, *x.shape[1:])
     return x.swapaxes(0, 1)
 

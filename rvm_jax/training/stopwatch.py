@@ -1,4 +1,4 @@
-"""How fast a run is, and how long it waits for data."""
+"""Measures how fast a run is and how long it waits for data."""
 
 from collections.abc import Iterator
 import time
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class Stopwatch:
-  """Measures clips per second, and the share of the time spent on waiting."""
+  """Measures clips per second and the share of time spent waiting for data."""
 
   def __init__(self):
     """Starts the clock."""
     self._restart()
 
   def take(self, iterator: Iterator[Any], num_clips: int) -> Any:
-    """Returns the next batch; the time until it is there counts as waiting.
+    """Returns the next batch and counts the time this takes as waiting time.
 
     Args:
       iterator: the stream of batches.
@@ -26,10 +26,11 @@ class Stopwatch:
     return batch
 
   def read(self) -> dict[str, float]:
-    """Returns the rates since the last reading and restarts the clock.
+    """Returns the rates since the last call (or the start) and starts anew.
 
     Returns:
-      'clips_per_second', and 'data_wait', a share of the time in [0, 1].
+      'clips_per_second', and 'data_wait', the share of the time that was spent
+      waiting for data, in [0, 1].
     """
     elapsed = time.perf_counter() - self._start
     rates = {

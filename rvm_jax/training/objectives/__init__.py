@@ -1,7 +1,7 @@
-"""What a run trains: one file for each objective, chosen by `config.objective`.
+"""The objectives that a run can train, chosen by `config.objective`.
 
-A new objective is a file here with a `step.VideoObjective`, and a line in
-`OBJECTIVES`.
+To add an objective, write a module in this folder with a class that implements
+`step.VideoObjective`, and add an entry to `OBJECTIVES`.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,8 @@ from rvm_jax.training import step
 from rvm_jax.training.objectives import pretraining
 from rvm_jax.weights import runs
 
-# By the value of `config.objective`: a function that takes the run's config.
+# A function for each value of `config.objective`. It takes the run's config and
+# returns the objective.
 OBJECTIVES: dict[
     str, Callable[[ml_collections.ConfigDict], step.VideoObjective]
 ] = {
@@ -31,8 +32,8 @@ def from_config(config: ml_collections.ConfigDict) -> step.VideoObjective:
     config: the run's config, as in configs/rvm_base.py.
 
   Raises:
-    ValueError: there is no such objective, or settings that it does not allow;
-      the error names key, value and fix.
+    ValueError: no objective has this name, or the objective does not allow some
+      of the settings. The message names the key, its value and a value to use.
   """
   if config.objective not in OBJECTIVES:
     raise ValueError(
@@ -45,19 +46,22 @@ def from_config(config: ml_collections.ConfigDict) -> step.VideoObjective:
 def load(
     path: str | os.PathLike[str],
 ) -> tuple[step.VideoObjective, Mapping[str, Any]]:
-  """Loads what a run has learned, whatever its objective is.
+  """Loads the objective and the trained parameters of a run.
+
+  This works for every objective in `OBJECTIVES`.
 
   Args:
-    path: the workdir of the run, whose newest whole checkpoint is read, or one
-      checkpoint: `workdir`/checkpoints/STEP.
+    path: path of the workdir of the run, whose newest complete checkpoint is
+      read, or of one checkpoint, `workdir`/checkpoints/STEP.
 
   Returns:
-    The objective as configured by the run, and its parameters as np.ndarrays.
+    The objective as configured by the run, and its parameters, a tree of
+    np.ndarrays.
 
   Raises:
     FileNotFoundError: there is no checkpoint of a run at `path`.
-    ValueError: there is no such objective here; or parameters are missing,
-      unused or misshapen, all of them listed.
+    ValueError: the run's objective is not in `OBJECTIVES`; or parameters are
+      missing, unused or misshapen (all are listed).
   """
   checkpoint = runs.find_checkpoint(path)
   config = ml_collections.ConfigDict(runs.read_config(checkpoint))
@@ -67,7 +71,7 @@ def load(
 
 
 def open_data(config: ml_collections.ConfigDict) -> pipeline.Pipeline:
-  """Opens the data of a run: this process's rows of every batch.
+  """Opens the stream of batches of a run, for the rows of this process.
 
   Args:
     config: the run's config, as in configs/rvm_base.py.

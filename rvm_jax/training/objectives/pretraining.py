@@ -1,4 +1,4 @@
-"""The objective 'rvm': RVM predicts masked frames of the near future."""
+"""The objective 'rvm': RVM predicts the pixels of masked future frames."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -25,9 +25,10 @@ class Pretraining:
 
   Attributes:
     model: the RVM to train.
-    batch: shapes and dtypes of the arrays a step takes from a batch, by name,
-      as `batch_shapes` returns them.
-    mask_ratio: share of a target's patches that are hidden, in [0, 1).
+    batch: shapes and dtypes of the arrays that a step takes from a batch, by
+      name, as returned by `batch_shapes`.
+    mask_ratio: share of the patches of a target frame that are hidden from the
+      model, in [0, 1).
   """
 
   model: rvm.RVM
@@ -36,11 +37,14 @@ class Pretraining:
 
   @property
   def patch(self) -> int:
+    """Side of the model's patches in pixels."""
     return self.model.patch
 
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
-    # One row, and one visible patch a target: neither decides any shape.
+    # No parameter's shape depends on the batch size or on the number of visible
+    # patches, so the model is traced with one sample and one visible patch for
+    # each target: patch 0.
     source, target, deltas = (
         jnp.zeros((1, *self.batch[key].shape[1:]), dtype)
         for key, dtype in (
@@ -49,13 +53,22 @@ class Pretraining:
             ('deltas', jnp.int32),
         )
     )
-    visible = deltas[..., None]
+    visible = jnp.zeros((*deltas.shape, 1), jnp.int32)
     return self.model.init(rng, source, target, deltas, visible)['params']
 
   def sample(
       self, rng: jax.Array, batch: step.Batch
   ) -> tuple[step.Batch, jax.Array]:
-    """Returns the batch and its visible patches, int32 [B, K, V]."""
+    """Samples which patches of each target are visible to the model.
+
+    Args:
+      rng: random key.
+      batch: arrays as described by `Pretraining.batch`.
+
+    Returns:
+      The batch as it is, and the raster indices of the visible patches, int32
+      [B, K, V].
+    """
     batch_size, num_targets, height, width, _ = batch['target'].shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     visible = masks.sample_visible(
@@ -69,12 +82,15 @@ class Pretraining:
   def loss(
       self, params: Any, batch: step.Batch, visible: jax.Array
   ) -> jax.Array:
-    """Returns the mean squared error over all pixels of all targets."""
+    """Returns the mean squared error over all pixels of all target frames."""
     pixels = self._predict(params, batch, visible)
     return losses.pixel_mse(pixels, images.to_float(batch['target'])).mean()
 
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
-    """Returns the state after each frame without CLS, see `VideoObjective`."""
+    """Returns the patches' part of the recurrent state after each frame.
+
+    The CLS token is left out. See `VideoObjective.encode`.
+    """
     states, _ = self.model.apply(
         {'params': params}, images.to_float(frames), method='encode'
     )  # [B, T, 1 + N, D]
@@ -85,21 +101,21 @@ class Pretraining:
   def reconstruct(
       self, params: Any, batch: step.Batch, rng: jax.Array
   ) -> step.Reconstructed:
-    """Returns the targets as predicted, see `VideoObjective`."""
+    """Predicts the target frames, see `VideoObjective.reconstruct`."""
     batch, visible = self.sample(rng, batch)
     pixels = self._predict(params, batch, visible)
     return step.Reconstructed(batch['target'], visible, pixels)
 
   def name_axes(self, path: str) -> step.Axes:
-    """Returns the logical axes of a parameter of RVM."""
+    """Returns the names of the logical axes of a parameter of RVM."""
     return rvm.name_axes(path)
 
   def is_core(self, path: str) -> bool:
-    """Returns whether a parameter is the recurrent core's."""
+    """Returns whether a parameter belongs to the recurrent core."""
     return rvm.is_core(path)
 
   def _predict(self, params, batch, visible):
-    """Returns the pixels of the targets, float32 [B, K, H, W, 3]."""
+    """Predicts the pixels of the target frames, float32 [B, K, H, W, 3]."""
     return self.model.apply(
         {'params': params},
         images.to_float(batch['source']),
@@ -116,7 +132,8 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
     config: the run's config, as in configs/rvm_base.py.
 
   Raises:
-    ValueError: settings conflict; the error names key, value and fix.
+    ValueError: settings conflict. The message names the key, its value and a
+      value to use.
   """
   data, patch = config.data, config.model.patch
   for key, side in (('height', data.height), ('width', data.width)):
@@ -134,13 +151,14 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
         f'config.mask_ratio={config.mask_ratio} must leave at least one of'
         f' {num_patches} patches visible, and not be negative'
     )
-  last = (data.num_source - 1) * data.stride + data.max_gap
-  if last >= rvm.NUM_DELTAS:
+  # The largest delta that the data can contain.
+  max_delta = (data.num_source - 1) * data.stride + data.max_gap
+  if max_delta >= rvm.NUM_DELTAS:
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
-        f' max_gap = {last} frames after the first source frame, and the model'
-        f' knows 0..{rvm.NUM_DELTAS - 1}; lower max_gap to'
-        f' {data.max_gap - last + rvm.NUM_DELTAS - 1}'
+        f' max_gap = {max_delta} frames after the first source frame, but the'
+        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower max_gap to'
+        f' {data.max_gap - max_delta + rvm.NUM_DELTAS - 1}'
     )
   return Pretraining(
       rvm.RVM(**config.model), batch_shapes(data), config.mask_ratio
@@ -150,10 +168,14 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
 def batch_shapes(
     data: ml_collections.ConfigDict,
 ) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns the shapes and dtypes of the arrays a step takes from a batch.
+  """Returns the shapes and dtypes of the arrays that a step takes.
 
   Args:
     data: the `data` group of a run's config, as in configs/rvm_base.py.
+
+  Returns:
+    'source', uint8 [B, T, H, W, 3]; 'target', uint8 [B, K, H, W, 3]; 'deltas',
+    int32 [B, K]. B is the batch size over all devices.
   """
   frame = (data.height, data.width, 3)
   source = (data.batch_size, data.num_source)
