@@ -1,6 +1,6 @@
-"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
+r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
 
-  python -m rvm_jax.evals.run --config=configs/eval_davis.py \\
+  python -m rvm_jax.evals.run --config=configs/eval_davis.py \
       --config.data_dir=/data/DAVIS --checkpoint=PATH --out=results/davis_rvm
 
 --checkpoint names the encoder:

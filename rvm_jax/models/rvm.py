@@ -5,6 +5,7 @@ and the parameter shapes of the released checkpoints.
 """
 
 import functools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -145,7 +146,9 @@ class RVM(nn.Module):
             f'{part}_heads={heads} must divide the {part} width {width}'
         )
     dtype = jnp.dtype(self.dtype)
-    common = dict(dtype=dtype, attention=self.attention, remat=self.remat)
+    common: dict[str, Any] = dict(
+        dtype=dtype, attention=self.attention, remat=self.remat
+    )
     token_init = nn.initializers.normal(0.02)
     self.cls_token = self.param('cls_token', token_init, (1, self.width))
     self.tokenizer = vit.Tokenizer(self.width, self.patch, dtype)

@@ -6,6 +6,7 @@ of a batch is 'batch'. The table `LOGICAL_RULES` says over which axes of the
 mesh each logical axis is split.
 """
 
+from collections.abc import Sequence
 import math
 from typing import Any
 
@@ -57,7 +58,7 @@ def make_mesh(fsdp: int) -> Mesh:
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
   """Returns the sharding of a batch: the first axis of its arrays is split."""
-  return NamedSharding(mesh, nn.logical_to_mesh_axes(('batch',), LOGICAL_RULES))
+  return NamedSharding(mesh, _to_mesh_axes(('batch',)))
 
 
 def num_batch_shards(mesh: Mesh) -> int:
@@ -90,7 +91,7 @@ def state_shardings(state: Any, mesh: Mesh) -> Any:
     names = next((axes[end] for end in ends if end in axes), ())
     if len(names) != leaf.ndim or leaf.size < MIN_SHARDED_SIZE:
       names = (None,) * leaf.ndim
-    splits = nn.logical_to_mesh_axes(names, LOGICAL_RULES)
+    splits = _to_mesh_axes(names)
     spec = [
         split if size % _count_parts(mesh, split) == 0 else None
         for size, split in zip(leaf.shape, splits, strict=True)
@@ -112,6 +113,11 @@ def to_devices(batch: Any, mesh: Mesh) -> Any:
       lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
       batch,
   )
+
+
+def _to_mesh_axes(names: Sequence[str | None]) -> PartitionSpec:
+  """Returns the axes of the mesh that logical axes are split over."""
+  return nn.logical_to_mesh_axes(names, LOGICAL_RULES) or PartitionSpec()
 
 
 def _count_parts(mesh: Mesh, split: str | tuple[str, ...] | None) -> int:

@@ -21,8 +21,7 @@ Metrics = dict[str, jax.Array]
 Axes = tuple[str | None, ...]
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
   """The training state: everything that a step takes besides the batch.
 
   Attributes:
@@ -46,14 +45,14 @@ class TrainState:
 
 
 class Objective(Protocol):
-  """The part of an objective that a training step uses.
+  """The part of an objective that a training step uses."""
 
-  Attributes:
-    batch: shapes and dtypes of the arrays that a step takes from a batch, by
-      name. The first axis of each array is the batch axis.
-  """
+  @property
+  def batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+    """Shapes and dtypes of the arrays that a step takes from a batch, by name.
 
-  batch: Mapping[str, jax.ShapeDtypeStruct]
+    The first axis of each array is the batch axis.
+    """
 
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
@@ -117,12 +116,11 @@ class VideoObjective(Objective, Protocol):
 
   The functions `encode` and `reconstruct` can be traced by `jax.jit`. The
   objective itself can be a static argument, since it is hashed by identity.
-
-  Attributes:
-    patch: P, side of the encoder's patches in pixels.
   """
 
-  patch: int
+  @property
+  def patch(self) -> int:
+    """P, side of the encoder's patches in pixels."""
 
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns one feature for each patch of each frame.

@@ -197,7 +197,9 @@ def test_remat_changes_neither_values_nor_gradients(tiny, remat):
   model, variables, batch = tiny
 
   def value_and_grad(m):
-    loss = lambda v: jnp.square(m.apply(v, *batch)).mean()
+    def loss(v):
+      return jnp.square(m.apply(v, *batch)).mean()
+
     return jax.jit(jax.value_and_grad(loss))(variables)
 
   expected = value_and_grad(model)

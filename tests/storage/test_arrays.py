@@ -113,7 +113,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(
       nonlocal todo
       todo -= 1
       if todo == 0:
-        raise Killed()
+        raise Killed
       return call(*args, **kwargs)
 
     return wrapper

@@ -1,5 +1,4 @@
-"""Exact reading of video files: which frames decode, and any of them by
-seeking.
+"""Exact reading of video files: which frames decode, and how to seek to one.
 
 Headers may claim frames that are not there, timestamps may start anywhere and
 be unevenly spaced, and a seek may land anywhere. So `scan` decodes a file once

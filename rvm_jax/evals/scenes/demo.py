@@ -99,9 +99,11 @@ def tabulate(results: Mapping[str, Mapping[str, Any]], size: int) -> str:
     size: height and width of the scenes in pixels.
   """
   lines = [
-      f'\nMasks of {results["trained"]["num_objects"]} objects propagated'
-      f' through {NUM_SCENES} held-out scenes of {NUM_FRAMES} frames,'
-      f' {size} x {size} pixels\n',
+      (
+          f'\nMasks of {results["trained"]["num_objects"]} objects propagated'
+          f' through {NUM_SCENES} held-out scenes of {NUM_FRAMES} frames,'
+          f' {size} x {size} pixels\n'
+      ),
       f'{"features":12s} {"region overlap J":>17s} {"J&F":>6s}',
   ]
   for name, result in results.items():
