@@ -74,7 +74,7 @@ def _keys(config, prefix=''):
         ({'optimizer.warmup_steps': 6}, 'must be below config.num_steps=6'),
     ],
 )
-def test_conflicts_are_named_with_their_fix(changes, message):
+def test_validate_names_conflicts_with_their_fix(changes, message):
   config = tiny.get_config()
   config.update_from_flattened_dict(changes)
   with pytest.raises(ValueError, match=message):

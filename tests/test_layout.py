@@ -1,4 +1,4 @@
-"""The layout: who may import whom, and that importing does nothing heavy."""
+"""The layout: which package may import which, and what an import loads."""
 
 import ast
 import os
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Of each package or top-level module, the others that it may import.
+# For each package or top-level module, the others that it may import.
 ALLOWED = {
     'ops': set(),
     'storage': set(),
@@ -42,13 +42,16 @@ FILES = sorted((ROOT / 'rvm_jax').rglob('*.py'))
 
 
 def owner(path):
-  """'training' of rvm_jax/training/loop.py, 'main' of rvm_jax/main.py."""
+  """Returns the key of `ALLOWED` that a file belongs to.
+
+  It is 'training' for rvm_jax/training/loop.py, 'main' for rvm_jax/main.py.
+  """
   path = path.relative_to(ROOT / 'rvm_jax').with_suffix('')
   return str(path) if str(path) in ALLOWED else path.parts[0]
 
 
 def imported_parts(source):
-  """Top-level parts of rvm_jax that a file imports, wherever it does so."""
+  """Yields the parts of rvm_jax that a source imports, on any line."""
   for node in ast.walk(ast.parse(source)):
     if isinstance(node, ast.Import):
       names = [alias.name for alias in node.names]
@@ -71,7 +74,7 @@ def not_allowed(part, source):
 @pytest.mark.parametrize(
     'path', FILES, ids=[str(p.relative_to(ROOT)) for p in FILES]
 )
-def test_imports_only_what_the_layout_allows(path):
+def test_file_imports_only_what_the_layout_allows(path):
   if path.parent.name == 'rvm_jax' and path.name == '__init__.py':
     assert set(imported_parts(path.read_text())) == {'streaming'}
   else:
@@ -88,12 +91,17 @@ def test_imports_only_what_the_layout_allows(path):
         ('viz', 'import rvm_jax'),
     ],
 )
-def test_a_forbidden_import_is_found(part, line):
+def test_forbidden_imports_are_found(part, line):
   assert not_allowed(part, line)
 
 
 def loaded_by(statement):
-  """Top-level names of all modules that a fresh process has after it."""
+  """Runs a statement in a fresh process.
+
+  Returns:
+    The top-level names of all modules loaded by it; and as one text, the number
+    of threads and whether JAX has looked for devices.
+  """
   code = f"""
 import sys
 {statement}
@@ -121,7 +129,7 @@ def test_models_and_weights_need_no_data_libraries():
   assert effects == '1 False', 'threads, and whether devices were touched'
 
 
-def test_the_command_starts_without_tensorflow_and_touches_no_device():
+def test_main_starts_without_tensorflow_and_touches_no_device():
   names, effects = loaded_by('from rvm_jax import main')
   assert 'grain' in names and 'tensorboardX' in names
   # tensorboardX imports torch wherever that is installed.

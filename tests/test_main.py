@@ -1,4 +1,4 @@
-"""The command itself, in processes of its own: real checkpoints, real kills."""
+"""The command `rvm_jax.main` in processes of its own, some of them killed."""
 
 import os
 import pathlib
@@ -21,7 +21,8 @@ from rvm_jax.weights import trees
 from tests.training import events
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Most of a run's time is compiling: a fifth of it without optimisation.
+# Most of the time of such a run goes into compiling: without optimisation it
+# takes a fifth.
 XLA_FLAGS = (
     '--xla_backend_optimization_level=0'
     ' --xla_llvm_disable_expensive_passes=true'
@@ -43,7 +44,7 @@ def command(workdir, *overrides):
 
 @pytest.fixture(scope='session')
 def environment(tmp_path_factory):
-  """One device; compiled programs are shared by the runs."""
+  """Environment with one device; the runs share a cache of programs."""
   cache = tmp_path_factory.mktemp('compiled')
   return os.environ | {
       'JAX_PLATFORMS': 'cpu',
@@ -55,7 +56,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture
 def start(environment):
-  """Starts the command; whatever still runs at the end is killed."""
+  """Returns a function that starts the command; kills it at the end."""
   processes = []
 
   def start_(workdir, *overrides, **more_environment):
@@ -78,7 +79,7 @@ def start(environment):
 
 @pytest.fixture
 def run(start):
-  """Runs the command to its end; returns exit code and output."""
+  """Returns a function that runs the command: exit code and output."""
 
   def run_(workdir, *overrides, **more_environment):
     process = start(workdir, *overrides, **more_environment)
@@ -105,7 +106,7 @@ def whole_run(environment, tmp_path_factory):
 
 
 def checkpoint(workdir, step):
-  """State as numpy arrays by path, and the position in the data."""
+  """Returns a saved state as arrays by path, and the position in the data."""
   path = workdir / 'checkpoints' / str(step)
   with ocp.PyTreeCheckpointer() as checkpointer:
     shapes = checkpointer.metadata(path / 'state').item_metadata.tree
@@ -132,7 +133,7 @@ def assert_same_end(workdir, other):
 
 
 def wait_for(process, text):
-  """Reads the output up to the line with `text`."""
+  """Reads the output up to the first line with `text`."""
   output = ''
   too_late = threading.Timer(200, process.kill)
   too_late.start()
@@ -144,7 +145,7 @@ def wait_for(process, text):
   raise AssertionError(f'no {text!r} in the output:\n{output}')
 
 
-def test_a_run_leaves_what_it_says(whole_run):
+def test_run_leaves_checkpoints_events_and_pictures(whole_run):
   workdir, output = whole_run
   kept = sorted(path.name for path in (workdir / 'checkpoints').iterdir())
   assert kept == ['4', '6']
@@ -166,7 +167,7 @@ def test_a_run_leaves_what_it_says(whole_run):
   assert all(value >= 0 for _, value in shown['train/data_wait'])
 
 
-def test_what_a_run_learned_can_be_loaded_and_judged(whole_run, environment):
+def test_run_can_be_loaded_and_shown_by_the_demo(whole_run, environment):
   workdir, _ = whole_run
   config, model, params = weights.load_run(workdir)
   assert config['data']['batch_size'] == 4 and model.width == 16
@@ -197,18 +198,18 @@ def test_what_a_run_learned_can_be_loaded_and_judged(whole_run, environment):
   assert (workdir / 'pictures' / 'masks_0.png').exists()
 
 
-def test_loading_needs_a_checkpoint(tmp_path):
+def test_load_run_refuses_a_folder_without_checkpoint(tmp_path):
   with pytest.raises(FileNotFoundError, match='has no checkpoint of a run'):
     weights.load_run(tmp_path)
 
 
-def test_killed_and_resumed_equals_uninterrupted(
+def test_run_killed_and_resumed_equals_an_uninterrupted_run(
     whole_run, start, run, tmp_path
 ):
   settings = '--config.checkpoint.save_every=3', '--config.log_every=1'
   process = start(tmp_path, '--config.data.num_workers=2', *settings)
   wait_for(process, 'step 4/6')
-  # A step counts when the checkpoint before it is whole.
+  # A step counts only when the checkpoint before it is whole.
   assert (tmp_path / 'checkpoints' / '3').exists()
   process.send_signal(signal.SIGKILL)
   process.communicate()
@@ -218,7 +219,7 @@ def test_killed_and_resumed_equals_uninterrupted(
   assert f'Resumed from {tmp_path}/checkpoints/3' in output
   assert_same_end(tmp_path, whole_run[0])
 
-  # Steps that were done again stand in TensorBoard once.
+  # TensorBoard shows steps that were done again once.
   shown, expected = events.read(tmp_path), events.read(whole_run[0])
   assert [step for step, _ in shown['train/loss']] == [1, 2, 3, 4, 5, 6]
   assert shown['train/loss'][1::2] == expected['train/loss']
@@ -227,8 +228,9 @@ def test_killed_and_resumed_equals_uninterrupted(
 
 
 def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
-  # Too many steps to end by itself, and no checkpoint due but the one on stop.
-  # The signal goes to the workers too, as from a cluster's scheduler.
+  # The run has too many steps to end by itself, and no checkpoint is due before
+  # the signal. The signal goes to the workers too, as a cluster's scheduler
+  # sends it.
   settings = (
       '--config.num_steps=100000',
       '--config.checkpoint.save_every=100000',
@@ -243,14 +245,14 @@ def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
   assert f'stopped at step {saved.name}, all saved' in output
   assert 'run the same command to go on' in output
 
-  # Going on for no step gives back what was saved.
+  # Resuming for no further step saves what was saved before.
   before = checkpoint(tmp_path, saved.name)
   code, output = run(tmp_path, f'--config.num_steps={saved.name}')
   assert code == 0 and f'checkpoints/{saved.name}' in output, output
   np.testing.assert_equal(checkpoint(tmp_path, saved.name), before)
 
 
-def test_goes_on_in_two_processes_with_split_parameters(
+def test_run_resumes_in_two_processes_with_split_parameters(
     whole_run, start, tmp_path
 ):
   shutil.copytree(whole_run[0], tmp_path, dirs_exist_ok=True)
@@ -261,7 +263,7 @@ def test_goes_on_in_two_processes_with_split_parameters(
   processes = [
       start(
           tmp_path,
-          '--config.fsdp=4',  # Over both processes.
+          '--config.fsdp=4',
           f'--coordinator={address}',
           '--num_processes=2',
           f'--process_id={i}',
@@ -274,11 +276,11 @@ def test_goes_on_in_two_processes_with_split_parameters(
   assert [process.returncode for process in processes] == [0, 0], outputs
   assert f'Resumed from {tmp_path}/checkpoints/4' in outputs[0]
   assert 'step 6/6' in outputs[0] and 'step 6/6' not in outputs[1]
-  # The clips are those of one process, in another order in the batch, so that
-  # the masks fall on others of them.
+  # The clips of a batch are those that one process takes, in another order. So
+  # they get each other's masks, and the parameters differ.
   assert checkpoint(tmp_path, 6)[1] == checkpoint(whole_run[0], 6)[1]
-  # The painted clips and their masks are the same in the same order, and so are
-  # the scenes.
+  # The samples that are evaluated, their masks and the scenes are the same, in
+  # the same order.
   for evaluated, tolerance in (
       ('eval/reconstruction/loss', 1e-3),
       ('eval/scenes/masks_j_and_f', 0.02),
@@ -300,7 +302,7 @@ def write_video(path):
     container.mux(stream.encode(None))
 
 
-def test_loss_that_is_not_finite_stops_the_run(run, tmp_path):
+def test_run_stops_at_a_loss_that_is_not_finite(run, tmp_path):
   videos, workdir = tmp_path / 'videos', tmp_path / 'run'
   videos.mkdir()
   write_video(videos / 'good.mp4')
@@ -316,7 +318,7 @@ def test_loss_that_is_not_finite_stops_the_run(run, tmp_path):
       XDG_CACHE_HOME=str(tmp_path / 'cache'),
   )
   assert code == 1
-  # The videos are looked at once, also for the pictures.
+  # Videos are indexed once, for training and for evaluation.
   assert output.count('1 of 2 videos') == 1
   assert 'NonFiniteError: step ' in output
   assert 'Last good checkpoint: ' in output
@@ -334,7 +336,9 @@ def test_loss_that_is_not_finite_stops_the_run(run, tmp_path):
         (["--config.data.sources=('/no/such/place',)"], '/no/such/place'),
     ],
 )
-def test_wrong_settings_say_what_is_wrong(run, tmp_path, overrides, message):
+def test_run_with_wrong_settings_says_what_is_wrong(
+    run, tmp_path, overrides, message
+):
   code, output = run(tmp_path, *overrides)
   assert code != 0
   assert message in output

@@ -1,4 +1,4 @@
-"""The base run shrunk until a test can have it: seconds, on CPU."""
+"""The base run, shrunk until it takes seconds on a CPU."""
 
 from configs import rvm_base
 

@@ -53,7 +53,7 @@ def mlp(p, x):
   return x @ p['dense_out']['kernel'] + p['dense_out']['bias']
 
 
-def test_block_is_attention_then_mlp_each_after_a_norm():
+def test_block_equals_numpy():
   block = layers.Block(**SIZES)
   p = init(block, X[0])
   for x, found in zip(X[0], apply(block, p, X[0]), strict=True):
@@ -63,7 +63,7 @@ def test_block_is_attention_then_mlp_each_after_a_norm():
     np.testing.assert_allclose(found, x, atol=1e-5)
 
 
-def test_cross_block_attends_to_the_context_and_then_within_a_group():
+def test_cross_block_equals_numpy_group_by_group():
   block = layers.CrossBlock(**SIZES)
   p = init(block, X, CONTEXT)
   found = apply(block, p, X, CONTEXT)
@@ -76,7 +76,7 @@ def test_cross_block_attends_to_the_context_and_then_within_a_group():
     np.testing.assert_allclose(found[b, k], x, atol=1e-5)
 
 
-def test_cross_transformer_is_blocks_and_a_norm():
+def test_cross_transformer_equals_its_blocks_and_a_norm():
   stack = layers.CrossTransformer(num_layers=2, remat='none', **SIZES)
   p = init(stack, X, CONTEXT)
   x, block = X, layers.CrossBlock(**SIZES)
@@ -86,7 +86,7 @@ def test_cross_transformer_is_blocks_and_a_norm():
   np.testing.assert_allclose(apply(stack, p, X, CONTEXT), expected, atol=1e-5)
 
 
-def test_rematerialise_repeats_no_product_some_or_all():
+def test_rematerialise_repeats_the_products_its_argument_names():
   counts = []
   for remat in 'none', 'dots', 'full':
     block = layers.rematerialise(layers.Block, remat)(**SIZES)
@@ -102,6 +102,6 @@ def test_rematerialise_repeats_no_product_some_or_all():
   assert dots == none + 2 and full > dots
 
 
-def test_rematerialise_refuses_what_it_does_not_know():
+def test_rematerialise_refuses_an_unknown_argument():
   with pytest.raises(ValueError, match="of none, dots, full, got 'some'"):
     layers.rematerialise(layers.Block, 'some')

@@ -40,7 +40,7 @@ def sigmoid(x):
   return 1 / (1 + np.exp(-x))
 
 
-def test_core_follows_its_equations(params):
+def test_core_equals_its_equations_in_numpy(params):
   transformer = layers.CrossTransformer(
       dtype=jnp.dtype('float32'), remat='none', **SIZES
   )
@@ -62,7 +62,7 @@ def test_core_follows_its_equations(params):
   np.testing.assert_array_equal(found[:, -1], last)
 
 
-def test_state_stays_in_float32_with_products_in_bfloat16(params):
+def test_core_keeps_the_state_in_float32_with_bfloat16_products(params):
   found, last = apply(params, TOKENS, STATE, 'bfloat16')
   assert found.dtype == last.dtype == jnp.float32
   expected, _ = apply(params, TOKENS, STATE)

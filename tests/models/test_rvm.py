@@ -1,3 +1,5 @@
+"""RVM against the released code, and what its outputs depend on."""
+
 import functools
 import json
 import pathlib
@@ -39,7 +41,7 @@ def golden():
 
 @pytest.fixture(scope='module')
 def tiny():
-  """A random model, its variables and a batch that fits."""
+  """A random model, its variables and a batch for it."""
   model = rvm.RVM(**TINY)
   rng = np.random.default_rng(0)
   batch = (
@@ -113,7 +115,7 @@ def test_parameters_have_the_released_shapes(size, name, count):
 
 
 @pytest.mark.parametrize('size', rvm.SIZES)
-def test_every_axis_of_a_parameter_has_the_size_its_name_stands_for(size):
+def test_name_axes_gives_axes_of_one_name_one_size(size):
   model = rvm.RVM(**rvm.SIZES[size])
   sizes = {}
   for path, shape in trees.flatten(released.shapes(model)).items():
@@ -148,7 +150,7 @@ def test_scan_equals_frame_by_frame_and_any_split(tiny):
   np.testing.assert_array_equal(whole[:, -1], last)
 
 
-def test_the_future_does_not_reach_the_past(tiny):
+def test_features_do_not_depend_on_later_frames(tiny):
   model, variables, (source, *_) = tiny
 
   def past(x):
@@ -159,7 +161,7 @@ def test_the_future_does_not_reach_the_past(tiny):
   assert (abs(gradient[:, :2]).max((2, 3, 4)) > 0).all()
 
 
-def test_hidden_pixels_do_not_reach_the_prediction(tiny):
+def test_pixels_do_not_depend_on_hidden_patches(tiny):
   model, variables, (source, target, deltas, visible) = tiny
   gradient = jax.jit(
       jax.grad(
@@ -172,7 +174,7 @@ def test_hidden_pixels_do_not_reach_the_prediction(tiny):
   assert (gradient[:, 0, 16:, :32] == 0).all()
 
 
-def test_targets_do_not_see_each_other(tiny):
+def test_pixels_of_a_target_do_not_depend_on_other_targets(tiny):
   model, variables, (source, target, deltas, visible) = tiny
   call = jax.jit(model.apply)
   together = call(variables, source, target, deltas, visible)
@@ -184,7 +186,7 @@ def test_targets_do_not_see_each_other(tiny):
     np.testing.assert_allclose(together[:, one], alone, rtol=0, atol=1e-5)
 
 
-def test_order_of_visible_patches_does_not_matter(tiny):
+def test_pixels_do_not_depend_on_the_order_of_visible_patches(tiny):
   model, variables, (source, target, deltas, visible) = tiny
   call = jax.jit(model.apply)
   a = call(variables, source, target, deltas, visible)
@@ -222,7 +224,7 @@ def test_bfloat16_keeps_parameters_and_state_in_float32(golden):
   assert {x.dtype for x in jax.tree.leaves(created)} == {jnp.dtype('float32')}
 
 
-def test_bad_input_is_named(tiny):
+def test_bad_inputs_are_refused_with_what_is_wrong(tiny):
   model, variables, (source, target, deltas, visible) = tiny
   call = functools.partial(model.apply, variables)
   encode_frames = functools.partial(call, method='encode')

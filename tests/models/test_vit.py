@@ -10,7 +10,7 @@ from rvm_jax.ops import patches
 FLOAT = jnp.dtype('float32')
 
 
-def test_tokenizer_is_a_convolution_whose_stride_is_its_kernel():
+def test_tokenizer_equals_a_strided_convolution():
   images = np.random.default_rng(0).random((2, 8, 12, 3), np.float32)
   positions = np.random.default_rng(1).random((6, 5), np.float32)
   tokenizer = vit.Tokenizer(width=5, patch=4, dtype=FLOAT)
@@ -32,7 +32,7 @@ def test_tokenizer_is_a_convolution_whose_stride_is_its_kernel():
   np.testing.assert_allclose(found, expected + positions[None], atol=1e-5)
 
 
-def test_encoder_moves_its_outputs_with_its_tokens():
+def test_vision_transformer_permutes_with_its_tokens():
   tokens = np.random.default_rng(0).random((2, 6, 8), np.float32)
   encoder = vit.VisionTransformer(
       num_layers=2,

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a workdir."""
+"""The scalars that TensorBoard shows of a workdir."""
 
 import pathlib
 
@@ -6,10 +6,11 @@ from tensorboardX.proto import event_pb2
 
 
 def read(workdir: pathlib.Path) -> dict[str, list[tuple[int, float]]]:
-  """(step, value) pairs by tag, in the order in which they were written.
+  """Returns pairs (step, value) by tag, in the order they were written.
 
-  As TensorBoard does: files one after the other, a record that a kill has cut
-  off left out; and where a run starts, what lies at or after its step dropped.
+  This follows TensorBoard: it reads the files one after the other, leaves out a
+  last record that is not whole, and at each start of a run drops the values at
+  or after the step of the start.
   """
   shown = {}
   for path in sorted(workdir.glob('events.out.tfevents.*')):
@@ -24,7 +25,10 @@ def read(workdir: pathlib.Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _records(data: bytes):
-  """TFRecords: 8 bytes of length, 4 of checksum, the data, 4 of checksum."""
+  """Yields the records of a TFRecord file.
+
+  A record is its length (8 bytes), a checksum (4), the data, a checksum (4).
+  """
   while len(data) >= 8:
     size = int.from_bytes(data[:8], 'little')
     if len(data) < size + 16:

@@ -1,6 +1,5 @@
-"""What is saved comes back, and only into the run that it is of."""
+"""Checkpoints are restored as they were saved, and only by the same run."""
 
-from absl import logging
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
@@ -27,15 +26,15 @@ def make_state(step):
 
 
 def shapes(num_devices=1):
-  """The kernel is split over the devices, the rest is on each."""
+  """The shapes of a state whose kernel is split over the devices."""
   mesh = jax.make_mesh((num_devices,), ('fsdp',))
-  spec = lambda x: PartitionSpec(*(['fsdp'] if x.ndim else []))
-  return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(
-          x.shape, x.dtype, sharding=NamedSharding(mesh, spec(x))
-      ),
-      make_state(0),
-  )
+
+  def shape(x):
+    spec = PartitionSpec(*(['fsdp'] if x.ndim else []))
+    sharding = NamedSharding(mesh, spec)
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+  return jax.tree.map(shape, make_state(0))
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def saved(open_run):
 
 
 @pytest.mark.parametrize('num_devices', [1, 2])
-def test_the_newest_comes_back_on_any_devices_and_the_old_go(
+def test_restore_returns_the_newest_on_any_devices_and_old_ones_are_deleted(
     open_run, saved, tmp_path, num_devices
 ):
   state, data = open_run().restore(shapes(num_devices), CONFIG)
@@ -88,16 +87,14 @@ def test_the_newest_comes_back_on_any_devices_and_the_old_go(
   assert kept == ['4', '6', '8']
 
 
-def test_a_new_workdir_has_none(open_run):
+def test_restore_from_a_new_workdir_returns_none(open_run):
   run = open_run()
   run.wait()
   assert run.restore(shapes(), CONFIG) is None
   assert run.last_saved() == 'none'
 
 
-def test_what_to_start_from_is_refused_before_anything_is_made(
-    open_run, tmp_path
-):
+def test_start_refuses_init_from_before_a_state_is_made(open_run, tmp_path):
   np.savez(tmp_path / 'other.npz', kernel=np.zeros(3, np.float32))
   for name, kind, message in (
       ('gone.npz', FileNotFoundError, 'gone.npz'),
@@ -108,10 +105,12 @@ def test_what_to_start_from_is_refused_before_anything_is_made(
       run.start(shapes(), init=None)
 
 
-def test_saved_is_the_state_of_the_call(open_run, tmp_path):
+def test_save_keeps_the_state_of_the_call_when_its_memory_is_reused(
+    open_run, tmp_path
+):
   run, state = open_run(), make_state(2)
   run.save(2, state, {}, CONFIG)
-  # The next step takes the memory of the state.
+  # The next step donates the state, and its result takes the state's memory.
   add = jax.jit(lambda s: jax.tree.map(lambda x: x + 1, s), donate_argnums=0)
   jax.block_until_ready(add(state.params))
   run.wait()
@@ -122,7 +121,7 @@ def test_saved_is_the_state_of_the_call(open_run, tmp_path):
   )
 
 
-def test_another_model_is_refused(open_run, saved, tmp_path):
+def test_restore_refuses_another_model(open_run, saved, tmp_path):
   config = CONFIG | {'model': {'width': 32, 'remat': 'none'}}
   with pytest.raises(ValueError) as error:
     open_run().restore(shapes(), config)
@@ -133,41 +132,42 @@ def test_another_model_is_refused(open_run, saved, tmp_path):
   )
 
 
-def test_fewer_steps_than_are_done_are_refused(open_run, saved):
+def test_restore_refuses_fewer_steps_than_are_done(open_run, saved):
   with pytest.raises(ValueError, match='num_steps=7 must be at least the 8'):
     open_run().restore(shapes(), CONFIG | {'num_steps': 7})
   assert open_run().restore(shapes(), CONFIG | {'num_steps': 8})
 
 
-def test_other_changes_are_logged(open_run, saved, monkeypatch):
-  messages = []
-  monkeypatch.setattr(
-      logging, 'warning', lambda text, *args: messages.append(text % args)
-  )
+def test_restore_logs_changes_that_do_not_decide_what_is_trained(
+    open_run, saved, warnings
+):
   config = CONFIG | {'num_steps': 10, 'model': {'width': 16, 'remat': 'full'}}
   assert open_run().restore(shapes(), config)
-  assert messages == [
-      "Resuming with a changed config: config.model.remat: saved 'none', now"
-      " 'full'",
+  assert warnings == [
+      (
+          'Resuming with a changed config: config.model.remat: saved'
+          " 'none', now 'full'"
+      ),
       'Resuming with a changed config: config.num_steps: saved 9, now 10',
   ]
 
 
-def test_keys_that_one_config_lacks_are_logged(open_run, saved, monkeypatch):
-  messages = []
-  monkeypatch.setattr(
-      logging, 'warning', lambda text, *args: messages.append(text % args)
-  )
+def test_restore_logs_keys_that_one_config_lacks(open_run, saved, warnings):
   config = {key: CONFIG[key] for key in ('num_steps', 'model')} | {'fsdp': None}
   assert open_run().restore(shapes(), config)
-  assert messages == [
-      "Resuming with a changed config: config.data.sources: saved ['scenes'],"
-      ' now no such key',
-      'Resuming with a changed config: config.fsdp: saved no such key, now None',
+  assert warnings == [
+      (
+          'Resuming with a changed config: config.data.sources: saved'
+          " ['scenes'], now no such key"
+      ),
+      (
+          'Resuming with a changed config: config.fsdp: saved no such key, now'
+          ' None'
+      ),
   ]
 
 
-def test_a_run_from_before_objectives_had_names_is_of_rvm(
+def test_restore_takes_a_config_without_objective_for_one_of_rvm(
     open_run, saved, warnings
 ):
   assert 'objective' not in CONFIG

@@ -1,4 +1,4 @@
-"""The log holds what this project says, and what is urgent."""
+"""The log shows messages of this package, and what is urgent."""
 
 import logging
 
@@ -16,6 +16,8 @@ from rvm_jax.training import loop
         (logging.__file__, logging.WARNING, True),
     ],
 )
-def test_messages_of_other_packages_are_shown_if_urgent(path, level, is_shown):
+def test_filter_keeps_messages_of_other_packages_only_if_urgent(
+    path, level, is_shown
+):
   record = logging.LogRecord('name', level, path, 1, 'text', (), None)
   assert logs.is_ours_or_urgent(record) == is_shown

@@ -1,3 +1,5 @@
+"""The position in the data, with its counts of clips."""
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from rvm_jax.training import loop
 
 
 class FakePipeline:
-  """Endless batches of four clips, some of them after skipped ones."""
+  """Endless batches of four clips, before which some were skipped."""
 
   def __init__(self, skipped):
     self.skipped = skipped
@@ -25,7 +27,7 @@ class FakePipeline:
     self.at = state['at']
 
 
-def test_position_counts_and_its_counts_survive_a_restart():
+def test_position_counts_clips_and_goes_on_from_a_saved_state():
   position = loop.Position(FakePipeline([0, 1, 0, 2]))
   for _ in range(3):
     next(position)
@@ -37,7 +39,7 @@ def test_position_counts_and_its_counts_survive_a_restart():
   assert again.get_state()['iterator'] == {'at': 4}
 
 
-def test_too_many_skipped_clips_end_the_run():
+def test_position_check_raises_if_too_many_clips_were_skipped():
   position = loop.Position(FakePipeline([1, 0, 0, 0]))
   for _ in range(100):
     next(position)
@@ -47,7 +49,7 @@ def test_too_many_skipped_clips_end_the_run():
     position.check(max_bad_share=0.2)
 
 
-def test_one_bad_clip_at_the_start_does_not():
+def test_position_check_allows_one_skipped_clip_at_the_start():
   position = loop.Position(FakePipeline([1, 0, 0, 0]))
   next(position)
   position.check(max_bad_share=0.1)

@@ -29,13 +29,13 @@ def make_state(params, axes):
 
 
 @pytest.mark.parametrize('fsdp', [0, 3])
-def test_make_mesh_refuses_what_does_not_divide(fsdp):
+def test_make_mesh_refuses_fsdp_that_does_not_divide_the_devices(fsdp):
   with pytest.raises(ValueError, match=f'config.fsdp={fsdp} must divide the 2'):
     mesh_lib.make_mesh(fsdp=fsdp)
 
 
 @pytest.mark.parametrize('fsdp', [1, 2])
-def test_a_batch_is_split_over_all_devices(fsdp):
+def test_batch_is_split_over_all_devices(fsdp):
   mesh = mesh_lib.make_mesh(fsdp)
   assert mesh_lib.num_batch_shards(mesh) == 2
   rows = mesh_lib.to_devices({'x': np.arange(8).reshape(4, 2)}, mesh)['x']
@@ -59,7 +59,7 @@ def test_fsdp_splits_parameters_and_moments_but_not_the_core():
   assert found == jax.tree.map(lambda x: x.sharding, state)
 
 
-def test_axes_that_do_not_divide_and_small_or_unnamed_leaves_stay_whole():
+def test_state_shardings_leave_indivisible_small_and_unnamed_leaves_whole():
   params = {
       'split': np.zeros((64, 32)),
       'odd': np.zeros((63, 32)),
@@ -84,7 +84,9 @@ def step_on(devices, num_tensor, optimizer):
   return mesh, *step_lib.make(WIDE, optimizer, mesh, num_microbatches=1)
 
 
-def test_a_tensor_axis_is_a_change_of_the_table(monkeypatch):
+def test_rules_with_a_tensor_axis_split_heads_and_mlp_and_keep_the_loss(
+    monkeypatch,
+):
   rules = *mesh_lib.LOGICAL_RULES, ('heads', ('tensor',)), ('mlp', ('tensor',))
   monkeypatch.setattr(mesh_lib, 'LOGICAL_RULES', rules)
   rng = np.random.default_rng(0)

@@ -104,7 +104,7 @@ def whole(tmp_path_factory):
     return workdir, train(workdir, evaluators)
 
 
-def test_an_objective_trains_and_is_evaluated(whole):
+def test_objective_trains_and_is_evaluated(whole):
   shown = events.read(whole[0])
   losses = [value for _, value in shown['train/loss']]
   assert losses[-1] < 0.5 * losses[0], losses
@@ -113,7 +113,7 @@ def test_an_objective_trains_and_is_evaluated(whole):
   assert [step for step, _ in shown['eval/scenes/points_aj']] == [0, 6]
 
 
-def test_an_objective_stopped_and_resumed_equals_uninterrupted(
+def test_objective_stopped_and_resumed_equals_an_uninterrupted_run(
     whole, tmp_path, monkeypatch
 ):
   with monkeypatch.context() as stopping:
@@ -125,7 +125,7 @@ def test_an_objective_stopped_and_resumed_equals_uninterrupted(
   assert trees.fingerprint(train(tmp_path)) == trees.fingerprint(whole[1])
 
 
-def test_an_objective_is_loaded_from_its_run(whole):
+def test_load_returns_the_objective_of_a_run_and_its_parameters(whole):
   objective, params = objectives.load(whole[0])
   assert trees.fingerprint(params) == trees.fingerprint(whole[1])
   frames = np.full((1, 2, 32, 32, 3), 51, np.uint8)
@@ -134,13 +134,13 @@ def test_an_objective_is_loaded_from_its_run(whole):
   np.testing.assert_array_equal(features, objective.encode(whole[1], frames))
 
 
-def test_an_unknown_objective_is_named_with_the_known_ones():
+def test_from_config_names_an_unknown_objective_and_the_known_ones():
   message = "config.objective='mae' must be one of rvm, mean_colour"
   with pytest.raises(ValueError, match=message):
     objectives.from_config(get_config(objective='mae'))
 
 
-def test_another_objective_is_refused_with_its_name(whole):
+def test_resuming_and_loading_rvm_refuse_a_run_of_another_objective(whole):
   message = "config.objective: saved 'mean_colour', now 'rvm'"
   with pytest.raises(ValueError, match=message):
     config = tiny.get_config()

@@ -30,7 +30,7 @@ def params():
         (0.3, None, 0.1),
     ],
 )
-def test_decay_is_for_dense_kernels_and_its_own_for_the_core(
+def test_weight_decay_applies_to_kernels_and_the_core_has_its_own(
     params, core_decay, is_core, expected
 ):
   optimizer, schedule = make(
@@ -53,7 +53,7 @@ def test_decay_is_for_dense_kernels_and_its_own_for_the_core(
 
 
 @pytest.mark.parametrize('final', [0.0, 2e-4])
-def test_learning_rate_warms_up_and_ends_where_it_is_told(final):
+def test_learning_rate_warms_up_and_falls_to_the_final_one(final):
   _, schedule = make(warmup_steps=10, final_learning_rate=final)
   rates = [float(schedule(i)) for i in range(101)]
   assert rates[0] == 0 and np.argmax(rates) == 10
@@ -63,7 +63,7 @@ def test_learning_rate_warms_up_and_ends_where_it_is_told(final):
   np.testing.assert_allclose(np.diff(rates[:11]), 1e-4, rtol=1e-4)
 
 
-def test_gradients_with_a_large_norm_are_scaled_down_to_the_limit(params):
+def test_optimizer_scales_large_gradients_down_to_clip_norm(params):
   optimizer, _ = make(clip_norm=1.0, beta1=0.9)
   gradient = jax.tree.map(lambda x: np.full_like(x, 100), params)
   _, state = optimizer.update(gradient, optimizer.init(params), params)

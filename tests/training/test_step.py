@@ -1,3 +1,5 @@
+"""A step computes the same however it is split, and it learns."""
+
 import jax
 from jax.sharding import Mesh
 import numpy as np
@@ -22,7 +24,7 @@ def random_batch(seed):
 
 
 def plain_batch(seed):
-  """Clips of one colour each: easy to learn."""
+  """A batch in which each clip has a single colour: easy to learn."""
   colors = np.random.default_rng(seed).integers(0, 256, (4, 1, 1, 1, 3))
   return {
       key: np.broadcast_to(colors, s.shape).astype(s.dtype)
@@ -33,8 +35,8 @@ def plain_batch(seed):
 
 
 def run(*, devices=1, fsdp=1, parts=1, steps=3, optimizer=None, batch=None):
-  """A few steps from the same start; returns states' params and metrics."""
-  # Plain descent: Adam would blow up the rounding of gradients that are zero.
+  """Runs a few steps; returns the last state and the metrics of each step."""
+  # Gradient descent, because Adam amplifies rounding in tiny gradients.
   optimizer = optimizer or optax.sgd(0.1)
   grid = np.array(jax.devices()[:devices]).reshape(devices // fsdp, fsdp)
   mesh = Mesh(grid, mesh_lib.BATCH_AXES)
@@ -79,7 +81,9 @@ def one_device():
     ],
     ids=str,
 )
-def test_devices_shards_and_microbatches_do_not_matter(one_device, how):
+def test_step_gives_the_same_for_any_devices_shards_and_microbatches(
+    one_device, how
+):
   state, metrics = run(**how)
   is_split = [not x.is_fully_replicated for x in jax.tree.leaves(state.params)]
   assert any(is_split) == (how.get('fsdp', 1) > 1)
@@ -87,12 +91,12 @@ def test_devices_shards_and_microbatches_do_not_matter(one_device, how):
   assert_close(state.params, one_device[0].params)
 
 
-def test_loss_falls_on_one_batch():
+def test_step_lowers_the_loss_of_a_repeated_batch():
   _, metrics = run(steps=30, optimizer=optax.adam(3e-3), batch=plain_batch(0))
   assert metrics[-1]['loss'] < 0.5 * metrics[0]['loss']
 
 
-def test_each_step_draws_other_masks():
+def test_step_samples_other_masks_each_time():
   _, metrics = run(steps=2, optimizer=optax.sgd(0.0), batch=random_batch(0))
   assert metrics[0]['loss'] != metrics[1]['loss']
   assert metrics[0]['update_norm'] == 0

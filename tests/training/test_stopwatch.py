@@ -1,11 +1,11 @@
-"""Time spent on waiting for data is told from time spent on working."""
+"""The share of time spent on waiting for data."""
 
 import time
 
 from rvm_jax.training import stopwatch
 
 
-def test_stopwatch_tells_waiting_from_working():
+def test_stopwatch_measures_waiting_apart_from_working():
   def slow():
     while True:
       time.sleep(0.05)

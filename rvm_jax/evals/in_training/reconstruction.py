@@ -13,7 +13,8 @@ from rvm_jax.data import pipeline
 from rvm_jax.training import step
 from rvm_jax.viz import sheets
 
-NUM_CLIPS = 4
+# Number of samples, and of rows in the picture.
+NUM_SAMPLES = 4
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -22,10 +23,11 @@ def _reconstruct(objective, params, batch, seed):
 
 
 class ReconstructionEvaluator:
-  """An evaluator: the loss on a few samples of the run, and their picture.
+  """An evaluator: the loss on a few samples, and a picture of them.
 
-  The samples are the first of the run's own. They and their masks are the same
-  at each call, in each process and after each start.
+  The samples are the first of the run's own data. They and their masks are the
+  same at each call, in each process and after each start, so that the loss is
+  less noisy than that of a training step.
   """
 
   def __init__(
@@ -37,15 +39,20 @@ class ReconstructionEvaluator:
       config: the run's config, as in configs/rvm_base.py.
       data: the run's data.
     """
-    self._samples = data.first(NUM_CLIPS)
+    self._samples = data.first(NUM_SAMPLES)
     self._seed = config.seed
 
   def __call__(
       self, objective: step.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
-    """Returns the scalar 'loss' and the picture 'clips'.
+    """Returns the scalar 'loss', and the picture 'clips'.
 
-    Both are left out where the objective predicts no pixels.
+    The loss is the mean squared error over all pixels, visible and hidden. An
+    objective that predicts no pixels has neither loss nor picture.
+
+    Args:
+      objective: what is trained.
+      params: its parameters.
     """
     batch = {key: self._samples[key] for key in objective.batch}
     found = _reconstruct(objective, params, batch, self._seed)

@@ -1,4 +1,4 @@
-"""What the features are worth so far: all tasks on a few generated scenes."""
+"""How good the features of a run are so far, by tasks on generated scenes."""
 
 from collections.abc import Mapping
 import functools
@@ -18,14 +18,22 @@ from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import step
 
-_FIRST = 1_000_000  # Number of the first clip: others than the benchmark's.
-# But for the size, as in configs/eval_scenes.py.
+# Number of the first clip. The clips of configs/eval_scenes.py have smaller
+# numbers, and so are other scenes.
+_FIRST = 1_000_000
+# The clips of configs/eval_scenes.py, but of the size of the run's frames.
 CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
-_REACH = 3 / 8  # Of the longer side: how far things may have moved.
+# How far things may move between two frames, as a share of the longer side.
+_REACH = 3 / 8
 
 
-def settle_propagation(height: int, width: int) -> dict[str, Any]:
-  """Settings of `label_propagation.propagate` for a grid of patches of any size."""
+def choose_propagation(height: int, width: int) -> dict[str, Any]:
+  """Returns settings of `label_propagation.propagate` for a size of features.
+
+  Args:
+    height: number of rows of patches in a frame.
+    width: number of columns of patches in a frame.
+  """
   return dict(
       num_context=CLIPS['num_frames'] - 1,
       temperature=0.1,
@@ -36,22 +44,28 @@ def settle_propagation(height: int, width: int) -> dict[str, Any]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(objective, params, frames):
+  # All devices of the run share the clips, as they share a batch.
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
     frames = nn.with_logical_constraint(frames, ('batch',))
     return objective.encode(params, frames)
 
 
 class SceneEvaluator:
-  """An evaluator: `scenes.benchmark` on few scenes, held out from training.
+  """An evaluator: the tasks of `scenes.benchmark` on a few held-out scenes.
 
-  Unlike the loss it does not know of painting; it says what can be read off the
-  features. The scenes are the same at each call, in each process and in each
-  run with frames of this size. They are few: a score shows where a run is
-  going, and configs/eval_scenes.py tells two runs apart.
+  The loss measures how well pixels are predicted; this measures what can be
+  read off the features. The scenes are the same at each call, in each process
+  and in each run with frames of this size. There are few of them: the scores
+  show where a run is going. To tell two runs apart, use the benchmark of
+  configs/eval_scenes.py, which has more.
   """
 
   def __init__(self, config: ml_collections.ConfigDict):
-    """Draws the scenes, at the size of the frames of the run's `config`."""
+    """Renders the scenes, at the size of the run's frames.
+
+    Args:
+      config: the run's config, as in configs/rvm_base.py.
+    """
     self._size = config.data.height, config.data.width
     size = dict(zip(('height', 'width'), self._size))
     num_test = config.num_eval_scenes // 4
@@ -69,7 +83,12 @@ class SceneEvaluator:
   def __call__(
       self, objective: step.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
-    """Returns the scores of `scenes.benchmark.TASKS`, and pictures."""
+    """Returns a score for each of `scenes.benchmark.TASKS`, and pictures.
+
+    Args:
+      objective: what is trained.
+      params: its parameters.
+    """
 
     def encode(frames):
       patches = multihost_utils.process_allgather(
@@ -83,7 +102,7 @@ class SceneEvaluator:
         ),
         self._train,
         self._test,
-        settle_propagation(*patches_lib.grid(*self._size, objective.patch)),
+        choose_propagation(*patches_lib.grid(*self._size, objective.patch)),
         {self._test[0].name},
     )
     scores = benchmark.summarise(rows)

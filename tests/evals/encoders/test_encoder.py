@@ -170,6 +170,6 @@ def test_encoders_that_break_the_contract_are_refused():
       good._replace(patches=good.patches[:, :, :, 1:]),
       good._replace(cls=cls[:, 1:]),
   ):
-    broken = dataclasses.replace(encoder, function=lambda _: wrong)
+    broken = dataclasses.replace(encoder, function=lambda _, x=wrong: x)
     with pytest.raises(ValueError, match=r"\[3, 7, 2, 3, 'D'\] and cls"):
       broken.encode(FRAMES)

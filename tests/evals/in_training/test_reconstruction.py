@@ -1,4 +1,4 @@
-"""The painted clips: always the same ones, and judged on all pixels."""
+"""The evaluator of reconstructions: the same samples, scored on all pixels."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def open_data():
   return pipeline.Pipeline(**tiny.get_config().data, seed=0)
 
 
-def test_loss_is_of_all_pixels_and_the_picture_is_of_all_clips():
+def test_evaluator_returns_the_loss_of_all_pixels_and_a_picture():
   config = tiny.get_config()
   evaluate = reconstruction.ReconstructionEvaluator(config, open_data())
   scalars, pictures = evaluate(Grey(), 0.25)
@@ -52,14 +52,14 @@ def test_loss_is_of_all_pixels_and_the_picture_is_of_all_clips():
   np.testing.assert_array_equal(again(Grey(), 0.25)[1]['clips'], sheet)
 
 
-def test_an_objective_that_predicts_no_pixels_has_neither():
+def test_evaluator_returns_nothing_for_an_objective_without_pixels():
   evaluate = reconstruction.ReconstructionEvaluator(
       tiny.get_config(), open_data()
   )
   assert evaluate(Blind(), None) == ({}, {})
 
 
-def test_masks_follow_the_seed_of_the_run():
+def test_evaluator_samples_masks_from_the_seed_of_the_run():
   config = tiny.get_config()
   sheets = []
   for config.seed in (0, 1):

@@ -1,4 +1,4 @@
-"""The evaluator of representations: held-out scenes, and what it can tell."""
+"""The evaluator of features: the tasks on a few held-out scenes."""
 
 import jax
 import jax.numpy as jnp
@@ -36,8 +36,8 @@ def evaluator():
   return scenes_lib.SceneEvaluator(config)
 
 
-def test_is_as_the_benchmark():
-  """But for the size, which follows the run's frames, and their number."""
+def test_settings_are_those_of_the_benchmark():
+  """Except for the number of clips, and their size, which is the run's."""
   protocol = eval_scenes.get_config().protocol.to_dict()
   clips = protocol['clips']
   assert scenes_lib.CLIPS == {
@@ -45,12 +45,12 @@ def test_is_as_the_benchmark():
       for key, value in clips.items()
       if key not in ('height', 'width')
   }
-  assert protocol['propagation'] == scenes_lib.settle_propagation(
+  assert protocol['propagation'] == scenes_lib.choose_propagation(
       clips['height'] // 8, clips['width'] // 8
   )
 
 
-def test_tells_features_that_see_from_features_that_do_not(evaluator):
+def test_evaluator_scores_pixels_above_constant_features(evaluator):
   with jax.set_mesh(mesh_lib.make_mesh(1)):  # As in a run, on two devices.
     scores, pictures = evaluator(OBJECTIVE, 1.0)
     blind, _ = evaluator(OBJECTIVE, 0.0)

@@ -24,7 +24,7 @@ def batch():
   }
 
 
-def test_visible_patches_are_a_quarter_and_follow_the_key(batch):
+def test_sample_shows_the_share_of_patches_and_depends_on_the_key(batch):
   found, visible = OBJECTIVE.sample(jax.random.key(0), batch)
   assert found is batch
   assert visible.shape == (4, 2, 4)  # Of 16 patches, with mask_ratio=0.75.
@@ -34,7 +34,7 @@ def test_visible_patches_are_a_quarter_and_follow_the_key(batch):
   assert (visible != OBJECTIVE.sample(jax.random.key(1), batch)[1]).any()
 
 
-def test_loss_is_the_squared_error_of_what_is_reconstructed(params, batch):
+def test_loss_is_the_squared_error_of_the_reconstruction(params, batch):
   key = jax.random.key(0)
   found = jax.jit(OBJECTIVE.reconstruct)(params, batch, key)
   np.testing.assert_array_equal(found.target, batch['target'])
@@ -48,7 +48,7 @@ def test_loss_is_the_squared_error_of_what_is_reconstructed(params, batch):
   )
 
 
-def test_features_are_the_states_of_the_patches(params, batch):
+def test_encode_returns_the_states_of_the_patches(params, batch):
   frames = batch['source']
   found = jax.jit(OBJECTIVE.encode)(params, frames)
   states, _ = OBJECTIVE.model.apply(
@@ -66,7 +66,7 @@ def test_features_are_the_states_of_the_patches(params, batch):
         ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
     ],
 )
-def test_conflicts_are_named_with_their_fix(changes, message):
+def test_from_config_names_conflicts_with_their_fix(changes, message):
   config = tiny.get_config()
   config.update_from_flattened_dict(changes)
   with pytest.raises(ValueError, match=message):
