@@ -1,1 +1,1 @@
-"""Frozen encoders as the evaluations see them: the contract and its clients."""
+"""The interface of frozen encoders, and the encoders that implement it."""

@@ -1,20 +1,23 @@
-"""The contract between evaluations and encoders, and the way to meet it.
+"""The interface between benchmarks and models, and an adapter to implement it.
 
-A benchmark hands the frames of whole videos to `FrozenEncoder.encode` and gets
-a vector for each patch of each frame. It knows nothing else about the model.
+A benchmark passes the frames of whole videos to `FrozenEncoder.encode` and gets
+a feature vector for each patch of each frame. It knows nothing else about the
+model.
 
-`from_apply` makes a `FrozenEncoder` from a pure function and its parameters,
+The adapter is `from_apply`. It makes a `FrozenEncoder` from a pure function and
+its parameters:
 
     apply(params, frames, state) -> (FrameFeatures, state)
 
-where `frames` is uint8 [B, T, H, W, 3] on the devices and `apply` scales pixels
-as its model wants them. Three kinds of models fit:
+`frames` is a jax.Array, uint8 [B, T, H, W, 3]; `apply` scales the pixels as its
+model expects them. Three kinds of models fit:
 
-* An image encoder treats every frame alone. `jax.vmap(encode_images, (None, 1),
-  1)` maps it over time, and `apply` returns the state as it came.
-* A clip encoder attends to a fixed number of frames: `clip_length`. It repeats
-  the features of a tube of frames for each frame of the tube.
-* A recurrent encoder carries `state` from one part of a video to the next;
+* An image encoder encodes every frame independently. `jax.vmap(encode_images,
+  (None, 1), 1)` maps it over time, and `apply` returns `state` unchanged.
+* A clip encoder attends to a fixed number of frames, `clip_length`. If a token
+  of the model covers several frames (a tubelet), `apply` repeats the token's
+  features for each of these frames.
+* A recurrent encoder passes `state` from one part of a video to the next;
   `init_state` makes the state before the first frame.
 """
 
@@ -38,8 +41,8 @@ class FrameFeatures(NamedTuple):
   """Features of each frame of a batch of videos.
 
   Attributes:
-    patches: float32 [B, T, h, w, D], a vector for each patch.
-    cls: float32 [B, T, D], a vector for the whole frame; None if the model has
+    patches: float32 [B, T, h, w, D], a vector for each patch of each frame.
+    cls: float32 [B, T, D], a vector for each whole frame; None if the model has
       no such vector.
   """
 
@@ -49,16 +52,18 @@ class FrameFeatures(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class FrozenEncoder:
-  """All that a benchmark knows about a model.
+  """A model whose parameters stay fixed, as benchmarks see it.
 
   Attributes:
-    name: the row's name in tables.
-    identity: a text that is equal for equal features, such as
-      `weights.trees.fingerprint` of the parameters.
+    name: name of the model, which becomes the name of its row in tables.
+    identity: text that differs if the features differ, such as
+      `weights.trees.fingerprint` of the parameters. Features on disk are reused
+      only for an encoder of the same identity, patch and scaling.
     patch: P, side of a patch in pixels; h = H // P and w = W // P.
-    scaling: how the model scales pixels, in words, for the result file.
-    function: uint8 frames [B, T, H, W, 3] to features, np.ndarrays; called by
-      `encode`, which checks both sides.
+    scaling: description of how the model scales pixels, for the result file.
+    function: function that takes frames, uint8 [B, T, H, W, 3], and returns
+      FrameFeatures of np.ndarrays. Call `encode` instead, which checks the
+      frames and the features.
   """
 
   name: str
@@ -68,15 +73,19 @@ class FrozenEncoder:
   function: Callable[[np.ndarray], FrameFeatures]
 
   def encode(self, frames: np.ndarray) -> FrameFeatures:
-    """Encodes whole videos, each from its first frame on.
+    """Encodes whole videos.
 
     Args:
-      frames: uint8 [B, T, H, W, 3], RGB.
+      frames: uint8 [B, T, H, W, 3], RGB, all frames of each video. No axis may
+        be empty.
+
+    Returns:
+      The features of all frames, as np.ndarrays.
 
     Raises:
-      ValueError: `frames` has another shape or dtype, or sides that the model
-        cannot cut into patches; or the model returned other shapes than the
-        contract asks for.
+      ValueError: `frames` has another shape or dtype, or a height or width that
+        the model cannot cut into patches; or the features have other shapes
+        than `FrameFeatures` describes.
     """
     is_video = frames.ndim == 5 and frames.shape[-1] == 3 and frames.size
     if frames.dtype != np.uint8 or not is_video:
@@ -88,6 +97,7 @@ class FrozenEncoder:
     batch, time, height, width, _ = frames.shape
     expected = batch, time, height // self.patch, width // self.patch
     shapes = [features.patches.shape[:4]]
+    # `cls` has no axes h and w. The expected ones are appended for comparison.
     if features.cls is not None:
       shapes.append((*features.cls.shape[:2], *expected[2:]))
     if any(shape != expected for shape in shapes):
@@ -99,8 +109,8 @@ class FrozenEncoder:
     return features
 
 
-def has_no_state(batch: int, height: int, width: int) -> tuple[()]:
-  """Returns the state of encoders that carry nothing over time."""
+def make_empty_state(batch: int, height: int, width: int) -> tuple[()]:
+  """Returns the empty state of an encoder that is not recurrent."""
   del batch, height, width
   return ()
 
@@ -113,33 +123,38 @@ def from_apply(
     params: Any,
     *,
     scaling: str,
-    init_state: Callable[[int, int, int], Any] = has_no_state,
+    init_state: Callable[[int, int, int], Any] = make_empty_state,
     clip_length: int | None = None,
 ) -> FrozenEncoder:
-  """Makes an encoder of a pure function, for videos of any number and length.
+  """Makes an encoder from a pure function.
 
-  Videos are cut into parts along time, so that device memory does not grow with
-  their length, and the devices of this process share the videos of a batch. The
-  last part is filled up with the video's last frame and the batch with its last
-  video, so that one program serves all parts; features of both are cut off.
+  The encoder takes any number of videos of any length. It cuts them into parts
+  along time, so that device memory does not grow with their length, and splits
+  a batch of videos over the devices of this process. One compiled program
+  serves all parts: the last part is padded with the video's last frame, and the
+  batch with its last video. The features of the padding are dropped.
 
   Args:
-    name, identity, patch, scaling: attributes of the encoder.
-    apply: the pure function, see the module's docstring. It is compiled here.
-    params: the tree of arrays that `apply` takes; () for none. They are copied
-      to each device that is used.
-    init_state: takes B, H and W and returns the state before the first frame, a
-      tree of arrays whose first axis is B. By default there is none.
-    clip_length: number of frames that `apply` always gets. None if features do
-      not depend on how a video is cut; parts are then as long as
-      `streaming.choose_chunk` says.
+    name: name of the model in tables.
+    identity: text that differs if the features differ.
+    patch: P, side of a patch in pixels.
+    apply: pure function that the module's docstring describes. It is compiled
+      with `jax.jit`.
+    params: tree of arrays that is passed to `apply`; () if `apply` needs none.
+      It is copied to each device that is used.
+    scaling: description of how the model scales pixels.
+    init_state: function (B, H, W) -> state before the first frame, a tree of
+      arrays whose first axis is B. By default the state is empty.
+    clip_length: number of frames that `apply` is given in every call. None
+      means that the features do not depend on how a video is cut into parts;
+      `streaming.choose_chunk` then chooses the length of the parts.
   """
   run = _Runner(patch, apply, params, init_state, clip_length)
   return FrozenEncoder(name, identity, patch, scaling, run)
 
 
 class _Runner:
-  """Encodes batches of videos with an apply function: see `from_apply`."""
+  """Encodes batches of videos with an `apply` function, as in `from_apply`."""
 
   def __init__(self, patch, apply, params, init_state, clip_length):
     self._patch = patch
@@ -152,6 +167,7 @@ class _Runner:
       return jax.tree.map(lambda x: x.astype(jnp.float32), features), state
 
     self._apply = jax.jit(apply_in_float32)
+    # Parameters are copied only once for each number of devices.
     self._place = functools.cache(self._place)
 
   def __call__(self, frames: np.ndarray) -> FrameFeatures:
@@ -160,35 +176,50 @@ class _Runner:
     # A single video needs one device only.
     num_devices = 1 if batch == 1 else jax.local_device_count()
     params, split = self._place(num_devices)
+
+    # The number of frames in a part.
     length = self._clip_length or min(
         time,
         streaming.choose_chunk(-(-batch // num_devices), 1 + rows * columns),
     )
-    fill = (
+
+    # Pad the batch to a multiple of the devices and the time to whole parts.
+    padding = (
         (0, -batch % num_devices),
         (0, -time % length),
         (0, 0),
         (0, 0),
         (0, 0),
     )
-    frames = np.pad(frames, fill, 'edge')
+    frames = np.pad(frames, padding, 'edge')
+
+    # Encode the parts in order, passing on the state. The caller may be a
+    # training run, which has set a mesh of its own.
     parts = []
-    # The caller may be in a training run, which has a mesh of its own.
     with jax.set_mesh(split.mesh):
       state = self._init_state(len(frames), height, width)
       for start in range(0, time, length):
         inputs = frames[:, start : start + length], state
         features, state = self._apply(params, *jax.device_put(inputs, split))
         parts.append(jax.device_get(features))
+
+    # Join the parts and drop the padding.
     return jax.tree.map(
         lambda *arrays: np.concatenate(arrays, 1)[:batch, :time], *parts
     )
 
   def _place(self, num_devices: int) -> tuple[Any, NamedSharding]:
-    """Returns parameters on devices, and how their arrays split a batch."""
+    """Copies the parameters to devices.
+
+    Args:
+      num_devices: number of devices to use.
+
+    Returns:
+      The parameters, replicated on these devices; and the sharding that splits
+      the first axis of an array, the batch, over these devices.
+    """
     devices = np.array(jax.local_devices()[:num_devices])
     mesh = Mesh(devices, ('batch',), axis_types=(AxisType.Auto,))
-    whole, split = (
-        NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), ('batch',))
-    )
-    return jax.device_put(self._params, whole), split
+    replicated = NamedSharding(mesh, PartitionSpec())
+    split = NamedSharding(mesh, PartitionSpec('batch'))
+    return jax.device_put(self._params, replicated), split

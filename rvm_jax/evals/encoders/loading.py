@@ -1,6 +1,6 @@
-"""Encoders by the name that a command line gives them.
+"""Makes encoders from the values of the flag `--checkpoint`.
 
-A new kind of encoder is a file of this package and a line in `_KINDS`.
+To add a kind of encoder, add a module to this package and an entry to `_KINDS`.
 """
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
@@ -13,16 +13,20 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder that `--checkpoint` names.
 
   Args:
-    checkpoint: a path that `rvm_jax.load` reads; 'untrained:PATH' for fresh
-      parameters of that checkpoint's sizes; 'raw:16' for plain pixels in
-      patches of 16 x 16; 'truth:16' for the oracle, whose features are made of
-      the ground truth of such patches, where a benchmark has it.
+    checkpoint: one of
+      PATH: a checkpoint, at a path that `rvm_jax.load` reads;
+      'untrained:PATH': a model of the same architecture as this checkpoint,
+        with newly initialized parameters;
+      'raw:16': pixels of patches of 16 x 16 pixels;
+      'truth:16': the oracle, whose features are computed from the ground truth
+        of patches of 16 x 16 pixels. Only the benchmark on generated scenes can
+        use it.
 
   Raises:
-    FileNotFoundError: there is nothing at the path, or a run without a
-      checkpoint.
-    ValueError: the path holds no checkpoint of RVM, or the side of a patch is
-      not a positive number.
+    FileNotFoundError: there is nothing at the path, or only a run that has no
+      checkpoint yet.
+    ValueError: there is no checkpoint of RVM at the path, or the side of a
+      patch is not a positive integer.
   """
   kind, _, rest = checkpoint.partition(':')
   if kind in _KINDS:
@@ -31,14 +35,17 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
 
 
 def _load_pixels(patch: str) -> encoder_lib.FrozenEncoder:
+  """Makes the encoder of 'raw:PATCH'."""
   return pixels.make(_parse_side('raw', patch))
 
 
 def _load_oracle(patch: str) -> encoder_lib.FrozenEncoder:
+  """Makes the encoder of 'truth:PATCH'."""
   return oracle.make(_parse_side('truth', patch))
 
 
 def _parse_side(kind: str, patch: str) -> int:
+  """Returns the side of a patch, given as text, in pixels."""
   if not patch.isdecimal() or not int(patch):
     raise ValueError(
         f'{kind} patches need their side in pixels, as in'
@@ -47,6 +54,8 @@ def _parse_side(kind: str, patch: str) -> int:
   return int(patch)
 
 
+# Functions that make an encoder from the text after the colon, by the text
+# before it.
 _KINDS = {
     'raw': _load_pixels,
     'truth': _load_oracle,

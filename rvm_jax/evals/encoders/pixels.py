@@ -1,4 +1,4 @@
-"""Plain pixels as features: a baseline that has learned nothing."""
+"""Pixels as features: a baseline without any learned parameters."""
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.ops import images
@@ -9,7 +9,8 @@ def make(patch: int) -> encoder_lib.FrozenEncoder:
   """Returns an encoder whose features are the pixels of each patch.
 
   Args:
-    patch: P, side of a patch in pixels. D = P * P * 3, with colours in [0, 1].
+    patch: P, side of a patch in pixels. The features have D = P * P * 3
+      channels: the values of the patch's pixels, scaled to [0, 1].
   """
 
   def apply(params, frames, state):

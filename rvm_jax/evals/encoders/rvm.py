@@ -1,4 +1,8 @@
-"""RVM as a frozen encoder: the state after each frame, never reset."""
+"""RVM as a frozen encoder.
+
+The features of a frame are the model's recurrent state after this frame. The
+state is zero before the first frame and is not reset within a video.
+"""
 
 from collections.abc import Mapping
 import functools
@@ -17,20 +21,29 @@ from rvm_jax.weights import trees
 
 
 def load(path: str) -> encoder_lib.FrozenEncoder:
-  """Loads a checkpoint, with the errors of `weights.load`.
+  """Loads a checkpoint as an encoder.
 
   Args:
-    path: a released file, a file of ours, or the workdir of a run.
+    path: path of a checkpoint file, or of the workdir of a training run, as for
+      `weights.load`.
+
+  Raises:
+    FileNotFoundError: there is nothing at the path, or only a run that has no
+      checkpoint yet.
+    ValueError: there is no checkpoint of RVM at the path.
   """
   model, params = weights.load(path)
   return from_model(name_model(model), model, params)
 
 
 def load_untrained(path: str) -> encoder_lib.FrozenEncoder:
-  """Makes a model of a checkpoint's sizes with fresh parameters of seed 0.
+  """Makes an untrained encoder of the same architecture as a checkpoint.
+
+  Its parameters are initialized with seed 0; those of the checkpoint are not
+  used. The errors are those of `load`.
 
   Args:
-    path: the checkpoint, as for `load`.
+    path: path of the checkpoint, as for `load`.
   """
   model, _ = weights.load(path)
   init = functools.partial(model.init, method='encode')
@@ -42,12 +55,14 @@ def load_untrained(path: str) -> encoder_lib.FrozenEncoder:
 def from_model(
     name: str, model: rvm.RVM, params: Mapping[str, Any]
 ) -> encoder_lib.FrozenEncoder:
-  """Makes an encoder of an RVM: D = model.width, with a cls.
+  """Makes an encoder from a model and its parameters.
+
+  The features have D = model.width channels and include `cls`.
 
   Args:
-    name: the row's name in tables.
-    model: the module, with or without decoder.
-    params: the module's parameters.
+    name: name of the model in tables.
+    model: the Flax module, with or without a decoder.
+    params: parameters of `model`.
   """
 
   def apply(params, frames, state):
@@ -72,7 +87,12 @@ def from_model(
 
 
 def name_model(model: rvm.RVM) -> str:
-  """Returns 'RVM-L' for the paper's sizes, 'RVM 96 wide' for others."""
+  """Returns the name of a model, such as 'RVM-L' or 'RVM 96 wide'.
+
+  Args:
+    model: the Flax module. If it has the sizes of a model of the paper, it gets
+      the paper's name; otherwise it is named by its width.
+  """
   for size, widths in rvm.SIZES.items():
     if all(getattr(model, key) == value for key, value in widths.items()):
       return f'RVM-{size}'

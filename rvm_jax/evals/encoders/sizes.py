@@ -1,4 +1,4 @@
-"""Sizes of frames that an encoder can cut into whole patches."""
+"""Makes frame sizes in benchmark settings multiples of the patch side."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,21 +13,22 @@ def fit(
     resize_to_patch: bool,
     key: str = 'config.protocol',
 ) -> dict[str, Any]:
-  """Returns a benchmark's protocol with frames of whole patches.
+  """Returns a benchmark's settings with frame sizes that fit an encoder.
 
-  Looks at every group of settings that has a `height` and a `width`, wherever
-  it is nested.
+  A frame size is a pair of settings `height` and `width`, at the top level of
+  `protocol` or in a mapping nested in it. The given mappings are not changed.
 
   Args:
-    protocol: the benchmark's settings.
+    protocol: settings of the benchmark, by name.
     patch: P, side of the encoder's patches in pixels.
-    resize_to_patch: replaces a side that is not a multiple of P by the nearest
-      one; of two equally near ones by the larger.
-    key: the protocol's name in the error message.
+    resize_to_patch: whether to replace a height or width that is not a multiple
+      of P by the nearest positive multiple, the larger one of two equally near
+      ones. If False, such a height or width is an error.
+    key: name of `protocol` in the error message.
 
   Raises:
-    ValueError: a side is not a multiple of P and `resize_to_patch` is False;
-      the message names the nearest sides that are.
+    ValueError: a height or width is not a multiple of P and `resize_to_patch`
+      is False. The message names the nearest multiples.
   """
   fitted = {
       name: fit(
@@ -57,7 +58,13 @@ def fit(
 
 
 def _list_nearest(side: int, patch: int) -> list[int]:
-  """Multiples of `patch` around a side, the nearest first."""
+  """Returns the positive multiples of `patch` next to `side`.
+
+  Returns:
+    `side` itself if it is a multiple; otherwise the next smaller one, unless it
+    is 0, and the next larger one. The nearest comes first; of two equally near
+    ones, the larger.
+  """
   below = side // patch * patch
   candidates = [below] if below == side else [below + patch, below]
   candidates = [x for x in candidates if x]

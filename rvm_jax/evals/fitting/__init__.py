@@ -1,1 +1,1 @@
-"""Fits heads to the features of a frozen encoder, and scores them."""
+"""Fits readout heads to the features of a frozen encoder and scores them."""

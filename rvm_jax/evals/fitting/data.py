@@ -1,4 +1,7 @@
-"""Features to fit a head to and to score it on: kept on disk, or not."""
+"""Prepares the features that a head is fitted to and scored on.
+
+They are either computed once and kept on disk, or computed anew for each batch.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import os
@@ -13,16 +16,18 @@ from rvm_jax.evals.fitting import stream as stream_lib
 
 
 class Data(NamedTuple):
-  """What a head is fitted to and scored on.
+  """Features and ground truth of the training and test examples.
 
   Attributes:
     stream: endless batches of training examples.
-    identity: everything that the features in `stream` follow from, for JSON. A
-      head is fitted on only with features of the same identity.
-    test: batches of the test examples; they can be iterated over once.
-    list_skipped: returns the names of the examples that could not be read,
-      under 'training' and 'test'. Where features are not kept, only examples
-      that have been read so far can be known.
+    identity: everything that determines the features in `stream`, as values
+      that can be saved as JSON. Fitting continues from a checkpoint only if its
+      identity is the same.
+    test: batches of test examples, which can be iterated over only once.
+    list_skipped: function without arguments that returns the names of the
+      examples that could not be read, under the keys 'training' and 'test'. If
+      features are not kept, examples are read only when they are needed, and
+      the lists cover those read so far.
   """
 
   stream: stream_lib.Stream
@@ -42,25 +47,28 @@ def prepare(
     training: Mapping[str, Any],
     names: Collection[str],
 ) -> Data:
-  """Prepares the features of both splits.
+  """Prepares the features of the training and test examples.
 
-  With `features['is_kept']` all features are on disk when this returns, and are
-  computed only if they are not there yet. Otherwise they are computed batch by
-  batch, whenever they are needed.
+  If `features['is_kept']` is True, all features are on disk when this function
+  returns; those that were there already are not computed again. Otherwise the
+  features of a batch are computed when the batch is asked for.
 
   Args:
     model: the frozen encoder.
     train: records of the training examples.
     test: records of the test examples.
     workdir: folder for kept features.
-    examples: under 'train' and 'test', the settings that decide what those
-      examples contain.
+    examples: under the keys 'train' and 'test', the settings that determine
+      what the examples of that split contain.
     features: the settings `is_kept`, `dtype`, `num_workers` and
       `max_bad_share`, described in configs/readouts.py.
-    training: of these settings, `batch_size`, `seed` and `is_augmented` are
-      read.
-    names: names of the ground-truth arrays that the head reads. Kept features
-      come with no other arrays.
+    training: settings of how the head is fitted. Only `batch_size`, `seed` and
+      `is_augmented` are used here.
+    names: names of the ground-truth arrays that the head uses. If features are
+      kept, training batches have no other ground truth.
+
+  Returns:
+    The prepared features.
 
   Raises:
     ValueError: the features on disk belong to another encoder or other
@@ -87,8 +95,9 @@ def prepare(
     )
     return Data(
         stream_lib.of_stored(stored_train.choose(names), train, **batches),
-        # The skipped examples belong to the identity: with other rows in the
-        # store, the same position in the stream is another example.
+        # The skipped examples are part of the identity: in stores that differ
+        # in them, a position in the stream stands for different examples, and
+        # fitting could not continue from it.
         identity
         | {'dtype': features['dtype'], 'skipped': stored_train.skipped},
         stored_test.batches(feature_store_lib.BATCH),

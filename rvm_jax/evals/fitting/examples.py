@@ -1,16 +1,18 @@
-"""Examples: what a head is fitted to and scored on.
+"""Examples that a head is fitted to and scored on, and how they are read.
 
-An example is a dict of arrays. Their names, dtypes and shapes are the same in
-the whole data set. It holds
+An example is a short video with its ground truth, a dict of arrays. All
+examples of a data set have arrays of the same names, dtypes and shapes. One of
+them is
 
-  frames: uint8 [T, H, W, 3], as the encoder sees them
+  frames: uint8 [T, H, W, 3], RGB, at the size that the encoder gets.
 
-and the ground truth of its task, in pixels of those frames. Queries are asked
-in frame 0.
+The others are the ground truth of the task, some of these arrays. Coordinates
+are in pixels of `frames`. Points and objects to be tracked are given to the
+head by their position in frame 0.
 
-  label: int32 [], the number of a class.
-  tracks: float32 [P, T, 2], points (x, y).
-  visible: bool [P, T], whether each of these points is seen.
+  label: int32 [], the number of the class.
+  tracks: float32 [P, T, 2], points (x, y) in each frame.
+  visible: bool [P, T], whether the point can be seen in the frame.
   is_valid: bool [P], False for points that are padding.
   boxes: float32 [O, T, 4], (x0, y0, x1, y1), NaN where an object has no box.
   depth: float32 [T, H, W], metres, 0 where it is not known.
@@ -26,29 +28,30 @@ import numpy as np
 from rvm_jax.data import skipping
 from rvm_jax.data import workers
 
-_READ_AHEAD = 16  # Examples read before they are asked for.
+# Number of examples that are read before they are asked for.
+_READ_AHEAD = 16
 
 
 class ExampleRecord(Protocol):
-  """An entry of a labelled data set, which is read into an example on demand.
+  """An entry of a labelled data set, from which an example can be read.
 
-  A record can be pickled.
+  Records can be pickled.
 
   Attributes:
-    name: name that no other record of the data set has.
-    files: paths of the files that the example is read from; none if it is
-      generated.
+    name: name of the record, unique in the data set.
+    files: paths of the files that the example is read from; empty if the
+      example is generated.
   """
 
   name: str
   files: Sequence[str]
 
   def read(self, rng: np.random.Generator | None) -> dict[str, np.ndarray]:
-    """Returns the example.
+    """Reads the example.
 
     Args:
-      rng: source of randomness for augmentation; with None the example is not
-        augmented, and is the same at every call.
+      rng: random generator for augmentation. None reads the example without
+        augmentation, the same at every call.
 
     Raises:
       ValueError: a file is broken (such as `reader.BrokenVideo`).
@@ -58,15 +61,18 @@ class ExampleRecord(Protocol):
 def read_all(
     records: Sequence[ExampleRecord], start: int, num_workers: int
 ) -> Iterator[tuple[int, dict[str, np.ndarray] | None]]:
-  """Yields the number and the example of each record, in their order.
+  """Yields the number and the example of each record, in order.
 
-  Instead of an example that is broken it yields None, and logs the reason.
+  If an example cannot be read, it yields None in its place and logs why.
+  Examples are not augmented.
 
   Args:
     records: records of a data set.
-    start: number of the first record to read.
-    num_workers: number of processes that read; with 0 a thread reads. Processes
-      need parsed absl flags and a guarded `__main__`.
+    start: number of the first record to read. The numbers of records are their
+      indices in `records`.
+    num_workers: number of processes that read examples; 0 reads in a thread.
+      If processes are used, absl flags must have been parsed, and the main
+      module must be guarded by `if __name__ == '__main__'`.
   """
   # Grain reads ahead, in a thread or in processes, and keeps the order.
   numbers = grain.MapDataset.range(start, len(records))
@@ -87,7 +93,11 @@ def read_all(
 
 
 class _Reader:
-  """Reads the example of a record, or the reason why it cannot be read."""
+  """Reads examples by the numbers of their records.
+
+  It returns a dict with 'number' and either 'example' or, if the example cannot
+  be read, 'reason', the text of the error.
+  """
 
   def __init__(self, records: Sequence[ExampleRecord]):
     self._records = records
@@ -110,16 +120,20 @@ def read_for_batch(
     number: int,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-  """Reads one example, as `skipping.SkipBroken` takes it.
+  """Reads one example for a training batch.
+
+  With its first two arguments bound, this is a function for
+  `skipping.SkipBroken`.
 
   Args:
     records: records of a data set.
     is_augmented: whether the example is augmented.
     number: number of the record to read.
-    rng: source of randomness for augmentation.
+    rng: random generator for augmentation.
 
   Returns:
-    The arrays of the example, and 'clip', int64 [1], the number of the record.
+    The arrays of the example, and 'clip', int64 [1], the number of the record,
+    by the name that the training loop expects.
 
   Raises:
     skipping.BrokenRecord: the record cannot be read.

@@ -1,15 +1,17 @@
-"""Features of a frozen encoder, computed once and kept on disk.
+"""Computes the features of a frozen encoder once and keeps them on disk.
 
 A store is a zarr group written by `storage.arrays`. It has a row for each
 example that could be read, in the order of the records:
 
-  features  float16 or float32 [T, N, C]
+  features  float16 or float32 [T, N, C], C channels for each of the N patches
+            of each frame
   number    int32 [], the number of the record
 
-and the example's ground truth under its own names (`fitting.examples`).
+and the ground truth of the example, by the names in `fitting.examples`.
 
-A store belongs to one encoder, one choice of examples and one state of the
-files they are read from. With anything else it is refused.
+A store saves what its features were computed from: the encoder, the names and
+settings of the examples, and the sizes and modification times of their files.
+Opening it is an error if any of these has changed.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,22 +29,29 @@ from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.storage import arrays as arrays_lib
 from rvm_jax.storage import fingerprints
 
-BATCH = 16  # Examples that are encoded at once.
-# Bytes of features in a file of the store; one example may exceed them.
+# Number of examples that are encoded at once.
+BATCH = 16
+# Largest size of a chunk of features, which is a file of the store, in bytes. A
+# chunk of a single example may be larger.
 _CHUNK_BYTES = 2**20
 
 
 class Stored:
-  """A complete store; `stored[i]` is one of its rows.
+  """A complete store; `stored[i]` reads row i.
 
   Attributes:
-    skipped: names of the records that could not be read.
+    skipped: names of the records that could not be read, and have no row.
   """
 
   def __init__(
       self, store: arrays_lib.Store, names: Collection[str] | None = None
   ):
-    """Takes a complete store, and the arrays to read; None for all of them."""
+    """Wraps a store.
+
+    Args:
+      store: a complete store.
+      names: names of the arrays to read; None reads all of them.
+    """
     self._store = store
     self._names = names
     self.skipped = store.attributes['skipped']
@@ -51,15 +60,24 @@ class Stored:
     return self._store.num_frames
 
   def __getitem__(self, row: int) -> dict[str, np.ndarray]:
-    """Returns `number`, `features` [T, N, C] and the ground truth of a row."""
+    """Reads `number`, `features` [T, N, C] and the ground truth of a row."""
     return self._store.read(int(row), self._names)
 
   def choose(self, names: Collection[str]) -> 'Stored':
-    """Returns the same rows with only the ground truth of these names."""
+    """Returns the same store, limited to some arrays of ground truth.
+
+    Args:
+      names: names of the ground-truth arrays to read. `number` and `features`
+        are read in any case.
+    """
     return Stored(self._store, ('number', 'features', *names))
 
   def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yields all rows in order, `size` at a time; the last may be fewer."""
+    """Yields all rows in order, in batches.
+
+    Args:
+      size: number of rows in a batch. The last batch may have fewer.
+    """
     for start in range(0, len(self), size):
       rows = slice(start, min(start + size, len(self)))
       yield self._store.read(rows, self._names)
@@ -75,16 +93,22 @@ def extract(
     num_workers: int,
     max_bad_share: float,
 ) -> Stored:
-  """Opens the store at `path`, after creating or completing it where needed.
+  """Encodes examples into a store, or opens the store that holds them.
+
+  An extraction that was interrupted continues after its last complete batch. A
+  complete store is opened without reading any example.
 
   Args:
     model: the frozen encoder.
     records: records of the examples.
     path: path of the store. Its parent folder is created.
-    identity: what `identify` returns for the same model and records.
+    identity: result of `identify` for `model` and `records`.
     dtype: dtype of the features on disk, 'float16' or 'float32'.
-    num_workers: number of processes that read examples; with 0 a thread reads.
-    max_bad_share: largest share of the records that may be broken.
+    num_workers: number of processes that read examples; 0 reads in a thread.
+    max_bad_share: largest share of the records that may be broken, in [0, 1].
+
+  Returns:
+    The complete store.
 
   Raises:
     ValueError: the store has another identity; examples differ in shape; or
@@ -97,8 +121,8 @@ def extract(
     store = arrays_lib.open_existing(path, identity | {'dtype': dtype})
     if store.is_complete:
       return Stored(store)
-    # An interrupted extraction left the number of the next record and the
-    # numbers of the broken ones.
+    # An interrupted extraction has saved the number of the next record to read,
+    # followed by the numbers of the broken records.
     if store.carried is not None:
       done, *known = store.carried.tolist()
       bad.update(known)
@@ -140,18 +164,21 @@ def encode(
     model: the frozen encoder.
     records: records of the examples.
     start: number of the first record to read.
-    bad: numbers of the records known to be broken. Those that turn out to be
-      broken are added.
-    num_workers: number of processes that read examples; with 0 a thread reads.
-    max_bad_share: largest share of the records that may be broken.
+    bad: numbers of the records known to be broken. The numbers of further
+      broken records are added to this set.
+    num_workers: number of processes that read examples; 0 reads in a thread.
+    max_bad_share: largest share of the records that may be broken, in [0, 1].
 
   Yields:
-    `features`, float32 [n, T, N, C]; `number`, int32 [n]; and the ground truth.
+    Arrays by name: 'features', float32 [n, T, N, C]; 'number', int32 [n], the
+    numbers of the records; and the ground truth, each with a leading axis n.
 
   Raises:
     ValueError: examples differ in shape.
     RuntimeError: too many records are broken.
   """
+  # `first` is the name and description of the first example; `numbers` and
+  # `read` collect the next batch.
   size = min(BATCH, len(records))
   first, numbers, read = None, [], []
   for number, example in examples_lib.read_all(records, start, num_workers):
@@ -159,7 +186,7 @@ def encode(
       bad.add(number)
       _check_bad(bad, records, max_bad_share)
     else:
-      # All examples must have the names, dtypes and shapes of the first.
+      # All examples must have arrays of the same names, dtypes and shapes.
       example = {key: np.asarray(x) for key, x in example.items()}
       first = first or (records[number].name, _describe(example))
       if first[1] != _describe(example):
@@ -169,7 +196,7 @@ def encode(
         )
       numbers.append(number)
       read.append(example)
-    # A batch is encoded when it is full, or at the end of the records.
+    # Encode the batch when it is full, or when no record is left.
     if read and (len(read) == size or number == len(records) - 1):
       batch = {key: np.stack([x[key] for x in read]) for key in read[0]}
       features = encode_frames(model, batch.pop('frames'), size)
@@ -185,11 +212,11 @@ def encode_frames(
   Args:
     model: the frozen encoder.
     frames: uint8 [n, T, H, W, 3], with n at most `size`.
-    size: number of examples that are encoded. A smaller batch is filled up
-      with its last example, so that only one program has to be compiled.
+    size: number of examples to encode. A smaller batch is padded with copies of
+      its last example, so that all batches use one compiled program.
 
   Returns:
-    float32 [n, T, N, C].
+    float32 [n, T, N, C], the features of all patches.
   """
   fill = size - len(frames)
   filled = np.concatenate([frames, np.repeat(frames[-1:], fill, 0)])
@@ -202,15 +229,21 @@ def identify(
     records: Sequence[examples_lib.ExampleRecord],
     examples: Mapping[str, Any],
 ) -> dict[str, Any]:
-  """Returns everything that features follow from, for JSON.
+  """Returns what determines the features of examples, as values for JSON.
 
   Args:
     model: the frozen encoder.
-    records: records of the examples. Their names count, and the sizes and
-      modification times of their files.
-    examples: settings that decide what the examples contain.
+    records: records of the examples. Their names enter the result, and the
+      sizes and modification times of their files.
+    examples: settings that determine what the examples contain.
+
+  Returns:
+    'encoder': text that identifies the encoder.
+    'examples': the settings.
+    'data': the number of records, and a hash over their names and files.
   """
-  # Lists name thousands of videos: their status is looked up only once.
+  # Thousands of records may share a file, such as a list of videos. Its status
+  # is read from the file system only once.
   status = functools.cache(os.stat)
 
   def parts():
@@ -229,9 +262,17 @@ def identify(
 
 
 def _create(path, identity, dtype, rows) -> arrays_lib.Store:
-  """Creates an empty store for rows like these."""
+  """Creates an empty store.
+
+  Args:
+    path: path of the store.
+    identity: result of `identify`.
+    dtype: dtype of the features, 'float16' or 'float32'.
+    rows: the first batch, from which names, shapes and dtypes are taken.
+  """
+  # Choose the number of examples in a chunk. Whole batches are appended, so it
+  # must divide BATCH: halve it until a chunk is small enough.
   example_bytes = rows['features'][0].nbytes
-  # Batches are appended whole, so a chunk must divide them: halve it.
   chunk = BATCH
   while chunk > 1 and chunk * example_bytes > _CHUNK_BYTES:
     chunk //= 2
@@ -245,6 +286,7 @@ def _create(path, identity, dtype, rows) -> arrays_lib.Store:
 
 
 def _check_bad(bad, records, max_bad_share):
+  """Raises RuntimeError if too large a share of the records is broken."""
   if len(bad) > max_bad_share * len(records):
     names = ', '.join(records[number].name for number in sorted(bad)[:5])
     raise RuntimeError(
@@ -255,4 +297,5 @@ def _check_bad(bad, records, max_bad_share):
 
 
 def _describe(example):
+  """Returns the dtype and shape of each array, as text, by name."""
   return {k: f'{x.dtype}{list(x.shape)}' for k, x in sorted(example.items())}

@@ -1,4 +1,8 @@
-"""Fits heads to features with the trainer that also pretrains, and predicts."""
+"""Fits a head to features, with the training loop of pretraining, and predicts.
+
+The loop expects an objective, a config and a stream of batches. `fit` makes
+them for a head.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import dataclasses
@@ -21,20 +25,22 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Readout:
-  """The objective of fitting a head to fixed features, a `step.Objective`.
+  """Training objective of a head: its loss on fixed features.
+
+  It implements `training.step.Objective`.
 
   Attributes:
-    model: the head, a linen module that keeps to the contract of
-      `rvm_jax.evals.heads`.
-    batch: shapes and dtypes of 'features', [B, T, N, C], and of the ground
-      truth, by name.
+    model: the head, a linen module as described in `rvm_jax.evals.heads`.
+    batch: shapes and dtypes of the arrays in a batch, by name: 'features', [B,
+      T, N, C], and the ground truth.
   """
 
   model: nn.Module
   batch: Mapping[str, jax.ShapeDtypeStruct]
 
   def init(self, rng: jax.Array) -> Any:
-    """Returns fresh parameters of the head."""
+    """Returns newly initialized parameters of the head."""
+    # Shapes of parameters do not depend on B, so that B = 1 is enough.
     one = {
         key: jnp.zeros((1, *x.shape[1:]), x.dtype)
         for key, x in self.batch.items()
@@ -45,18 +51,18 @@ class Readout:
   def sample(
       self, rng: jax.Array, batch: Mapping[str, jax.Array]
   ) -> tuple[Mapping[str, jax.Array]]:
-    """Returns the batch as it is, because fitting samples nothing."""
+    """Returns the batch unchanged: this objective has no random inputs."""
     del rng
     return (batch,)
 
   def loss(self, params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-    """Returns the mean loss of the examples, float32 []."""
+    """Returns the mean loss over the examples of a batch, float32 []."""
     features, ground_truth = split(batch)
     outputs = self.model.apply({'params': params}, features, ground_truth)
     return self.model.loss(outputs, ground_truth).mean()
 
   def name_axes(self, path: str) -> tuple[str | None, ...]:
-    """Returns no names: a head is small and stays whole on every device."""
+    """Returns no axis names: heads are small and replicated on all devices."""
     del path
     return ()
 
@@ -69,7 +75,7 @@ class Readout:
 def split(
     batch: Mapping[str, jax.Array],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-  """Splits a batch into its features, in float32, and the ground truth."""
+  """Splits a batch into its features, as float32, and all other arrays."""
   ground_truth = dict(batch)
   features = ground_truth.pop('features').astype(jnp.float32)
   return features, ground_truth
@@ -96,38 +102,42 @@ def fit(
     save_every: int,
     log_every: int,
 ) -> Any:
-  """Fits a head.
+  """Fits a head to a stream of features.
 
-  In a working directory that holds a checkpoint it continues from there, and
-  ends with the same parameters, bit for bit, as without the interruption.
+  If the working directory holds a checkpoint, fitting continues from it. The
+  resulting parameters are bit for bit those of a run without interruption.
 
   Args:
-    head: a linen module that keeps to the contract of `rvm_jax.evals.heads`.
-    stream: batches of `batch_size` examples.
-    workdir: folder for checkpoints and events.
-    identity: everything that the features follow from, for JSON.
+    head: a linen module as described in `rvm_jax.evals.heads`.
+    stream: training batches of `batch_size` examples.
+    workdir: folder for checkpoints and TensorBoard events.
+    identity: everything that determines the features, as values for JSON.
     learning_rate: peak learning rate.
     seed: seed of the head's initial parameters.
-    num_steps: number of steps, those before an interruption included.
-    batch_size: examples in a step, over all devices.
-    num_microbatches: number of equal parts of a batch that are computed one
-      after the other.
-    warmup_steps: steps in which the learning rate rises linearly from 0.
+    num_steps: number of steps in total, including those before an interruption.
+    batch_size: number of examples in a step, over all devices.
+    num_microbatches: number of equal parts into which a batch is split; their
+      gradients are computed one after the other and averaged.
+    warmup_steps: number of steps in which the learning rate rises linearly from
+      0 to its peak.
     final_learning_rate: learning rate at the end of the cosine decay.
-    weight_decay: AdamW's weight decay, applied to kernels of dense layers.
+    weight_decay: AdamW's weight decay, applied only to parameters named
+      'kernel'.
     beta1: AdamW's decay rate of the first moment.
     beta2: AdamW's decay rate of the second moment.
-    clip_norm: largest global norm of the gradient; larger ones are scaled down.
-    max_bad_share: largest share of the examples that may be broken.
-    save_every: steps between checkpoints.
-    log_every: steps between progress lines.
+    clip_norm: global norm to which gradients with a larger norm are scaled
+      down.
+    max_bad_share: largest share of the examples read so far that may be broken,
+      in [0, 1].
+    save_every: number of steps between checkpoints.
+    log_every: number of steps between progress lines.
 
   Returns:
     The head's parameters.
 
   Raises:
-    ValueError: settings contradict each other; or the working directory
-      belongs to another head, other features or other settings.
+    ValueError: settings contradict each other; or the working directory holds a
+      checkpoint of another head, of other features or of other settings.
     NonFiniteError: the loss is not finite; the message names the step and its
       examples.
     RuntimeError: too many examples are broken.
@@ -146,6 +156,9 @@ def fit(
         f'training.warmup_steps={warmup_steps} must be below'
         f' training.num_steps={num_steps}'
     )
+
+  # The config that the training loop expects. `protocol` is everything that
+  # determines the fitted head: the loop refuses a checkpoint with another one.
   optimizer = dict(
       learning_rate=learning_rate,
       warmup_steps=warmup_steps,
@@ -156,8 +169,6 @@ def fit(
       beta2=beta2,
       clip_norm=clip_norm,
   )
-  # Everything that the fitted head follows from: a checkpoint with another
-  # protocol is refused.
   protocol = dict(
       head=describe(head),
       features=dict(identity),
@@ -189,6 +200,8 @@ def fit(
           eval_every=num_steps,
       )
   )
+
+  # The head sees all arrays of a batch but those that number its records.
   batch = {
       key: jax.ShapeDtypeStruct(x.shape, x.dtype)
       for key, x in stream.first(batch_size).items()
@@ -201,22 +214,23 @@ def fit(
 def predict(
     head: nn.Module, fitted: Collection[Any], batches: Iterable[Arrays]
 ) -> Iterator[tuple[dict[str, np.ndarray], list[dict[str, np.ndarray]]]]:
-  """Yields what a head predicts for each example.
+  """Yields the predictions of a head, with several sets of parameters.
 
   Args:
-    head: a linen module that keeps to the contract of `rvm_jax.evals.heads`.
-    fitted: several sets of the head's parameters, each returned by `fit`.
-    batches: batches of 'features' and ground truth, at most
-      `feature_store.BATCH` rows each.
+    head: a linen module as described in `rvm_jax.evals.heads`.
+    fitted: sets of the head's parameters, each as returned by `fit`.
+    batches: batches of 'features' and other arrays, each of at most
+      `feature_store.BATCH` examples.
 
   Yields:
-    One row of a batch without its features; and for each set of parameters
-    what `head.decode` returns for that row, without the batch axis.
+    For each example, its arrays without 'features'; and a list of the
+    predictions with each set of parameters, as `head.decode` returns them, but
+    without the batch axis.
   """
   mesh = mesh_lib.make_mesh(1)
   num_shards = mesh_lib.num_batch_shards(mesh)
-  # All batches are filled up to one size, a multiple of the shards, so that
-  # only one program has to be compiled.
+  # All batches are padded to one size, a multiple of the number of shards, so
+  # that only one program is compiled.
   size = -(-feature_store_lib.BATCH // num_shards) * num_shards
 
   @jax.jit
@@ -226,6 +240,7 @@ def predict(
     return head.decode(outputs, ground_truth)
 
   for batch in batches:
+    # Pad the batch with copies of its last example.
     length = len(batch['features'])
     filled = {
         key: np.concatenate([x, np.repeat(x[-1:], size - length, 0)])
@@ -236,6 +251,7 @@ def predict(
       predictions = [
           jax.device_get(decode(params, on_devices)) for params in fitted
       ]
+    # Split the batch into examples, without the padding.
     for row in range(length):
       yield (
           {key: x[row] for key, x in batch.items() if key != 'features'},
@@ -244,7 +260,7 @@ def predict(
 
 
 def describe(head: nn.Module) -> dict[str, Any]:
-  """Returns the class and the fields of a head, for JSON."""
+  """Returns the class name and the fields of a head, as values for JSON."""
   fields = {
       field.name: getattr(head, field.name)
       for field in dataclasses.fields(head)

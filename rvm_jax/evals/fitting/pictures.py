@@ -1,9 +1,10 @@
-"""Draws what a readout predicts next to the ground truth, on a few frames.
+"""Draws predictions of a head and the ground truth, on a few frames.
 
-Every function takes `example`, the arrays of one example with its frames, and
-`prediction`, what the head's `decode` returns for it without the batch axis
-(`rvm_jax.evals.heads` has the names and shapes of both). It returns a picture,
-uint8 [height, width, 3].
+The public functions take two dicts of arrays: `example` is an example with its
+frames (`fitting.examples`), and `prediction` is what the head's `decode`
+returns for it, without the batch axis (`rvm_jax.evals.heads`). They return a
+picture, uint8 [height, width, 3], with a column for each of some evenly spaced
+frames.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,9 @@ from rvm_jax.viz import colors
 from rvm_jax.viz import panels
 from rvm_jax.viz import sheets
 
-# The percentile of the true depth that gets the brightest colour: a few far
-# pixels shall not darken all others.
+# The percentile of the ground-truth depth from which on the colour is the
+# brightest. It is not the maximum, so that a few far pixels do not make all
+# others dark.
 _MAX_DEPTH = 99
 
 Arrays = Mapping[str, np.ndarray]
@@ -27,12 +29,12 @@ Arrays = Mapping[str, np.ndarray]
 def draw_class(
     example: Arrays, prediction: Arrays, names: Sequence[str]
 ) -> np.ndarray:
-  """Draws frames under the name of the true class and of the predicted one.
+  """Draws frames, with the names of the true and the predicted class above.
 
   Args:
-    example: has 'frames' and 'label'.
-    prediction: has 'probabilities'.
-    names: names of the classes, by number.
+    example: arrays with 'frames' and 'label'.
+    prediction: arrays with 'probabilities', float [K].
+    names: names of the K classes.
   """
   times, frames = _choose_frames(example)
   predicted = int(np.argmax(prediction['probabilities']))
@@ -41,19 +43,42 @@ def draw_class(
 
 
 def draw_points(example: Arrays, prediction: Arrays) -> np.ndarray:
-  """Draws the visible points, each in its own colour."""
+  """Draws the visible points, true ones in a row above predicted ones.
+
+  A point has the same colour everywhere. Colours repeat after twelve points.
+
+  Args:
+    example: arrays with 'frames', 'tracks' and 'visible'.
+    prediction: arrays with 'tracks' and 'visible'.
+  """
   return _draw_marks(example, prediction, _mark_points)
 
 
 def draw_boxes(example: Arrays, prediction: Arrays) -> np.ndarray:
-  """Draws the boxes, each in its own colour."""
+  """Draws the boxes, true ones in a row above predicted ones.
+
+  A box has the same colour everywhere. Colours repeat after twelve boxes.
+
+  Args:
+    example: arrays with 'frames' and 'boxes'.
+    prediction: arrays with 'boxes'.
+  """
   return _draw_marks(example, prediction, _mark_boxes)
 
 
 def draw_depth(example: Arrays, prediction: Arrays) -> np.ndarray:
-  """Draws depth maps: far is bright, and unknown depth is black."""
+  """Draws frames above their true and predicted depth maps.
+
+  Colours go from black at 0 m to bright at the 99th percentile of the true
+  depth of these frames, in both maps. Unknown depth, which is 0, is black.
+
+  Args:
+    example: arrays with 'frames' and 'depth'.
+    prediction: arrays with 'depth'.
+  """
   times, frames = _choose_frames(example)
   true, predicted = example['depth'][times], prediction['depth'][times]
+  # The depth of the brightest colour; any will do if no depth is known.
   full = float(np.percentile(true, _MAX_DEPTH)) or 1.0
 
   def paint(depth):
@@ -72,7 +97,12 @@ def draw_depth(example: Arrays, prediction: Arrays) -> np.ndarray:
 
 
 def _choose_frames(example: Arrays) -> tuple[np.ndarray, np.ndarray]:
-  """Returns the numbers of a few frames, and these frames at display size."""
+  """Chooses evenly spaced frames.
+
+  Returns:
+    Their indices, int [F], and the frames, resized for display, uint8
+    [F, height, width, 3].
+  """
   frames = example['frames']
   times = sheets.spread(len(frames))
   return times, panels.fit(frames[times], *pictures_lib.SHOWN_SIDE)
@@ -83,9 +113,17 @@ def _draw_marks(
     prediction: Arrays,
     mark: Callable[[np.ndarray, Arrays, int, float], np.ndarray],
 ) -> np.ndarray:
-  """Draws a row of frames with the true marks and a row with the predicted."""
+  """Draws a row of frames with true marks and a row with predicted marks.
+
+  Args:
+    example: arrays of the example.
+    prediction: arrays of the prediction.
+    mark: function (frame, arrays, time, scale) -> frame that draws the marks of
+      a frame. `frame` is uint8 [H, W, 3], resized by the factor `scale`; the
+      marks are those at index `time` in `arrays`.
+  """
   times, frames = _choose_frames(example)
-  # Marks are in pixels of the encoder's frames, which are shown enlarged.
+  # Coordinates are in pixels of the encoder's frames, which are shown resized.
   scale = frames.shape[2] / example['frames'].shape[2]
   rows = {
       name: np.stack(
@@ -103,6 +141,7 @@ def _draw_marks(
 
 
 def _mark_points(frame, arrays, time, scale):
+  """Draws a dot on each visible point."""
   image = Image.fromarray(frame)
   draw = ImageDraw.Draw(image)
   for number, (track, visible) in enumerate(
@@ -114,16 +153,18 @@ def _mark_points(frame, arrays, time, scale):
 
 
 def _mark_boxes(frame, arrays, time, scale):
+  """Draws the outline of each box."""
   image = Image.fromarray(frame)
   draw = ImageDraw.Draw(image)
   for number, boxes in enumerate(arrays['boxes']):
     x0, y0, x1, y1 = boxes[time] * scale
-    # Absent boxes are NaN, and predicted corners may come in the wrong order:
-    # neither is drawn.
+    # Do not draw missing boxes, which are NaN, or predicted boxes whose corners
+    # are in the wrong order.
     if x0 < x1 and y0 < y1:
       draw.rectangle((x0, y0, x1, y1), outline=_color(number), width=2)
   return np.asarray(image)
 
 
 def _color(number):
+  """Returns the colour (r, g, b) of a point or box, by its number."""
   return tuple(colors.KINDS[number % len(colors.KINDS)].tolist())

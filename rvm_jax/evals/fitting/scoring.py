@@ -1,14 +1,15 @@
-"""Fits a head at each learning rate and scores it on the test examples.
+"""Fits a head with each of several learning rates and scores the best one.
 
-The best learning rate is reported. The working directory holds:
+The working directory holds:
 
-  features/train.zarr  features of the training examples and
-  features/test.zarr   of the test examples, where they are kept on disk
-                       (`fitting.feature_store`)
+  features/train.zarr  features of the training examples
+  features/test.zarr   features of the test examples
   NAME/RATE/           checkpoints and events of the head NAME, fitted with the
                        learning rate RATE
 
-The same call in the same working directory continues from what is there.
+The first two are stores (`fitting.feature_store`), which exist only if features
+are kept on disk. If a call was interrupted, the same call with the same working
+directory continues from what is there.
 """
 
 import collections
@@ -38,11 +39,12 @@ class Metric:
 
   Attributes:
     score: function (record, ground_truth, prediction) -> row that scores one
-      test example. `ground_truth` holds the example's arrays without its
-      frames; `prediction` holds what the head's `decode` returns for the
-      example, without the batch axis. A row holds whatever `summarise` needs.
+      test example. `ground_truth` holds the example's arrays except its frames;
+      `prediction` holds the arrays that the head's `decode` returns for the
+      example, without the batch axis. The row is a dict of the values that
+      `summarise` needs.
     summarise: function rows -> {name: score} that scores the whole test set.
-      Rows come in the order of the records.
+      The rows are in the order of the records.
     headline: name of the score by which the learning rate is chosen.
     lower_is_better: whether a lower headline is better; by default a higher
       one is.
@@ -61,8 +63,8 @@ class Shown:
   Attributes:
     record: the record that the example was read from.
     example: the example's arrays, frames included.
-    prediction: what the head's `decode` returns for the example, without the
-      batch axis.
+    prediction: the arrays that the head's `decode` returns for the example,
+      without the batch axis.
   """
 
   record: examples_lib.ExampleRecord
@@ -72,14 +74,16 @@ class Shown:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-  """Scores of a head at its best learning rate.
+  """The scores of a head that was fitted with the best learning rate.
 
   Attributes:
-    scores: what `Metric.summarise` returned.
-    rows: what `Metric.score` returned for each test record, in their order.
-    shown: a few test examples, spread evenly over the test set.
-    notes: sentences on the examples that were left out, and on the score of
-      every learning rate where there are several.
+    scores: scores of the test set by name, as returned by `Metric.summarise`.
+    rows: rows of the test examples that could be read, as returned by
+      `Metric.score`, in the order of the records.
+    shown: a few test examples, evenly spaced in the test set, without those
+      that could not be read.
+    notes: sentences on the examples that could not be read, and on the
+      headlines of all learning rates if there are several.
   """
 
   scores: Mapping[str, float]
@@ -101,32 +105,38 @@ def evaluate(
     features: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> Result:
-  """Fits a head to the features of a frozen encoder, and scores it.
+  """Fits a head to the features of a frozen encoder and scores it.
 
-  Where several learning rates are given, each is fitted, and the one with the
-  best headline on the test examples is reported, as in 4DS: the test set makes
-  the choice, and a note says so.
+  If several learning rates are given, a head is fitted with each of them, and
+  the one with the best headline score on the test examples is reported. As in
+  4DS (arXiv 2412.15212), the learning rate is thus chosen on the test set; a
+  note says so.
 
   Args:
     model: the frozen encoder.
-    head: a linen module that keeps to the contract of `rvm_jax.evals.heads`.
+    head: a linen module as described in `rvm_jax.evals.heads`.
     train: records of the examples that the head is fitted to.
     test: records of the examples that the head is scored on.
     metric: how predictions are scored.
-    name: folder in the working directory for the head's checkpoints. Heads for
-      the same examples may share a working directory, and with it the features.
+    name: name of the folder in the working directory that holds the head's
+      checkpoints. Several heads for the same examples can share a working
+      directory and so its features, if their names differ.
     workdir: folder for features and checkpoints.
-    examples: under 'train' and 'test', the settings that decide what those
-      examples contain. Features of other examples are refused, and so is a
-      head that was fitted to other examples.
+    examples: under the keys 'train' and 'test', the settings that determine
+      what the examples of that split contain. They are saved with features and
+      checkpoints, which are refused if the settings differ.
     features: the settings `is_kept`, `dtype`, `num_workers` and
       `max_bad_share`, described in configs/readouts.py.
     training: the settings `learning_rates` and `is_augmented`, and arguments of
       `fit.fit`, described in configs/readouts.py.
 
+  Returns:
+    The result.
+
   Raises:
-    ValueError: the working directory belongs to another encoder, other examples
-      or another head; or settings contradict each other.
+    ValueError: the working directory holds features or checkpoints of another
+      encoder, of other examples or of another head; or settings contradict each
+      other.
     RuntimeError: too many examples cannot be read.
     NonFiniteError: the loss is not finite at any learning rate.
   """
@@ -146,7 +156,9 @@ def evaluate(
       for key, value in training.items()
       if key not in ('learning_rates', 'is_augmented')
   }
-  # Parameters by learning rate, without those whose loss is not finite.
+
+  # Fit the head with each learning rate. Rates with a loss that is not finite
+  # are left out of `fitted`. If none remains, the last rate's error is raised.
   rates = training['learning_rates']
   fitted = {}
   for rate in rates:
@@ -164,7 +176,9 @@ def evaluate(
       if not fitted and rate == rates[-1]:
         raise
       logging.warning('The learning rate %g is given up: %s', rate, error)
-  # The best learning rate, and the headline of each for the notes.
+
+  # Score each fitted head, and keep the result of the best. `headlines` holds
+  # the headline score of each rate for the note; NaN if it was given up.
   best, headlines = None, dict.fromkeys(rates, math.nan)
   for rate, (rows, shown) in _predict(
       head, fitted, data.test, test, metric
@@ -174,6 +188,8 @@ def evaluate(
     logging.info('%s, learning rate %g: %s', name, rate, dict(scores))
     if best is None or _is_better(metric, scores, best.scores):
       best = Result(scores, rows, shown, ())
+
+  # Say which examples were left out, and how the learning rate was chosen.
   notes = [
       f'{len(names)} {part} examples could not be read and are left out:'
       f' {", ".join(names[:5])}{", ..." * (len(names) > 5)}'
@@ -190,6 +206,12 @@ def evaluate(
 
 
 def _check(train, test, features, training):
+  """Checks examples and settings before anything is computed.
+
+  Raises:
+    ValueError: there are no examples, two of them have the same name, or
+      settings contradict each other.
+  """
   for part, records in (('training', train), ('test', test)):
     if not records:
       raise ValueError(f'there must be {part} examples, got none')
@@ -213,10 +235,20 @@ def _predict(
     records: Sequence[examples_lib.ExampleRecord],
     metric: Metric,
 ) -> dict[float, tuple[list[dict[str, Any]], list[Shown]]]:
-  """Returns rows and shown examples by learning rate.
+  """Predicts and scores all test examples with each set of parameters.
 
-  All learning rates are scored in one pass, so that the test examples are
-  encoded only once.
+  The test examples are iterated over only once, so that they are encoded once.
+
+  Args:
+    head: the head.
+    fitted: the fitted parameters, by learning rate.
+    batches: batches of test examples.
+    records: records of the test examples.
+    metric: how predictions are scored.
+
+  Returns:
+    For each learning rate, the rows of all test examples and those that are
+    shown.
   """
   chosen = pictures_lib.choose_shown(len(records))
   results = {rate: ([], []) for rate in fitted}
@@ -225,7 +257,8 @@ def _predict(
   ):
     number = int(ground_truth.pop('number'))
     record = records[number]
-    # Batches have no frames any more: a shown example is read once more.
+    # Batches have features in place of frames, so that an example to show is
+    # read again.
     example = record.read(None) if number in chosen else None
     for (rows, shown), prediction in zip(
         results.values(), predictions, strict=True
@@ -237,8 +270,9 @@ def _predict(
 
 
 def _is_better(metric, scores, others):
+  """Returns whether `scores` have a better headline score than `others`."""
   score, other = scores[metric.headline], others[metric.headline]
-  # Any score is better than none; comparisons with NaN are False.
+  # NaN is worse than any score. If only `score` is NaN, comparing gives False.
   if math.isnan(other):
     return True
   return score < other if metric.lower_is_better else score > other

@@ -1,7 +1,8 @@
-"""Endless batches of features and ground truth, to fit a head to.
+"""Endless streams of batches of features and ground truth, to fit a head to.
 
-The order of the examples follows from the seed and the number of examples
-alone, and a position in it is one integer, as in the trainer's own pipeline.
+The order of the examples depends only on the seed and the number of examples.
+A position in a stream can be saved, and an iterator can continue from it, as in
+`data.pipeline`.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,19 +20,25 @@ from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
 
 Batch = dict[str, np.ndarray]
-_PREFETCH = 2  # Batches read before they are asked for.
+# Number of batches that are read before they are asked for.
+_PREFETCH = 2
 
 
 class Stream:
-  """A `training.loop.TrainingData`, built by `of_stored` or `of_records`.
+  """An endless stream of batches, a `training.loop.TrainingData`.
 
-  A batch holds `features` [B, T, N, C] and the ground truth of its examples;
-  `clip`, int64 [B, 1], the number of each record; and `skipped`, int32 [B], the
-  number of broken records that each example replaces.
+  `of_stored` and `of_records` build one. In a stream of records, a record that
+  cannot be read is replaced by another one, sampled at random. A batch holds
+    features: float [B, T, N, C], the features of each example;
+    clip: int64 [B, 1], the number of the record that each example was read
+      from;
+    skipped: int32 [B], how many broken records were tried before this one;
+  and the ground truth of the examples by its names.
 
   Attributes:
-    bad: numbers of the records that were broken when it was their turn, so far.
-      An iterator that is set to a position adds those found before it.
+    bad: numbers of the records that had to be replaced in the batches read so
+      far. If an iterator is set to a saved position, those found before that
+      position are added.
   """
 
   def __init__(
@@ -46,15 +53,15 @@ class Stream:
     """Creates a stream.
 
     Args:
-      dataset: endless examples, in order. Each has `clip` and `skipped`, as
-        they are in a batch, and `asked`, int64 [1], the number of the record
-        whose turn it was.
+      dataset: endless sequence of examples in their order. Each has `clip` and
+        `skipped` as in a batch, without the axis B, and `asked`, int64 [1], the
+        number of the record that the order asked for. It differs from `clip` if
+        this record was broken.
       records: records of the examples.
-      finish: function that turns a batch of these examples into one with
-        `features`.
-      batch_size: B, examples in a batch.
-      num_workers: number of processes that read examples; with 0 a thread
-        reads.
+      finish: function batch -> batch that adds `features`, if the examples in
+        `dataset` do not have them. The batches have no `asked`.
+      batch_size: B, number of examples in a batch.
+      num_workers: number of processes that read examples; 0 reads in a thread.
     """
     self.bad = set()
     self._dataset = dataset
@@ -65,6 +72,7 @@ class Stream:
 
   def iterator(self) -> 'FinishedBatches':
     """Returns a new iterator at the beginning of the stream."""
+    # A single shard: every process reads whole batches.
     elastic = grain_experimental.ElasticIterator(
         self._dataset,
         self._batch_size,
@@ -96,17 +104,17 @@ class Stream:
     return self._records[int(clip[0])].name
 
   def _finish_batch(self, batch: Batch) -> Batch:
-    # An example that replaces others took the turn of a broken record.
+    """Notes which records were broken, and adds the features."""
     asked = batch.pop('asked')
     self.bad.update(asked[batch['skipped'] > 0, 0].tolist())
     return self._finish(batch)
 
 
 class FinishedBatches(pipeline.Batches):
-  """An iterator over batches of the pipeline that finishes each of them.
+  """An iterator that applies a function to each batch of another iterator.
 
-  The numbers of broken records are part of its position, so that a run that
-  continues from there still knows them.
+  A saved position includes the numbers of the broken records found so far, so
+  that a run that continues from it can report them.
   """
 
   def __init__(
@@ -119,11 +127,11 @@ class FinishedBatches(pipeline.Batches):
     """Creates an iterator.
 
     Args:
-      iterator: iterator over unfinished batches.
-      lengths: number of records of each source, here of one.
-      finish: function that finishes a batch.
-      bad: numbers of the records that are known to be broken; those of a
-        position are added.
+      iterator: grain iterator over batches.
+      lengths: number of records of each source. A stream has one source.
+      finish: function batch -> batch that is applied to each batch.
+      bad: numbers of the records known to be broken. `get_state` saves this set
+        as it then is; `set_state` adds the numbers in the saved position.
     """
     super().__init__(iterator, lengths)
     self._finish = finish
@@ -133,12 +141,12 @@ class FinishedBatches(pipeline.Batches):
     return self._finish(super().__next__())
 
   def get_state(self) -> dict[str, Any]:
-    """Returns the position, for JSON, with the broken records found so far."""
+    """Returns the position and the broken records, as values for JSON."""
     return super().get_state() | {'bad': sorted(self._bad)}
 
   def set_state(self, state: dict[str, Any]):
-    """Goes to a position that `get_state` returned."""
-    # Positions that were saved by older versions have no broken records.
+    """Continues from a position that `get_state` returned."""
+    # Older versions of this package saved positions without broken records.
     self._bad.update(state.get('bad', ()))
     super().set_state(state)
 
@@ -154,14 +162,14 @@ def of_stored(
 
   Args:
     stored: the store.
-    records: records of the examples, the broken ones included.
-    batch_size: B, examples in a batch.
+    records: all records that the store was made from, including broken ones.
+    batch_size: B, number of examples in a batch.
     seed: seed of the order.
   """
   order_seed, _ = _split_seed(seed)
   rows = grain.MapDataset.source(stored).shuffle(seed=order_seed).repeat()
   return Stream(
-      rows.map(_count_row),
+      rows.map(_add_numbers),
       records,
       lambda batch: batch,
       batch_size=batch_size,
@@ -178,16 +186,16 @@ def of_records(
     is_augmented: bool,
     num_workers: int,
 ) -> Stream:
-  """Returns a stream of features that are computed batch by batch.
+  """Returns a stream of features that are computed for each batch anew.
 
   Args:
     model: the frozen encoder.
     records: records of the examples.
-    batch_size: B, examples in a batch.
-    seed: seed of the order, of the augmentation, and of the examples that
-      replace broken ones.
-    is_augmented: whether an example is augmented anew each time it is read.
-    num_workers: number of processes that read examples; with 0 a thread reads.
+    batch_size: B, number of examples in a batch.
+    seed: seed of the order, of the augmentation, and of the choice of examples
+      that replace broken ones.
+    is_augmented: whether examples are augmented, differently in each epoch.
+    num_workers: number of processes that read examples; 0 reads in a thread.
   """
   order_seed, read_seed = _split_seed(seed)
   numbers = grain.MapDataset.range(len(records)).shuffle(seed=order_seed)
@@ -211,18 +219,18 @@ def of_records(
 
 
 def _split_seed(seed: int) -> list[int]:
-  """Returns two independent seeds."""
+  """Derives two independent seeds: of the order, and of reading examples."""
   return np.random.SeedSequence(seed).generate_state(2).tolist()
 
 
 def _read_asked(
     read: skipping.SkipBroken, number: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-  """Reads an example and notes whose turn it was."""
+  """Reads an example or a replacement, and adds the number asked for."""
   return read(number, rng) | {'asked': np.array([number])}
 
 
-def _count_row(row: dict[str, Any]) -> dict[str, Any]:
-  """Adds the counts to a row that is stored, and therefore never broken."""
+def _add_numbers(row: dict[str, Any]) -> dict[str, Any]:
+  """Adds `clip`, `asked` and `skipped` to a stored row, which is not broken."""
   number = row['number'][None]
   return row | {'clip': number, 'asked': number, 'skipped': np.int32(0)}

@@ -1,9 +1,10 @@
-"""A benchmark that fits a readout to a labelled video set, written as data.
+"""Describes a benchmark that fits a readout head to a labelled video data set.
 
-A `Task` says what is particular to a benchmark: the reader of its data set, the
-head, the metric and the picture. `Task.evaluate` does what all of them share:
-it reads both splits, fits the head to the encoder's features of one, scores it
-on the other, and assembles the report.
+The fields of a `Task` are the parts in which such benchmarks differ: the reader
+of the data set, the head, the metric and the picture. `Task.evaluate` takes the
+steps that they share: it lists the examples of both splits, fits the head to
+the encoder's features of the training split, scores it on the test split, and
+assembles the report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from rvm_jax.evals.fitting import scoring
 
 Records = Sequence[examples_lib.ExampleRecord]
 Rows = Sequence[Mapping[str, Any]]
+# Names of the settings that belong to `Sampling`; others belong to the reader.
 _SAMPLING_FIELDS = frozenset(
     field.name for field in dataclasses.fields(sampling_lib.Sampling)
 )
@@ -28,25 +30,29 @@ _SAMPLING_FIELDS = frozenset(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-  """A labelled video set, a head for it, and how the head is scored.
+  """A labelled video data set, a head to fit to it, and a metric of the head.
 
   Attributes:
-    title: the benchmark's column in a table, such as 'SSv2 top-1'.
-    name: folder in the working directory for the head's checkpoints.
+    title: title of the benchmark's column in tables, such as 'SSv2 top-1'.
+    name: name of the folder in the working directory that holds the head's
+      checkpoints.
     read: function (data_dir, split, sampling, **settings) -> (records, notes)
       that lists the examples of a split without reading them. `sampling` is a
-      `Sampling`; notes are sentences on what is left out.
-    splits: names of the training split and of the test split, as `read` takes
+      `Sampling`; `settings` come from the config; `notes` are sentences on the
+      videos that are left out, for the report.
+    splits: names of the training split and of the test split, as `read` expects
       them.
-    head: function (record, **settings) -> head. `record` is a training record,
-      for sizes that follow from the data; `settings` come from the config.
+    head: function (record, **settings) -> head. `record` is the first training
+      record, from which a head can take sizes such as the number of classes;
+      `settings` come from the config.
     metric: how predictions are scored.
     draw: function (record, example, prediction) -> picture of a test example,
       uint8 [height, width, 3]. Its arguments are the fields of `scoring.Shown`.
-    tabulate: function that turns the rows of `metric.score` into the rows of
-      the report; by default they are the same.
-    note: function record -> sentences on the data set as a whole, for the
-      report; by default there are none.
+    tabulate: function that converts the rows of `metric.score`, one for each
+      test example, to the rows of the report. By default the report has the
+      same rows.
+    note: function record -> sentences on the data set for the report. `record`
+      is the first training record. None adds no sentences.
   """
 
   title: str
@@ -79,15 +85,18 @@ class Task:
     Args:
       model: the frozen encoder.
       data_dir: folder of the data set, laid out as its reader describes.
-      workdir: folder for features and checkpoints; the same call in the same
-        folder continues from what is there.
-      sampling: fields of `Sampling` that both splits share.
-      train: further fields of `Sampling`, and settings of the reader, for the
+      workdir: folder for features and checkpoints. If an earlier call with the
+        same arguments was interrupted, this call reuses what it left there.
+      sampling: fields of `Sampling` with the same value in both splits.
+      train: other fields of `Sampling`, and settings of the reader, for the
         training split.
-      test: the same for the test split.
+      test: other fields of `Sampling`, and settings of the reader, for the test
+        split.
       head: settings of the head.
-      features: how features reach the head, described in configs/readouts.py.
-      training: how the head is fitted, described in configs/readouts.py.
+      features: settings of how features are computed and stored, described in
+        configs/readouts.py.
+      training: settings of how the head is fitted, described in
+        configs/readouts.py.
 
     Returns:
       The report.
@@ -97,7 +106,7 @@ class Task:
       ImportError: the reader needs a package that is not installed.
       TypeError: a setting is unknown; the message names it.
       ValueError: files are broken, settings contradict each other, or the
-        working directory belongs to something else.
+        working directory holds features or checkpoints of other settings.
       RuntimeError: too many examples cannot be read.
       NonFiniteError: the loss is not finite at any learning rate.
     """
@@ -135,15 +144,15 @@ class Task:
 
 
 class Splits(NamedTuple):
-  """The records of a data set.
+  """The records of both splits of a data set.
 
   Attributes:
-    train: records of the training examples, one at least.
-    test: records of the test examples, one at least.
-    files: paths of the files that the examples are read from.
-    notes: sentences on what is left out, for the report.
-    settings: under 'train' and 'test', the settings that decide what those
-      examples contain.
+    train: records of the training examples, at least one.
+    test: records of the test examples, at least one.
+    files: paths of the files that the examples are read from, each once.
+    notes: sentences on the videos that are left out, for the report.
+    settings: under the keys 'train' and 'test', the settings that determine
+      what the examples of that split contain.
   """
 
   train: Records
@@ -161,24 +170,29 @@ def read_splits(
     train: Mapping[str, Any],
     test: Mapping[str, Any],
 ) -> Splits:
-  """Lists the examples to fit a head to and those to score it on.
+  """Lists the records of the training split and of the test split.
 
   Args:
-    read: reader of the data set, see `Task.read`.
+    read: reader of the data set, as described for `Task.read`.
     data_dir: folder of the data set.
     names: names of the training split and of the test split.
-    sampling: fields of `Sampling` that both splits share.
-    train: further fields of `Sampling`, and settings of the reader, for the
+    sampling: fields of `Sampling` with the same value in both splits.
+    train: other fields of `Sampling`, and settings of the reader, for the
       training split.
-    test: the same for the test split.
+    test: other fields of `Sampling`, and settings of the reader, for the test
+      split.
+
+  Returns:
+    The records, with files, notes and settings.
 
   Raises:
-    TypeError: neither `Sampling` nor the reader has a setting of that name.
+    TypeError: a setting is unknown both to `Sampling` and to the reader.
     ValueError: a split has no examples.
-    Further errors of the reader.
+    The reader raises further errors.
   """
   lists, notes, settings = [], [], {}
   for name, part, own in zip(names, ('train', 'test'), (train, test)):
+    # Divide the split's settings between `Sampling` and the reader.
     fields = {key: own[key] for key in own if key in _SAMPLING_FIELDS}
     rest = {key: own[key] for key in own if key not in _SAMPLING_FIELDS}
     records, found = read(
@@ -188,10 +202,10 @@ def read_splits(
       raise ValueError(f'{data_dir}: the split {name} has no examples')
     lists.append(records)
     notes += [f'{name}: {note}' for note in found]
-    # The share of bad videos does not decide what an example contains: which
-    # videos were left out shows in the names of the records.
+    # `max_bad_share` is no such setting: it only limits how many videos may be
+    # left out, and which ones are left out shows in the names of the records.
     deciding = {key: own[key] for key in own if key != 'max_bad_share'}
     settings[part] = {'sampling': sampling, part: deciding}
-  # A dict keeps the order of the files and drops repeated ones.
+  # A dict drops repeated paths and keeps their order.
   files = dict.fromkeys(p for part in lists for r in part for p in r.files)
   return Splits(*lists, list(files), notes, settings)

@@ -1,1 +1,1 @@
-"""Evaluators that the training loop calls."""
+"""Evaluators that the training loop calls at regular intervals."""

@@ -1,4 +1,4 @@
-"""How well a model fills in masked frames: the loss and a picture."""
+"""Evaluates how well a model reconstructs masked frames, on fixed samples."""
 
 from collections.abc import Mapping
 import functools
@@ -13,21 +13,21 @@ from rvm_jax.data import pipeline
 from rvm_jax.training import step
 from rvm_jax.viz import sheets
 
-# Number of samples, and of rows in the picture.
+# Number of samples that are reconstructed.
 NUM_SAMPLES = 4
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _reconstruct(objective, params, batch, seed):
+  """Returns the objective's reconstruction, with masks of the given seed."""
   return objective.reconstruct(params, batch, jax.random.key(seed))
 
 
 class ReconstructionEvaluator:
-  """An evaluator: the loss on a few samples, and a picture of them.
+  """An evaluator that returns the loss on a few samples and a picture of them.
 
-  The samples are the first of the run's own data. They and their masks are the
-  same at each call, in each process and after each start, so that the loss is
-  less noisy than that of a training step.
+  The samples are the first of the run's training data. The samples and their
+  masks are the same at each call, in each process, and when the run is resumed.
   """
 
   def __init__(
@@ -36,8 +36,9 @@ class ReconstructionEvaluator:
     """Reads the samples.
 
     Args:
-      config: the run's config, as in configs/rvm_base.py.
-      data: the run's data.
+      config: config of the run, as in configs/rvm_base.py. Its seed is the seed
+        of the masks.
+      data: training data of the run.
     """
     self._samples = data.first(NUM_SAMPLES)
     self._seed = config.seed
@@ -45,14 +46,17 @@ class ReconstructionEvaluator:
   def __call__(
       self, objective: step.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
-    """Returns the scalar 'loss', and the picture 'clips'.
-
-    The loss is the mean squared error over all pixels, visible and hidden. An
-    objective that predicts no pixels has neither loss nor picture.
+    """Reconstructs the samples.
 
     Args:
-      objective: what is trained.
-      params: its parameters.
+      objective: training objective of the run.
+      params: current parameters of the objective's model.
+
+    Returns:
+      Scalars by name: 'loss', the mean squared error over all pixels of the
+      target frames, visible or masked, in [0, 1]; and pictures by name:
+      'clips', uint8 [height, width, 3]. Both are empty if the objective
+      predicts no pixels.
     """
     batch = {key: self._samples[key] for key in objective.batch}
     found = _reconstruct(objective, params, batch, self._seed)

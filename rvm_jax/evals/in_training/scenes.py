@@ -1,4 +1,4 @@
-"""How good the features of a run are so far, by tasks on generated scenes."""
+"""Scores the features of a run so far, by tasks on generated scenes."""
 
 from collections.abc import Mapping
 import functools
@@ -18,17 +18,19 @@ from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import step
 
-# Number of the first clip. The clips of configs/eval_scenes.py have smaller
-# numbers, and so are other scenes.
+# Number of the first clip. The benchmark of configs/eval_scenes.py has clips
+# with smaller numbers, which show other scenes.
 _FIRST = 1_000_000
-# The clips of configs/eval_scenes.py, but of the size of the run's frames.
+# The settings of clips in configs/eval_scenes.py, except for the frame size.
 CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
-# How far things may move between two frames, as a share of the longer side.
-_REACH = 3 / 8
+# Radius of label propagation, as a share of the longer side of the patch grid.
+_RADIUS_SHARE = 3 / 8
 
 
 def choose_propagation(height: int, width: int) -> dict[str, Any]:
-  """Returns settings of `label_propagation.propagate` for a size of features.
+  """Returns settings of `label_propagation.propagate` for a patch grid.
+
+  For the grid of configs/eval_scenes.py they are the settings there.
 
   Args:
     height: number of rows of patches in a frame.
@@ -38,33 +40,35 @@ def choose_propagation(height: int, width: int) -> dict[str, Any]:
       num_context=CLIPS['num_frames'] - 1,
       temperature=0.1,
       top_k=7,
-      radius=_REACH * max(height, width),
+      radius=_RADIUS_SHARE * max(height, width),
   )
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(objective, params, frames):
-  # All devices of the run share the clips, as they share a batch.
+  """Returns the features of frames, with the batch split over all devices."""
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
     frames = nn.with_logical_constraint(frames, ('batch',))
     return objective.encode(params, frames)
 
 
 class SceneEvaluator:
-  """An evaluator: the tasks of `scenes.benchmark` on a few held-out scenes.
+  """An evaluator that runs `scenes.benchmark` on a few scenes.
 
-  The loss measures how well pixels are predicted; this measures what can be
-  read off the features. The scenes are the same at each call, in each process
-  and in each run with frames of this size. There are few of them: the scores
-  show where a run is going. To tell two runs apart, use the benchmark of
-  configs/eval_scenes.py, which has more.
+  The loss of a run measures how well pixels are reconstructed; the scores of
+  this evaluator measure what can be read off the features. No run is trained on
+  these scenes. They are the same at each call, in each process and in each run
+  with frames of this size. There are few of them, so that the scores show the
+  progress of a run, but do not suffice to compare two runs; the benchmark of
+  configs/eval_scenes.py, which has more, does that.
   """
 
   def __init__(self, config: ml_collections.ConfigDict):
-    """Renders the scenes, at the size of the run's frames.
+    """Generates the scenes, at the size of the run's frames.
 
     Args:
-      config: the run's config, as in configs/rvm_base.py.
+      config: config of the run, as in configs/rvm_base.py. A quarter of its
+        `num_eval_scenes` are test clips, the others training clips.
     """
     self._size = config.data.height, config.data.width
     size = dict(zip(('height', 'width'), self._size))
@@ -83,11 +87,16 @@ class SceneEvaluator:
   def __call__(
       self, objective: step.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
-    """Returns a score for each of `scenes.benchmark.TASKS`, and pictures.
+    """Scores the current features.
 
     Args:
-      objective: what is trained.
-      params: its parameters.
+      objective: training objective of the run.
+      params: current parameters of the objective's model.
+
+    Returns:
+      The score of each task in `scenes.benchmark.TASKS`, by the task's name;
+      and pictures of the first test clip, uint8 [height, width, 3], by what
+      they show, such as 'masks'.
     """
 
     def encode(frames):
@@ -96,6 +105,7 @@ class SceneEvaluator:
       )
       return encoder_lib.FrameFeatures(patches, None)
 
+    # The encoder is used only here, so its name and identity do not matter.
     rows, pictures = benchmark.measure(
         encoder_lib.FrozenEncoder(
             'run', 'run', objective.patch, 'RGB in [0, 1]', encode
@@ -108,6 +118,7 @@ class SceneEvaluator:
     scores = benchmark.summarise(rows)
     for line in benchmark.tabulate(scores):
       logging.info(line)
+    # Pictures are named TASK_CLIP. There is one clip, so TASK is enough.
     return (
         {task.name: scores[task.name] for task in benchmark.TASKS},
         {name.partition('_')[0]: sheet for name, sheet in pictures.items()},

@@ -1,1 +1,1 @@
-"""Label propagation: masks and joints of the first frame, without training."""
+"""Propagates masks and joints from the first frame to all, without training."""

@@ -1,12 +1,14 @@
 """The context of label propagation, and the search for similar patches in it.
 
-The context is the first frame of a video and a queue of the frames before the
-one that is predicted. The queue is a ring of slots: frame t replaces slot
-t % num_context. Before frame 0 all slots hold copies of the first frame.
+The context of a frame is the first frame of the video and a queue of the last
+`num_context` frames before this one. The queue is a ring buffer of slots: frame
+t is stored in slot t % num_context. Frames are numbered from 0. Before frame 0,
+all slots hold copies of the first frame.
 
-The matrix of all affinities of a frame has (1 + num_context) * h * w rows and
-h * w columns. To avoid it, the queue is cut into tiles of the patch grid, and a
-tile is compared with the patches that are near enough to it alone.
+The matrix of all affinities of a frame would have (1 + num_context) * h * w
+rows and h * w columns. To save memory, the frames of the queue are cut into
+tiles, rectangles of the patch grid, and each tile is compared only with the
+query patches that are within the radius.
 """
 
 from typing import NamedTuple
@@ -15,21 +17,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Affinity of patches that are too far apart, as in the released evaluation.
+# Affinity given to patches that are too far apart, as in the released
+# evaluation.
 _MASKED = -1e10
-# Most rows and columns of patches in a tile.
+# Largest number of rows and of columns of patches in a tile.
 _TILE = (16, 8)
 
 
 class Settings(NamedTuple):
-  """Settings of the search, constants of a compiled program.
+  """Settings of the search; the search is compiled for each combination.
 
   Attributes:
-    num_context: number of frames in the queue.
-    temperature: the number that affinities are divided by.
-    top_k: number of patches to find.
-    radius: patches of the queue count if their Euclidean distance to the query,
-      in patches, is strictly smaller than this.
+    num_context: number of frames in the queue, C.
+    temperature: number that affinities are divided by.
+    top_k: number of patches to find for each query, k.
+    radius: a patch of the queue can be found only if its Euclidean distance to
+      the query in the patch grid, in patches, is strictly smaller than this.
   """
 
   num_context: int
@@ -42,9 +45,11 @@ class _Tile(NamedTuple):
   """A rectangle of the patch grid, given by slices of its rows and columns.
 
   Attributes:
-    rows, columns: the patches of the tile.
-    query_rows, query_columns: its window, the smallest rectangle that holds all
-      patches closer than the radius to a patch of the tile.
+    rows: rows of the tile.
+    columns: columns of the tile.
+    query_rows: rows of the tile's window, the smallest rectangle that contains
+      all queries within the radius of any patch of the tile.
+    query_columns: columns of the tile's window.
   """
 
   rows: slice
@@ -54,14 +59,15 @@ class _Tile(NamedTuple):
 
 
 def start(first: jax.Array, settings: Settings) -> tuple[jax.Array, ...]:
-  """Makes a queue of copies of the first frame.
+  """Returns a queue in which every slot holds the first frame.
 
   Args:
     first: float32 [h, w, D], the features of the first frame.
     settings: settings of the search.
 
   Returns:
-    The queue: for each tile float32 [num_context, tile h, tile w, D].
+    The queue: for each tile the features of its patches in all slots, float32
+    [num_context, tile h, tile w, D].
   """
   return tuple(
       jnp.repeat(first[None, tile.rows, tile.columns], settings.num_context, 0)
@@ -75,12 +81,12 @@ def push(
     frame: jax.Array,
     settings: Settings,
 ) -> tuple[jax.Array, ...]:
-  """Replaces the oldest frame of a queue.
+  """Replaces the oldest frame of a queue by a new frame.
 
   Args:
-    queue: the queue, as returned by `start`.
+    queue: the queue, as returned by `start` or `push`.
     features: float32 [h, w, D], the features of the new frame.
-    frame: int [], the number of the new frame.
+    frame: int [], the number of the new frame in the video, from 0.
     settings: settings of the search.
 
   Returns:
@@ -104,26 +110,28 @@ def search(
 ) -> tuple[jax.Array, jax.Array]:
   """Finds the patches of the context that are most similar to each query.
 
-  Where affinities are equal, the first frame comes before the queue, older
-  frames of the queue come before newer ones, and patches of a frame are in
-  raster order.
+  Of patches with equal affinity, the first in the order of the context is
+  chosen: the first frame precedes the queue, older frames of the queue precede
+  newer ones, and the patches of a frame are in raster order.
 
   Args:
     first: float32 [h, w, D], the features of the first frame.
     queue: the queue, as returned by `start` or `push`.
     queries: float32 [h, w, D], the features of the frame to predict.
-    frame: int [], the number of this frame.
+    frame: int [], the number of the frame to predict, from 0.
     settings: settings of the search.
 
   Returns:
-    float32 [h, w, top_k], the affinities of the patches found, and int32 [h, w,
-    top_k], where they are: indices into the flattened [1 + num_context, h, w]
-    patches of the first frame and the slots. They are in no particular order.
+    The affinities of the patches found, float32 [h, w, top_k], and their
+    positions, int32 [h, w, top_k]: indices into the flattened array
+    [1 + num_context, h, w] of the patches of the first frame and of all slots.
+    The patches found for a query are in no particular order.
   """
   num_context, temperature, top_k, radius = settings
   height, width = grid = queries.shape[:2]
 
-  # The best patches of the first frame, which is searched everywhere.
+  # Find the best patches of the first frame, which is searched without regard
+  # to the radius.
   first_affinity = _affinity(first, queries) / temperature  # [h, w, h, w]
   values, indices = jax.lax.top_k(
       first_affinity.reshape(height * width, -1).T, min(top_k, height * width)
@@ -131,9 +139,10 @@ def search(
   found = [(values.reshape(*grid, -1), indices.reshape(*grid, -1))]
   windows = [(slice(0, height), slice(0, width))]
 
-  # The best patches of each tile of the queue. Slots that hold the first frame
-  # (the copies, and frame 0 itself in slot 0) take the affinities computed
-  # above: only numbers of the same product are equal to the last bit.
+  # Find the best patches of each tile of the queue. Slots that hold the first
+  # frame (the copies, and frame 0 itself in slot 0) take the affinities
+  # computed above. If the same affinities were computed again, they could
+  # differ in the last bit, and ties would be lost.
   slots = jnp.arange(num_context)
   is_first = (slots >= frame) | ((slots == 0) & (frame <= num_context))
   for tile, patches in zip(_make_tiles(*grid, radius), queue, strict=True):
@@ -148,7 +157,8 @@ def search(
     windows.append(window)
   values, indices = _merge(found, windows, grid, top_k)
 
-  # Indices count the queue from its oldest frame on; turn that into slots.
+  # Indices number the frames of the queue from the oldest to the newest.
+  # Convert these numbers to slots.
   position, patch = jnp.divmod(indices, height * width)
   slot = jnp.where(position == 0, 0, 1 + (position - 1 + frame) % num_context)
   return values, slot * height * width + patch
@@ -157,28 +167,32 @@ def search(
 def _search_tile(tile, affinity, frame, grid, settings):
   """Finds the best patches of a tile, in all frames of the queue.
 
-  The search goes by groups of patches: a group is a row of the tile in one
-  frame. The best k patches lie in the k groups with the highest maxima, because
-  these k maxima are better than any patch of another group. This holds with
-  ties too: groups are in the order of the context, and the earlier one wins.
+  To avoid sorting all patches, those of a row of the tile in one frame form a
+  group, and only the k groups with the highest maxima are searched. They
+  contain the k best patches: k patches, the maxima, are at least as good as any
+  patch of another group. This holds for ties too, because groups are in the
+  order of the context, and the earlier of two equal ones is chosen.
 
   Args:
     tile: the tile.
-    affinity: float32 [C, th, tw, qh, qw], affinities of its patches in the C
-      slots of the queue and the Q = qh * qw queries in its window.
-    frame: int [], the number of the frame to predict.
-    grid: h and w.
+    affinity: float32 [C, th, tw, qh, qw], the affinity of each of the th * tw
+      patches of the tile, in each of the C slots of the queue, to each of the
+      Q = qh * qw queries in the window of the tile.
+    frame: int [], the number of the frame to predict, from 0.
+    grid: number of rows and columns of patches in a frame, h and w.
     settings: settings of the search.
 
   Returns:
-    Affinities, float32 [qh, qw, k], and where the patches are, int32 [qh, qw,
-    k]: indices into the flattened [1 + num_context, h, w] patches of the first
-    frame and the queue, ordered from its oldest frame to its newest.
+    The affinities of the k best patches for each query, float32 [qh, qw, k],
+    and their positions, int32 [qh, qw, k]: indices into the flattened array
+    [1 + C, h, w] of the patches of the first frame and of the queue's frames
+    from the oldest to the newest. There are fewer than k if the tile has fewer
+    than k patches in all slots.
   """
   num_context, tile_height, tile_width, *shape = affinity.shape
   num_queries = shape[0] * shape[1]
 
-  # Mask the pairs that are too far apart.
+  # Mask the pairs of patches whose distance is not below the radius.
   rows = tile.rows.start + jnp.arange(tile_height)
   columns = tile.columns.start + jnp.arange(tile_width)
   query_rows = tile.query_rows.start + jnp.arange(shape[0])
@@ -190,13 +204,14 @@ def _search_tile(tile, affinity, frame, grid, settings):
   affinity = jnp.where(square[None] < settings.radius**2, affinity, _MASKED)
   affinity = affinity.reshape(num_context, tile_height, tile_width, -1)
 
-  # Choose k of the C * th groups for each query, oldest frames first.
+  # For each query choose k of the C * th groups, which are in the order of the
+  # context.
   order = (frame + jnp.arange(num_context)) % num_context
   maxima = affinity.max(2)[order].reshape(-1, num_queries).T  # [Q, C * th]
   groups = jax.lax.top_k(maxima, min(settings.top_k, maxima.shape[1]))[1]
   groups = jnp.sort(groups)  # [Q, k]
 
-  # Choose k of the k * tw patches in these groups.
+  # For each query choose k of the k * tw patches in its groups.
   position, row = jnp.divmod(groups, tile_height)
   values = affinity[order[position], row, :, jnp.arange(num_queries)[:, None]]
   indices = (
@@ -215,17 +230,22 @@ def _search_tile(tile, affinity, frame, grid, settings):
 def _merge(found, windows, grid, top_k):
   """Chooses the best patches of each query from the results of all searches.
 
+  A search is that of the first frame or that of a tile.
+
   Args:
-    found: affinities [qh, qw, n] and indices [qh, qw, n] from each search.
-    windows: slices of the rows and columns of the queries in each search.
-    grid: h and w.
+    found: for each search the affinities, float32 [qh, qw, n], and the indices,
+      int32 [qh, qw, n], of the patches found. qh, qw and n differ.
+    windows: for each search the queries it was made for, as slices of the rows
+      and columns of the grid.
+    grid: number of rows and columns of patches in a frame, h and w.
     top_k: number of patches to choose.
 
   Returns:
-    Affinities and indices, [h, w, top_k] each.
+    Affinities, float32 [h, w, top_k], and indices, int32 [h, w, top_k].
   """
-  # Put the results side by side, [h, w, n1 + n2 + ...]. Outside the window of a
-  # tile, entries are lower than those of masked patches.
+  # Put the results side by side, [h, w, n1 + n2 + ...]. A query outside the
+  # window of a search has no results of it: its entries get an affinity below
+  # that of masked patches, so that they are chosen last.
   size = sum(values.shape[-1] for values, _ in found)
   values = jnp.full((*grid, size), 2 * _MASKED)
   indices = jnp.zeros((*grid, size), jnp.int32)
@@ -236,9 +256,10 @@ def _merge(found, windows, grid, top_k):
     indices = indices.at[*window, begin:end].set(i)
     begin = end
 
-  # The results of tiles interleave in the context, so equal affinities are not
-  # in its order here. Choose all that are above the k-th highest affinity; of
-  # those that are equal to it, choose the lowest indices.
+  # The patches of the tiles are not side by side in the order of the context,
+  # so that `top_k` alone would break ties wrongly. Instead, rank the patches:
+  # those above the k-th highest affinity come first, then those equal to it by
+  # ascending index.
   last = jax.lax.top_k(values, top_k)[0][..., -1:]
   rank = jnp.where(values == last, -indices.astype(jnp.float32), -jnp.inf)
   rank = jnp.where(values > last, 1.0, rank)
@@ -250,14 +271,31 @@ def _merge(found, windows, grid, top_k):
 
 
 def _affinity(context, queries):
-  """Returns dot products [..., h, w] of features [..., D] and [h, w, D]."""
+  """Returns dot products of features.
+
+  Args:
+    context: float32 [..., D], features of patches of the context.
+    queries: float32 [h, w, D], features of the queries.
+
+  Returns:
+    float32 [..., h, w].
+  """
   return jnp.tensordot(context, queries, (-1, -1), precision='highest')
 
 
 def _make_tiles(height, width, radius):
-  """Cuts the patch grid into tiles of at most 16 x 8 patches."""
-  # The largest whole number below the radius. At radius 0 no pair counts, but
-  # windows must not be empty.
+  """Cuts a patch grid into tiles of at most 16 x 8 patches.
+
+  Args:
+    height: number of rows of the grid.
+    width: number of columns of the grid.
+    radius: radius of the search, in patches.
+
+  Returns:
+    The tiles in raster order.
+  """
+  # Windows exceed tiles by the largest integer below the radius. At radius 0
+  # all pairs are masked, but windows must not be empty.
   reach = max(0, int(np.ceil(radius)) - 1)
   return [
       _Tile(
@@ -272,11 +310,11 @@ def _make_tiles(height, width, radius):
 
 
 def _split(size, largest):
-  """Splits `size` places into nearly equal slices of at most `largest`."""
+  """Splits range(size) into nearly equal slices, none longer than `largest`."""
   edges = np.linspace(0, size, -(-size // largest) + 1).astype(int).tolist()
   return [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
 
 
 def _widen(part, reach, size):
-  """Extends a slice by `reach` places on both sides, within `size` places."""
+  """Extends a slice by `reach` on both sides, but not beyond range(size)."""
   return slice(max(0, part.start - reach), min(size, part.stop + reach))

@@ -1,9 +1,9 @@
-"""Label propagation: labels of the first frame, spread by feature similarity.
+"""Propagates labels of the first frame to all frames by feature similarity.
 
 The protocol is the one that DAVIS, VIP and JHMDB share in the released
 evaluation: the evaluation notebook of github.com/google-deepmind/
-representations4d, cells 11 to 25. It predicts the frames of a video one after
-the other, the first one included:
+representations4d, cells 11 to 25. It predicts the labels of all frames of a
+video, including the first, one frame after the other:
 
   1. The context of a frame is the first frame with its given labels, and a
      queue of the last `num_context` frames with their predicted labels. Before
@@ -13,10 +13,10 @@ the other, the first one included:
   3. For each patch of the frame, the `top_k` patches of highest affinity are
      chosen from all patches of the first frame, and from those patches of the
      queue whose distance in the grid is below `radius`.
-  4. The patch gets the mean of their labels, weighted by the softmax over the
-     `top_k` affinities alone.
-  5. The frame and its prediction, which stays soft, replace the oldest frame in
-     the queue.
+  4. The patch gets the weighted mean of the labels of these patches. The
+     weights are the softmax over their `top_k` affinities.
+  5. The frame and its predicted soft labels replace the oldest frame and its
+     labels in the queue.
 """
 
 import functools
@@ -27,20 +27,20 @@ import numpy as np
 
 from rvm_jax.evals.propagation import context
 
-# Number of frames in one call of the compiled program.
+# Number of frames that one call of the compiled program predicts.
 _CHUNK = 4
 # The number of label channels is padded to a multiple of this.
 _LABELS = 4
 
 
 def normalize(features):
-  """Scales features to unit length, as the released evaluation does.
+  """Scales feature vectors to unit length, as the released evaluation does.
 
   Args:
-    features: float np.ndarray [..., D].
+    features: float np.ndarray [..., D], feature vectors.
 
   Returns:
-    np.ndarray [..., D]. A zero vector stays zero.
+    np.ndarray [..., D]. Zero vectors stay zero.
   """
   norm = np.linalg.norm(features, axis=-1, keepdims=True)
   return features / np.maximum(norm, 1e-12)
@@ -51,26 +51,27 @@ def propagate(
 ):
   """Propagates the labels of the first frame to all frames of a video.
 
-  Among patches of equal affinity, the first in the context is chosen first: the
-  first frame comes before the queue, older frames of the queue come before
-  newer ones, and patches of a frame are in raster order. (In the released
+  Of patches with equal affinity, the first in the order of the context is
+  chosen: the first frame precedes the queue, older frames of the queue precede
+  newer ones, and the patches of a frame are in raster order. (In the released
   evaluation this order depends on the backend.)
 
-  Apart from `features` and the result, the memory in use does not grow with T.
-  If `features` is an np.ndarray, only a few frames at a time are on the device.
+  Apart from `features` and the result, memory does not grow with T. If
+  `features` is an np.ndarray, only a few frames at a time are on the device.
 
   Args:
-    features: float array [T, h, w, D], a vector for each patch. They are not
-      scaled to unit length here; the released evaluation does that before, see
-      `normalize`.
+    features: float array [T, h, w, D], a vector for each patch of each frame.
+      It is used as it is; the protocol asks for vectors of unit length, which
+      `normalize` returns.
     labels: float array [h, w, L] in [0, 1], soft labels of the first frame.
     num_context: number of frames in the queue, at least 1.
     temperature: positive number that affinities are divided by.
     top_k: number of patches whose labels are averaged, at least 1 and at most
       the number of patches in the context, (1 + num_context) * h * w.
-    radius: patches of the queue count if their Euclidean distance to the patch
-      that is predicted, in patches, is strictly smaller than this. At 0, only
-      the first frame is searched.
+    radius: a patch of the queue can be chosen only if its Euclidean distance in
+      the patch grid to the predicted patch, in patches, is strictly smaller
+      than this. At 0, only the first frame is searched. Where the context has
+      fewer than `top_k` such patches, the others get no weight.
 
   Returns:
     float32 jax.Array [T, h, w, L], the predicted labels of all frames. Those of
@@ -99,9 +100,9 @@ def propagate(
   )
   num_frames, num_labels = len(features), labels.shape[-1]
 
-  # Padding with empty label channels and empty last frames does not change the
-  # result, so that one compiled program serves videos of any length and almost
-  # any number of labels.
+  # Pad the labels with empty channels to a multiple of four, and the last chunk
+  # with frames of zeros, so that few programs are compiled for videos of
+  # different lengths and numbers of labels. Padding does not change the result.
   labels = jnp.asarray(labels, jnp.float32)
   labels = jnp.pad(labels, ((0, 0), (0, 0), (0, -num_labels % _LABELS)))
   first = jnp.asarray(features[0], jnp.float32)
@@ -125,11 +126,11 @@ def _propagate_chunk(state, first, labels, features, start, settings):
 
   Args:
     state: the queue of features, as returned by `context.start`, and the soft
-      labels in its slots, float32 [num_context, h, w, L].
+      labels of the frames in its slots, float32 [num_context, h, w, L].
     first: float32 [h, w, D], the features of the first frame.
     labels: float32 [h, w, L], the given labels of the first frame.
     features: float32 [t, h, w, D], the features of the frames to predict.
-    start: the number of the first of these frames, int [].
+    start: int [], the number of the first of these frames in the video, from 0.
     settings: settings of the search.
 
   Returns:
@@ -139,6 +140,8 @@ def _propagate_chunk(state, first, labels, features, start, settings):
   def step(state, inputs):
     queue, queue_labels = state
     frame, queries = inputs  # [], [h, w, D]
+
+    # Find the k most similar patches of the context, and average their labels.
     affinities, indices = context.search(
         first, queue, queries, frame, settings
     )  # [h, w, k]
@@ -149,6 +152,8 @@ def _propagate_chunk(state, first, labels, features, start, settings):
     prediction = jnp.einsum(
         'hwk,hwkl->hwl', weights, votes, precision='highest'
     )
+
+    # Store the frame and its prediction in the place of the oldest frame.
     queue = context.push(queue, queries, frame, settings)
     oldest = frame % settings.num_context
     return (queue, queue_labels.at[oldest].set(prediction)), prediction

@@ -1,4 +1,4 @@
-"""Pictures for reports: frames of a video with masks or joints on them."""
+"""Draws pictures for reports: frames of a video with masks or joints."""
 
 import numpy as np
 from PIL import Image
@@ -8,9 +8,12 @@ from rvm_jax.viz import colors
 from rvm_jax.viz import panels
 from rvm_jax.viz import sheets
 
-# Smallest and largest length in pixels of the longer side of a shown frame.
+# Frames are resized so that their longer side is between these lengths, in
+# pixels.
 SHOWN_SIDE = 128, 256
+# Number of videos that get a picture.
 _NUM_SHOWN = 4
+# Radius in pixels of the dot on a joint.
 _DOT_RADIUS = 4
 
 
@@ -18,11 +21,11 @@ def choose_shown(num_videos: int) -> set[int]:
   """Chooses the videos that get a picture.
 
   Args:
-    num_videos: int, the number of videos in the data set, at least 1.
+    num_videos: number of videos in the data set, at least 1.
 
   Returns:
-    Indices of four videos, spread evenly from the first to the last; of all
-    videos if there are fewer than four.
+    Indices of four videos, evenly spaced from the first to the last; all
+    indices if there are fewer than four videos.
   """
   return set(np.linspace(0, num_videos - 1, _NUM_SHOWN).round().astype(int))
 
@@ -30,22 +33,27 @@ def choose_shown(num_videos: int) -> set[int]:
 def draw_masks(
     frames: np.ndarray, ground_truth: np.ndarray, prediction: np.ndarray
 ) -> np.ndarray:
-  """Draws a few frames of a video, with both kinds of masks below them.
+  """Draws evenly spaced frames of a video, with their masks below them.
 
   Args:
     frames: uint8 [T, H, W, 3], the frames of the video.
     ground_truth: uint8 [T, H, W], the annotated masks; 0 is the background.
-    prediction: uint8 [T, H, W], the predicted masks, with the same numbers.
+    prediction: uint8 [T, H, W], the predicted masks; an object has the same
+      number as in `ground_truth`.
 
   Returns:
-    uint8 [height, width, 3], a column for each frame shown.
+    uint8 [height, width, 3]. It has a column for each shown frame, and a row
+    each for the frames, the annotated masks and the predicted masks.
   """
+  # Masks are resized along with the frames.
   small = panels.fit(frames, *SHOWN_SIDE)
-  size = small.shape[2:0:-1]
+  _, height, width, _ = small.shape
   rows = {
       name: np.stack(
           [
-              Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+              Image.fromarray(mask).resize(
+                  (width, height), Image.Resampling.NEAREST
+              )
               for mask in masks
           ]
       )
@@ -57,7 +65,7 @@ def draw_masks(
 def draw_joints(
     frames: np.ndarray, ground_truth: np.ndarray, prediction: np.ndarray
 ) -> np.ndarray:
-  """Draws a few frames of a video, with a dot on each joint.
+  """Draws evenly spaced frames of a video, with a dot on each joint.
 
   Args:
     frames: uint8 [T, H, W, 3], the frames of the video.
@@ -67,9 +75,9 @@ def draw_joints(
       joints that were not found.
 
   Returns:
-    uint8 [height, width, 3]: a row for the annotated and one for the predicted
-    joints, a column for each frame shown. A joint has one colour throughout;
-    colours repeat after twelve joints.
+    uint8 [height, width, 3]. It has a column for each shown frame, a row with
+    the annotated and a row with the predicted joints. A joint has the same
+    colour everywhere; colours repeat after twelve joints.
   """
   times = sheets.spread(len(frames))
   small = panels.fit(frames[times], *SHOWN_SIDE)
@@ -82,12 +90,20 @@ def draw_joints(
 
 
 def _name_rows(ground_truth, prediction):
-  """Returns the captions of the rows, and what each row shows."""
+  """Returns the annotated and the predicted labels by the captions of rows."""
   return {'ground truth': ground_truth, 'prediction': prediction}
 
 
 def _draw_dots(image, pose):
-  """Draws a dot on an image [H, W, 3] for each of the joints [J, 2]."""
+  """Draws a dot on each joint that has no negative coordinate.
+
+  Args:
+    image: uint8 [H, W, 3].
+    pose: float [J, 2], joints as (x, y) in pixels of the image.
+
+  Returns:
+    A new image, uint8 [H, W, 3].
+  """
   image = Image.fromarray(image)
   draw = ImageDraw.Draw(image)
   for joint, point in enumerate(pose):

@@ -1,4 +1,8 @@
-"""Videos in label propagation: how they are encoded, propagated and scored."""
+"""Steps that the label propagation benchmarks share.
+
+These are encoding a video, propagating the masks of its first frame, and
+scoring all videos of a data set.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,12 +18,13 @@ from rvm_jax.evals.propagation import pictures as pictures_lib
 
 
 class VideoScore(NamedTuple):
-  """What a benchmark finds in one video.
+  """The scores of one video.
 
   Attributes:
-    measures: what the benchmark computes the scores of the data set from.
+    measures: measurements of the video, from which the benchmark computes the
+      scores of the data set. Their type is up to the benchmark.
     rows: rows of the report: one for the video, or one for each of its objects.
-    notes: what a reader of the scores must know about the video.
+    notes: sentences on the video for the reader of the report.
     draw: function without arguments that draws the picture of the video, uint8
       [height, width, 3].
   """
@@ -31,14 +36,15 @@ class VideoScore(NamedTuple):
 
 
 class SetScore(NamedTuple):
-  """What a benchmark finds in all videos of a data set.
+  """The scores of all videos of a data set, in the order of the videos.
 
   Attributes:
-    measures: the measures of each video.
+    measures: the `measures` of each video.
     rows: the rows of all videos.
     notes: the notes of all videos.
-    pictures: name of the video -> its picture, for those of `choose_shown`.
-    files: paths of all files of the videos.
+    pictures: pictures by the name of their video, for the videos that
+      `pictures.choose_shown` chooses.
+    files: paths of the files of all videos.
   """
 
   measures: list[Any]
@@ -54,12 +60,13 @@ def score_all(
   """Scores the videos of a data set one after the other.
 
   Args:
-    videos: the videos, which have a unique `name` and the paths of their
-      `files`.
-    score: function that reads a video, propagates its labels and scores them.
+    videos: the videos. Each has attributes `name`, which is unique, and
+      `files`, the paths of its files.
+    score: function video -> VideoScore, which reads the video, propagates its
+      labels and scores them.
 
   Returns:
-    What was found, in the order of the videos.
+    The scores.
   """
   shown = pictures_lib.choose_shown(len(videos))
   found = SetScore([], [], [], {}, [])
@@ -81,13 +88,13 @@ def encode(
 ) -> np.ndarray:
   """Resizes the frames of a video and encodes them.
 
-  Frames are resized with the Lanczos filter, whatever their aspect ratio, as in
-  the released evaluation.
+  Frames are resized with the Lanczos filter, without keeping their aspect
+  ratio, as in the released evaluation.
 
   Args:
-    model: the encoder.
+    model: the frozen encoder.
     frames: uint8 [T, H, W, 3], all frames of the video.
-    size: height and width in pixels of the frames that the encoder gets.
+    size: height and width in pixels that frames are resized to.
 
   Returns:
     float32 [T, h, w, D], the features of all patches, scaled to unit length.
@@ -113,23 +120,24 @@ def propagate_masks(
   Args:
     features: float [T, h, w, D], features of unit length, such as `encode`
       returns.
-    mask: int [H, W], the first frame's mask. A pixel with a number that is not
-      in `label_map` supports no label.
-    label_map: int [L], the numbers to propagate.
+    mask: int [H, W], the number of the object in each pixel of the first frame.
+    label_map: int [L], the numbers of the objects to propagate, including that
+      of the background. Pixels with other numbers have no label.
     size: height and width in pixels of the frames that were encoded.
     settings: keyword arguments of `label_propagation.propagate`.
 
   Returns:
-    [T, H, W] with the dtype of `label_map`: the predicted mask of every frame,
-    the first one included.
+    The predicted masks of all frames, including the first, [T, H, W], with the
+    dtype of `label_map`.
   """
+  # From the mask to soft labels, through the video, and back to masks.
   soft = masks_lib.encode(mask, label_map, size, features.shape[1:3])
   soft = label_propagation.propagate(features, soft, **settings)
   return masks_lib.decode(np.asarray(soft), label_map, size, mask.shape)
 
 
 def _describe(row):
-  """Returns the scores of a row, which are its floats, as text."""
+  """Returns the scores of a row as text; its floats are the scores."""
   return ', '.join(
       f'{name} {value:.1f}'
       for name, value in row.items()

@@ -1,4 +1,4 @@
-"""The evaluator of features: the tasks on a few held-out scenes."""
+"""Tests the evaluator that scores features on generated scenes."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from tests import tiny
 
 
 class Pixels:
-  """An objective whose features are the pixels times its parameters."""
+  """An objective whose features are the pixels times its only parameter."""
 
   patch = 8
 
@@ -36,8 +36,7 @@ def evaluator():
   return scenes_lib.SceneEvaluator(config)
 
 
-def test_settings_are_those_of_the_benchmark():
-  """Except for the number of clips, and their size, which is the run's."""
+def test_settings_are_those_of_the_benchmark_except_for_the_frame_size():
   protocol = eval_scenes.get_config().protocol.to_dict()
   clips = protocol['clips']
   assert scenes_lib.CLIPS == {
@@ -50,14 +49,16 @@ def test_settings_are_those_of_the_benchmark():
   )
 
 
-def test_evaluator_scores_pixels_above_constant_features(evaluator):
-  with jax.set_mesh(mesh_lib.make_mesh(1)):  # As in a run, on two devices.
+def test_pixels_score_higher_than_features_of_zeros(evaluator):
+  # The mesh is that of a training run on two devices.
+  with jax.set_mesh(mesh_lib.make_mesh(1)):
     scores, pictures = evaluator(OBJECTIVE, 1.0)
-    blind, _ = evaluator(OBJECTIVE, 0.0)
+    zeros, _ = evaluator(OBJECTIVE, 0.0)
   assert scores.keys() == {task.name for task in benchmark.TASKS}
-  assert scores['masks_j_and_f'] > 2 * blind['masks_j_and_f']
-  assert scores['points_hidden'] > blind['points_hidden'] + 3
+  assert scores['masks_j_and_f'] > 2 * zeros['masks_j_and_f']
+  assert scores['points_hidden'] > zeros['points_hidden'] + 3
   assert pictures.keys() == {'masks', 'motion', 'points', 'boxes', 'depth'}
   for sheet in pictures.values():
     assert sheet.dtype == np.uint8 and sheet.shape[0] >= 32
+  # A second call, without a mesh, gives the same scores.
   assert evaluator(OBJECTIVE, 1.0)[0] == scores
