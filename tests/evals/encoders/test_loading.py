@@ -1,4 +1,4 @@
-"""Encoders by the names that a command line gives them."""
+"""Tests making encoders from values of the flag `--checkpoint`."""
 
 import pathlib
 
@@ -20,7 +20,9 @@ TINY = str(pathlib.Path(__file__).parents[2] / 'golden/rvm_tiny_params.npz')
         ('truth:14', 'oracle', 14),
     ],
 )
-def test_a_checkpoint_names_an_encoder_of_its_kind(checkpoint, name, patch):
+def test_load_makes_the_kind_of_encoder_that_the_flag_asks_for(
+    checkpoint, name, patch
+):
   encoder = loading.load(checkpoint)
   assert (encoder.name, encoder.patch) == (name, patch)
   if checkpoint == TINY:
@@ -29,7 +31,7 @@ def test_a_checkpoint_names_an_encoder_of_its_kind(checkpoint, name, patch):
     assert encoder.identity == checkpoint
 
 
-def test_the_oracle_refuses_frames_until_it_knows_ground_truth():
+def test_oracle_without_ground_truth_rejects_frames():
   with pytest.raises(ValueError, match='truth:8 is for configs/eval_scenes'):
     loading.load('truth:8').encode(np.zeros((1, 1, 8, 8, 3), np.uint8))
 
@@ -37,11 +39,11 @@ def test_the_oracle_refuses_frames_until_it_knows_ground_truth():
 @pytest.mark.parametrize(
     'checkpoint', ['raw:', 'raw:x', 'raw:0', 'raw:-8', 'truth:x']
 )
-def test_patches_without_a_side_are_refused(checkpoint):
+def test_load_rejects_patch_sides_that_are_not_positive_integers(checkpoint):
   with pytest.raises(ValueError, match=f':16, got {checkpoint}'):
     loading.load(checkpoint)
 
 
-def test_a_path_with_nothing_is_refused(tmp_path):
+def test_load_rejects_a_path_that_does_not_exist(tmp_path):
   with pytest.raises(FileNotFoundError, match='nothing.npz'):
     loading.load(str(tmp_path / 'nothing.npz'))

@@ -1,4 +1,4 @@
-"""Plain pixels as features."""
+"""Tests the encoder whose features are pixels."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""RVM as a frozen encoder: its stream, its untrained twin, its name."""
+"""Tests RVM as a frozen encoder: features, untrained parameters and names."""
 
 import functools
 import pathlib
@@ -20,22 +20,24 @@ FRAMES = tiny_rvm.make_frames()
 
 
 @pytest.fixture(scope='module')
-def whole():
-  """Features of all frames at once, CLS first: [B, T, 1 + N, D]."""
+def expected():
+  """Features of videos encoded in one call, CLS first: [B, T, 1 + N, D]."""
   encode = jax.jit(functools.partial(tiny_rvm.MODEL.apply, method='encode'))
   frames = jnp.float32(FRAMES) / 255
   return encode({'params': tiny_rvm.make_params()}, frames)[0]
 
 
-# On 2 x 3 patches a frame of two videos has 49 * 2 scores: parts of three
-# frames, of which the last is filled up; or of one.
+# A frame has 1 + 2 * 3 tokens and so 49 attention scores for each video. With
+# two videos on a device, a limit of 300 scores gives parts of three frames, the
+# last of which is padded, and a limit of 1 gives parts of one frame.
 @pytest.mark.parametrize('max_scores', [300, 1])
 def test_features_of_parts_equal_those_of_the_whole_video(
-    max_scores, whole, monkeypatch
+    max_scores, expected, monkeypatch
 ):
   monkeypatch.setattr(streaming, '_MAX_SCORES', max_scores)
-  # The features change over time, so that a lost state would be seen.
-  assert np.abs(np.diff(whole[:, :, 1:], axis=1)).min(1).max() > 1e-3
+  # The features change over time, so that a state that is not passed on would
+  # make the test fail.
+  assert np.abs(np.diff(expected[:, :, 1:], axis=1)).min(1).max() > 1e-3
   params = tiny_rvm.make_params()
   encoder = rvm_encoder.from_model('any', tiny_rvm.MODEL, params)
   assert encoder.identity == trees.fingerprint(params)
@@ -43,12 +45,12 @@ def test_features_of_parts_equal_those_of_the_whole_video(
   for array in features:
     assert isinstance(array, np.ndarray) and array.dtype == np.float32
   np.testing.assert_allclose(
-      features.patches, whole[:, :, 1:].reshape(3, 7, 2, 3, 16), atol=1e-5
+      features.patches, expected[:, :, 1:].reshape(3, 7, 2, 3, 16), atol=1e-5
   )
-  np.testing.assert_allclose(features.cls, whole[:, :, 0], atol=1e-5)
+  np.testing.assert_allclose(features.cls, expected[:, :, 0], atol=1e-5)
 
 
-def test_an_untrained_encoder_has_the_sizes_of_the_checkpoint_alone():
+def test_untrained_encoder_has_only_the_sizes_of_the_checkpoint():
   trained = rvm_encoder.load(str(TINY))
   untrained = rvm_encoder.load_untrained(str(TINY))
   assert trained.name == 'RVM 48 wide'
@@ -60,10 +62,10 @@ def test_an_untrained_encoder_has_the_sizes_of_the_checkpoint_alone():
   frames[:, :, :, :20] = 200
   features = untrained.encode(frames)
   assert features.patches.shape == (1, 1, 2, 3, model.width)
-  # Fresh parameters must not make all patches alike.
+  # Initial parameters must not give all patches the same features.
   assert features.patches.std(axis=(2, 3)).max() > 0.1
 
 
-def test_models_of_the_papers_sizes_have_the_papers_names():
+def test_name_model_gives_the_names_of_the_paper_to_its_sizes():
   for size, widths in rvm.SIZES.items():
     assert rvm_encoder.name_model(rvm.RVM(**widths)) == f'RVM-{size}'

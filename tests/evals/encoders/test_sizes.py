@@ -1,4 +1,4 @@
-"""Sizes of frames and the patches of encoders that must divide them."""
+"""Tests fitting frame sizes to multiples of the patch side."""
 
 import pytest
 
@@ -13,13 +13,13 @@ def get_protocol(config):
 
 @pytest.mark.parametrize('resize_to_patch', [False, True])
 @pytest.mark.parametrize('config', [eval_davis, eval_kinetics])
-def test_sizes_that_fit_are_left_alone(config, resize_to_patch):
+def test_fit_keeps_sizes_that_are_multiples(config, resize_to_patch):
   protocol = get_protocol(config)
   fitted = sizes.fit(protocol, 16, resize_to_patch=resize_to_patch)
   assert fitted == protocol
 
 
-def test_a_size_that_does_not_fit_is_refused_with_its_neighbours():
+def test_fit_rejects_other_sizes_and_names_the_nearest_multiples():
   with pytest.raises(ValueError) as error:
     sizes.fit(get_protocol(eval_davis), 14, resize_to_patch=False)
   assert str(error.value) == (
@@ -30,14 +30,14 @@ def test_a_size_that_does_not_fit_is_refused_with_its_neighbours():
   )
 
 
-def test_a_size_that_does_not_fit_is_resized_on_demand():
+def test_fit_replaces_other_sizes_if_resize_to_patch_is_set():
   protocol = get_protocol(eval_davis)
   fitted = sizes.fit(protocol, 14, resize_to_patch=True)
   assert fitted == protocol | {'height': 476, 'width': 882}
   assert protocol == get_protocol(eval_davis)
 
 
-def test_nested_sizes_are_found():
+def test_fit_finds_sizes_in_nested_settings():
   protocol = {'deep': {'sampling': {'height': 28, 'width': 30}}, 'height': 3}
   with pytest.raises(
       ValueError, match=r'^config.protocol.deep.sampling: heigh'
@@ -45,13 +45,15 @@ def test_nested_sizes_are_found():
     sizes.fit(protocol, 14, resize_to_patch=False)
   assert sizes.fit(protocol, 14, resize_to_patch=True) == {
       'deep': {'sampling': {'height': 28, 'width': 28}},
-      # A height without a width is no size of frames.
+      # A height without a width is not a frame size.
       'height': 3,
   }
 
 
 @pytest.mark.parametrize('side, nearest', [(1, 8), (11, 8), (12, 16), (13, 16)])
-def test_the_nearest_side_is_never_0_and_of_two_the_larger(side, nearest):
+def test_fit_takes_the_nearest_positive_multiple_the_larger_if_tied(
+    side, nearest
+):
   protocol = {'height': side, 'width': 16}
   fitted = sizes.fit(protocol, 8, resize_to_patch=True)
   assert fitted == {'height': nearest, 'width': 16}

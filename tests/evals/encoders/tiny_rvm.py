@@ -1,4 +1,4 @@
-"""A tiny RVM and frames for it."""
+"""Makes a tiny RVM and random frames for tests."""
 
 import functools
 
@@ -23,9 +23,10 @@ MODEL = rvm.RVM(
 
 @functools.cache
 def make_params():
-  """Parameters from a normal distribution.
+  """Returns parameters sampled from a normal distribution.
 
-  Fresh parameters hold zeros, which would hide what is carried over time.
+  Newly initialized parameters are not used: some are zeros, with which the
+  features would not depend on the recurrent state.
   """
   init = functools.partial(MODEL.init, method='encode')
   frames = jnp.zeros((1, 1, 16, 24, 3))
@@ -35,6 +36,6 @@ def make_params():
 
 
 def make_frames() -> np.ndarray:
-  """Three videos of seven frames: uint8 [3, 7, 16, 24, 3]."""
+  """Returns three random videos of seven frames, uint8 [3, 7, 16, 24, 3]."""
   rng = np.random.default_rng(0)
   return rng.integers(0, 256, (3, 7, 16, 24, 3), np.uint8)

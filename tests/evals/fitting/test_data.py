@@ -1,4 +1,4 @@
-"""Features for fitting: kept or not, their identity, and skipped examples."""
+"""Tests preparing features: kept or not, their identity, skipped examples."""
 
 import os
 
@@ -32,6 +32,7 @@ def prepare(workdir, is_kept, names=('label',), **changes):
 
 
 def take(data, count):
+  """Returns the first `count` batches of training examples."""
   batches = data.stream.iterator()
   taken = [next(batches) for _ in range(count)]
   batches.close()
@@ -39,7 +40,9 @@ def take(data, count):
 
 
 @pytest.mark.parametrize('is_kept', [True, False])
-def test_both_ways_give_the_same_test_examples(is_kept, tmp_path):
+def test_test_examples_are_the_same_whether_features_are_kept_or_not(
+    is_kept, tmp_path
+):
   data = prepare(tmp_path, is_kept)
   (batch,) = data.test
   np.testing.assert_array_equal(batch['number'], [0, 1, 3])
@@ -50,7 +53,7 @@ def test_both_ways_give_the_same_test_examples(is_kept, tmp_path):
     np.testing.assert_allclose(features, expected, atol=1e-3)
 
 
-def test_kept_features_are_on_disk_with_the_chosen_ground_truth(tmp_path):
+def test_kept_features_are_on_disk_and_come_with_the_named_arrays(tmp_path):
   data = prepare(tmp_path, is_kept=True, names=())
   assert sorted(os.listdir(tmp_path / 'features')) == [
       'test.zarr',
@@ -68,14 +71,14 @@ def test_kept_features_are_on_disk_with_the_chosen_ground_truth(tmp_path):
 def test_features_that_are_not_kept_leave_no_files(tmp_path):
   data = prepare(tmp_path, is_kept=False)
   assert data.list_skipped() == {'training': [], 'test': []}
-  take(data, 3)  # An epoch.
+  take(data, 3)  # All 12 training examples.
   assert data.list_skipped() == {'training': ['clip 5'], 'test': []}
   list(data.test)
   assert data.list_skipped() == {'training': ['clip 5'], 'test': ['clip 102']}
   assert not list(tmp_path.iterdir())
 
 
-def test_identity_of_features_that_are_not_kept_names_the_augmentation(
+def test_identity_of_features_that_are_not_kept_includes_augmentation(
     tmp_path,
 ):
   first, second = (

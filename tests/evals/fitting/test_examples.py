@@ -1,4 +1,4 @@
-"""Reading examples: in order, in processes, and the broken ones."""
+"""Tests reading examples: their order, processes and broken records."""
 
 import functools
 import pickle
@@ -14,7 +14,9 @@ RECORDS = tiny_examples.records(9, broken={2, 8})
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
-def test_examples_come_in_order_and_none_for_broken_ones(num_workers):
+def test_read_all_yields_examples_in_order_and_none_for_broken_records(
+    num_workers,
+):
   rows = list(examples.read_all(RECORDS, 1, num_workers))
   assert [number for number, _ in rows] == list(range(1, 9))
   for number, example in rows:
@@ -26,23 +28,24 @@ def test_examples_come_in_order_and_none_for_broken_ones(num_workers):
       assert example['label'] == number % 2
 
 
-def test_no_records_give_no_examples():
+def test_read_all_yields_nothing_if_no_record_is_left():
   assert not list(examples.read_all(RECORDS, len(RECORDS), 0))
 
 
 def read(number, is_augmented=False, seed=0):
+  """Returns what `read_for_batch` returns with a generator of this seed."""
   rng = np.random.default_rng(seed)
   return examples.read_for_batch(RECORDS, is_augmented, number, rng)
 
 
-def test_example_for_a_batch_has_the_number_of_its_record():
+def test_read_for_batch_adds_the_number_of_the_record():
   example = read(3)
   assert example.keys() == {'frames', 'label', 'clip'}
   np.testing.assert_array_equal(example['clip'], [3])
   assert all(isinstance(x, np.ndarray) for x in example.values())
 
 
-def test_only_augmented_examples_follow_from_the_generator():
+def test_only_augmented_examples_depend_on_the_random_generator():
   frames = [read(3, seed=seed)['frames'] for seed in (0, 1)]
   np.testing.assert_array_equal(*frames)
   first, again, other = (
@@ -52,7 +55,7 @@ def test_only_augmented_examples_follow_from_the_generator():
   assert (first != other).any() and (first != frames[0]).any()
 
 
-def test_broken_record_is_an_error_with_its_name():
+def test_read_for_batch_names_the_broken_record_in_its_error():
   with pytest.raises(skipping.BrokenRecord, match='clip 2: no clip'):
     read(2)
 

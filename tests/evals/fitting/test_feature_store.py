@@ -1,4 +1,4 @@
-"""Features on disk: their rows, their identity, and interrupted extractions."""
+"""Tests features on disk: rows, identity and interrupted extractions."""
 
 import dataclasses
 import os
@@ -15,6 +15,7 @@ SETTINGS = dict(dtype='float32', num_workers=0, max_bad_share=0.1)
 
 
 def extract(path, records, model=MODEL, examples=None, **changes):
+  """Extracts with SETTINGS, some of them changed."""
   identity = feature_store.identify(
       model, records, examples or {'sizes': (8, 16)}
   )
@@ -23,26 +24,31 @@ def extract(path, records, model=MODEL, examples=None, **changes):
   )
 
 
-def contents(path):
+def read_files(path):
+  """Returns the bytes of all files in a folder, by relative path."""
   files = sorted(p for p in pathlib.Path(path).rglob('*') if p.is_file())
   return {str(p.relative_to(path)): p.read_bytes() for p in files}
 
 
-def counted(fail_at=None):
-  """Returns the encoder, and a list that gets the batch size of each call.
+def make_counting_encoder(fail_at=None):
+  """Returns an encoder that notes the sizes of its batches.
 
   Args:
-    fail_at: number of the call that is interrupted, from 1; None for none.
+    fail_at: number of the call, from 1, that raises KeyboardInterrupt; None if
+      no call does.
+
+  Returns:
+    The encoder, and a list to which each call appends its batch size.
   """
-  calls = []
+  batch_sizes = []
 
   def function(frames):
-    calls.append(len(frames))
-    if len(calls) == fail_at:
+    batch_sizes.append(len(frames))
+    if len(batch_sizes) == fail_at:
       raise KeyboardInterrupt
     return MODEL.function(frames)
 
-  return dataclasses.replace(MODEL, function=function), calls
+  return dataclasses.replace(MODEL, function=function), batch_sizes
 
 
 @pytest.mark.parametrize('num_workers', [0, 2])
@@ -62,14 +68,14 @@ def test_rows_are_the_readable_examples_in_order(tmp_path, num_workers):
   for number, record in enumerate(good):
     example = record.read(None)
     patches = MODEL.encode(example['frames'][None]).patches[0]
-    # A row is the same alone and in a batch.
+    # A row is the same, read in a batch or alone.
     for row in ({key: x[number] for key, x in together.items()}, found[number]):
       assert row['number'] == record.number
       assert row['label'] == example['label']
       np.testing.assert_array_equal(row['features'], patches.reshape(2, 2, 192))
 
 
-def test_chosen_rows_have_only_the_chosen_ground_truth(tmp_path):
+def test_choose_limits_rows_to_the_named_ground_truth(tmp_path):
   whole = extract(tmp_path / 'a.zarr', tiny_examples.records(3))
   for names in ((), ('label',)):
     chosen = whole.choose(names)
@@ -80,23 +86,23 @@ def test_chosen_rows_have_only_the_chosen_ground_truth(tmp_path):
     np.testing.assert_array_equal(batch['features'][1], whole[1]['features'])
 
 
-def test_interrupted_extraction_continues_to_the_same_bytes(tmp_path):
+def test_interrupted_extraction_continues_and_writes_the_same_bytes(tmp_path):
   records = tiny_examples.records(70, broken={3, 33, 69})
-  model, calls = counted()
+  model, batch_sizes = make_counting_encoder()
   extract(tmp_path / 'whole.zarr', records, model)
-  assert calls == [16] * 5
+  assert batch_sizes == [16] * 5
   for stop in (1, 3, 5):
     path = tmp_path / f'{stop}.zarr'
-    model, calls = counted(fail_at=stop)
+    model, batch_sizes = make_counting_encoder(fail_at=stop)
     with pytest.raises(KeyboardInterrupt):
       extract(path, records, model)
-    model, calls = counted()
+    model, batch_sizes = make_counting_encoder()
     extract(path, records, model)
-    assert len(calls) == 6 - stop
-    assert contents(path) == contents(tmp_path / 'whole.zarr')
+    assert len(batch_sizes) == 6 - stop
+    assert read_files(path) == read_files(tmp_path / 'whole.zarr')
 
 
-def test_extraction_killed_after_the_last_example_is_finished(
+def test_extraction_killed_after_the_last_batch_is_completed(
     tmp_path, monkeypatch
 ):
   records = tiny_examples.records(5)
@@ -104,23 +110,23 @@ def test_extraction_killed_after_the_last_example_is_finished(
     patch.setattr(feature_store.arrays_lib.Store, 'finish', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
       extract(tmp_path / 'a.zarr', records)
-  model, calls = counted()
+  model, batch_sizes = make_counting_encoder()
   assert len(extract(tmp_path / 'a.zarr', records, model)) == 5
-  assert not calls
+  assert not batch_sizes
 
 
-def test_complete_store_is_only_read(tmp_path):
+def test_complete_store_is_opened_without_reading_or_writing(tmp_path):
   records = tiny_examples.records(5)
   extract(tmp_path / 'a.zarr', records)
-  before = contents(tmp_path / 'a.zarr')
-  model, calls = counted()
+  before = read_files(tmp_path / 'a.zarr')
+  model, batch_sizes = make_counting_encoder()
   broken = [dataclasses.replace(r, is_broken=True) for r in records]
   extract(tmp_path / 'a.zarr', broken, model)
-  assert not calls and contents(tmp_path / 'a.zarr') == before
+  assert not batch_sizes and read_files(tmp_path / 'a.zarr') == before
 
 
 @pytest.mark.parametrize('is_complete', [True, False])
-def test_store_with_another_identity_is_refused(tmp_path, is_complete):
+def test_store_of_another_identity_is_rejected(tmp_path, is_complete):
   path, file = tmp_path / 'a.zarr', tmp_path / 'video'
   file.write_text('before')
   records = [tiny_examples.Record(i, (str(file),)) for i in range(40)]
@@ -128,7 +134,7 @@ def test_store_with_another_identity_is_refused(tmp_path, is_complete):
     extract(path, records)
   else:
     with pytest.raises(KeyboardInterrupt):
-      extract(path, records, counted(fail_at=2)[0])
+      extract(path, records, make_counting_encoder(fail_at=2)[0])
   other = dataclasses.replace(MODEL, identity='0123')
   with pytest.raises(ValueError, match="encoder: saved 'raw:8, .* now '0123"):
     extract(path, records, other)
@@ -144,6 +150,8 @@ def test_store_with_another_identity_is_refused(tmp_path, is_complete):
   renamed = [*records[:-1], dataclasses.replace(records[0], number=77)]
   with pytest.raises(ValueError, match="data: saved '40 .*, now '40 examples"):
     extract(path, renamed)
+
+  # Another size or modification time of a file makes another identity.
   changed = "data: saved '40 .*, now '40 examples"
   times = file.stat().st_atime_ns, file.stat().st_mtime_ns
   file.write_text('longer than before')
@@ -154,38 +162,40 @@ def test_store_with_another_identity_is_refused(tmp_path, is_complete):
   os.utime(file, ns=(times[0], times[1] + 1))
   with pytest.raises(ValueError, match=changed):
     extract(path, records)
+
+  # With the size and time from before, the store is opened or completed.
   os.utime(file, ns=times)
   extract(path, records)
 
 
-def test_features_too_large_for_half_precision_are_refused(tmp_path):
+def test_features_too_large_for_float16_are_rejected(tmp_path):
   records = tiny_examples.records(3)
-  half = extract(tmp_path / 'half.zarr', records, dtype='float16')
-  half = half[0]['features']
-  whole = extract(tmp_path / 'whole.zarr', records)[0]['features']
-  assert half.dtype == np.float16
-  np.testing.assert_allclose(half, whole, atol=1e-3)
+  float16 = extract(tmp_path / 'float16.zarr', records, dtype='float16')
+  float16 = float16[0]['features']
+  float32 = extract(tmp_path / 'float32.zarr', records)[0]['features']
+  assert float16.dtype == np.float16
+  np.testing.assert_allclose(float16, float32, atol=1e-3)
 
-  def scaled(frames):
+  def encode_large(frames):
     found = MODEL.function(frames)
     return found._replace(patches=1e6 * found.patches)
 
-  large = dataclasses.replace(MODEL, function=scaled)
+  large = dataclasses.replace(MODEL, function=encode_large)
   with pytest.raises(ValueError, match='not finite numbers in float16'):
     extract(tmp_path / 'large.zarr', records, large, dtype='float16')
 
 
-def test_too_many_broken_examples_are_an_error(tmp_path):
+def test_more_broken_records_than_max_bad_share_are_an_error(tmp_path):
   records = tiny_examples.records(40, broken={1, 2, 3, 20})
   extract(tmp_path / 'a.zarr', records)
   with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
     extract(tmp_path / 'b.zarr', records, max_bad_share=0.09)
-  none = tiny_examples.records(2, broken={0, 1})
+  all_broken = tiny_examples.records(2, broken={0, 1})
   with pytest.raises(RuntimeError, match='none of the 2 examples'):
-    extract(tmp_path / 'c.zarr', none, max_bad_share=1.0)
+    extract(tmp_path / 'c.zarr', all_broken, max_bad_share=1.0)
 
 
-def test_examples_of_another_shape_are_refused(tmp_path):
+def test_examples_of_different_shapes_are_rejected(tmp_path):
 
   @dataclasses.dataclass(frozen=True)
   class Wide(tiny_examples.Record):

@@ -1,4 +1,4 @@
-"""Fitted heads: against plain optax, interrupted, refused, and predictions."""
+"""Tests fitting heads: parameters, interruptions, errors and predictions."""
 
 import jax
 import numpy as np
@@ -32,15 +32,17 @@ SETTINGS = dict(
 
 
 class Stopped(Exception):
-  """Raised in place of the end of the process."""
+  """Raised where a real run would be killed."""
 
 
-def stream(kind, stop=None):
-  """Returns batches of RECORDS.
+def make_stream(kind, stop=None):
+  """Returns a stream of batches of RECORDS.
 
   Args:
-    kind: 'stored' or 'augmented'.
-    stop: number of the batch that raises `Stopped`; None for none.
+    kind: 'stored' for features as in a store, 'augmented' for features of
+      augmented examples.
+    stop: number of the batch that raises `Stopped` instead; None if no batch
+      does. Batch 0 is the one that `fit` takes by `first`.
   """
   if kind == 'stored':
     made = stream_lib.of_stored(Rows(), RECORDS, batch_size=8, seed=0)
@@ -61,7 +63,7 @@ def stream(kind, stop=None):
 
 
 class Rows:
-  """Rows of features as a store has them, computed on the spot."""
+  """Stands in for a store; features of a row are computed when it is read."""
 
   def __len__(self):
     return len(RECORDS)
@@ -77,9 +79,10 @@ class Rows:
 
 
 def fit(workdir, kind='stored', stop=None, head=HEAD, identity=None, **changes):
+  """Fits a head with SETTINGS, some of them changed."""
   return fit_lib.fit(
       head,
-      stream(kind, stop),
+      make_stream(kind, stop),
       str(workdir),
       identity or {'encoder': 'raw:8'},
       **SETTINGS | changes,
@@ -87,12 +90,14 @@ def fit(workdir, kind='stored', stop=None, head=HEAD, identity=None, **changes):
 
 
 @pytest.fixture(scope='module')
-def whole(tmp_path_factory):
+def uninterrupted(tmp_path_factory):
+  """Returns the working directory and the parameters of a completed fit."""
   workdir = tmp_path_factory.mktemp('whole')
   return workdir, fit(workdir)
 
 
-def assert_same(found, expected):
+def assert_equal(found, expected):
+  """Asserts that two trees of arrays are equal bit for bit."""
   jax.tree.map(
       lambda x, y: np.testing.assert_array_equal(x, y, strict=True),
       jax.device_get(found),
@@ -101,17 +106,19 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize('kind', ['stored', 'augmented'])
-def test_interrupted_fit_equals_uninterrupted(kind, tmp_path, whole):
-  expected = whole[1] if kind == 'stored' else fit(tmp_path / 'whole', kind)
-  # Batch 0 is read by `first`. Then 5 steps are done, of which 3 are saved.
+def test_interrupted_fit_equals_uninterrupted(kind, tmp_path, uninterrupted):
+  expected = (
+      uninterrupted[1] if kind == 'stored' else fit(tmp_path / 'whole', kind)
+  )
+  # Five steps are done before batch 6, and a checkpoint is saved after three.
   with pytest.raises(Stopped):
     fit(tmp_path / 'stopped', kind, stop=6)
   saved = [path.name for path in (tmp_path / 'stopped/checkpoints').iterdir()]
   assert saved == ['3']
-  assert_same(fit(tmp_path / 'stopped', kind), expected)
+  assert_equal(fit(tmp_path / 'stopped', kind), expected)
 
 
-def test_fit_equals_a_few_lines_of_optax(whole):
+def test_fit_agrees_with_a_plain_loop_of_optax(uninterrupted):
   schedule = optax.warmup_cosine_decay_schedule(0, 0.1, 1, 7, 1e-7)
   optimizer = optax.chain(
       optax.clip_by_global_norm(1.0),
@@ -122,16 +129,18 @@ def test_fit_equals_a_few_lines_of_optax(whole):
           mask={'Dense_0': {'kernel': True, 'bias': False}},
       ),
   )
-  made = stream('stored')
+  stream = make_stream('stored')
   rng = jax.random.split(jax.random.key(0))[1]
-  params = HEAD.init(rng, made.first(1)['features'].astype('f4'), {})['params']
+  params = HEAD.init(rng, stream.first(1)['features'].astype('f4'), {})[
+      'params'
+  ]
   state = optimizer.init(params)
 
   def loss(params, batch):
     outputs = HEAD.apply({'params': params}, batch['features'], batch)
     return HEAD.loss(outputs, batch).mean()
 
-  batches = made.iterator()
+  batches = stream.iterator()
   for _ in range(7):
     batch = next(batches)
     batch['features'] = batch['features'].astype('f4')
@@ -142,23 +151,25 @@ def test_fit_equals_a_few_lines_of_optax(whole):
   batches.close()
   jax.tree.map(
       lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
-      jax.device_get(whole[1]),
+      jax.device_get(uninterrupted[1]),
       jax.device_get(params),
   )
 
 
-def test_number_of_microbatches_does_not_change_the_parameters(tmp_path, whole):
+def test_number_of_microbatches_does_not_change_the_parameters(
+    tmp_path, uninterrupted
+):
   found = fit(tmp_path, num_microbatches=2)
   jax.tree.map(
       lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6),
       jax.device_get(found),
-      jax.device_get(whole[1]),
+      jax.device_get(uninterrupted[1]),
   )
 
 
-def test_fitted_head_is_not_fitted_again(whole):
-  workdir, params = whole
-  assert_same(fit(workdir, stop=1), params)
+def test_completed_fit_takes_no_further_step(uninterrupted):
+  workdir, params = uninterrupted
+  assert_equal(fit(workdir, stop=1), params)
 
 
 @pytest.mark.parametrize(
@@ -173,24 +184,27 @@ def test_fitted_head_is_not_fitted_again(whole):
         (dict(num_steps=9), 'training.num_steps: saved 7, now 9'),
     ],
 )
-def test_workdir_with_another_protocol_is_refused(whole, changes, message):
+def test_workdir_of_another_head_or_other_settings_is_rejected(
+    uninterrupted, changes, message
+):
   with pytest.raises(ValueError, match='written with other settings') as error:
-    fit(whole[0], **changes)
+    fit(uninterrupted[0], **changes)
   assert message in str(error.value).replace("'", '')
   with pytest.raises(ValueError, match='^num_steps=6 must be at least the 7 '):
-    fit(whole[0], num_steps=6)
+    fit(uninterrupted[0], num_steps=6)
 
 
-def test_contradictory_settings_are_refused(tmp_path):
+def test_contradictory_settings_are_rejected(tmp_path):
   with pytest.raises(ValueError, match='=9 must .* 2 devices x 1 .* 8 or 10'):
     fit(tmp_path, batch_size=9)
   with pytest.raises(ValueError, match='_steps=7 must be below .*steps=7'):
     fit(tmp_path, warmup_steps=7)
 
 
-def test_predictions_are_those_of_each_example_alone(whole):
-  _, params = whole
+def test_predict_agrees_with_each_example_computed_alone(uninterrupted):
+  _, params = uninterrupted
   half = jax.tree.map(lambda x: x / 2, params)
+  # A full batch and a smaller one, which is padded.
   rows = [Rows()[i] for i in range(21)]
   batches = [
       {k: np.stack([x[k] for x in part]) for k in part[0]}

@@ -1,4 +1,4 @@
-"""Pictures of predictions: marks are where the arrays say, in both rows."""
+"""Tests pictures of predictions: what is drawn, where and in which row."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ FRAMES = np.full((3, 32, 64, 3), 90, np.uint8)
 
 @pytest.fixture
 def shown(monkeypatch):
-  """Gets the rows of the sheet that is drawn, by their captions."""
+  """Returns a dict that is filled with the rows of the picture, by caption."""
   rows = {}
 
   def panel_sheet(panels, times):
@@ -25,12 +25,15 @@ def shown(monkeypatch):
 
 
 def find_color(frame, number):
-  """Returns the mean (x, y) of the pixels in the colour of a mark, or None."""
+  """Returns the mean (x, y) of the pixels in a point's or box's colour.
+
+  Returns None if no pixel has this colour.
+  """
   y, x = np.nonzero((frame == colors.KINDS[number]).all(-1))
   return (x.mean(), y.mean()) if len(x) else None
 
 
-def test_class_names_are_in_the_caption(shown):
+def test_draw_class_names_both_classes_in_the_caption(shown):
   example = {'frames': FRAMES, 'label': np.int32(1)}
   prediction = {'probabilities': np.array([0.2, 0.3, 0.5])}
   assert pictures.draw_class(example, prediction, ['a', 'b', 'c']) == 'sheet'
@@ -39,7 +42,7 @@ def test_class_names_are_in_the_caption(shown):
   assert len(frames) == 3 and frames.shape[2] == 2 * frames.shape[1]
 
 
-def test_visible_points_are_marked_at_their_place(shown):
+def test_draw_points_draws_only_visible_points(shown):
   tracks = np.array([[[10, 8]] * 3, [[50, 20]] * 3], np.float32)
   visible = np.array([[True, False, True], [True] * 3])
   example = {'frames': FRAMES, 'tracks': tracks, 'visible': visible}
@@ -51,15 +54,15 @@ def test_visible_points_are_marked_at_their_place(shown):
     assert scale >= 2
     for number in range(2):
       for time in range(3):
-        place = find_color(row[time], number)
+        center = find_color(row[time], number)
         if arrays['visible'][number, time]:
           expected = scale * arrays['tracks'][number, time]
-          np.testing.assert_allclose(place, expected, atol=1)
+          np.testing.assert_allclose(center, expected, atol=1)
         else:
-          assert place is None
+          assert center is None
 
 
-def test_boxes_are_drawn_unless_missing_or_inside_out(shown):
+def test_draw_boxes_leaves_out_boxes_that_are_missing_or_inverted(shown):
   box = np.array([8, 4, 40, 28], np.float32)
   boxes = np.stack([[box] * 3, [np.full(4, np.nan)] * 3])
   example = {'frames': FRAMES, 'boxes': boxes}
@@ -74,7 +77,7 @@ def test_boxes_are_drawn_unless_missing_or_inside_out(shown):
   assert find_color(predicted[1], 0) is None
 
 
-def test_depth_has_one_scale_and_is_black_where_unknown(shown):
+def test_draw_depth_has_one_scale_and_black_for_unknown_depth(shown):
   depth = np.full((3, 32, 64), 4.0, np.float32)
   depth[:, :16] = 0
   pictures.draw_depth({'frames': FRAMES, 'depth': depth}, {'depth': depth / 2})

@@ -1,4 +1,4 @@
-"""Heads at several learning rates: the best, its scores, and its notes."""
+"""Tests fitting and scoring with several learning rates."""
 
 import dataclasses
 import os
@@ -35,6 +35,7 @@ TRAINING = dict(
 
 
 def score(record, ground_truth, prediction):
+  """Returns whether the class is right, and the cross entropy."""
   assert ground_truth == {'label': record.number % 2}
   probabilities = prediction['probabilities']
   return {
@@ -65,6 +66,7 @@ def evaluate(
     examples=None,
     **changes,
 ):
+  """Evaluates with TRAINING, some of its settings changed."""
   return scoring.evaluate(
       model,
       tiny_examples.Head(),
@@ -79,25 +81,26 @@ def evaluate(
   )
 
 
-def counted():
-  """Returns the encoder, and a list that gets the clips it encodes."""
-  seen = []
+def make_recording_encoder():
+  """Returns an encoder, and a list to which it appends the clips it encodes."""
+  encoded = []
 
   def function(frames):
-    seen.extend(frames)
+    encoded.extend(frames)
     return MODEL.function(frames)
 
-  return dataclasses.replace(MODEL, function=function), seen
+  return dataclasses.replace(MODEL, function=function), encoded
 
 
 @pytest.fixture(scope='module')
-def done(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp('done')
+def completed(tmp_path_factory):
+  """Returns the working directory and the result of an evaluation."""
+  workdir = tmp_path_factory.mktemp('completed')
   return workdir, evaluate(workdir)
 
 
-def test_best_learning_rate_is_reported(done):
-  workdir, found = done
+def test_best_learning_rate_is_reported(completed):
+  workdir, found = completed
   assert found.scores['top_1'] == 100 and found.scores['loss'] < 0.3
   assert found.scores == summarise(found.rows)
   names = [f'clip {100 + i}' for i in range(21) if i != 2]
@@ -112,8 +115,8 @@ def test_best_learning_rate_is_reported(done):
     assert (workdir / folder).is_dir()
 
 
-def test_a_few_test_examples_are_shown(done):
-  shown = done[1].shown
+def test_four_evenly_spaced_test_examples_are_shown(completed):
+  shown = completed[1].shown
   assert [x.record.name for x in shown] == [
       'clip 100',
       'clip 107',
@@ -127,50 +130,51 @@ def test_a_few_test_examples_are_shown(done):
     assert x.prediction['probabilities'].argmax() == number % 2
 
 
-def test_same_call_continues_without_encoding_again(done):
-  workdir, found = done
-  lazy = dataclasses.replace(MODEL, function=lambda _: 1 / 0)
-  again = evaluate(workdir, model=lazy, learning_rates=(0.1,))
+def test_repeated_call_does_not_encode_again(completed):
+  workdir, found = completed
+  failing = dataclasses.replace(MODEL, function=lambda _: 1 / 0)
+  again = evaluate(workdir, model=failing, learning_rates=(0.1,))
   assert again.scores == found.scores and again.rows == found.rows
   assert len(again.notes) == 2
 
 
-def test_features_that_are_not_kept_give_the_same_rows(done, tmp_path):
-  anew = FEATURES | {'is_kept': False}
-  model, seen = counted()
+def test_features_that_are_not_kept_give_the_same_rows(completed, tmp_path):
+  not_kept = FEATURES | {'is_kept': False}
+  model, encoded = make_recording_encoder()
   found = evaluate(
       tmp_path,
       TOP_1,
       model,
-      features=anew,
+      features=not_kept,
       is_augmented=True,
       learning_rates=(0.1, 1e-12),
   )
   assert found.scores['top_1'] == 100
-  # Whatever the number of learning rates, test examples are encoded once.
+  # Test examples are encoded once, not once for each learning rate.
   first = TEST[0].read(None)['frames']
-  assert sum(np.array_equal(frames, first) for frames in seen) == 1
+  assert sum(np.array_equal(frames, first) for frames in encoded) == 1
   assert [row['name'] for row in found.rows] == [
-      row['name'] for row in done[1].rows
+      row['name'] for row in completed[1].rows
   ]
-  assert found.notes[:-1] == done[1].notes[:2]
+  assert found.notes[:-1] == completed[1].notes[:2]
   assert os.listdir(tmp_path) == ['classes']
-  # A fit that is done already knows them from its checkpoint.
-  whole = [tiny_examples.Record(i) for i in range(len(TRAIN))]
+  # A completed fit is not repeated. Its checkpoint has saved which records were
+  # broken, so that the notes are the same although none is broken now.
+  mended = [tiny_examples.Record(i) for i in range(len(TRAIN))]
   again = evaluate(
       tmp_path,
       TOP_1,
       model,
-      train=whole,
-      features=anew,
+      train=mended,
+      features=not_kept,
       is_augmented=True,
       learning_rates=(0.1,),
   )
-  assert again.notes == done[1].notes[:2] and again.rows == found.rows
+  assert again.notes == completed[1].notes[:2] and again.rows == found.rows
 
 
-def test_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
-  before, found = done
+def test_fitted_head_is_scored_on_other_test_examples(completed, tmp_path):
+  before, found = completed
   workdir = shutil.copytree(before, tmp_path / 'work')
   other = {
       'examples': EXAMPLES | {'test': {'num_clips': 2}},
@@ -183,10 +187,10 @@ def test_fitted_head_is_scored_on_other_test_examples(done, tmp_path):
   assert evaluate(workdir, **other).rows == found.rows[2:]
 
 
-def test_head_fitted_without_an_example_is_refused_once_it_is_mended(
-    done, tmp_path
+def test_head_fitted_without_a_broken_example_is_rejected_once_it_is_mended(
+    completed, tmp_path
 ):
-  workdir = shutil.copytree(done[0], tmp_path / 'work')
+  workdir = shutil.copytree(completed[0], tmp_path / 'work')
   shutil.rmtree(workdir / 'features/train.zarr')
   mended = [*TRAIN]
   mended[3] = tiny_examples.Record(3)
@@ -194,7 +198,7 @@ def test_head_fitted_without_an_example_is_refused_once_it_is_mended(
     evaluate(workdir, train=mended)
 
 
-def test_learning_rate_with_a_loss_that_is_not_finite_is_given_up(tmp_path):
+def test_learning_rate_whose_loss_is_not_finite_is_left_out(tmp_path):
   good = dict(train=TRAIN[4:], num_steps=4)
   found = evaluate(tmp_path, learning_rates=(1e38, 0.1), **good)
   assert 'nan at 1e+38, ' in found.notes[-1]
@@ -203,7 +207,7 @@ def test_learning_rate_with_a_loss_that_is_not_finite_is_given_up(tmp_path):
     evaluate(tmp_path / 'none', learning_rates=(1e38,), **good)
 
 
-def test_contradictory_settings_are_refused(tmp_path):
+def test_invalid_settings_and_examples_are_rejected(tmp_path):
   with pytest.raises(ValueError, match='there must be test examples, got none'):
     evaluate(tmp_path, test=[])
   with pytest.raises(ValueError, match='2 training .* have the name clip 1'):

@@ -1,4 +1,4 @@
-"""Batches for fitting: their order, replaced examples, and positions."""
+"""Tests streams of batches: order, replaced examples and saved positions."""
 
 import json
 
@@ -14,6 +14,7 @@ RECORDS = tiny_examples.records(12, broken={5})
 
 
 def of_records(is_augmented=False, seed=0, records=RECORDS):
+  """Returns a stream of features that are computed for each batch."""
   return stream_lib.of_records(
       MODEL,
       records,
@@ -26,6 +27,7 @@ def of_records(is_augmented=False, seed=0, records=RECORDS):
 
 @pytest.fixture
 def of_stored(tmp_path):
+  """Returns a function seed -> stream of stored features of RECORDS."""
   stored = feature_store.extract(
       MODEL,
       RECORDS,
@@ -41,6 +43,16 @@ def of_stored(tmp_path):
 
 
 def take(stream, count, state=None):
+  """Reads batches.
+
+  Args:
+    stream: the stream.
+    count: number of batches to read.
+    state: position to start from; None for the beginning.
+
+  Returns:
+    The arrays of all batches, concatenated; and the position after them.
+  """
   batches = stream.iterator()
   if state:
     batches.set_state(state)
@@ -52,13 +64,15 @@ def take(stream, count, state=None):
   }, state
 
 
-def assert_same(found, expected):
+def assert_equal(found, expected):
+  """Asserts that two dicts of arrays are equal."""
   assert found.keys() == expected.keys()
   for key, array in expected.items():
     np.testing.assert_array_equal(found[key], array)
 
 
-def assert_of_their_records(rows):
+def assert_match_records(rows):
+  """Asserts that features and labels are those of the records in `clip`."""
   for number, features, label in zip(
       rows['clip'][:, 0], rows['features'], rows['label']
   ):
@@ -68,32 +82,34 @@ def assert_of_their_records(rows):
     assert label == number % 2
 
 
-def test_stored_examples_come_once_an_epoch_in_an_order_of_the_seed(of_stored):
+def test_stored_stream_is_reshuffled_each_epoch_by_the_seed(of_stored):
+  # Eleven batches of four are four epochs of the eleven readable examples.
   rows, _ = take(of_stored(), 11)
-  assert_of_their_records(rows)
+  assert_match_records(rows)
   assert not rows['skipped'].any()
   epochs = rows['clip'].reshape(4, 11)
   for epoch in epochs:
     assert sorted(epoch) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
   assert len({tuple(epoch) for epoch in epochs}) == 4
-  assert_same(take(of_stored(), 11)[0], rows)
+  assert_equal(take(of_stored(), 11)[0], rows)
   assert (take(of_stored(seed=1), 11)[0]['clip'] != rows['clip']).any()
 
 
-def test_examples_read_anew_come_in_the_same_way_but_for_replacements():
+def test_stream_of_records_replaces_broken_records_in_each_epoch():
+  # Six batches of four are two epochs of the twelve records.
   rows, _ = take(of_records(), 6)
-  assert_of_their_records(rows)
+  assert_match_records(rows)
   numbers = rows['clip'][:, 0]
   assert rows['skipped'].sum() >= 2 and 5 not in numbers
-  whole = rows['skipped'] == 0
-  assert sorted(numbers[:12][whole[:12]]) == [*range(5), *range(6, 12)]
-  assert_same(take(of_records(), 6)[0], rows)
+  is_original = rows['skipped'] == 0
+  assert sorted(numbers[:12][is_original[:12]]) == [*range(5), *range(6, 12)]
+  assert_equal(take(of_records(), 6)[0], rows)
 
 
-def test_broken_records_are_part_of_a_position():
+def test_saved_position_includes_broken_records():
   stream = of_records()
   assert not stream.bad
-  _, state = take(stream, 3)  # An epoch.
+  _, state = take(stream, 3)  # All 12 records.
   assert stream.bad == {5}
   later = of_records()
   batches = later.iterator()
@@ -102,19 +118,20 @@ def test_broken_records_are_part_of_a_position():
   assert later.bad == {5}
 
 
-def test_augmented_examples_differ_each_time_and_follow_from_the_seed():
+def test_augmentation_differs_in_each_epoch_and_depends_on_the_seed():
   rows, _ = take(of_records(is_augmented=True), 6)
   numbers = rows['clip'][:, 0]
+  # A record that is read more than once does not give the same example always.
   for number in set(numbers):
-    seen = rows['features'][numbers == number]
-    assert len(np.unique(seen[:, 0, 0, 0])) > 1 or len(seen) == 1
-  assert_same(take(of_records(is_augmented=True), 6)[0], rows)
+    readings = rows['features'][numbers == number]
+    assert len(np.unique(readings[:, 0, 0, 0])) > 1 or len(readings) == 1
+  assert_equal(take(of_records(is_augmented=True), 6)[0], rows)
   other, _ = take(of_records(is_augmented=True, seed=1), 6)
   assert (other['features'] != rows['features']).any()
 
 
 @pytest.mark.parametrize('kind', ['stored', 'read', 'augmented'])
-def test_iterator_continues_from_a_position(kind, of_stored):
+def test_iterator_continues_from_a_saved_position(kind, of_stored):
   make = {
       'stored': of_stored,
       'read': of_records,
@@ -123,9 +140,9 @@ def test_iterator_continues_from_a_position(kind, of_stored):
   expected, _ = take(make(), 5)
   _, state = take(make(), 2)
   found, _ = take(make(), 3, state)
-  assert_same(found, {key: x[8:] for key, x in expected.items()})
+  assert_equal(found, {key: x[8:] for key, x in expected.items()})
   first = make().first(3)
-  assert_same(first, {key: expected[key][:3] for key in first})
+  assert_equal(first, {key: expected[key][:3] for key in first})
 
 
 def test_ten_broken_examples_in_a_row_are_an_error():

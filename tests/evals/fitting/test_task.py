@@ -1,4 +1,4 @@
-"""What a task makes of its parts: splits, settings, and the report."""
+"""Tests how a task reads splits, passes settings and assembles the report."""
 
 import dataclasses
 
@@ -13,7 +13,15 @@ SAMPLING = dict(num_frames=4, frame_rate=6.0, height=32, width=32, squash=False)
 
 
 def read(data_dir, split, sampling, *, count, max_bad_share=0.0):
-  """A reader of records that say what they were listed with."""
+  """Lists tiny records; files and notes show the arguments it was called with.
+
+  Args:
+    data_dir: name of a folder, which does not have to exist.
+    split: name of the split.
+    sampling: a `Sampling`.
+    count: number of records.
+    max_bad_share: ignored.
+  """
   del max_bad_share
   files = f'{data_dir}/list', f'{data_dir}/{split}'
   records = [
@@ -37,6 +45,7 @@ TASK = task_lib.Task(
 
 
 def read_splits(train, test, **changes):
+  """Reads both splits with SAMPLING, changed or extended."""
   return task_lib.read_splits(
       read, '/data', ('fit', 'held out'), SAMPLING | changes, train, test
   )
@@ -53,26 +62,26 @@ def test_splits_have_their_own_settings_and_list_each_file_once():
       'fit: 1 clips a video',
       'held out: 6 clips a video',
   ]
-  # The share of bad videos does not decide what an example contains.
+  # `max_bad_share` does not determine what an example contains.
   assert splits.settings == {
       'train': {'sampling': SAMPLING, 'train': {'count': 3, 'flip': 0.5}},
       'test': {'sampling': SAMPLING, 'test': {'count': 2, 'num_clips': 6}},
   }
 
 
-def test_unknown_settings_are_errors_that_name_them():
+def test_error_names_an_unknown_setting():
   with pytest.raises(TypeError, match='num_clip'):
     read_splits({'count': 3, 'num_clip': 2}, {'count': 3})
   with pytest.raises(TypeError, match='heigth'):
     read_splits({'count': 3}, {'count': 3}, heigth=3)
 
 
-def test_an_empty_split_is_refused():
+def test_empty_split_is_rejected():
   with pytest.raises(ValueError, match='/data: the split held out has no exam'):
     read_splits({'count': 3}, {'count': 0})
 
 
-def test_report_has_what_the_parts_of_the_task_return(monkeypatch):
+def test_report_is_assembled_from_the_fields_of_the_task(monkeypatch):
   called = {}
 
   def evaluate(model, head, train, test, metric, **settings):
@@ -110,7 +119,7 @@ def test_report_has_what_the_parts_of_the_task_return(monkeypatch):
   assert report.task == 'Tiny top-1' and report.headline == 'loss'
   assert report.lower_is_better and report.scores == {'loss': 0.5}
   assert report.rows == [{'row': 1, 'is_tabulated': True}]
-  # A picture becomes a file: its name must not hold a slash.
+  # A picture is saved as a file, whose name must not contain a slash.
   assert report.pictures == {'clip a_b': ('clip a/b', {'label': np.int32(3)})}
   assert report.files == ['/data/list', '/data/fit', '/data/held out']
   assert report.notes == [
@@ -121,7 +130,7 @@ def test_report_has_what_the_parts_of_the_task_return(monkeypatch):
   ]
 
 
-def test_unknown_settings_of_the_head_are_errors_that_name_them():
+def test_error_names_an_unknown_setting_of_the_head():
   with pytest.raises(TypeError, match='heads'):
     TASK.evaluate(
         None,

@@ -12,7 +12,7 @@ from tests import tiny
 
 
 class Grey:
-  """An objective that predicts one grey, its parameter, for every pixel."""
+  """An objective that predicts the same value for all pixels: its parameter."""
 
   batch = {'target': None}
   patch = 8
@@ -25,7 +25,7 @@ class Grey:
     return step.Reconstructed(target, visible, pixels)
 
 
-class Blind:
+class NoPixels:
   """An objective that predicts no pixels."""
 
   batch = {'source': None}
@@ -46,6 +46,8 @@ def test_evaluator_returns_the_loss_of_all_pixels_and_a_picture():
   assert scalars == {
       'loss': pytest.approx(np.square(target - 0.25).mean(), rel=1e-5)
   }
+
+  # The picture has at least four rows of 32 pixels, and is reproducible.
   (sheet,) = pictures.values()
   assert sheet.dtype == np.uint8 and sheet.shape[0] >= 4 * 32
   again = reconstruction.ReconstructionEvaluator(config, open_data())
@@ -56,7 +58,7 @@ def test_evaluator_returns_nothing_for_an_objective_without_pixels():
   evaluate = reconstruction.ReconstructionEvaluator(
       tiny.get_config(), open_data()
   )
-  assert evaluate(Blind(), None) == ({}, {})
+  assert evaluate(NoPixels(), None) == ({}, {})
 
 
 def test_evaluator_samples_masks_from_the_seed_of_the_run():

@@ -1,4 +1,4 @@
-"""The context of label propagation, against plain numpy."""
+"""Compares the queue and the search of label propagation with plain numpy."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,11 +6,13 @@ import pytest
 
 from rvm_jax.evals.propagation import context
 
-HEIGHT, WIDTH, NUM_CONTEXT = 18, 10, 3  # The grid has two by two tiles.
+# The grid has two by two tiles.
+HEIGHT, WIDTH, NUM_CONTEXT = 18, 10, 3
 
 
 def make_features(num_frames):
-  # Products of small integers are exact, and many of them are equal.
+  # Dot products of small integers are exact, and many of them are equal, which
+  # tests the order of ties.
   shape = num_frames, HEIGHT, WIDTH, 3
   return np.random.default_rng(0).integers(-2, 3, shape).astype(np.float32)
 
@@ -21,7 +23,7 @@ def make_settings(**settings):
 
 
 def make_queue(features, settings):
-  """Returns the queue when all frames but the last have been pushed."""
+  """Returns the queue after pushing all frames but the last."""
   queue = context.start(jnp.asarray(features[0]), settings)
   for frame, pushed in enumerate(features[:-1]):
     queue = context.push(queue, jnp.asarray(pushed), frame, settings)
@@ -29,16 +31,19 @@ def make_queue(features, settings):
 
 
 def search_plainly(features, settings):
-  """Sorts the affinities of the last frame and the patches of its context.
+  """Searches the context of the last frame by a stable sort of all affinities.
 
   Returns:
-    Affinities and indices, [h * w, top_k] each, in the order of preference.
+    Affinities and indices, [h * w, top_k] each, from best to worst.
   """
   last, num_patches = len(features) - 1, HEIGHT * WIDTH
   frames = features.reshape(last + 1, num_patches, -1)
   queries = frames[last]
-  places = np.stack(np.mgrid[:HEIGHT, :WIDTH], -1).reshape(-1, 2)
-  distances = np.linalg.norm(places[:, None] - places, axis=-1)
+  positions = np.stack(np.mgrid[:HEIGHT, :WIDTH], -1).reshape(-1, 2)
+  distances = np.linalg.norm(positions[:, None] - positions, axis=-1)
+
+  # Affinities to the first frame, then to the queue from the oldest frame on;
+  # and for each of these frames its position in the flattened context.
   values, indices = [queries @ frames[0].T], [0]
   for frame in range(last - settings.num_context, last):
     affinity = queries @ frames[max(frame, 0)].T
@@ -51,6 +56,7 @@ def search_plainly(features, settings):
 
 
 def check_search(features, settings):
+  """Asserts that both searches find the same patches for the last frame."""
   values, indices = context.search(
       jnp.asarray(features[0]),
       make_queue(features, settings),
@@ -90,10 +96,11 @@ def test_search_divides_affinities_by_the_temperature():
   np.testing.assert_array_equal(found[0.5], 2 * found[1.0])
 
 
-def test_queue_holds_the_latest_frames_in_their_slots():
+def test_push_stores_a_frame_in_slot_frame_modulo_num_context():
   features = make_features(6)
   queue = make_queue(features, make_settings())
   assert len(queue) == 4
+  # The last frame pushed is number 4. Join the tiles of each slot.
   for slot, frame in enumerate([3, 4, 2]):
     rows = [
         np.concatenate([t[slot] for t in queue[i : i + 2]], 1) for i in (0, 2)
@@ -101,7 +108,7 @@ def test_queue_holds_the_latest_frames_in_their_slots():
     np.testing.assert_array_equal(np.concatenate(rows), features[frame])
 
 
-def test_queue_is_full_of_the_first_frame_at_the_start():
+def test_start_fills_all_slots_with_the_first_frame():
   features = make_features(1)
   for tile in make_queue(features, make_settings()):
     assert tile.shape == (NUM_CONTEXT, 9, 5, 3)

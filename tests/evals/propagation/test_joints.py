@@ -1,4 +1,4 @@
-"""Joints as soft labels and back, against the released evaluation."""
+"""Tests converting joints to soft labels and back."""
 
 import pathlib
 
@@ -29,7 +29,7 @@ def test_decode_agrees_with_the_released_evaluation():
 def test_decode_finds_encoded_joints_within_one_patch():
   rng = np.random.default_rng(0)
   pose = rng.uniform([40, 30], [600, 330], (15, 2))
-  pose[3] = 2000, 100
+  pose[3] = 2000, 100  # Outside the frame.
   soft = joints.encode(pose, (360, 640), (18, 20))
   found, visible = joints.decode(soft[None], (360, 640))
   np.testing.assert_array_equal(visible[0], np.arange(15) != 3)
@@ -45,7 +45,7 @@ def test_encode_cuts_bumps_off_at_the_border():
       (soft[..., channel] > 0).any(0).nonzero()[0].tolist()
       for channel in range(1, 5)
   ]
-  # The bump around -3 would begin at -4.5, which is rounded to -4, and has its
-  # last column before column 0.
+  # The bump around x = -3 begins at -4.5, which is rounded to -4, so that all
+  # four of its columns are left of column 0.
   assert columns == [[], [2, 3, 4, 5], [19], [18, 19]]
   np.testing.assert_array_equal(soft[..., 0], soft[..., 1:].sum(-1) == 0)

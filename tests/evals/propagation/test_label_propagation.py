@@ -1,4 +1,4 @@
-"""Label propagation against the released evaluation and plain numpy."""
+"""Compares label propagation with the released evaluation and plain numpy."""
 
 import collections
 import pathlib
@@ -30,8 +30,8 @@ def propagate_plainly(
 ):
   """Propagates labels with a full matrix of affinities and a stable sort."""
   _, h, w, _ = features.shape
-  places = np.stack(np.mgrid[:h, :w], -1).reshape(-1, 2)
-  is_near = np.square(places[:, None] - places).sum(-1) < radius**2
+  positions = np.stack(np.mgrid[:h, :w], -1).reshape(-1, 2)
+  is_near = np.square(positions[:, None] - positions).sum(-1) < radius**2
   queue = collections.deque([(features[0], labels)] * num_context, num_context)
   result = []
   for frame in features:
@@ -64,12 +64,13 @@ def propagate_plainly(
         ((7, 5, 21, 3), 3, 7, 4),
         # Several tiles below each other.
         ((5, 33, 3, 4), 2, 5, 2.5),
-        # More votes than patches in a frame.
+        # top_k exceeds the number of patches in a frame.
         ((6, 2, 2, 3), 4, 7, 20),
         # Only the first frame is searched.
         ((4, 3, 3, 2), 1, 1, 0),
         ((4, 1, 1, 2), 1, 1, 0),
-        # The whole context votes, patches that are too far away included.
+        # top_k is the number of all patches in the context, so that patches
+        # beyond the radius are chosen too.
         ((4, 1, 2, 2), 2, 6, 1),
         # The queue wraps around twice.
         ((8, 6, 7, 3), 3, 5, 20),
@@ -79,7 +80,7 @@ def test_propagate_agrees_with_plain_numpy_where_affinities_tie(
     shape, num_context, top_k, radius
 ):
   rng = np.random.default_rng(0)
-  # Products of small integers are exact, and most of them are equal.
+  # Dot products of small integers are exact, and most of them are equal.
   features = rng.integers(-2, 3, shape).astype(np.float32)
   labels = rng.random((*shape[1:3], 3), np.float32)
   settings = dict(
@@ -93,10 +94,10 @@ def test_propagate_agrees_with_plain_numpy_where_affinities_tie(
 
 
 def test_propagate_lets_the_first_frame_win_over_its_copies():
-  # The patches are of six kinds, with equal features within a kind. The only
-  # vote goes to the first patch of a kind in the first frame, however far away
-  # it is. If affinities of the copies in the queue were greater by rounding, a
-  # patch within the radius would win.
+  # There are six kinds of patches, with equal features within a kind. With a
+  # top_k of 1, the first patch of a kind in the first frame must be chosen,
+  # however far away it is. If rounding made the affinities of the copies in the
+  # queue higher, a patch within the radius would be chosen instead.
   rng = np.random.default_rng(0)
   kinds = rng.normal(size=(6, 100)).astype(np.float32)
   kind = rng.integers(0, 6, (30, 55))
@@ -109,7 +110,7 @@ def test_propagate_lets_the_first_frame_win_over_its_copies():
   np.testing.assert_array_equal(found[0], labels.reshape(-1, 2)[first[kind]])
 
 
-def test_propagate_compiles_one_program_for_videos_of_any_length():
+def test_propagate_compiles_one_program_for_any_length_and_four_labels():
   def count_programs(num_frames, num_labels):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(num_frames, 3, 4, 2))
@@ -145,7 +146,7 @@ def test_normalize_gives_unit_length_but_keeps_zero_vectors():
         ((3, 4, 5, 2), (4, 5, 2), {'temperature': 0}, 'temperature.*got 0'),
     ],
 )
-def test_propagate_refuses_shapes_and_settings_that_do_not_fit(
+def test_propagate_rejects_invalid_shapes_and_settings(
     features, labels, settings, message
 ):
   with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Masks as soft labels and back, against the released evaluation."""
+"""Tests converting masks to soft labels and back."""
 
 import pathlib
 
@@ -57,7 +57,8 @@ def test_resize_is_linear_between_centres_and_constant_beyond_them():
   np.testing.assert_allclose(
       wide, np.clip(np.arange(8) / 2 - 0.25, 0, 3), atol=1e-6
   )
-  # Without antialiasing only the old pixels nearest to new centres count.
+  # Without antialiasing, a new pixel depends only on the old pixels on either
+  # side of its centre.
   spikes = np.float32([0, 0, 8, 0, 0, 0, 0, 8, 0, 0, 0, 0]).reshape(1, 12, 1)
   np.testing.assert_allclose(
       masks_lib.resize(spikes, (1, 4))[0, :, 0], [0, 0, 8, 0]

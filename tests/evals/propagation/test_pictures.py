@@ -1,4 +1,4 @@
-"""Pictures for reports: which videos are shown, and what is drawn on them."""
+"""Tests which videos get a picture, and what the pictures show."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def test_choose_shown_spreads_four_videos_from_first_to_last():
   assert pictures.choose_shown(30) == {0, 10, 19, 29}
 
 
-def test_draw_masks_shrinks_masks_along_with_their_frames(monkeypatch):
+def test_draw_masks_resizes_masks_to_the_size_of_the_frames(monkeypatch):
   rows = {}
   monkeypatch.setattr(
       sheets,

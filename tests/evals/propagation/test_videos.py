@@ -1,4 +1,4 @@
-"""Videos in label propagation: encoding, propagating and scoring."""
+"""Tests encoding, propagating and scoring videos in label propagation."""
 
 import pathlib
 from typing import NamedTuple
@@ -28,6 +28,8 @@ def test_propagate_masks_agrees_with_the_released_evaluation():
       ),
   )
   np.testing.assert_array_equal(masks, golden['segmentation'])
+
+  # The scores of the predicted masks agree too.
   objects = golden['label_map'][1:, None, None, None]
   pair = golden['masks'][None, 1:-1] == objects, masks[None, 1:-1] == objects
   np.testing.assert_allclose(regions.jaccard(*pair), golden['jaccard'])
@@ -37,10 +39,10 @@ def test_propagate_masks_agrees_with_the_released_evaluation():
 def test_encode_resizes_frames_and_normalizes_features():
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, (3, 40, 50, 3), np.uint8)
-  seen = []
+  passed = []
 
   def encode(frames):
-    seen.append(frames)
+    passed.append(frames)
     return encoder_lib.FrameFeatures(
         np.float32(rng.normal(size=(1, 3, 4, 2, 5))), None
     )
@@ -49,7 +51,7 @@ def test_encode_resizes_frames_and_normalizes_features():
   found = videos.encode(model, frames, (64, 32))
   assert found.shape == (3, 4, 2, 5)
   np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1, rtol=1e-5)
-  (resized,) = seen
+  (resized,) = passed
   for frame, image in zip(resized[0], frames):
     expected = Image.fromarray(image).resize((32, 64), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(frame, expected)
@@ -61,6 +63,7 @@ class Video(NamedTuple):
 
 
 def score(video):
+  """Returns a score with as many rows as the video's number modulo 3."""
   number = int(video.name)
   return videos.VideoScore(
       measures=number,
@@ -70,9 +73,9 @@ def score(video):
   )
 
 
-def test_score_all_gathers_what_is_found_in_each_video():
-  set_of_six = [Video(str(i), (f'{i}.jpg', f'{i}.png')) for i in range(6)]
-  found = videos.score_all(set_of_six, score)
+def test_score_all_joins_the_scores_of_all_videos():
+  six_videos = [Video(str(i), (f'{i}.jpg', f'{i}.png')) for i in range(6)]
+  found = videos.score_all(six_videos, score)
   assert found.measures == [0, 1, 2, 3, 4, 5]
   assert [(row['video'], row['object']) for row in found.rows] == [
       ('1', 0),
@@ -88,8 +91,8 @@ def test_score_all_gathers_what_is_found_in_each_video():
 
 
 def test_score_all_draws_only_the_videos_that_are_shown():
-  set_of_six = [Video(str(i), ()) for i in range(6)]
-  found = videos.score_all(set_of_six, score)
+  six_videos = [Video(str(i), ()) for i in range(6)]
+  found = videos.score_all(six_videos, score)
   assert list(found.pictures) == ['0', '2', '3', '5']
   for name, picture in found.pictures.items():
     assert picture.max() == int(name)
