@@ -1,7 +1,7 @@
-"""Test settings: CPU only, two devices, rank promotion is an error.
+"""Settings of all tests: CPU only, two devices, rank promotion is an error.
 
-Most of the tests' time is compiling: XLA optimises less here, also in the
-processes that tests start.
+Most of the tests' time is compilation, so XLA optimises less here, and in the
+processes that tests start too.
 """
 
 import os
@@ -28,12 +28,13 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 @pytest.fixture(scope='session', autouse=True)
 def parsed_flags():
-  """grain's worker processes read absl flags, which no main has parsed."""
+  """Marks absl's flags as parsed, since grain's worker processes read them."""
   flags.FLAGS.mark_as_parsed()
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
+  """Gives each test an index of videos of its own."""
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
 
 
@@ -49,4 +50,5 @@ def warnings(monkeypatch):
 
 @pytest.fixture
 def make_video():
+  """Function that writes a small video: see `video_files.write_video`."""
   return video_files.write_video

@@ -1,1 +1,1 @@
-"""From video files and generated scenes to batches."""
+"""Batches of frames from video files and generated scenes."""

@@ -27,9 +27,10 @@ from grain import experimental as grain_experimental
 import numpy as np
 
 from rvm_jax.data import frame_sampling
-from rvm_jax.data import sampler as sampler_module
+from rvm_jax.data import records
+from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
-from rvm_jax.data import sources as sources_module
+from rvm_jax.data import sources as sources_lib
 
 
 class Pipeline:
@@ -108,10 +109,10 @@ class Pipeline:
     spacing = frame_sampling.Spacing(
         num_source, num_target, stride, min_gap, max_gap, frame_rate
     )
-    self._sources = [
+    self._sources: list[records.Source] = [
         _scenes(num_scenes, height, width, seed)
         if place == 'scenes'
-        else sources_module.Videos(place, spacing, max_bad_share)
+        else sources_lib.Videos(place, spacing, max_bad_share)
         for place in sources
     ]
     self._batch_size = batch_size
@@ -121,7 +122,7 @@ class Pipeline:
     # Each source is an endless stream of samples, shuffled anew in every epoch.
     parts = []
     for number, source in enumerate(self._sources):
-      sampler = sampler_module.Sampler(
+      sampler = sampler_lib.Sampler(
           number, source, spacing, height, width, crop_area, crop_aspect, flip
       )
       seeds = np.random.SeedSequence((seed, number)).generate_state(2)
@@ -220,7 +221,10 @@ class Batches(Iterator):
     self._iterator.close()
 
 
-def _scenes(num_scenes: int, height: int, width: int, seed: int):
+def _scenes(
+    num_scenes: int, height: int, width: int, seed: int
+) -> records.Source:
+  """Returns the source of generated scenes."""
   # Imported here, because only generated scenes need MuJoCo.
   from rvm_jax.data.scenes import source as source_lib  # pylint: disable=g-import-not-at-top
 

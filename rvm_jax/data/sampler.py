@@ -14,7 +14,7 @@ class Sampler:
 
   def __init__(
       self,
-      number: int,
+      source_number: int,
       source: records.Source,
       spacing: frame_sampling.Spacing,
       height: int,
@@ -26,7 +26,7 @@ class Sampler:
     """Takes a source and how to cut samples from it.
 
     Args:
-      number: number of the source among those of the pipeline.
+      source_number: number of the source among those of the pipeline.
       source: the source.
       spacing: distances between the frames of a sample.
       height: height of the samples in pixels.
@@ -35,7 +35,7 @@ class Sampler:
       aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
     """
-    self._number = number
+    self._source_number = source_number
     self._source = source
     self._spacing = spacing
     self._height = height
@@ -80,5 +80,7 @@ class Sampler:
         'source': frames[:num_source],
         'target': frames[num_source:],
         'deltas': deltas.astype(np.int32),
-        'clip': np.array([self._number, record.clip[0], numbers[0]], np.int64),
+        'clip': np.array(
+            [self._source_number, record.clip[0], numbers[0]], np.int64
+        ),
     }

@@ -1,4 +1,4 @@
-"""The command that lists bad videos."""
+"""The command that lists bad videos: its output and exit codes."""
 
 import subprocess
 import sys
@@ -6,7 +6,9 @@ import sys
 from rvm_jax.data import check
 
 
-def test_lists_bad_files_and_sums_up(tmp_path, make_video, capsys):
+def test_check_lists_bad_files_and_prints_a_summary(
+    tmp_path, make_video, capsys
+):
   make_video(tmp_path / 'a.mp4', 50)
   make_video(tmp_path / 'b.avi', 100, 'mjpeg', rate=10, pix_fmt='yuvj420p')
   assert check.main([str(tmp_path)]) == 0
@@ -24,7 +26,9 @@ def test_lists_bad_files_and_sums_up(tmp_path, make_video, capsys):
   assert 'a.mp4: too short: 50 frames, needs 60' in capsys.readouterr().out
 
 
-def test_damaged_but_usable_files_are_named(tmp_path, make_video, capsys):
+def test_check_lists_files_that_are_usable_in_part(
+    tmp_path, make_video, capsys
+):
   path = make_video(tmp_path / 'a.avi', 40, 'mjpeg', pix_fmt='yuvj420p')
   with open(path, 'r+b') as file:
     file.truncate(file.seek(0, 2) // 2)
@@ -32,14 +36,14 @@ def test_damaged_but_usable_files_are_named(tmp_path, make_video, capsys):
   assert f'usable {path}: ' in capsys.readouterr().out
 
 
-def test_nothing_usable(tmp_path, capsys):
+def test_exit_code_is_2_if_no_video_is_usable(tmp_path, capsys):
   assert check.main([str(tmp_path)]) == 2
   assert 'holds no videos' in capsys.readouterr().err
   (tmp_path / 'text.mp4').write_text('no video')
   assert check.main([str(tmp_path)]) == 2
 
 
-def test_runs_as_a_module(tmp_path):
+def test_check_runs_as_a_module(tmp_path):
   command = [sys.executable, '-m', 'rvm_jax.data.check']
   assert subprocess.run(command, capture_output=True).returncode == 2
   run = subprocess.run(

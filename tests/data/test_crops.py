@@ -1,4 +1,4 @@
-"""Boxes as torchvision draws them; pixels as Pillow resizes them."""
+"""Boxes are sampled as in torchvision, pixels resized as in Pillow."""
 
 import math
 
@@ -9,25 +9,28 @@ import pytest
 from rvm_jax.data import crops
 
 
-def boxes(height, width, area=(0.3, 1.0), aspect=(0.75, 1.25), times=3000):
+def sample_boxes(
+    height, width, area=(0.3, 1.0), aspect=(0.75, 1.25), times=3000
+):
   rng = np.random.default_rng(0)
-  drawn = np.array(
+  found = np.array(
       [crops.sample_box(rng, height, width, area, aspect) for _ in range(times)]
   )
-  assert (drawn[:, :2] >= 0).all()
-  assert (drawn[:, 2] <= width).all() and (drawn[:, 3] <= height).all()
-  return drawn
+  assert (found[:, :2] >= 0).all()
+  assert (found[:, 2] <= width).all() and (found[:, 3] <= height).all()
+  return found
 
 
-def test_area_aspect_and_place_are_spread_over_their_ranges():
-  x0, y0, x1, y1 = boxes(400, 600, (0.1, 0.3)).T
+def test_area_aspect_and_position_cover_their_ranges():
+  x0, y0, x1, y1 = sample_boxes(400, 600, (0.1, 0.3)).T
   w, h = x1 - x0, y1 - y0
   area = w * h / (400 * 600)
   assert area.min() > 0.098 and area.max() < 0.302
   assert np.quantile(area, 0.5) == pytest.approx(0.2, abs=0.01)
   aspect = w / h
   assert aspect.min() > 0.74 and aspect.max() < 1.26
-  middle = math.sqrt(0.75 * 1.25)  # uniform in the logarithm
+  # The median of a distribution that is uniform in the logarithm.
+  middle = math.sqrt(0.75 * 1.25)
   assert np.quantile(aspect, 0.5) == pytest.approx(middle, abs=0.02)
   for place, room in ((x0, 600 - w), (y0, 400 - h)):
     share = place / room
@@ -38,23 +41,23 @@ def test_area_aspect_and_place_are_spread_over_their_ranges():
 @pytest.mark.parametrize(
     'height, width, expected',
     [
-        (100, 1000, (437, 0, 562, 100)),  # widest aspect, centred
-        (1000, 100, (0, 433, 100, 566)),  # tallest aspect, centred
+        (100, 1000, (437, 0, 562, 100)),  # The widest aspect.
+        (1000, 100, (0, 433, 100, 566)),  # The tallest aspect.
     ],
 )
-def test_fallback_is_centred(height, width, expected):
-  drawn = boxes(height, width, area=(0.9, 1.0), times=20)
-  assert np.array_equal(drawn, np.tile(expected, (20, 1)))
+def test_box_is_in_the_centre_if_no_sampled_box_fits(height, width, expected):
+  found = sample_boxes(height, width, area=(0.9, 1.0), times=20)
+  assert np.array_equal(found, np.tile(expected, (20, 1)))
 
 
-def test_fallback_of_a_frame_that_fits_is_the_frame():
-  drawn = boxes(100, 110, area=(2.0, 2.0), times=3)
-  assert np.array_equal(drawn, np.tile((0, 0, 110, 100), (3, 1)))
+def test_box_is_the_frame_if_no_sampled_box_fits_but_the_frame_does():
+  found = sample_boxes(100, 110, area=(2.0, 2.0), times=3)
+  assert np.array_equal(found, np.tile((0, 0, 110, 100), (3, 1)))
 
 
 @pytest.mark.parametrize('size', [(48, 40), (160, 200)])
 @pytest.mark.parametrize('is_flipped', [False, True])
-def test_crop_is_pillows(size, is_flipped):
+def test_crop_equals_pillows(size, is_flipped):
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, (3, 90, 120, 3), np.uint8)
   out = crops.crop(frames, (10, 20, 95, 81), *size, is_flipped)
@@ -67,7 +70,7 @@ def test_crop_is_pillows(size, is_flipped):
     assert np.array_equal(cropped, np.asarray(image))
 
 
-def test_whole_frame_at_its_own_size_is_untouched():
+def test_crop_of_a_whole_frame_at_its_own_size_changes_nothing():
   frames = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3), np.uint8)
   assert np.array_equal(
       crops.crop(frames, (0, 0, 48, 32), 32, 48, False), frames

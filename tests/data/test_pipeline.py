@@ -1,13 +1,13 @@
-"""Batches: the same whatever the workers, shards, and restarts."""
+"""The stream of batches is the same for any workers, shards and restarts."""
 
 import json
 import os
 
-import av
 import numpy as np
 import pytest
 
 from rvm_jax.data import pipeline
+from tests import video_files
 
 SETTINGS = dict(
     num_scenes=10,
@@ -69,7 +69,7 @@ def assert_same(a, b):
     assert np.array_equal(a[key], b[key]), key
 
 
-def test_shapes_and_types(folders):
+def test_batches_have_the_documented_shapes_and_types(folders):
   (batch,) = take(build(folders).iterator(), 1)
   assert {key: (v.shape, v.dtype.name) for key, v in batch.items()} == {
       'source': ((4, 3, 32, 48, 3), 'uint8'),
@@ -80,7 +80,7 @@ def test_shapes_and_types(folders):
   }
 
 
-def test_samples_are_the_frames_they_say(folders):
+def test_samples_hold_the_frames_that_clip_and_deltas_name(folders):
   built = build(
       folders,
       height=64,
@@ -95,20 +95,14 @@ def test_samples_are_the_frames_they_say(folders):
       samples['source'], samples['target'], samples['deltas'], samples['clip']
   ):
     path, first = built.describe(clip).split(' from frame ')
-    with av.open(path) as container:
-      truth = np.stack(
-          [
-              frame.to_ndarray(format='rgb24')
-              for frame in container.decode(container.streams.video[0])
-          ]
-      )
+    frames = np.stack(video_files.decode_all(path))
     first = int(first)
     assert first == clip[2]
-    assert np.array_equal(source, truth[first + np.array([0, 2, 4])])
-    assert np.array_equal(target, truth[first + deltas])
+    assert np.array_equal(source, frames[first + np.array([0, 2, 4])])
+    assert np.array_equal(target, frames[first + deltas])
 
 
-def test_one_crop_and_flip_for_all_frames(folders):
+def test_all_frames_of_a_sample_have_the_same_crop_and_flip(folders):
   changes = dict(height=64, width=96, crop_area=(1.0, 1.0))
   changes |= dict(crop_aspect=(1.5, 1.5))
   plain = join(take(build(folders, **changes, flip=0.0).iterator(), 6))
@@ -123,13 +117,13 @@ def test_one_crop_and_flip_for_all_frames(folders):
 
 
 @pytest.mark.parametrize('num_workers', [1, 2])
-def test_workers_change_nothing(folders, num_workers):
+def test_batches_are_the_same_for_any_number_of_workers(folders, num_workers):
   expected = join(take(build(folders).iterator(), 7))
   batches = build(folders, num_workers=num_workers).iterator()
   assert_same(join(take(batches, 7)), expected)
 
 
-def test_restart_goes_on_exactly_where_it_was(folders):
+def test_restored_iterator_continues_exactly_where_it_was(folders):
   expected = take(build(folders).iterator(), 6)
   first = build(folders).iterator()
   next(first), next(first)
@@ -145,7 +139,7 @@ def test_restart_goes_on_exactly_where_it_was(folders):
   assert_same(join(take(batches, 2)), join(expected[2:]))
 
 
-def test_shards_together_are_the_whole(folders):
+def test_shards_together_give_the_whole_batch(folders):
   whole = take(build(folders).iterator(), 4)
   parts = [
       take(build(folders, shard_index=i, shard_count=2).iterator(), 4)
@@ -158,14 +152,30 @@ def test_shards_together_are_the_whole(folders):
       assert np.array_equal(together.reshape(batch[key].shape), batch[key])
 
 
-def test_first_samples_are_those_of_the_stream_in_any_shard(folders):
+def test_first_gives_the_first_samples_of_the_stream_in_any_shard(folders):
   expected = join(take(build(folders).iterator(), 2))
   for changes in ({}, {'num_workers': 1}, dict(shard_index=1, shard_count=2)):
     first = build(folders, **changes).first(6)
     assert_same(first, {key: rows[:6] for key, rows in expected.items()})
 
 
-def test_each_record_once_an_epoch_and_weights_hold(folders):
+def test_order_of_samples_is_that_of_earlier_versions():
+  # A run that was saved by an earlier version has to go on with the same data.
+  sample = build(('scenes', 'scenes'), height=8, width=8).first(8)
+  assert sample['clip'].tolist() == [
+      [0, 7, 1],
+      [0, 4, 45],
+      [0, 9, 18],
+      [1, 3, 47],
+      [0, 3, 16],
+      [0, 1, 12],
+      [1, 9, 43],
+      [0, 2, 41],
+  ]
+  assert sample['deltas'][:4].tolist() == [[9, 14], [11, 13], [11, 11], [6, 16]]
+
+
+def test_epochs_take_each_record_once_and_sources_by_their_weights(folders):
   (num_records,) = (
       build(folders[:1], weights=(1.0,)).iterator().get_state()['num_records']
   )
@@ -181,23 +191,25 @@ def test_each_record_once_an_epoch_and_weights_hold(folders):
   assert (clips[:, 0] == 0).sum() == pytest.approx(140, abs=1)
 
 
-def test_generated_scenes_mix_with_videos(folders):
+def test_generated_scenes_can_be_mixed_with_videos(folders):
   built = build(('scenes', folders[0]), weights=(0.5, 0.5), height=16, width=16)
   batch = join(take(built.iterator(), 2))
   assert sorted(batch['clip'][:, 0]) == [0] * 4 + [1] * 4
   scene = batch['clip'][:, 0] == 0
   assert batch['source'][scene].std() > 0
-  texts = [built.describe(clip) for clip in batch['clip']]
-  assert ['.mp4' not in text for text in texts] == scene.tolist()
+  names = [built.describe(clip) for clip in batch['clip']]
+  assert ['.mp4' not in name for name in names] == scene.tolist()
 
 
-def test_seeds_differ(folders):
+def test_another_seed_gives_other_samples(folders):
   a = join(take(build(folders).iterator(), 3))
   b = join(take(build(folders, seed=6).iterator(), 3))
   assert not np.array_equal(a['clip'], b['clip'])
 
 
-def test_files_that_break_later_are_skipped_and_counted(folders, warnings):
+def test_files_that_break_after_indexing_are_skipped_and_counted(
+    folders, warnings
+):
   expected = join(take(build(folders).iterator(), 10))
   built = build(folders)
   broken = folders[0] + '/1.mp4'
@@ -214,7 +226,7 @@ def test_files_that_break_later_are_skipped_and_counted(folders, warnings):
   assert_same(join(take(built.iterator(), 10)), samples)
 
 
-def test_nothing_readable_any_more_ends_the_run(folders):
+def test_ten_broken_clips_in_a_row_end_the_run(folders):
   built = build(folders, num_workers=1)
   for folder in folders:
     for name in os.listdir(folder):
@@ -223,7 +235,7 @@ def test_nothing_readable_any_more_ends_the_run(folders):
     take(built.iterator(), 1)
 
 
-def test_changed_data_is_noticed(folders, warnings, make_video):
+def test_restoring_with_changed_sources_warns(folders, warnings, make_video):
   state = build(folders).iterator().get_state()
   make_video(folders[1] + '/new.mp4', 40)
   build(folders).iterator().set_state(state)
@@ -240,6 +252,6 @@ def test_changed_data_is_noticed(folders, warnings, make_video):
         ({'max_gap': 1}, 'max_gap=1'),
     ],
 )
-def test_senseless_settings(folders, changes, error):
+def test_settings_that_do_not_fit_together_are_refused(folders, changes, error):
   with pytest.raises(ValueError, match=error):
     build(folders, **changes)

@@ -1,4 +1,4 @@
-"""Videos as records: windows, bad and short clips, manifests."""
+"""Records of videos: their windows, and bad, short and partial clips."""
 
 import pickle
 
@@ -9,12 +9,13 @@ from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
 from tests import video_files
 
+# Spans 10 frames; needs 4 for the least gap, and 3 for a gap of 1.
 SPACING = frame_sampling.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
-)  # spans 10 frames, needs 3, and 4 for the least gap
+)
 
 
-def test_long_videos_hold_as_many_windows_as_fit(
+def test_long_clips_have_as_many_records_as_samples_fit(
     tmp_path, make_video, warnings
 ):
   for name, num_frames in {'a': 35, 'b': 10, 'c': 60}.items():
@@ -23,7 +24,7 @@ def test_long_videos_hold_as_many_windows_as_fit(
   records = [source[number] for number in range(len(source))]
   assert [record.clip[0] for record in records] == [0] * 3 + [1] + [2] * 6
   assert not warnings
-  # The windows cut the possible first frames into parts without a gap.
+  # The windows divide the possible first frames without leaving any out.
   for place, num_frames in enumerate((35, 10, 60)):
     mine = [record for record in records if record.clip[0] == place]
     bounds = [record.window for record in mine]
@@ -37,7 +38,7 @@ def test_long_videos_hold_as_many_windows_as_fit(
     source[len(source)]
 
 
-def test_records_read_exact_frames_also_after_pickling(tmp_path, make_video):
+def test_records_of_a_pickled_source_read_exact_frames(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 40, options={'g': '12', 'bf': '3'})
   source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
   expected = video_files.decode_all(tmp_path / 'a.mp4')
@@ -50,7 +51,7 @@ def test_records_read_exact_frames_also_after_pickling(tmp_path, make_video):
   assert source.describe(clip) == f'{tmp_path}/a.mp4 from frame 17'
 
 
-def test_manifest_parts_are_videos_of_their_own(tmp_path, make_video):
+def test_spans_in_a_manifest_are_clips_of_their_own(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 60, options={'g': '12'})
   manifest = tmp_path / 'list.csv'
   manifest.write_text('path,start,end\na.mp4,0.4,1.2\na.mp4,1,\na.mp4,2,9\n')
@@ -65,7 +66,9 @@ def test_manifest_parts_are_videos_of_their_own(tmp_path, make_video):
     assert source.describe(np.array([place, 3])).endswith(f'frame {start + 3}')
 
 
-def test_bad_videos_are_left_out_with_a_warning(tmp_path, make_video, warnings):
+def test_bad_clips_are_left_out_with_a_warning_up_to_the_given_share(
+    tmp_path, make_video, warnings
+):
   for name in 'abc':
     make_video(tmp_path / f'{name}.mp4', 20)
   (tmp_path / 'text.mp4').write_text('no video')
@@ -80,20 +83,22 @@ def test_bad_videos_are_left_out_with_a_warning(tmp_path, make_video, warnings):
     sources.Videos(str(tmp_path), SPACING, max_bad_share=0.39)
 
 
-def test_all_bad_is_an_error_whatever_the_share(tmp_path):
+def test_source_without_a_good_clip_is_refused_for_any_share(tmp_path):
   (tmp_path / 'text.mp4').write_text('no video')
   with pytest.raises(ValueError, match='1 of 1 videos .* are bad'):
     sources.Videos(str(tmp_path), SPACING, max_bad_share=1.0)
 
 
-def test_part_beyond_the_end_is_bad(tmp_path, make_video):
+def test_span_beyond_the_end_of_its_video_is_bad(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 20)
   (tmp_path / 'list.csv').write_text('path,start\na.mp4,0\na.mp4,30\n')
   with pytest.raises(ValueError, match='1 of 2 videos .* past the end'):
     sources.Videos(str(tmp_path / 'list.csv'), SPACING, max_bad_share=0.1)
 
 
-def test_short_clips_are_used_and_said_once(tmp_path, make_video, warnings):
+def test_clips_too_short_for_the_greatest_gap_are_used_with_one_warning(
+    tmp_path, make_video, warnings
+):
   make_video(tmp_path / 'a.mp4', 20)
   make_video(tmp_path / 'b.mp4', 9)
   make_video(tmp_path / 'c.mp4', 3)
@@ -104,7 +109,7 @@ def test_short_clips_are_used_and_said_once(tmp_path, make_video, warnings):
   assert '2 of 3 videos' in message and 'gaps up to 8' in message
 
 
-def test_gap_range_larger_than_every_clip(tmp_path, make_video):
+def test_source_without_room_for_the_least_gap_is_refused(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 10)
   make_video(tmp_path / 'b.mp4', 12)
   spacing = frame_sampling.Spacing(2, 1, 1, min_gap=12, max_gap=20)
@@ -114,11 +119,10 @@ def test_gap_range_larger_than_every_clip(tmp_path, make_video):
     assert part in str(error.value)
 
 
-def test_frame_rate_counts_for_what_fits(tmp_path, make_video):
+def test_number_of_records_depends_on_the_frame_rate(tmp_path, make_video):
   make_video(tmp_path / 'a.mp4', 60)
-  half = frame_sampling.Spacing(
-      2, 1, 1, 2, 8, frame_rate=12.5
-  )  # spans 19 frames
+  # At half the frame rate a sample spans 19 frames of the video.
+  half = frame_sampling.Spacing(2, 1, 1, 2, 8, frame_rate=12.5)
   source = sources.Videos(str(tmp_path), half, max_bad_share=0.0)
   assert len(source) == 3
   assert source[2].window[1] == 60 - 19 + 1

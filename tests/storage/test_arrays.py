@@ -1,4 +1,4 @@
-"""Stores survive being interrupted anywhere, and open everywhere."""
+"""Stores survive interruptions at any point, and open in other libraries."""
 
 import fcntl
 import json
@@ -12,7 +12,8 @@ import tensorstore
 
 from rvm_jax.storage import arrays
 
-LENGTHS = (4, 4, 3)  # Chunks, the last one not full.
+# Numbers of frames in the chunks; the last chunk is not full.
+LENGTHS = (4, 4, 3)
 ARRAYS = {
     'patches': ((2, 3), 'float32'),
     'half': ((5,), 'float16'),
@@ -21,24 +22,25 @@ ARRAYS = {
     'is_seen': ((2,), 'bool'),
 }
 rng = np.random.default_rng(0)
-TRUTH = {
+EXPECTED = {
     name: rng.normal(0, 2, (sum(LENGTHS), *shape)).astype(dtype)
     for name, (shape, dtype) in ARRAYS.items()
 }
 
 
 class Killed(BaseException):
-  """As if the process had ended."""
+  """Stands for the end of the process."""
 
 
 def open_it(path, **settings):
+  """Opens or creates the store of the tests."""
   return arrays.open_or_create(
       str(path), {'key': [1, 2]} | settings, {'where': 'here'}, 4, ARRAYS
   )
 
 
 def fill(path):
-  """Does what is still to do; `carried` counts the frames done."""
+  """Writes what is missing in a store; `carried` counts the frames written."""
   store = open_it(path)
   if store.is_complete:
     return
@@ -46,12 +48,13 @@ def fill(path):
   assert store.num_frames == (store.carried or 0)
   for length in LENGTHS[store.num_frames // 4 :]:
     stop = store.num_frames + length
-    part = {k: x[store.num_frames : stop] for k, x in TRUTH.items()}
+    part = {k: x[store.num_frames : stop] for k, x in EXPECTED.items()}
     store.append(part, carried=np.array(stop))
   store.finish({'notes': []})
 
 
 def contents(path):
+  """Returns the bytes of each file in a folder."""
   return {
       str(file.relative_to(path)): file.read_bytes()
       for file in sorted(pathlib.Path(path).rglob('*'))
@@ -61,42 +64,43 @@ def contents(path):
 
 @pytest.fixture
 def whole(tmp_path):
+  """Path of a complete store."""
   fill(tmp_path / 'whole.zarr')
   return tmp_path / 'whole.zarr'
 
 
-def test_arrays_come_back(whole):
-  for name, truth in TRUTH.items():
+def test_arrays_are_read_as_they_were_written(whole):
+  for name, expected in EXPECTED.items():
     spec = {'driver': 'zarr', 'kvstore': f'file://{whole}/{name}/'}
     found = tensorstore.open(spec).result().read().result()
-    assert found.dtype == truth.dtype and np.array_equal(found, truth)
-  # A file of a chunk is the array itself.
+    assert found.dtype == expected.dtype and np.array_equal(found, expected)
+  # The file of a chunk holds the bytes of the array.
   second = np.fromfile(whole / 'patches' / '1.0.0', '<f4').reshape(4, 2, 3)
-  assert np.array_equal(second, TRUTH['patches'][4:8])
+  assert np.array_equal(second, EXPECTED['patches'][4:8])
   attributes = json.loads((whole / '.zattrs').read_text())
   assert attributes['complete'] and attributes['num_frames'] == 11
   assert attributes['where'] == 'here' and attributes['key'] == [1, 2]
 
 
-def test_reads_frames_of_all_arrays(whole):
+def test_read_gives_a_frame_or_a_slice_of_all_arrays(whole):
   store = open_it(whole)
   for frames in (9, slice(2, 6), slice(0, 0)):
     found = store.read(frames)
-    assert found.keys() == TRUTH.keys()
-    for name, truth in TRUTH.items():
-      assert found[name].dtype == truth.dtype
-      np.testing.assert_array_equal(found[name], truth[frames])
+    assert found.keys() == EXPECTED.keys()
+    for name, expected in EXPECTED.items():
+      assert found[name].dtype == expected.dtype
+      np.testing.assert_array_equal(found[name], expected[frames])
 
 
-def test_opens_in_zarr(whole):
+def test_store_opens_in_zarr_python(whole):
   zarr = pytest.importorskip('zarr')
   group = zarr.open(str(whole), mode='r')
-  for name, truth in TRUTH.items():
-    assert np.array_equal(group[name][:], truth)
+  for name, expected in EXPECTED.items():
+    assert np.array_equal(group[name][:], expected)
   assert group.attrs['complete'] is True
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_bytes(
+def test_store_killed_at_any_step_is_continued_to_the_same_bytes(
     tmp_path, whole, monkeypatch
 ):
   expected = contents(whole)
@@ -132,38 +136,40 @@ def test_killed_anywhere_it_goes_on_to_the_same_bytes(
     finally:
       todo = -1
     fill(path)
-    fill(path)  # Also what happens to be left of the last step goes.
+    # Opening it once more removes what a kill within `finish` may have left.
+    fill(path)
     assert contents(path) == expected, count
   assert num_kills > 8
 
 
-def test_chunks_beyond_what_is_recorded_are_written_again(tmp_path, whole):
+def test_chunks_that_are_not_recorded_are_written_again(tmp_path, whole):
   path = tmp_path / 'killed.zarr'
   store = open_it(path)
-  store.append({k: x[:4] for k, x in TRUTH.items()}, np.array(4))
+  store.append({k: x[:4] for k, x in EXPECTED.items()}, np.array(4))
   recorded = (path / 'unfinished.npz').read_bytes()
-  store.append({k: x[:4] for k, x in TRUTH.items()}, np.array(8))
+  store.append({k: x[:4] for k, x in EXPECTED.items()}, np.array(8))
   (path / 'unfinished.npz').write_bytes(recorded)
-  del store  # As if its process had ended.
+  # The lock ends with the object, as it would with its process.
+  del store
   fill(path)
   assert contents(path) == contents(whole)
 
 
-def test_complete_ones_are_only_read(whole):
+def test_complete_store_is_not_written_again(whole):
   times = {p: p.stat().st_mtime_ns for p in whole.rglob('*')}
   fill(whole)
   assert times == {p: p.stat().st_mtime_ns for p in whole.rglob('*')}
   assert open_it(whole).num_frames == 11
 
 
-def test_other_settings_are_refused(whole):
+def test_store_with_other_settings_is_refused(whole):
   with pytest.raises(ValueError, match=r'key: saved \[1, 2\], now \[3\]'):
     open_it(whole, key=[3])
   with pytest.raises(ValueError, match='chunk: saved 4, now 8'):
     arrays.open_or_create(str(whole), {'key': [1, 2]}, {}, 8, ARRAYS)
 
 
-def test_something_else_is_refused(tmp_path, whole):
+def test_folder_that_is_not_a_store_is_refused_and_kept(tmp_path, whole):
   (tmp_path / 'other.zarr').mkdir()
   with pytest.raises(ValueError, match='not a store of features'):
     open_it(tmp_path / 'other.zarr')
@@ -173,19 +179,19 @@ def test_something_else_is_refused(tmp_path, whole):
   assert contents(tmp_path / 'other.zarr') == {'.zattrs': b'{"a": 1}'}
 
 
-def test_what_cannot_be_written_is_not_recorded(tmp_path):
+def test_chunks_that_cannot_be_written_are_not_recorded(tmp_path):
   store = open_it(tmp_path / 'a.zarr')
-  store.append({k: x[:4] for k, x in TRUTH.items()}, np.array(4))
+  store.append({k: x[:4] for k, x in EXPECTED.items()}, np.array(4))
   shutil.rmtree(tmp_path / 'a.zarr' / 'half')
   (tmp_path / 'a.zarr' / 'half').write_text('in the way')
   with pytest.raises(OSError, match='a.zarr/half'):
-    store.append({k: x[4:8] for k, x in TRUTH.items()}, np.array(8))
+    store.append({k: x[4:8] for k, x in EXPECTED.items()}, np.array(8))
   assert store.num_frames == 4
   with np.load(tmp_path / 'a.zarr' / 'unfinished.npz') as progress:
     assert progress['num_frames'] == progress['carried'] == 4
 
 
-def test_one_writer_at_a_time(tmp_path):
+def test_second_writer_is_refused(tmp_path):
   first = open_it(tmp_path / 'store')
   with pytest.raises(ValueError, match='being written by another process'):
     open_it(tmp_path / 'store')
@@ -193,8 +199,9 @@ def test_one_writer_at_a_time(tmp_path):
   open_it(tmp_path / 'store')
 
 
-def test_network_disks_lock_too(tmp_path, monkeypatch):
-  # NFS makes of `flock` such locks of ranges: they take a file open to write.
+def test_store_can_be_locked_on_network_disks(tmp_path, monkeypatch):
+  # NFS turns `flock` into such locks of ranges, which need a file that is open
+  # for writing.
   monkeypatch.setattr(fcntl, 'flock', fcntl.lockf)
   fill(tmp_path / 'store')
   assert open_it(tmp_path / 'store').is_complete

@@ -1,3 +1,5 @@
+"""Files and folders appear whole or not at all, and replace nothing."""
+
 import errno
 import os
 import subprocess
@@ -9,7 +11,7 @@ from rvm_jax.storage import files
 from tests.weights import scratch
 
 
-def test_a_file_and_a_folder_appear_when_they_are_whole(tmp_path):
+def test_file_or_folder_appears_when_it_is_whole(tmp_path):
   with files.write_whole(tmp_path / 'a.txt') as part:
     with open(part, 'w') as f:
       f.write('a')
@@ -24,7 +26,7 @@ def test_a_file_and_a_folder_appear_when_they_are_whole(tmp_path):
   assert (tmp_path / 'a.txt').read_text() == 'a'
 
 
-def test_what_goes_wrong_leaves_nothing(tmp_path):
+def test_nothing_is_left_after_an_interruption(tmp_path):
   with pytest.raises(KeyboardInterrupt):
     with files.write_whole(tmp_path / 'a.txt') as part:
       with open(part, 'w') as f:
@@ -33,7 +35,7 @@ def test_what_goes_wrong_leaves_nothing(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_nothing_is_replaced(tmp_path):
+def test_file_that_exists_is_not_replaced(tmp_path):
   (tmp_path / 'a.txt').write_text('kept')
   with pytest.raises(FileExistsError, match='a.txt is there already'):
     with files.write_whole(tmp_path / 'a.txt'):
@@ -44,7 +46,7 @@ def test_nothing_is_replaced(tmp_path):
 @pytest.mark.parametrize('has_links', [True, False])
 @pytest.mark.parametrize('arrives', ['file', 'folder', 'link'])
 @pytest.mark.parametrize('written', ['file', 'folder'])
-def test_what_came_meanwhile_is_not_replaced(
+def test_what_appeared_meanwhile_is_not_replaced(
     tmp_path, monkeypatch, written, arrives, has_links
 ):
   if not has_links:
@@ -77,7 +79,7 @@ def without_links(source, target):
   raise PermissionError(errno.EPERM, 'Operation not permitted')
 
 
-def test_a_disk_without_hard_links_will_do(tmp_path, monkeypatch):
+def test_files_are_written_on_disks_without_hard_links(tmp_path, monkeypatch):
   monkeypatch.setattr(os, 'link', without_links)
   with files.write_whole(tmp_path / 'a.txt') as part:
     with open(part, 'w') as f:
@@ -86,7 +88,7 @@ def test_a_disk_without_hard_links_will_do(tmp_path, monkeypatch):
   assert (tmp_path / 'a.txt').read_text() == 'a'
 
 
-def test_a_full_disk_and_a_folder_that_is_none_are_named(tmp_path):
+def test_errors_name_the_path_on_a_full_disk_and_in_a_missing_folder(tmp_path):
   with scratch.full_disk(100):
     with pytest.raises(OSError, match='cannot be written: .*a.txt'):
       with files.write_whole(tmp_path / 'a.txt') as part:
@@ -98,7 +100,7 @@ def test_a_full_disk_and_a_folder_that_is_none_are_named(tmp_path):
       raise AssertionError('not reached')
 
 
-def test_one_error_says_it_once_from_however_deep(tmp_path):
+def test_error_within_nested_writes_is_reported_once(tmp_path):
   with scratch.full_disk(100), pytest.raises(OSError) as error:
     with files.write_whole(tmp_path / 'a.txt') as outer:
       with files.write_whole(outer) as part, open(part, 'w') as f:
@@ -108,7 +110,9 @@ def test_one_error_says_it_once_from_however_deep(tmp_path):
   assert str(error.value) == expected
 
 
-def test_a_killed_writer_leaves_no_file_of_that_name(tmp_path, caplog):
+def test_killed_writer_leaves_no_file_at_the_path_and_the_next_one_warns(
+    tmp_path, caplog
+):
   code = f"""
 import os, signal
 from rvm_jax.storage import files

@@ -1,1 +1,1 @@
-"""Video files: which there are, what is in them, and their frames."""
+"""Video files: listing them, indexing them, and reading exact frames."""

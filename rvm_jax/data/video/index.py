@@ -31,8 +31,7 @@ from rvm_jax.data.video import scanning
 # Less than this many bytes are scanned sooner than processes start.
 _SMALL = 8 * 2**20
 
-# A row for each file that was scanned. `labels` and `keys` are the timestamps
-# and key frames of `reader.Contents`, packed.
+# A row for each usable file that was scanned.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS videos (
   id INTEGER PRIMARY KEY, path TEXT, size INTEGER, mtime INTEGER,
@@ -40,6 +39,8 @@ CREATE TABLE IF NOT EXISTS videos (
   labels BLOB, keys BLOB, lead INTEGER, is_interlaced INTEGER, note TEXT,
   UNIQUE (path, size, mtime))
 """
+# The columns that hold the fields of `reader.Contents`, in the order of the
+# fields. `labels` are the timestamps and `keys` the key frames, packed.
 _CONTENTS = (
     'num_frames, frame_rate, height, width, labels, keys, lead, is_interlaced,'
     ' note'

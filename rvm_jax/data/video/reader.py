@@ -2,8 +2,8 @@
 
 Headers may claim frames that are not there, timestamps may start anywhere and
 be unevenly spaced, and a seek may land anywhere. So `scan` decodes a file once
-and returns what it holds. `read` uses that to seek, checks where the seek
-landed, and decodes from the start if it went wrong.
+and returns what it holds. With that, `read` returns any frames: it seeks,
+checks where the seek landed, and decodes from the start if it went wrong.
 
 The number of a frame is its place in the order in which the decoder returns
 frames, counted from 0.
@@ -119,8 +119,7 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
       any order.
 
   Returns:
-    The frames in the order of their numbers' places in `numbers`, RGB, uint8
-    [n, height, width, 3].
+    The frames in the order of `numbers`, RGB, uint8 [n, height, width, 3].
 
   Raises:
     BrokenVideo: a frame cannot be read, even by decoding from the start.
@@ -132,7 +131,7 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
     raise IndexError(
         f'{path}: frames {wanted.tolist()} asked for, of {contents.num_frames}'
     )
-  # Frames that are found leave `missing`, whose values are rows of `images`.
+  # `missing` has a row of `images` for each frame that is still to be found.
   shape = (contents.height, contents.width, 3)
   images = np.empty((len(wanted), *shape), np.uint8)
   missing = dict(zip(wanted.tolist(), images))
@@ -144,7 +143,7 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
       raise BrokenVideo(path, f'a frame is {pixels.shape}, not {shape}')
     missing.pop(number)[:] = pixels
 
-  # By seeking; and by decoding from the start where that did not find all.
+  # Seek; decode from the start only for what seeking did not find.
   with decoder.open_stream(path) as stream:
     for number, frame in _seek(stream, contents, wanted):
       keep(number, frame)

@@ -1,4 +1,4 @@
-"""What counts as a data set's videos."""
+"""The clips of folders, globs, manifests and single files."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def names(clips, root):
   return [clip.path.removeprefix(f'{root}/') for clip in clips]
 
 
-def test_folder_is_recursive_sorted_and_leaves_companions_out(tmp_path):
+def test_folder_lists_subfolders_in_order_without_companions(tmp_path):
   touch(tmp_path, 'b.mp4', 'a/c.avi', 'a/no_suffix', 'a/d.unknown')
   touch(tmp_path, 'labels.csv', 'a/README.MD', '.hidden.mp4', '.git/e.mp4')
   found = listing.find(str(tmp_path))
@@ -29,7 +29,7 @@ def test_folder_is_recursive_sorted_and_leaves_companions_out(tmp_path):
   assert all(clip.start == 0 and clip.end is None for clip in found)
 
 
-def test_glob(tmp_path):
+def test_glob_lists_matching_files_and_folders_in_order(tmp_path):
   touch(tmp_path, 'x/1.mp4', 'y/2.mp4', 'y/z/3.mp4', 'y/4.avi', 'y/5.json')
   root = str(tmp_path)
   assert names(listing.find(f'{root}/*/*.mp4'), root) == ['x/1.mp4', 'y/2.mp4']
@@ -41,13 +41,13 @@ def test_glob(tmp_path):
   ]
 
 
-def test_a_single_video_and_relative_paths(tmp_path, monkeypatch):
+def test_single_video_is_listed_by_its_absolute_path(tmp_path, monkeypatch):
   touch(tmp_path, 'a[1].mp4')
   monkeypatch.chdir(tmp_path)
   assert listing.find('a[1].mp4') == [listing.Clip(f'{tmp_path}/a[1].mp4')]
 
 
-def test_manifest(tmp_path):
+def test_manifest_lists_spans_in_its_order(tmp_path):
   manifest = tmp_path / 'train.csv'
   manifest.write_text(
       'path,start,end,label\na.mp4,1.5,3,dog\n/far/b.mp4,,,"cat, big"\n'
@@ -76,14 +76,16 @@ def test_manifest(tmp_path):
         ('', 'expected the header'),
     ],
 )
-def test_manifest_errors(tmp_path, text, error):
+def test_manifest_that_cannot_be_understood_is_refused_with_the_line(
+    tmp_path, text, error
+):
   manifest = tmp_path / 'train.csv'
   manifest.write_text(text)
   with pytest.raises(ValueError, match=error):
     listing.find(str(manifest))
 
 
-def test_nothing_there(tmp_path):
+def test_place_without_videos_is_refused(tmp_path):
   touch(tmp_path, 'notes.txt')
   for place in (str(tmp_path), f'{tmp_path}/*.mp4', f'{tmp_path}/missing'):
     with pytest.raises(ValueError, match='holds no videos'):
