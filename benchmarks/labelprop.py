@@ -1,12 +1,13 @@
-"""Label propagation against the plain algorithm in numpy, at DAVIS size.
+"""Measures label propagation against a plain one in numpy, at DAVIS size.
 
   python benchmarks/labelprop.py
 
-Both see the same random unit features: 30 x 55 patches, first frame and queue
-of 20, top-7, radius 20. The plain algorithm computes all affinities of a frame
-as one matrix (BLAS), masks it, and takes the best by np.argpartition. A frame
-costs both the same whatever the features are and wherever it is in the video.
-The plain algorithm runs last, so that the peak memory before it is ours.
+Both get the same random features of unit length, for 30 x 55 patches, and
+search the first frame and a queue of 20 frames, with top-7 and radius 20. The
+plain implementation computes all affinities of a frame as one matrix with BLAS,
+masks it, and takes the best with np.argpartition. In both, the time for a frame
+depends neither on the features nor on its place in the video. The plain
+implementation runs last, so that the peak memory is measured before it.
 """
 
 import collections
@@ -20,41 +21,49 @@ import numpy as np
 
 from rvm_jax.evals.propagation import label_propagation
 
-_FRAMES = flags.DEFINE_integer('frames', 4, 'Frames a run.', lower_bound=1)
-_ROUNDS = flags.DEFINE_integer('rounds', 3, 'Runs; the fastest counts.')
-_WIDTHS = flags.DEFINE_multi_integer('width', [768], 'D; may be repeated.')
+_FRAMES = flags.DEFINE_integer('frames', 4, 'Frames in a run.', lower_bound=1)
+_ROUNDS = flags.DEFINE_integer(
+    'rounds', 3, 'Number of runs, of which the fastest counts.'
+)
+_WIDTHS = flags.DEFINE_multi_integer(
+    'width', [768], 'Length D of the features; may be repeated.'
+)
 _GRID = (30, 55)
 _NUM_LABELS = 4
 _CONTEXT, _TEMPERATURE, _TOP_K, _RADIUS = 20, 0.7, 7, 20
 
 
 def propagate_plainly(features, labels):
-  """The protocol, frame by frame, with the full matrix of affinities."""
+  """Propagates labels like `label_propagation.propagate`, with its defaults."""
   _, height, width, size = features.shape
   patches = height * width
-  at = np.stack(np.mgrid[:height, :width], -1).reshape(patches, 2)
-  distance = np.square(at[:, None] - at[None]).sum(-1)
-  mask = np.where(distance < _RADIUS**2, 0, -1e10).astype(np.float32)
+  # Added to affinities with the queue, [h * w, h * w]: 0 within the radius.
+  places = np.stack(np.mgrid[:height, :width], -1).reshape(patches, 2)
+  square = np.square(places[:, None] - places[None]).sum(-1)
+  mask = np.where(square < _RADIUS**2, 0, -1e10).astype(np.float32)
   first = features[0].reshape(patches, size), labels.reshape(patches, -1)
   queue = collections.deque([first] * _CONTEXT, _CONTEXT)
   result = []
   for frame in features:
     frame = frame.reshape(patches, size)
+    # All affinities of the frame, [h * w, 21 * h * w].
     context, votes = (np.concatenate(x) for x in zip(first, *queue))
     affinity = frame @ context.T
     affinity /= np.float32(_TEMPERATURE)
     affinity.reshape(patches, -1, patches)[:, 1:] += mask[:, None]
+    # The best patches, in any order, and the weighted mean of their labels.
     best = np.argpartition(affinity, -_TOP_K, axis=1)[:, -_TOP_K:]
     values = np.take_along_axis(affinity, best, 1)
     weights = np.exp(values - values.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
-    predicted = np.einsum('qk,qkl->ql', weights, votes[best])
-    result.append(predicted.reshape(labels.shape))
-    queue.append((frame, predicted))
+    prediction = np.einsum('qk,qkl->ql', weights, votes[best])
+    result.append(prediction.reshape(labels.shape))
+    queue.append((frame, prediction))
   return np.stack(result)
 
 
-def _fastest(function, *args):
+def _time(function, *args):
+  """Returns the seconds of the fastest call, and the function's result."""
   seconds = []
   for _ in range(_ROUNDS.value):
     start = time.perf_counter()
@@ -64,10 +73,12 @@ def _fastest(function, *args):
 
 
 def _peak_memory():
+  """Returns the largest memory that this process has had so far, in GiB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main(_):
+  """Measures each length of features and prints a table."""
   rng = np.random.default_rng(0)
   labels = rng.random((*_GRID, _NUM_LABELS), np.float32)
   rows = []
@@ -77,9 +88,9 @@ def main(_):
     start = time.perf_counter()
     np.asarray(label_propagation.propagate(features, labels))
     first = time.perf_counter() - start
-    ours, found = _fastest(label_propagation.propagate, features, labels)
+    ours, found = _time(label_propagation.propagate, features, labels)
     memory = _peak_memory()
-    plain, expected = _fastest(propagate_plainly, features, labels)
+    plain, expected = _time(propagate_plainly, features, labels)
     difference = np.abs(found - expected).max()
     rows.append((width, ours, plain, first - ours, memory, difference))
   print(f'{jax.devices()[0].device_kind}, {_FRAMES.value} frames of {_GRID}')

@@ -1,6 +1,6 @@
-"""Rows of benchmarks: each measured in a process of its own, on random weights.
+"""What `streaming.py` and `usage.py` share: how a row of a table is measured.
 
-Imported by the scripts beside it.
+Each row is measured in a process of its own, with random weights.
 """
 
 from collections.abc import Callable
@@ -18,12 +18,18 @@ from rvm_jax.weights import released
 def measure(
     function: Callable[..., dict], seconds: float | None = None, **how
 ) -> dict[str, Any] | None:
-  """Calls a function of a script in a new process.
+  """Calls a function in a new process.
 
-  The calling process itself never touches an accelerator.
+  The calling process never touches an accelerator, so that all of the
+  accelerator's memory is free for the new one.
+
+  Args:
+    function: the function, which must be at the top level of a script.
+    seconds: longest time to wait for it, or None for no limit.
+    **how: keyword arguments of the function.
 
   Returns:
-    What the function returns, or None if that takes more than `seconds`.
+    What the function returns, or None if it takes more than `seconds`.
   """
   with multiprocessing.get_context('spawn').Pool(1) as pool:
     try:
@@ -33,29 +39,49 @@ def measure(
 
 
 def make_rvm(size: str, **how) -> tuple[rvm.RVM, dict]:
-  """Encoder and core alone, with random parameters."""
+  """Returns encoder and core of RVM, and random parameters.
+
+  Args:
+    size: a key of `rvm.SIZES`.
+    **how: further attributes of `rvm.RVM`.
+  """
   model = rvm.RVM(**rvm.SIZES[size], decoder_layers=0, **how)
   return model, random_like(released.shapes(model))
 
 
 def random_like(shapes):
-  """Small numbers: weights cost the same whatever they are."""
+  """Returns small random weights; the time of a call does not depend on them.
+
+  Args:
+    shapes: tree of arrays or of jax.ShapeDtypeStructs.
+
+  Returns:
+    Tree of float32 arrays with the same shapes.
+  """
   rng = np.random.default_rng(0)
-  draw = lambda x: np.float32(0.02) * rng.standard_normal(x.shape, np.float32)
-  return jax.tree.map(draw, shapes)
+
+  def sample(x):
+    return np.float32(0.02) * rng.standard_normal(x.shape, np.float32)
+
+  return jax.tree.map(sample, shapes)
 
 
 def random_frames(count: int, resolution: int) -> np.ndarray:
+  """Returns random frames, uint8 [count, resolution, resolution, 3]."""
   rng = np.random.default_rng(0)
   return rng.integers(0, 256, (count, resolution, resolution, 3), np.uint8)
 
 
 def count_params(tree) -> int:
+  """Returns the number of parameters in a tree of arrays."""
   return sum(x.size for x in jax.tree.leaves(tree))
 
 
 def peak_memory() -> float:
-  """Greatest so far, GB: of an accelerator if there is one, or the process."""
+  """Returns the largest memory in use so far, in GB.
+
+  It is that of the first accelerator, or of this process if there is none.
+  """
   if stats := jax.local_devices()[0].memory_stats():
     return stats['peak_bytes_in_use'] / 1e9
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

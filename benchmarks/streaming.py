@@ -1,19 +1,22 @@
-"""What a frame costs, in streams of any length and in whole clips.
+"""Measures the time and memory of a frame, in streams and in whole clips.
 
   python benchmarks/streaming.py --frames 1 2 4 8 16 32 64 256 1024
   python benchmarks/streaming.py --frames 100000 --resolution=32 --chunk=16
   python benchmarks/streaming.py --plot
 
-Two encoders. RVM as a stream, --chunk frames a call; and a ViT of the same
-blocks, width and number of parameters that attends to all tokens of the clip
-at once. What the ViT would need is asked of the compiler: over 12 GB it is not
-run. It is ended after two and a half minutes (half of one is for the start), a
-stream after twenty. The rows say so.
+Two encoders are compared: RVM as a stream, with --chunk frames a call, and a
+ViT with the same blocks and width and as many parameters, which attends to all
+tokens of a clip at once.
 
-Late/early: medians of the last and of the first quarter of the calls, of their
-time and of the memory held after them. Peak memory is that of the accelerator,
-or else of the process, libraries included. Rows go into streaming.json beside
-this script, from which --plot draws docs/streaming.png.
+If the compiler says that the ViT needs more than 12 GB, it is not run. It is
+ended after 150 seconds, and a stream after 20 minutes of calls. The rows of the
+table note that.
+
+Late/early is the ratio of two medians, over the last and the first quarter of
+the calls: for their time, and for the memory in use after them. Peak memory is
+that of the accelerator, or without one that of the process, libraries included.
+Rows are written to streaming.json beside this script; --plot draws
+docs/streaming.png from them.
 """
 
 import argparse
@@ -45,7 +48,12 @@ KEYS = ('ms', 'time_ratio', 'memory', 'memory_ratio')
 
 
 class ClipEncoder(nn.Module):
-  """A ViT over all tokens of a clip: uint8 [T, H, W, 3] to [T * N, D]."""
+  """A ViT over all tokens of a clip: uint8 [T, H, W, 3] to [T * N, D].
+
+  Attributes:
+    size: a key of `rvm.SIZES`, which gives widths and heads.
+    num_layers: number of blocks.
+  """
 
   size: str
   num_layers: int
@@ -71,27 +79,40 @@ class ClipEncoder(nn.Module):
 
 
 def clip_encoder(size: str) -> ClipEncoder:
-  """With as many layers as come nearest to RVM's number of parameters."""
-  count = lambda num_layers: rows.count_params(
-      clip_shapes(ClipEncoder(size, num_layers))
-  )
+  """Returns the ViT whose number of parameters is nearest to RVM's."""
+
+  def count(num_layers):
+    return rows.count_params(clip_shapes(ClipEncoder(size, num_layers)))
+
   model = rvm.RVM(**rvm.SIZES[size], decoder_layers=0)
   wanted = rows.count_params(released.shapes(model))
   return ClipEncoder(size, round((wanted - count(0)) / (count(1) - count(0))))
 
 
 def clip_shapes(model: ClipEncoder):
-  """Shapes of its parameters, which depend on no other size."""
+  """Returns the shapes of a ViT's parameters, whatever the clip's size."""
   frames = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.uint8)
   return jax.eval_shape(model.init, jax.random.key(0), frames)['params']
 
 
 def measure_stream(size, resolution, frames, chunk) -> dict:
-  """One stream; features go to the host and are dropped."""
+  """Measures a stream, whose features are fetched and dropped.
+
+  Args:
+    size: a key of `rvm.SIZES`.
+    resolution: height and width of the frames in pixels.
+    frames: number of frames in the stream.
+    chunk: number of frames in a call.
+
+  Returns:
+    Number of 'parameters', 'ms' per frame, peak 'memory' in GB and a 'note';
+    and for at least four calls 'time_ratio' and 'memory_ratio', late/early.
+  """
   encoder = streaming.Encoder(*rows.make_rvm(size), chunk=chunk)
   images = rows.random_frames(chunk, resolution)
   state = encoder.init(1, resolution, resolution)
-  encoder(images, state)  # Compiles.
+  # The first call compiles.
+  encoder(images, state)
   seconds, memory = [], []
   while chunk * len(seconds) < frames and sum(seconds) < STREAM_SECONDS:
     start = time.perf_counter()
@@ -113,7 +134,17 @@ def measure_stream(size, resolution, frames, chunk) -> dict:
 
 
 def measure_clip(size, resolution, frames) -> dict:
-  """The whole clip in one call, the fastest of up to three."""
+  """Measures the ViT on a clip, as the fastest of up to three calls.
+
+  Args:
+    size: a key of `rvm.SIZES`.
+    resolution: height and width of the frames in pixels.
+    frames: number of frames in the clip.
+
+  Returns:
+    Number of 'parameters', 'ms' per frame, peak 'memory' in GB and a 'note'. If
+    it needs too much memory there is no 'ms', and 'memory' is what it needs.
+  """
   model = clip_encoder(size)
   images = rows.random_frames(frames, resolution)
   shapes = clip_shapes(model)
@@ -140,12 +171,14 @@ def measure_clip(size, resolution, frames) -> dict:
 
 
 def resident_pages() -> int:
-  """Memory that this process holds now, in pages."""
+  """Returns the memory that this process has now, in pages."""
   return int(pathlib.Path('/proc/self/statm').read_text().split()[1])
 
 
 def plot(size: str, resolution: int):
-  from matplotlib import pyplot  # Not needed to measure.
+  """Draws the rows of a size and a resolution to docs/streaming.png."""
+  # Measuring does not need matplotlib.
+  from matplotlib import pyplot
   from matplotlib import ticker
 
   results = [
@@ -190,6 +223,7 @@ def plot(size: str, resolution: int):
 
 
 def main():
+  """Measures and plots as the command line says."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )

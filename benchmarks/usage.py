@@ -1,24 +1,26 @@
-"""What using a model takes: a long video, streams side by side, loading.
+"""Measures the use of a model: a long video, streams in parallel, loading.
 
   python benchmarks/usage.py video VIDEO --seconds=300
   python benchmarks/usage.py throughput --sizes S B L --dtype=bfloat16
   python benchmarks/usage.py load --size=L
 
-video: the file is played again and again to the length asked for, and goes
-through `python -m rvm_jax.features`, decoding and writing included. Its memory
-is sampled from outside. Late and early are the last tenth of the frames and the
-second: what is set up once falls into the first.
+video: The file is repeated up to the given length and goes through `python -m
+rvm_jax.features`, decoding and writing included, whose memory is read from
+outside. Late is the last tenth of the frames; early is the second tenth,
+because what happens once falls into the first.
 
-throughput: frames per second from host to host, of one stream, of two, four ...
-until twice as many gain less than 10 %; beside the same model run naively, one
-frame a call of `encode`, waiting for each.
+throughput: Frames per second, with frames and features on the host, for 1, 2, 4
+... streams in parallel, until twice as many are less than 10 % faster. Beside
+it stands the same model used naively: one frame a call of `encode`, waiting for
+the features each time.
 
-load: `rvm_jax.load` of an archive with the true shapes and random values.
+load: `rvm_jax.load` of an archive with the shapes of a released one.
 
-Weights are random: they cost the same.
+Weights are random; time and memory do not depend on them.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import statistics
@@ -39,17 +41,30 @@ from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.weights import released
 
-NUM_TIMED = 64  # Frames of each stream in a call.
+# Frames of each stream in a timed call.
+NUM_TIMED = 64
 
 
 def save_random(size: str, path: str, **how) -> dict:
-  """Writes an archive in the released layout."""
+  """Writes an archive in the released layout, with random weights.
+
+  Args:
+    size: a key of `rvm.SIZES`.
+    path: path of the archive.
+    **how: further attributes of `rvm.RVM`.
+  """
   model = rvm.RVM(**rvm.SIZES[size], **how)
   weights.save_npz(path, rows.random_like(released.shapes(model)))
   return {}
 
 
 def measure_load(path: str) -> dict:
+  """Measures `rvm_jax.load`.
+
+  Returns:
+    'seconds' that it takes, number of 'parameters', and peak memory of the
+    process in GB: 'before' it, and after it as 'memory'.
+  """
   before = rows.peak_memory()
   start = time.perf_counter()
   encoder = rvm_jax.load(path)
@@ -63,6 +78,7 @@ def measure_load(path: str) -> dict:
 
 
 def load(options):
+  """Runs the command 'load'."""
   with tempfile.TemporaryDirectory() as folder:
     path = f'{folder}/random.npz'
     rows.measure(save_random, size=options.size, path=path)
@@ -76,27 +92,38 @@ def load(options):
 
 
 def measure_rate(size, batch, is_naive, resolution, dtype, attention) -> dict:
-  """Frames per second of `batch` streams."""
+  """Measures streams in parallel.
+
+  Args:
+    size: a key of `rvm.SIZES`.
+    batch: number of streams.
+    is_naive: whether each frame is a call of its own.
+    resolution: height and width of the frames in pixels.
+    dtype: attribute of `rvm.RVM`.
+    attention: attribute of `rvm.RVM`.
+
+  Returns:
+    'rate' in frames per second of all streams, and peak 'memory' in GB.
+  """
   model, params = rows.make_rvm(size, dtype=dtype, attention=attention)
   encoder = streaming.Encoder(model, params)
   video = np.stack([rows.random_frames(NUM_TIMED, resolution)] * batch)
-  call = lambda: encoder(video)
+
+  @jax.jit
+  def encode(p, x, s):
+    return model.apply({'params': p}, images.to_float(x), s, method='encode')
+
+  def encode_naively(state):
+    for t in range(NUM_TIMED):
+      features, state = encode(encoder.params, video[:, t : t + 1], state)
+      np.asarray(features)
+
+  call = functools.partial(encoder, video)
   if is_naive:
     first = encoder.init(batch, resolution, resolution)
-    encode = jax.jit(
-        lambda p, x, s: model.apply(
-            {'params': p}, images.to_float(x), s, method='encode'
-        )
-    )
-
-    def call():
-      state = first
-      for t in range(NUM_TIMED):
-        frame = video[:, t : t + 1]
-        features, state = encode(encoder.params, frame, state)
-        np.asarray(features)
-
-  call()  # Compiles.
+    call = functools.partial(encode_naively, first)
+  # The first call compiles.
+  call()
   seconds = []
   for _ in range(3):
     start = time.perf_counter()
@@ -107,6 +134,7 @@ def measure_rate(size, batch, is_naive, resolution, dtype, attention) -> dict:
 
 
 def throughput(options):
+  """Runs the command 'throughput'."""
   how = dict(
       resolution=options.resolution,
       dtype=options.dtype,
@@ -133,7 +161,16 @@ def throughput(options):
 
 
 def repeat(path: str, output: str, seconds: float) -> int:
-  """Copies a video again and again into another; returns its frames."""
+  """Writes a video that repeats another, without decoding it.
+
+  Args:
+    path: path of the video to repeat.
+    output: path of the new video.
+    seconds: length of the new video.
+
+  Returns:
+    The number of frames in the new video.
+  """
   num_frames, offset, copy = 0, 0, None
   with av.open(output, 'w') as container:
     while True:
@@ -156,7 +193,11 @@ def repeat(path: str, output: str, seconds: float) -> int:
 
 
 def watch(command: list[str]) -> list[tuple[float, float]]:
-  """Runs a command; returns its memory over time, (seconds, GB)."""
+  """Runs a command and observes its memory five times a second.
+
+  Returns:
+    Pairs of the time, in seconds as of time.time(), and the memory in GB.
+  """
   process, samples = subprocess.Popen(command), []
   while process.poll() is None:
     status = pathlib.Path(f'/proc/{process.pid}/status').read_text()
@@ -170,6 +211,7 @@ def watch(command: list[str]) -> list[tuple[float, float]]:
 
 
 def video(options):
+  """Runs the command 'video'."""
   side = str(options.resolution)
   with tempfile.TemporaryDirectory() as folder:
     path, checkpoint = f'{folder}/long.mkv', f'{folder}/random.npz'
@@ -188,13 +230,10 @@ def video(options):
     written = sorted(file.stat().st_mtime for file in files)
   spans = np.diff(written)
   tenth = len(spans) // 10
-  memory = lambda start, stop: statistics.median(
-      [gigabytes for at, gigabytes in samples if start <= at <= stop]
-  )
-  early = memory(written[tenth], written[2 * tenth])
-  late = memory(written[-1 - tenth], written[-1])
+  early = median_between(samples, written[tenth], written[2 * tenth])
+  late = median_between(samples, written[-1 - tenth], written[-1])
   slower = np.median(spans[-tenth:]) / np.median(spans[tenth : 2 * tenth])
-  # The last chunk may hold less than the others.
+  # The last chunk may have fewer frames than the 16 of the others.
   rate = 16 * (len(spans) - 1) / (written[-2] - written[0])
   print(
       f'{num_frames} frames, {options.size}, {side} x {side}: {rate:.2f} frames'
@@ -203,7 +242,15 @@ def video(options):
   )
 
 
+def median_between(samples, start, stop):
+  """Returns the median memory in GB from a start time to a stop time."""
+  return statistics.median(
+      [gigabytes for seconds, gigabytes in samples if start <= seconds <= stop]
+  )
+
+
 def main():
+  """Runs the command that the command line names."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
