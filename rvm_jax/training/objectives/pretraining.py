@@ -144,9 +144,8 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
           f'{patch}; use {below} or {below + patch}'
       )
   num_patches = (data.height // patch) * (data.width // patch)
-  if config.mask_ratio < 0 or not masks.num_visible(
-      num_patches, config.mask_ratio
-  ):
+  num_visible = masks.num_visible(num_patches, config.mask_ratio)
+  if num_visible < 1 or config.mask_ratio < 0:
     raise ValueError(
         f'config.mask_ratio={config.mask_ratio} must leave at least one of'
         f' {num_patches} patches visible, and not be negative'

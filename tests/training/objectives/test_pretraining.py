@@ -63,6 +63,8 @@ def test_encode_returns_the_states_of_the_patches(params, batch):
     [
         ({'data.height': 36}, 'height=36 must be .*multiple of .*use 32 or 40'),
         ({'mask_ratio': 0.99}, 'must leave at least one of 16 patches'),
+        ({'mask_ratio': 1.5}, 'must leave at least one of 16 patches'),
+        ({'mask_ratio': -0.5}, 'must leave .* visible, and not be negative'),
         ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
     ],
 )
