@@ -1,0 +1,1 @@
+"""Launching: from a config and a sweep to jobs, and from jobs to one table."""

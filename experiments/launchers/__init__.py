@@ -1,0 +1,1 @@
+"""Back ends: each turns a job into commands, scripts or manifests."""

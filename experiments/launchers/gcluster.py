@@ -1,0 +1,38 @@
+"""Google's Cluster Toolkit: `gcluster job submit`, a JobSet with Kueue."""
+
+import shlex
+
+from experiments.launchers import job as job_lib
+
+
+def plan(job: job_lib.Job) -> job_lib.Plan:
+  """Returns the command that submits the job."""
+  job_lib.require(job, 'gcluster', 'image', 'cluster')
+  if job.topology is None:
+    job_lib.require(job, 'gcluster', 'accelerator')
+  arguments = {
+      'name': job.label,
+      'cluster': job.cluster,
+      'project': job.project,
+      'location': job.zone,
+      'compute-type': job.topology.size if job.topology else job.accelerator,
+      # A TPU type says how many hosts its slice has.
+      'num-nodes': None if job.topology else job.processes,
+      'image': job.image,
+      'queue': job.queue,
+      'mount': job.mount,
+      'restarts': job.max_restarts,
+      'restart-on-exit-codes': ','.join(
+          str(code) for code in job_lib.RESTART_CODES
+      ),
+      'grace-period': job.grace_seconds,
+      'command': shlex.join(
+          job_lib.train_command(
+              job, coordinator='auto' if job.processes > 1 else None
+          )
+      ),
+  }
+  command = ['gcluster', 'job', 'submit']
+  command += [f'--{k}={v}' for k, v in arguments.items() if v is not None]
+  command += [f'--env={name}={value}' for name, value in job.environment]
+  return job_lib.Plan({}, [[*command, *job.extra]])

@@ -1,0 +1,143 @@
+"""What is launched: a job, the commands of its processes, a back end's plan."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import hashlib
+import re
+from typing import NamedTuple
+
+from experiments.launchers import tpu as tpu_lib
+
+# Where scripts and manifests are written, relative to the repository.
+FOLDER = 'runs/launch'
+
+# Exit codes after which the same command goes on from the last checkpoint.
+PREEMPTED = 75  # Told to stop, and everything is saved.
+RESTART = 76  # Ended for a reason that is not the user's, such as a lost peer.
+# A shell shows a process that a signal ended as 128 + the signal. SIGABRT is
+# how JAX ends a process whose peer is gone; SIGBUS comes of a full
+# shared-memory disk, SIGKILL of a lost host or of too little memory, SIGSEGV of
+# a crash in native code, SIGTERM of a stop before the program listens for it.
+_SIGNALS = (134, 135, 137, 139, 143)
+RESTART_CODES = (PREEMPTED, RESTART, *_SIGNALS)
+
+_MAX_LABEL = 40  # Kubernetes has 63 characters, of which it adds some itself.
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of `python -m rvm_jax.main`, and what it runs on.
+
+  Attributes:
+    name: unique among the jobs that are launched together.
+    config: path of the config file, relative to the repository.
+    workdir: the run's folder, on a disk that all its hosts share.
+    overrides: (key, value) pairs, as in --config.KEY=VALUE.
+    processes: number of processes, one on each host except under `local`.
+    devices: devices of each process; 0 leaves the choice to JAX.
+    platform: 'cpu', 'gpu' or 'tpu'; None leaves the choice to JAX.
+    topology: the TPU slice; None without TPUs.
+    accelerator: type of GPU, as the cluster names it; None where it has one.
+    image: container image; None where no container is used.
+    environment: (name, value) pairs of environment variables.
+    max_restarts: how often the job is restarted before it is given up.
+    grace_seconds: time from the signal to stop until processes are killed. It
+      must exceed the time that saving a checkpoint takes.
+    backoff_seconds: wait before the first restart, doubled for each further
+      one (`local` only: schedulers have their own).
+    spot: whether the machines may be taken away at any time.
+    cluster, project, zone: of Google Cloud.
+    queue: Kueue's local queue, or Slurm's partition.
+    time_limit: as Slurm takes it, such as '2-00:00:00'.
+    mount: CLAIM:PATH, a persistent volume claim and where it is mounted.
+    extra: arguments that the back end passes on unchanged.
+  """
+
+  name: str
+  config: str
+  workdir: str
+  overrides: tuple[tuple[str, str], ...] = ()
+  processes: int = 1
+  devices: int = 0
+  platform: str | None = None
+  topology: tpu_lib.Slice | None = None
+  accelerator: str | None = None
+  image: str | None = None
+  environment: tuple[tuple[str, str], ...] = ()
+  max_restarts: int = 10
+  grace_seconds: int = 300
+  backoff_seconds: float = 5.0
+  spot: bool = False
+  cluster: str | None = None
+  project: str | None = None
+  zone: str | None = None
+  queue: str | None = None
+  time_limit: str | None = None
+  mount: str | None = None
+  extra: tuple[str, ...] = ()
+
+  @property
+  def label(self) -> str:
+    """The name in the form that Kubernetes and clouds take."""
+    label = re.sub(r'[^a-z0-9]+', '-', self.name.lower()).strip('-')
+    if not label[:1].isalpha():
+      label = f'rvm-{label}'
+    if label == self.name.replace('_', '-') and len(label) <= _MAX_LABEL:
+      return label
+    # A hash keeps apart names that are cut or differ in other characters.
+    digest = hashlib.sha256(self.name.encode()).hexdigest()[:6]
+    return f'{label[: _MAX_LABEL - 7].strip("-")}-{digest}'
+
+  def path(self, suffix: str) -> str:
+    """Where the job's script or manifest is written."""
+    return f'{FOLDER}/{self.label}{suffix}'
+
+
+class Plan(NamedTuple):
+  """What a back end does for a job.
+
+  Attributes:
+    files: text by path, relative to the repository.
+    commands: argument lists, run one after the other once the files are there.
+  """
+
+  files: Mapping[str, str]
+  commands: Sequence[Sequence[str]]
+
+
+def train_command(
+    job: Job,
+    *,
+    python: str = 'python',
+    coordinator: str | None = None,
+    num_processes: int | str | None = None,
+    process_id: int | str | None = None,
+) -> list[str]:
+  """Returns the argument list of one process.
+
+  Args:
+    job: the job that the process is part of.
+    python: path of the interpreter.
+    coordinator: HOST:PORT, or 'auto'; None for a run of one process.
+    num_processes: number of processes, or a variable that holds it; None where
+      the cluster says it.
+    process_id: number of the process, or a variable that holds it.
+  """
+  arguments = [f'--config={job.config}', f'--workdir={job.workdir}']
+  arguments += [f'--config.{key}={value}' for key, value in job.overrides]
+  for flag, value in (
+      ('coordinator', coordinator),
+      ('num_processes', num_processes),
+      ('process_id', process_id),
+  ):
+    if value is not None:
+      arguments.append(f'--{flag}={value}')
+  return [python, '-m', 'rvm_jax.main', *arguments]
+
+
+def require(job: Job, backend: str, *names: str):
+  """Raises ValueError, naming the flags, where a job lacks what it needs."""
+  missing = [name for name in names if getattr(job, name) is None]
+  if missing:
+    flags = ', '.join(f'--{name}' for name in missing)
+    raise ValueError(f'--backend={backend} needs {flags}')

@@ -1,0 +1,81 @@
+"""SkyPilot: a managed job on whatever cloud has the machines.
+
+SkyPilot restarts without limit on the exit codes in `recover_on_exit_codes`,
+and a bounded number of times on all others. The others are mistakes of the
+user, so that this number is 0; the job's own `max_restarts` has no effect here.
+Where a spot machine is taken away, SkyPilot starts the job anew elsewhere.
+"""
+
+import shlex
+
+import yaml
+
+from experiments.launchers import job as job_lib
+
+_PORT = 8476
+
+
+def plan(job: job_lib.Job) -> job_lib.Plan:
+  """Returns the task file and the command that launches it."""
+  is_tpu = job.topology is not None
+  if not is_tpu and job.platform == 'gpu':
+    job_lib.require(job, 'sky', 'accelerator')
+  resources = {
+      'use_spot': job.spot,
+      'job_recovery': {
+          'strategy': 'FAILOVER',
+          'max_restarts_on_errors': 0,
+          'recover_on_exit_codes': list(job_lib.RESTART_CODES),
+      },
+  }
+  if is_tpu:
+    if job.topology.generation.runtime is None:
+      raise ValueError(
+          f'--backend=sky cannot have {job.topology.version}: use --backend=gke'
+      )
+    size = job.topology.size.replace('v5litepod', 'v5e')
+    resources['accelerators'] = f'tpu-{size}'
+    version = job.topology.generation.runtime
+    resources['accelerator_args'] = {'runtime_version': version}
+  elif job.accelerator:
+    resources['accelerators'] = f'{job.accelerator}:{job.devices}'
+  if job.image:
+    resources['image_id'] = f'docker:{job.image}'
+  task = {
+      'name': job.label,
+      'resources': resources,
+      # A TPU slice is one node to SkyPilot, which starts the command on each of
+      # its hosts.
+      'num_nodes': 1 if is_tpu else job.processes,
+      'workdir': '.',
+      'envs': dict(job.environment),
+      'setup': "pip install -e . 'jax[%s]<0.12'" % _jax_extra(job),
+      'run': _run(job),
+  }
+  path = job.path('.sky.yaml')
+  text = yaml.safe_dump(task, sort_keys=False, width=1000)
+  command = ['sky', 'jobs', 'launch', f'--name={job.label}', '--yes']
+  command += ['--detach-run', *job.extra, path]
+  return job_lib.Plan({path: text}, [command])
+
+
+def _jax_extra(job):
+  if job.topology:
+    return 'tpu'
+  return 'cuda12' if job.platform == 'gpu' else 'cpu'
+
+
+def _run(job):
+  """The shell text that runs on each node, with SkyPilot's variables."""
+  if job.topology:
+    parts = {'coordinator': 'auto'} if job.processes > 1 else {}
+    return shlex.join(job_lib.train_command(job, **parts))
+  if job.processes == 1:
+    return shlex.join(job_lib.train_command(job))
+  return (
+      'first=$(echo "$SKYPILOT_NODE_IPS" | head -n1)\n'
+      + shlex.join(job_lib.train_command(job))
+      + f' --coordinator="$first:{_PORT}"'
+      + ' --num_processes="$SKYPILOT_NUM_NODES"'
+      + ' --process_id="$SKYPILOT_NODE_RANK"'
+  )

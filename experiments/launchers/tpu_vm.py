@@ -1,0 +1,64 @@
+"""Cloud TPU API: a queued resource, and the command on each of its hosts.
+
+Google no longer develops this API, and it does not serve TPU7x: use GKE unless
+you have it already. Nothing restarts a run here: where a spot slice is taken
+away, create it again and launch the same job once more.
+"""
+
+import shlex
+
+from experiments.launchers import job as job_lib
+
+# Where the repository is expected on each host.
+_FOLDER = 'rvm_jax'
+
+
+def plan(job: job_lib.Job) -> job_lib.Plan:
+  """Returns the commands: create the slice, then run on all its hosts."""
+  job_lib.require(job, 'tpu_vm', 'topology', 'zone')
+  runtime = job.topology.generation.runtime
+  if runtime is None:
+    raise ValueError(
+        f'--backend=tpu_vm cannot have {job.topology.version}, which the Cloud'
+        ' TPU API does not serve: use --backend=gke'
+    )
+  place = [f'--zone={job.zone}']
+  if job.project:
+    place.append(f'--project={job.project}')
+  create = [
+      'gcloud',
+      'compute',
+      'tpus',
+      'queued-resources',
+      'create',
+      job.label,
+      f'--node-id={job.label}',
+      f'--accelerator-type={job.topology.size}',
+      f'--runtime-version={runtime}',
+      *place,
+      *(['--spot'] if job.spot else []),
+      *job.extra,
+  ]
+  parts = {'coordinator': 'auto'} if job.processes > 1 else {}
+  exports = [
+      f'export {name}={shlex.quote(value)}' for name, value in job.environment
+  ]
+  train = shlex.join(job_lib.train_command(job, **parts))
+  run = [
+      'gcloud',
+      'compute',
+      'tpus',
+      'tpu-vm',
+      'ssh',
+      job.label,
+      *place,
+      '--worker=all',
+      '--command=' + ' && '.join([f'cd {_FOLDER}', *exports, train]),
+  ]
+  wait = [
+      'echo',
+      'Wait until the slice is ACTIVE (gcloud compute tpus queued-resources'
+      f' describe {job.label}), then install rvm_jax on each host and run:\n'
+      + shlex.join(run),
+  ]
+  return job_lib.Plan({}, [create, wait])

@@ -1,0 +1,35 @@
+"""xpk: Google's command line for training jobs on GKE.
+
+Its own description says "for proofs of concepts and testing". It restarts on
+the exit codes 42 and 127 to 255 by itself; 75 and 76 are added to them.
+"""
+
+import shlex
+
+from experiments.launchers import job as job_lib
+
+
+def plan(job: job_lib.Job) -> job_lib.Plan:
+  """Returns the command that creates the workload."""
+  job_lib.require(job, 'xpk', 'topology', 'image', 'cluster')
+  arguments = {
+      'workload': job.label,
+      'cluster': job.cluster,
+      'project': job.project,
+      'zone': job.zone,
+      'tpu-type': f'{job.topology.generation.prefix}-{job.topology.topology}',
+      'num-slices': 1,
+      'docker-image': job.image,
+      'max-restarts': job.max_restarts,
+      'restart-on-exit-codes': f'{job_lib.PREEMPTED},{job_lib.RESTART}',
+      'termination-grace-period-seconds': job.grace_seconds,
+      'command': shlex.join(
+          job_lib.train_command(
+              job, coordinator='auto' if job.processes > 1 else None
+          )
+      ),
+  }
+  command = ['xpk', 'workload', 'create']
+  command += [f'--{k}={v}' for k, v in arguments.items() if v is not None]
+  command += [f'--env={name}={value}' for name, value in job.environment]
+  return job_lib.Plan({}, [[*command, *job.extra]])

@@ -1,0 +1,6 @@
+"""Five seeds of one config: how much of a difference is chance."""
+
+
+def sweep():
+  for seed in range(5):
+    yield {'seed': seed}

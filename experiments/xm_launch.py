@@ -1,0 +1,73 @@
+"""XManager script: a run, or a sweep of runs, with the local executor.
+
+  xmanager launch experiments/xm_launch.py -- --config=configs/rvm_demo.py \\
+      --workdir=runs/demo --override=num_steps=400
+
+Each run is a work unit: one job, which starts the back end `local` of
+experiments/launch.py as a binary, without Docker and without a cloud. That back
+end starts the run's processes, watches them and restarts them. All work units
+start at once. Needs the extra `xmanager`.
+"""
+
+import os
+import sys
+
+# XManager puts this folder on the path, and the packages are one above.
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from absl import flags
+from xmanager import xm
+from xmanager import xm_local
+
+from experiments.launchers import job as job_lib
+from experiments.launchers import sweep as sweep_lib
+
+_CONFIG = flags.DEFINE_string('config', None, 'The run, a file of configs/.')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
+_SWEEP = flags.DEFINE_string('sweep', None, 'A file of experiments/sweeps/.')
+_NAME = flags.DEFINE_string('name', 'rvm', 'Title of the experiment.')
+_OVERRIDE = flags.DEFINE_multi_string(
+    'override', [], 'KEY=VALUE, a setting of the run, may be repeated.'
+)
+_PASSED = flags.DEFINE_multi_string(
+    'launch', [], 'Argument passed on to launch.py, may be repeated.'
+)
+_PYTHON = flags.DEFINE_string(
+    'python', sys.executable, 'Interpreter of the runs: one that has rvm_jax.'
+)
+flags.mark_flags_as_required(['config', 'workdir'])
+
+
+def main(argv: list[str]):
+  """Packages the launcher once and adds a work unit for each job."""
+  del argv
+  overrides = (text.partition('=') for text in _OVERRIDE.value)
+  base = job_lib.Job(
+      name=_NAME.value,
+      config=_CONFIG.value,
+      workdir=_WORKDIR.value,
+      overrides=tuple((key, value) for key, _, value in overrides),
+  )
+  jobs = sweep_lib.jobs(base, _SWEEP.value)
+  with xm_local.create_experiment(experiment_title=_NAME.value) as experiment:
+    (executable,) = experiment.package(
+        [xm.binary(executor_spec=xm_local.Local.Spec(), path=_PYTHON.value)]
+    )
+    for job in jobs:
+      arguments = [
+          os.path.join(ROOT, 'experiments', 'launch.py'),
+          '--backend=local',
+          f'--config={job.config}',
+          f'--workdir={job.workdir}',
+          f'--name={job.name}',
+          *_PASSED.value,
+          *(f'--config.{key}={value}' for key, value in job.overrides),
+      ]
+      experiment.add(
+          xm.Job(
+              executable=executable,
+              executor=xm_local.Local(),
+              args=xm.SequentialArgs(arguments),
+          )
+      )
