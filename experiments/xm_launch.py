@@ -12,9 +12,8 @@ start at once. Needs the extra `xmanager`.
 import os
 import sys
 
-# XManager puts this folder on the path, and the packages are one above.
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, ROOT)
+# XManager looks for modules in this folder, and these are one above.
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from absl import flags
 from xmanager import xm
@@ -23,6 +22,7 @@ from xmanager import xm_local
 from experiments.launchers import job as job_lib
 from experiments.launchers import sweep as sweep_lib
 
+_LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'launch.py')
 _CONFIG = flags.DEFINE_string('config', None, 'The run, a file of configs/.')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
 _SWEEP = flags.DEFINE_string('sweep', None, 'A file of experiments/sweeps/.')
@@ -56,7 +56,7 @@ def main(argv: list[str]):
     )
     for job in jobs:
       arguments = [
-          os.path.join(ROOT, 'experiments', 'launch.py'),
+          _LAUNCH,
           '--backend=local',
           f'--config={job.config}',
           f'--workdir={job.workdir}',

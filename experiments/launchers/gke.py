@@ -7,8 +7,8 @@ the name that the JobSet gives it.
 
 What restarts: a pod that fails ends its Job at once (`backoffLimit: 0`), and
 the JobSet creates all pods anew, `max_restarts` times. After an exit code that
-no restart would help, the Job fails by its pod failure policy, and a rule of the
-JobSet then fails all of it. A pod whose node is lost has no exit code: that
+no restart would help, the Job fails by its pod failure policy, and a rule of
+the JobSet then fails all of it. A pod whose node is lost has no exit code: that
 restarts.
 """
 
