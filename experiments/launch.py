@@ -253,7 +253,7 @@ def _parse(argv: list[str]) -> list[str]:
   settings = [text for text in argv if text.startswith(_SETTING)]
   rest = [text for text in argv if not text.startswith(_SETTING)]
   name, *arguments = app.parse_flags_with_usage(rest)
-  return [name, *arguments, *settings]
+  return [name, *settings, *arguments]
 
 
 if __name__ == '__main__':
