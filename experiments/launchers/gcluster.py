@@ -1,4 +1,9 @@
-"""Google's Cluster Toolkit: `gcluster job submit`, a JobSet with Kueue."""
+"""Google's Cluster Toolkit: `gcluster job submit`, a JobSet with Kueue.
+
+Without TPUs and with several processes JAX asks Kubernetes for its coordinator:
+the image then needs the package `kubernetes`, and the service account the right
+to read pods and jobs.
+"""
 
 import shlex
 

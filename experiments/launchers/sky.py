@@ -73,9 +73,8 @@ def _run(job):
   if job.processes == 1:
     return shlex.join(job_lib.train_command(job))
   return (
-      'first=$(echo "$SKYPILOT_NODE_IPS" | head -n1)\n'
-      + shlex.join(job_lib.train_command(job))
-      + f' --coordinator="$first:{_PORT}"'
+      shlex.join(job_lib.train_command(job))
+      + ' --coordinator="$(echo "$SKYPILOT_NODE_IPS" | head -n1):%d"' % _PORT
       + ' --num_processes="$SKYPILOT_NUM_NODES"'
       + ' --process_id="$SKYPILOT_NODE_RANK"'
   )

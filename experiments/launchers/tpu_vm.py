@@ -12,9 +12,17 @@ from experiments.launchers import job as job_lib
 # Where the repository is expected on each host.
 _FOLDER = 'rvm_jax'
 
+_SCRIPT = """\
+#!/bin/bash
+# Run this once the slice is ACTIVE, which
+# `gcloud compute tpus queued-resources describe {name}` says, and rvm_jax is
+# installed on each of its hosts.
+{run}
+"""
+
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the commands: create the slice, then run on all its hosts."""
+  """Returns the command that creates the slice, and a script for its hosts."""
   job_lib.require(job, 'tpu_vm', 'topology', 'zone')
   runtime = job.topology.generation.runtime
   if runtime is None:
@@ -55,10 +63,6 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       '--worker=all',
       '--command=' + ' && '.join([f'cd {_FOLDER}', *exports, train]),
   ]
-  wait = [
-      'echo',
-      'Wait until the slice is ACTIVE (gcloud compute tpus queued-resources'
-      f' describe {job.label}), then install rvm_jax on each host and run:\n'
-      + shlex.join(run),
-  ]
-  return job_lib.Plan({}, [create, wait])
+  path = job.path('.tpu_vm.sh')
+  script = _SCRIPT.format(name=job.label, run=shlex.join(run))
+  return job_lib.Plan({path: script}, [create])
