@@ -67,7 +67,7 @@ def main(argv: list[str]):
       experiment.add(
           xm.Job(
               executable=executable,
-              executor=xm_local.Local(),
-              args=xm.SequentialArgs(arguments),
+              executor=xm_local.Local(experimental_stream_output=True),
+              args=arguments,
           )
       )
