@@ -153,9 +153,10 @@ def _command(job):
 
 
 def _environment(job):
-  env = [{'name': name, 'value': value} for name, value in job.environment]
-  if job.platform == 'cpu' and job.processes > 1:
-    env.append({'name': 'JAX_CPU_COLLECTIVES_IMPLEMENTATION', 'value': 'gloo'})
+  env = [
+      {'name': name, 'value': value}
+      for name, value in job_lib.environment(job).items()
+  ]
   index = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
   field = {'fieldRef': {'fieldPath': index}}
   return [*env, {'name': 'PROCESS_ID', 'valueFrom': field}]

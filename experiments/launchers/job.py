@@ -135,6 +135,22 @@ def train_command(
   return [python, '-m', 'rvm_jax.main', *arguments]
 
 
+def environment(job: Job) -> dict[str, str]:
+  """Returns the environment variables of a job's processes.
+
+  To those of the job it adds the platform, so that a run whose accelerator is
+  not found ends at once instead of going on with the CPU.
+  """
+  added = {}
+  if job.platform:
+    # Not 'cuda,cpu': where CUDA is missing JAX would take the second.
+    name = 'cuda' if job.platform == 'gpu' else job.platform
+    added['JAX_PLATFORMS'] = name
+  if job.platform == 'cpu' and job.processes > 1:
+    added['JAX_CPU_COLLECTIVES_IMPLEMENTATION'] = 'gloo'
+  return added | dict(job.environment)
+
+
 def require(job: Job, backend: str, *names: str):
   """Raises ValueError, naming the flags, where a job lacks what it needs."""
   missing = [name for name in names if getattr(job, name) is None]

@@ -58,7 +58,7 @@ def processes(job: job_lib.Job, port: int | str) -> list[Process]:
     found.append(
         Process(
             job_lib.train_command(job, python=sys.executable, **parts),
-            dict(job.environment) | _devices(job, process_id),
+            job_lib.environment(job) | _devices(job, process_id),
         )
     )
   return found
@@ -192,14 +192,10 @@ def _watch(started, stop, grace_seconds):
 def _devices(job, process_id):
   """Environment variables that give a process its devices."""
   found = {}
-  if job.platform:
-    found['JAX_PLATFORMS'] = {'gpu': 'cuda'}.get(job.platform, job.platform)
   if job.platform == 'cpu' and job.devices:
     flag = f'--xla_force_host_platform_device_count={job.devices}'
     given = dict(job.environment).get('XLA_FLAGS', os.environ.get('XLA_FLAGS'))
     found['XLA_FLAGS'] = f'{given} {flag}' if given else flag
-  if job.platform == 'cpu' and job.processes > 1:
-    found['JAX_CPU_COLLECTIVES_IMPLEMENTATION'] = 'gloo'
   if job.platform == 'gpu' and job.devices:
     first = process_id * job.devices
     chosen = range(first, first + job.devices)

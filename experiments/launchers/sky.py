@@ -48,7 +48,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       # its hosts.
       'num_nodes': 1 if is_tpu else job.processes,
       'workdir': '.',
-      'envs': dict(job.environment),
+      'envs': job_lib.environment(job),
       'setup': "pip install -e . 'jax[%s]<0.12'" % _jax_extra(job),
       'run': _run(job),
   }

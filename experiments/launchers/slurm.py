@@ -55,13 +55,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       if value is not None
   ]
   header += [f'#SBATCH {argument}' for argument in job.extra]
-  environment = dict(job.environment)
-  if job.platform:
-    environment['JAX_PLATFORMS'] = {'gpu': 'cuda'}.get(
-        job.platform, job.platform
-    )
-  if job.platform == 'cpu':
-    environment['JAX_CPU_COLLECTIVES_IMPLEMENTATION'] = 'gloo'
+  environment = job_lib.environment(job)
   if job.platform == 'gpu' and job.devices:
     # Under Slurm JAX takes one GPU for each task unless it is told otherwise.
     environment['JAX_LOCAL_DEVICE_IDS'] = ','.join(

@@ -49,7 +49,8 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
   ]
   parts = {'coordinator': 'auto'} if job.processes > 1 else {}
   exports = [
-      f'export {name}={shlex.quote(value)}' for name, value in job.environment
+      f'export {name}={shlex.quote(value)}'
+      for name, value in job_lib.environment(job).items()
   ]
   train = shlex.join(job_lib.train_command(job, **parts))
   run = [

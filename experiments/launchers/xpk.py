@@ -31,5 +31,5 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
   }
   command = ['xpk', 'workload', 'create']
   command += [f'--{k}={v}' for k, v in arguments.items() if v is not None]
-  command += [f'--env={name}={value}' for name, value in job.environment]
+  command += [f'--env={k}={v}' for k, v in job_lib.environment(job).items()]
   return job_lib.Plan({}, [[*command, *job.extra]])

@@ -35,3 +35,17 @@ def test_train_command_holds_overrides_and_the_place_of_the_process():
       '--coordinator=h:1',
       '--process_id=0',
   ]
+
+
+@pytest.mark.parametrize(
+    'platform, name', [('cpu', 'cpu'), ('gpu', 'cuda'), ('tpu', 'tpu')]
+)
+def test_environment_names_one_platform_alone(platform, name):
+  job = job_lib.Job('a', 'c', '/w', platform=platform)
+  assert job_lib.environment(job) == {'JAX_PLATFORMS': name}
+
+
+def test_environment_of_the_job_comes_before_what_is_added():
+  given = (('JAX_PLATFORMS', 'rocm'),)
+  job = job_lib.Job('a', 'c', '/w', platform='gpu', environment=given)
+  assert job_lib.environment(job) == {'JAX_PLATFORMS': 'rocm'}
