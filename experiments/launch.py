@@ -94,7 +94,9 @@ _GRACE_SECONDS = flags.DEFINE_integer(
 _BACKOFF_SECONDS = flags.DEFINE_float(
     'backoff_seconds', 5.0, 'Wait before the first restart (local); it doubles.'
 )
-_SPOT = flags.DEFINE_bool('spot', False, 'Takes machines that may be taken.')
+_SPOT = flags.DEFINE_bool(
+    'spot', False, 'Uses machines that may be taken away.'
+)
 _CLUSTER = flags.DEFINE_string('cluster', None, 'Name of the GKE cluster.')
 _PROJECT = flags.DEFINE_string('project', None, 'Google Cloud project.')
 _ZONE = flags.DEFINE_string('zone', None, 'Google Cloud zone or region.')
@@ -102,7 +104,7 @@ _QUEUE = flags.DEFINE_string(
     'queue', None, "Kueue's local queue, or Slurm's partition."
 )
 _TIME_LIMIT = flags.DEFINE_string(
-    'time_limit', None, 'As Slurm takes it, such as 2-00:00:00.'
+    'time_limit', None, "Slurm's time limit, such as 2-00:00:00."
 )
 _MOUNT = flags.DEFINE_string(
     'mount', None, 'CLAIM:/PATH, a persistent volume claim and its mount point.'

@@ -46,9 +46,11 @@ class Job:
     backoff_seconds: wait before the first restart, doubled for each further
       one (`local` only: schedulers have their own).
     spot: whether the machines may be taken away at any time.
-    cluster, project, zone: of Google Cloud.
+    cluster: name of the GKE cluster.
+    project: Google Cloud project; None for the default of Google's tools.
+    zone: Google Cloud zone or region of the machines.
     queue: Kueue's local queue, or Slurm's partition.
-    time_limit: as Slurm takes it, such as '2-00:00:00'.
+    time_limit: Slurm's time limit, such as '2-00:00:00'; None for its default.
     mount: CLAIM:PATH, a persistent volume claim and where it is mounted.
     extra: arguments that the back end passes on unchanged.
   """
