@@ -15,6 +15,7 @@ from absl import flags
 import pytest
 
 from experiments import launch as launch_lib
+from experiments.launchers import job as job_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
@@ -144,11 +145,40 @@ def test_the_command_itself_refuses_with_exit_code_1():
   assert errors.startswith('error: --backend=pbs is not known')
 
 
-def test_a_missing_scheduler_is_named(tmp_path):
-  code, _, errors = launch(
-      '--backend=slurm', *COMMON[:2], '--nodry_run', f'--name={tmp_path.name}'
-  )
-  assert code == 1 and 'error: sbatch is not installed here' in errors
+@pytest.fixture
+def submit_job(tmp_path, monkeypatch):
+  """Submits a Slurm job from an empty folder, with this text as `sbatch`."""
+
+  def submit_job_(text):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    if text is not None:
+      (tmp_path / 'sbatch').write_text(f'#!/bin/bash\n{text}\n')
+      (tmp_path / 'sbatch').chmod(0o755)
+    job = job_lib.Job('rvm_large', 'configs/rvm_large.py', '/w')
+    launch_lib.submit(launch_lib.BACKENDS['slurm'](job))
+
+  return submit_job_
+
+
+def test_submit_writes_the_script_and_hands_it_to_the_scheduler(
+    submit_job, tmp_path
+):
+  submit_job('cp "$1" submitted; echo "$@" > arguments')
+  path = 'runs/launch/rvm-large.sbatch'
+  assert (tmp_path / 'arguments').read_text() == f'{path}\n'
+  script = (tmp_path / path).read_text()
+  assert 'srun' in script and (tmp_path / 'submitted').read_text() == script
+
+
+def test_submit_names_a_scheduler_that_is_missing(submit_job):
+  with pytest.raises(ValueError, match='sbatch is not installed here'):
+    submit_job(None)
+
+
+def test_submit_says_when_the_scheduler_refuses(submit_job):
+  with pytest.raises(ValueError, match='sbatch ended with exit code 3'):
+    submit_job('exit 3')
 
 
 def test_experiments_import_only_the_config_validation_of_the_package():
