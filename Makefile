@@ -1,7 +1,7 @@
 # Every command sets up .venv first, with the package and all of its tools.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := benchmarks configs docs rvm_jax tests setup.py
+CODE := benchmarks configs docs experiments rvm_jax tests setup.py
 
 .PHONY: demo test lint format docs clean
 

@@ -42,6 +42,7 @@ setuptools.setup(
         'optax>=0.2.8,<0.3',
         'orbax-checkpoint>=0.12.8,<0.13',
         'pillow>=11,<14',
+        'pyyaml>=6,<7',
         'safetensors>=0.5,<0.9',
         'scikit-learn>=1.7,<2',
         'scipy>=1.14,<2',
@@ -58,5 +59,6 @@ setuptools.setup(
         'tfds': TFDS,
         'torch': ['torch>=2.6,<3'],
         'waymo': WAYMO,
+        'xmanager': ['xmanager>=0.8.5,<0.9'],
     },
 )

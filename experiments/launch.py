@@ -1,6 +1,6 @@
-"""Launches a run, or a sweep of runs, on this machine or on a cluster.
+r"""Launches a run, or a sweep of runs, on this machine or on a cluster.
 
-  python experiments/launch.py --backend=local --config=configs/rvm_demo.py \\
+  python experiments/launch.py --backend=local --config=configs/rvm_demo.py \
       --workdir=runs/demo --config.num_steps=400
 
 Settings of the run are given as to `rvm_jax.main`, --config.KEY=VALUE. With

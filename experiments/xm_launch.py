@@ -1,6 +1,6 @@
-"""XManager script: a run, or a sweep of runs, with the local executor.
+r"""XManager script: a run, or a sweep of runs, with the local executor.
 
-  xmanager launch experiments/xm_launch.py -- --config=configs/rvm_demo.py \\
+  xmanager launch experiments/xm_launch.py -- --config=configs/rvm_demo.py \
       --workdir=runs/demo --override=num_steps=400
 
 Each run is a work unit: one job, which starts the back end `local` of

@@ -42,7 +42,7 @@ def test_python_blocks_run_as_written():
 
 
 def test_named_paths_exist():
-  tops = 'configs|rvm_jax|docs|tests|benchmarks'
+  tops = 'configs|rvm_jax|docs|experiments|tests|benchmarks'
   paths = re.findall(rf'\b(?:{tops})/[\w./]*', README + BENCHMARKS)
   paths += re.findall(r'\]\(([^):]+)\)', README + BENCHMARKS)
   paths += re.findall(r'^## (\w+\.py)', BENCHMARKS, re.M)
@@ -75,7 +75,11 @@ def test_named_settings_exist():
 
 def test_named_flags_exist():
   flags = set(re.findall(r'--(\w+)', CODE)) - {'config'}
-  commands = [*(ROOT / 'rvm_jax').rglob('*.py'), *ROOT.glob('benchmarks/*.py')]
+  commands = [
+      path
+      for top in ('rvm_jax', 'benchmarks', 'experiments')
+      for path in (ROOT / top).rglob('*.py')
+  ]
   sources = '\n'.join(path.read_text() for path in commands)
   for flag in flags:
     assert re.search(rf"'(--)?{flag}'", sources), flag

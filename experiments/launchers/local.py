@@ -7,6 +7,7 @@ signal kills everything.
 """
 
 from collections.abc import Sequence
+import contextlib
 import os
 import signal
 import socket
@@ -215,10 +216,9 @@ def _print_lines(index, process):
 
 
 def _kill_group(process):
-  try:
+  # There is no such group once all of its processes have ended.
+  with contextlib.suppress(ProcessLookupError):
     os.killpg(process.pid, signal.SIGKILL)
-  except ProcessLookupError:
-    pass  # The whole group has ended.
 
 
 def _is_stopped_within(seconds, stop):

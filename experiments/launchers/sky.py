@@ -49,7 +49,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       'num_nodes': 1 if is_tpu else job.processes,
       'workdir': '.',
       'envs': job_lib.environment(job),
-      'setup': "pip install -e . 'jax[%s]<0.12'" % _jax_extra(job),
+      'setup': f"pip install -e . 'jax[{_jax_extra(job)}]<0.12'",
       'run': _run(job),
   }
   path = job.path('.sky.yaml')
@@ -74,7 +74,7 @@ def _run(job):
     return shlex.join(job_lib.train_command(job))
   return (
       shlex.join(job_lib.train_command(job))
-      + ' --coordinator="$(echo "$SKYPILOT_NODE_IPS" | head -n1):%d"' % _PORT
+      + f' --coordinator="$(echo "$SKYPILOT_NODE_IPS" | head -n1):{_PORT}"'
       + ' --num_processes="$SKYPILOT_NUM_NODES"'
       + ' --process_id="$SKYPILOT_NODE_RANK"'
   )

@@ -72,18 +72,22 @@ class Slice:
 
   @property
   def generation(self) -> Generation:
+    """The generation of the slice's chips."""
     return GENERATIONS[self.version]
 
   @property
   def chips(self) -> int:
+    """Number of chips in the slice."""
     return math.prod(int(side) for side in self.topology.split('x'))
 
   @property
   def chips_per_host(self) -> int:
+    """Number of chips that one host has."""
     return min(self.chips, _CHIPS_PER_HOST)
 
   @property
   def hosts(self) -> int:
+    """Number of hosts in the slice."""
     return self.chips // self.chips_per_host
 
   @property

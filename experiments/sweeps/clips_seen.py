@@ -6,5 +6,6 @@ compares at size S.
 
 
 def sweep():
+  """Yields the overrides of each run of the sweep."""
   for num_steps in (122_000, 244_000, 1_000_000):
     yield {'num_steps': num_steps}

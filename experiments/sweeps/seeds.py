@@ -2,5 +2,6 @@
 
 
 def sweep():
+  """Yields the overrides of each run of the sweep."""
   for seed in range(5):
     yield {'seed': seed}

@@ -33,16 +33,14 @@ def find(place: str) -> list[Clip]:
   """Lists the clips of a data set.
 
   Args:
-    place: one of
-      - a folder: every file in it and in its subfolders, except hidden files,
-        companions (text, pictures, archives: see COMPANIONS) and links to
-        folders;
-      - a glob ('/data/*/*.mp4', '**' for any depth): the files that match, and
-        the folders that match as above;
-      - a manifest: a .csv file with the header `path,start,end,label`, of which
-        only `path` is needed. Paths are relative to the manifest, and `start`
-        and `end` are in seconds. The label is not read here;
-      - a video file.
+    place: path of a folder, a glob, a manifest, or a video file. A folder
+      stands for every file in it and in its subfolders, except hidden files,
+      companions (text, pictures, archives: see COMPANIONS) and links to
+      folders. A glob ('/data/*/*.mp4', '**' for any depth) stands for the files
+      that match, and for the folders that match. A manifest is a .csv file with
+      the header `path,start,end,label`, of which only `path` is needed; paths
+      are relative to the manifest, `start` and `end` are in seconds, and the
+      label is not read here.
 
   Returns:
     The clips of a manifest in its order; others in the order of their paths.

@@ -13,14 +13,11 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder that `--checkpoint` names.
 
   Args:
-    checkpoint: one of
-      PATH: a checkpoint, at a path that `rvm_jax.load` reads;
-      'untrained:PATH': a model of the same architecture as this checkpoint,
-        with newly initialized parameters;
-      'raw:16': pixels of patches of 16 x 16 pixels;
-      'truth:16': the oracle, whose features are computed from the ground truth
-        of patches of 16 x 16 pixels. Only the benchmark on generated scenes can
-        use it.
+    checkpoint: PATH is a checkpoint that `rvm_jax.load` reads. 'untrained:PATH'
+      is a model of the same architecture with newly initialized parameters.
+      'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16' is
+      the oracle, whose features are computed from the ground truth of such
+      patches; only the benchmark on generated scenes can use it.
 
   Raises:
     FileNotFoundError: there is nothing at the path, or only a run that has no
