@@ -12,8 +12,6 @@ import pytest
 
 from rvm_jax import weights
 from rvm_jax.models import rvm
-from rvm_jax.weights import released
-from rvm_jax.weights import trees
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 TINY = dict(
@@ -112,30 +110,6 @@ def test_parameters_have_the_released_shapes(size, name, count):
       (GOLDEN / f'released_shapes_{name}.json').read_text()
   )
   assert sum(int(np.prod(shape)) for shape in shapes.values()) == count
-
-
-@pytest.mark.parametrize('size', rvm.SIZES)
-def test_name_axes_gives_axes_of_one_name_one_size(size):
-  model = rvm.RVM(**rvm.SIZES[size])
-  sizes = {}
-  for path, shape in trees.flatten(released.shapes(model)).items():
-    names = rvm.name_axes(path)
-    assert len(names) == len(shape.shape), path
-    for name, length in zip(names, shape.shape):
-      # Widths are one for the whole model; heads and hidden units, for a part.
-      part = '' if name and name.endswith('embed') else path.split('/')[0]
-      sizes.setdefault((part, name), set()).add(length)
-  assert sizes['', 'embed'] == sizes['', 'core_embed'] == {model.width}
-  assert sizes['', 'decoder_embed'] == {model.decoder_width}
-  for part, prefix in (
-      ('encoder', 'encoder'),
-      ('rnn_core', 'core'),
-      ('decoder', 'decoder'),
-  ):
-    assert sizes[part, 'heads'] == {getattr(model, f'{prefix}_heads')}
-    assert sizes[part, 'mlp'] == {getattr(model, f'{prefix}_mlp')}
-  with pytest.raises(ValueError, match='no parameter with the path head/bias'):
-    rvm.name_axes('head/bias')
 
 
 def test_scan_equals_frame_by_frame_and_any_split(tiny):

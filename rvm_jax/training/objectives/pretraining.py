@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from rvm_jax.models import parameters
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
@@ -108,11 +109,11 @@ class Pretraining:
 
   def name_axes(self, path: str) -> step.Axes:
     """Returns the names of the logical axes of a parameter of RVM."""
-    return rvm.name_axes(path)
+    return parameters.name_axes(path)
 
   def is_core(self, path: str) -> bool:
     """Returns whether a parameter belongs to the recurrent core."""
-    return rvm.is_core(path)
+    return parameters.is_core(path)
 
   def _predict(self, params, batch, visible):
     """Predicts the pixels of the target frames, float32 [B, K, H, W, 3]."""
