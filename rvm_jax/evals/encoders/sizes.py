@@ -27,8 +27,9 @@ def fit(
     key: name of `protocol` in the error message.
 
   Raises:
-    ValueError: a height or width is not a multiple of P and `resize_to_patch`
-      is False. The message names the nearest multiples.
+    ValueError: a height or width is below 1; or it is not a multiple of P and
+      `resize_to_patch` is False, and then the message names the nearest
+      multiples.
   """
   fitted = {
       name: fit(
@@ -40,6 +41,9 @@ def fit(
   }
   if not protocol.keys() >= set(_SIDES):
     return fitted
+  for name in _SIDES:
+    if protocol[name] < 1:
+      raise ValueError(f'{key}.{name}={protocol[name]} must be at least 1')
   nearest = {name: _list_nearest(protocol[name], patch) for name in _SIDES}
   best = {name: sides[0] for name, sides in nearest.items()}
   if not resize_to_patch and any(best[x] != protocol[x] for x in _SIDES):

@@ -57,3 +57,13 @@ def test_fit_takes_the_nearest_positive_multiple_the_larger_if_tied(
   protocol = {'height': side, 'width': 16}
   fitted = sizes.fit(protocol, 8, resize_to_patch=True)
   assert fitted == {'height': nearest, 'width': 16}
+
+
+@pytest.mark.parametrize('side', [0, -14])
+def test_sizes_below_1_are_refused(side):
+  with pytest.raises(
+      ValueError, match=f'clips.width={side} must be at least 1'
+  ):
+    sizes.fit(
+        {'clips': {'height': 14, 'width': side}}, 14, resize_to_patch=True
+    )
