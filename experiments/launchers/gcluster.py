@@ -37,7 +37,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
           )
       ),
   }
-  command = ['gcluster', 'job', 'submit']
-  command += [f'--{k}={v}' for k, v in arguments.items() if v is not None]
-  command += [f'--env={k}={v}' for k, v in job_lib.environment(job).items()]
-  return job_lib.Plan({}, [[*command, *job.extra]])
+  command = job_lib.submit_command(
+      ['gcluster', 'job', 'submit'], arguments, job
+  )
+  return job_lib.Plan({}, [command])

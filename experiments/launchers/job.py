@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from experiments.launchers import tpu as tpu_lib
 
@@ -159,3 +159,19 @@ def require(job: Job, backend: str, *names: str):
   if missing:
     flags = ', '.join(f'--{name}' for name in missing)
     raise ValueError(f'--backend={backend} needs {flags}')
+
+
+def submit_command(
+    command: list[str], arguments: Mapping[str, Any], job: Job
+) -> list[str]:
+  """Returns the command line of a client that takes --KEY=VALUE and --env.
+
+  Args:
+    command: words that the command line starts with.
+    arguments: values by flag, without the dashes. Those that are None are left
+      out.
+    job: the job, for its environment and its extra arguments.
+  """
+  given = [f'--{k}={v}' for k, v in arguments.items() if v is not None]
+  variables = [f'--env={k}={v}' for k, v in environment(job).items()]
+  return [*command, *given, *variables, *job.extra]
