@@ -23,14 +23,11 @@ from ml_collections import config_flags
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
+from rvm_jax.runtime import exit_codes
 from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
-
-# Exit code 75. In sysexits.h it means a temporary failure, after which the same
-# command may be tried again.
-EXIT_PREEMPTED = os.EX_TEMPFAIL
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config',
@@ -80,7 +77,7 @@ def main(argv: list[str]):
     loop.train(config, workdir, objective, data, evaluators)
   except loop.Preempted as stop:
     logging.info('%s; run the same command to go on', stop)
-    sys.exit(EXIT_PREEMPTED)
+    sys.exit(exit_codes.PREEMPTED)
 
 
 def connect():

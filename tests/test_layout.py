@@ -15,13 +15,14 @@ ALLOWED = {
     'ops': set(),
     'storage': set(),
     'config': set(),
+    'runtime': {'storage'},
     'data': {'storage'},
     'models': {'ops'},
     'viz': {'ops'},
     'viz/__main__': {'data', 'ops', 'streaming', 'viz', 'weights'},
     'weights': {'models', 'ops', 'storage'},
     'streaming': {'models', 'ops', 'weights'},
-    'training': {'data', 'models', 'ops', 'storage', 'weights'},
+    'training': {'data', 'models', 'ops', 'runtime', 'storage', 'weights'},
     'features': {'data', 'ops', 'storage', 'streaming', 'weights'},
     'export': {'ops', 'storage', 'streaming', 'weights'},
     'evals': {
@@ -30,13 +31,14 @@ ALLOWED = {
         'features',
         'models',
         'ops',
+        'runtime',
         'storage',
         'streaming',
         'training',
         'viz',
         'weights',
     },
-    'main': {'config', 'evals', 'training'},
+    'main': {'config', 'evals', 'runtime', 'training'},
 }
 FILES = sorted((ROOT / 'rvm_jax').rglob('*.py'))
 

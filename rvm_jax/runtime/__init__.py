@@ -1,0 +1,1 @@
+"""What a run does besides training: processes, signals, errors and its end."""

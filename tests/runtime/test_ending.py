@@ -1,0 +1,42 @@
+"""Ending a process at once."""
+
+import subprocess
+import sys
+
+CODE = """
+import multiprocessing, threading, time
+from rvm_jax.runtime import ending
+
+def sleep(pid):
+  time.sleep(1000)
+
+if __name__ == '__main__':
+  worker = multiprocessing.get_context('fork').Process(target=sleep, args=(1,))
+  worker.start()
+  print(worker.pid, flush=True)
+  threading.Thread(target=ending.end_now, args=(76, 'a line')).start()
+  time.sleep(1000)
+"""
+
+
+def test_end_now_ends_from_a_thread_with_the_line_and_without_workers():
+  done = subprocess.run(
+      [sys.executable, '-c', CODE], capture_output=True, text=True, timeout=60
+  )
+  assert done.returncode == 76
+  assert done.stderr.splitlines()[-1] == 'a line'
+  # A killed worker whose parent is gone is waited for by process 1.
+  for _ in range(100):
+    stat = read_state(done.stdout.strip())
+    if stat in (None, 'Z'):
+      return
+  raise AssertionError('the worker still runs')
+
+
+def read_state(pid):
+  """Returns the state of a process, such as 'S', or None if there is none."""
+  try:
+    with open(f'/proc/{pid}/stat') as file:
+      return file.read().rpartition(')')[2].split()[0]
+  except FileNotFoundError:
+    return None
