@@ -11,19 +11,21 @@ Exit codes:
 """
 
 import os
-import socket
 import sys
 
 from absl import app
 from absl import flags
 from absl import logging
-import jax
+import ml_collections
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
 from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import facts
+from rvm_jax.runtime import peers as peers_lib
+from rvm_jax.runtime import processes
 from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
@@ -52,6 +54,9 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 _PROCESS_ID = flags.DEFINE_integer(
     'process_id', 0, 'Index of this process, counted from 0.'
 )
+_JOIN_TIMEOUT = flags.DEFINE_float(
+    'join_timeout', 300.0, 'Longest wait for the other processes, in seconds.'
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
@@ -60,15 +65,29 @@ def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
-  connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
+  with processes.connect(
+      _COORDINATOR.value,
+      _NUM_PROCESSES.value,
+      _PROCESS_ID.value,
+      _JOIN_TIMEOUT.value,
+  ) as peers:
+    peers.agree(facts.of_run(config, workdir))
+    train(config, workdir, peers)
+
+
+def train(
+    config: ml_collections.ConfigDict, workdir: str, peers: peers_lib.Peers
+):
+  """Trains a model, as one of the processes of a run."""
   mesh = mesh_lib.make_mesh(config.fsdp)
+  processes.introduce(peers, mesh)
   config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
   os.makedirs(workdir, exist_ok=True)
-  logging.info('Devices: %s', jax.devices())
   logging.info('Config:\n%s', config)
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
+  peers.agree(data.facts())
   evaluators = {
       'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
       'scenes': scenes.SceneEvaluator(config),
@@ -78,26 +97,6 @@ def main(argv: list[str]):
   except loop.Preempted as stop:
     logging.info('%s; run the same command to go on', stop)
     sys.exit(exit_codes.PREEMPTED)
-
-
-def connect():
-  """Starts JAX's distributed service, which connects the processes of the run.
-
-  A run of a single process needs the service too, because the service notices
-  SIGTERM and tells the checkpoint manager that the run is being preempted.
-  """
-  if _COORDINATOR.value == 'auto':
-    jax.distributed.initialize()
-    return
-  address = _COORDINATOR.value or f'localhost:{_free_port()}'
-  jax.distributed.initialize(address, _NUM_PROCESSES.value, _PROCESS_ID.value)
-
-
-def _free_port() -> int:
-  """Returns the number of a TCP port that is unused at the moment."""
-  with socket.socket() as s:
-    s.bind(('localhost', 0))
-    return s.getsockname()[1]
 
 
 if __name__ == '__main__':
