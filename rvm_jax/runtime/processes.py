@@ -107,11 +107,13 @@ def describe(peers: peers_lib.Peers, mesh: Mesh) -> str:
       f'{axis} {meeting.name_numbers(sorted(set(column.tolist())))}'
       for axis, column in zip(mesh.axis_names, coordinates.T, strict=True)
   )
-  numbers = meeting.name_numbers(sorted(device.id for device in local))
+  numbers = meeting.name_numbers(
+      [i for i, device in enumerate(jax.devices()) if device in local]
+  )
   return (
-      f'{peers.me} of {jax.process_count()}: {len(local)} of'
-      f' {jax.device_count()} devices, number {numbers}'
-      f' ({local[0].device_kind}); in the mesh {places}'
+      f'This is {peers.me} of {jax.process_count()}: {len(local)} local devices'
+      f' ({local[0].device_kind}), numbers {numbers} of {jax.device_count()};'
+      f' in the mesh {places}'
   )
 
 
