@@ -5,8 +5,10 @@ checkpoint.
 
 Exit codes:
   0: the run has done all of its steps.
-  75: the run was stopped by SIGTERM and has saved a checkpoint; run the same
+  75: the run was stopped by SIGTERM or SIGINT, and all is saved; run the same
     command again to resume it.
+  76: the run ended for a reason that is not the user's, such as a lost process;
+    run the same command again.
   1: an error, which the last lines of the log describe.
 """
 
@@ -26,6 +28,8 @@ from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
 from rvm_jax.runtime import peers as peers_lib
 from rvm_jax.runtime import processes
+from rvm_jax.runtime import stops
+from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
@@ -66,20 +70,32 @@ def main(argv: list[str]):
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   config, workdir = _CONFIG.value, _WORKDIR.value
+  # A signal that comes before all processes have met ends this one at once.
   with processes.connect(
       _COORDINATOR.value,
       _NUM_PROCESSES.value,
       _PROCESS_ID.value,
       _JOIN_TIMEOUT.value,
   ) as peers:
+    stop = stops.Stop()
     peers.agree(facts.of_run(config, workdir))
-    train(config, workdir, peers)
+    train(config, workdir, peers, stop)
 
 
 def train(
-    config: ml_collections.ConfigDict, workdir: str, peers: peers_lib.Peers
+    config: ml_collections.ConfigDict,
+    workdir: str,
+    peers: peers_lib.Peers,
+    stop: stops.Stop,
 ):
-  """Trains a model, as one of the processes of a run."""
+  """Trains a model, as one of the processes of a run.
+
+  Args:
+    config: the run's config, the same in all processes.
+    workdir: folder of the run.
+    peers: the processes of the run.
+    stop: tells whether the run is to stop.
+  """
   mesh = mesh_lib.make_mesh(config.fsdp)
   processes.introduce(peers, mesh)
   config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
@@ -92,10 +108,20 @@ def train(
       'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
       'scenes': scenes.SceneEvaluator(config),
   }
+  watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
   try:
-    loop.train(config, workdir, objective, data, evaluators)
-  except loop.Preempted as stop:
-    logging.info('%s; run the same command to go on', stop)
+    with watchdog:
+      loop.train(
+          config,
+          workdir,
+          objective,
+          data,
+          evaluators,
+          stop=stop,
+          watchdog=watchdog,
+      )
+  except loop.Preempted as preempted:
+    logging.info('%s; run the same command to go on', preempted)
     sys.exit(exit_codes.PREEMPTED)
 
 

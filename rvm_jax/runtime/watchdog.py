@@ -4,8 +4,8 @@ The limit on the time since the last step follows from the steps so far. What
 takes longer than a step, such as compiling or saving, has a limit of its own.
 """
 
-from collections.abc import Callable, Iterator
 import collections
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import faulthandler
@@ -17,6 +17,7 @@ import time
 
 from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import peers as peers_lib
 
 # The folder of the workdir that the stacks of hanging processes are written to.
 HANGS = 'hangs'
@@ -26,9 +27,35 @@ HANGS = 'hangs'
 _MULTIPLE = 20
 _LEAST_SECONDS = 300.0
 _NUM_STEPS = 100
-# Limit until the first step is done: compilation and the first data.
-_START_SECONDS = 3600.0
+# Limit on what takes longer than a step: the start, with the compilation and
+# the first step; an evaluation; a checkpoint.
+_LONG_SECONDS = 3600.0
+# How long a file system that may itself hang has to take the stacks.
+_WRITE_SECONDS = 10.0
 _POLL_SECONDS = 0.5
+
+
+class Off:
+  """Takes the place of a watchdog where nothing is watched."""
+
+  def beat(self, step: int):
+    """Does nothing.
+
+    Args:
+      step: number of steps done.
+    """
+
+  def allow(self, what: str) -> contextlib.AbstractContextManager[None]:
+    """Does nothing.
+
+    Args:
+      what: what may take longer than a step, such as 'evaluation'.
+    """
+    del what
+    return contextlib.nullcontext()
+
+
+OFF = Off()
 
 
 @dataclasses.dataclass
@@ -51,32 +78,29 @@ class Watchdog(contextlib.AbstractContextManager):
   def __init__(
       self,
       workdir: str | os.PathLike[str],
-      process: int,
-      fail: Callable[[str], None],
-      max_step_seconds: float | None = None,
+      peers: peers_lib.Peers,
+      max_step_seconds: float | None,
   ):
     """Prepares to watch.
 
     Args:
       workdir: folder of the run.
-      process: number of this process in the run, from 0.
-      fail: function that tells the other processes that this one is about to
-        end; it is called with a line that says why.
-      max_step_seconds: longest time from one step to the next; None for a
-        multiple of the median of the last steps, and 300 s at least.
+      peers: processes of the run, which are told before this one ends.
+      max_step_seconds: longest time from one step to the next; None for 20
+        times the median of the last steps, but 300 s at least.
     """
     self._workdir = workdir
-    self._process = process
-    self._fail = fail
+    self._peers = peers
     self._max_step_seconds = max_step_seconds
+    # Seconds of the last steps, without those spent in `allow`.
     self._seconds: collections.deque[float] = collections.deque(
         maxlen=_NUM_STEPS
     )
-    self._step: int | None = None
+    self._step = 0
+    self._step_at: float | None = None
+    self._allowed = 0.0
     # The innermost activity comes last; it alone is watched.
     self._activities: list[_Activity] = []
-    # Whether the time since the last step says how long a step takes.
-    self._is_plain = False
     self._lock = threading.Lock()
     self._is_closed = threading.Event()
     self._thread = threading.Thread(
@@ -84,7 +108,7 @@ class Watchdog(contextlib.AbstractContextManager):
     )
 
   def __enter__(self) -> 'Watchdog':
-    start = _Activity('starting', time.monotonic(), _START_SECONDS)
+    start = _Activity('start of the run', time.monotonic(), _LONG_SECONDS)
     self._activities.append(start)
     self._thread.start()
     return self
@@ -101,68 +125,69 @@ class Watchdog(contextlib.AbstractContextManager):
     """
     now = time.monotonic()
     with self._lock:
-      if self._is_plain:
-        self._seconds.append(now - self._activities[0].since)
-      self._is_plain = True
-      self._step = step
-      self._activities[0] = _Activity('training', now, self._limit())
+      if self._step_at is not None:
+        self._seconds.append(now - self._step_at - self._allowed)
+      self._step, self._step_at, self._allowed = step, now, 0.0
+      self._activities[0] = _Activity('next step', now, self._limit())
 
   @contextlib.contextmanager
-  def allow(self, what: str, seconds: float) -> Iterator[None]:
-    """Gives the block of a `with` statement a time limit of its own.
+  def allow(self, what: str) -> Iterator[None]:
+    """Gives the block of a `with` statement an hour.
 
     The time in the block does not count as that of a step.
 
     Args:
-      what: what the block does, such as 'saving'.
-      seconds: longest time that it may take.
+      what: what may take longer than a step, such as 'evaluation'.
     """
+    start = time.monotonic()
     with self._lock:
-      self._activities.append(_Activity(what, time.monotonic(), seconds))
+      self._activities.append(_Activity(what, start, _LONG_SECONDS))
     try:
       yield
     finally:
       with self._lock:
         self._activities.pop()
-        self._activities[-1].since = time.monotonic()
-        self._is_plain = False
+        now = self._activities[-1].since = time.monotonic()
+        if len(self._activities) == 1:
+          self._allowed += now - start
 
   def _limit(self) -> float:
     """Returns the longest time from now to the next step, in seconds."""
     if self._max_step_seconds is not None:
       return self._max_step_seconds
     if not self._seconds:
-      return _START_SECONDS
+      return _LONG_SECONDS
     return max(_MULTIPLE * statistics.median(self._seconds), _LEAST_SECONDS)
 
   def _watch(self):
     while not self._is_closed.wait(_POLL_SECONDS):
       with self._lock:
         activity = self._activities[-1]
-        after = 'before the first step'
-        if self._step is not None:
-          after = f'after step {self._step}'
       seconds = time.monotonic() - activity.since
       if seconds > activity.limit:
         self._end(
-            f'hangs {after}: {activity.what} for {seconds:.0f} s, more than'
-            f' {activity.limit:.0f} s'
+            f'hangs after step {self._step}: {activity.what} took'
+            f' {seconds:.0f} s, at most {activity.limit:.0f} s are allowed'
         )
 
-  def _end(self, line: str):
+  def _end(self, why: str):
     """Writes the stacks and ends the run."""
-    folder = os.path.join(self._workdir, HANGS)
+    number = self._peers.me.process
     path = os.path.join(
-        folder, f'{time.strftime("%Y%m%d_%H%M%S")}_process_{self._process}.txt'
+        self._workdir, HANGS, f'step_{self._step}_process_{number}.txt'
     )
-    line += f'. Its Python stacks: {path}'
-    self._fail(line)
+    why += f'. Python stacks: {path}'
     faulthandler.dump_traceback(sys.stderr)
-    with contextlib.suppress(OSError):
-      # The file system may be what hangs; others have been told before.
-      os.makedirs(folder, exist_ok=True)
-      with open(path, 'w', encoding='utf-8') as file:
-        file.write(line + '\n')
-        file.flush()
-        faulthandler.dump_traceback(file)
-    ending.end_now(exit_codes.RESTART, f'process {self._process} {line}')
+    # What hangs may be the file system.
+    writer = threading.Thread(target=_write_stacks, args=(path,), daemon=True)
+    writer.start()
+    writer.join(_WRITE_SECONDS)
+    self._peers.fail(why)
+    ending.end_now(exit_codes.RESTART, f'{self._peers.me} {why}')
+
+
+def _write_stacks(path: str):
+  """Writes the Python stacks of all threads to a file."""
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  with open(path, 'w', encoding='utf-8') as file:
+    faulthandler.dump_traceback(file)
