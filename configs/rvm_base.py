@@ -141,6 +141,10 @@ def get_config() -> ml_collections.ConfigDict:
       # the decoder is initialised.
       fresh_decoder=False,
   )
+  # Seconds from one step to the next after which the run counts as hanging: it
+  # then ends, to be started again. If it is not set, 20 times the median of the
+  # last steps, but 300 s at least.
+  config.max_step_seconds = config_dict.placeholder(float)
   # Number of steps between progress lines.
   config.log_every = 50
   # Number of steps between evaluations, which write scores and pictures.

@@ -40,6 +40,11 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
     if value < 1:
       raise ValueError(f'config.{key}={value} must be at least 1')
 
+  if config.max_step_seconds is not None and config.max_step_seconds <= 0:
+    raise ValueError(
+        f'config.max_step_seconds={config.max_step_seconds} must be positive,'
+        ' or not set'
+    )
   if config.num_eval_scenes < MIN_EVAL_SCENES:
     raise ValueError(
         f'config.num_eval_scenes={config.num_eval_scenes} must be at least'

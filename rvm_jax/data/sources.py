@@ -10,6 +10,7 @@ from rvm_jax.data import records
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import reader
+from rvm_jax.storage import fingerprints
 
 
 class Videos:
@@ -97,6 +98,16 @@ class Videos:
     number, frame = (int(x) for x in clip)
     path = index.path_of(self._database, int(self._rows[number]))
     return f'{path} from frame {int(self._starts[number]) + frame}'
+
+  def fingerprint(self) -> str:
+    """Returns a hash of where the clips are in their files, and their order.
+
+    It does not depend on the paths, because hosts may reach them differently.
+    """
+    return fingerprints.hash_parts(
+        x.tobytes()
+        for x in (self._starts, self._nums_frames, self._rates, self._lengths)
+    )
 
   def _read(self, clip: int, numbers) -> np.ndarray:
     path, contents = index.load(self._database, int(self._rows[clip]))

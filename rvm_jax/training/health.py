@@ -54,7 +54,7 @@ class Monitor:
       self,
       pipeline: position_lib.TrainingData,
       checkpoints: checkpoints_lib.Checkpoints,
-      watchdog: watchdog_lib.Off,
+      watchdog: watchdog_lib.Watchdog | watchdog_lib.Off,
   ):
     """Starts without a step.
 

@@ -43,7 +43,7 @@ def train(
     evaluators: Mapping[str, Evaluator],
     *,
     stop: stops.Stop | stops.Never = stops.NEVER,
-    watchdog: watchdog_lib.Off = watchdog_lib.OFF,
+    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -152,6 +152,8 @@ def train(
         data = position.get_state() | {'is_evaluation_due': is_evaluation_due}
         with watchdog.allow('checkpoint'):
           checkpoints.save(done, state, data, config.to_dict())
+          if is_stopped or is_last:
+            checkpoints.wait()
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
     return state
@@ -191,7 +193,7 @@ def evaluate(
     evaluators: Mapping[str, Evaluator],
     writer: reporting.Writer,
     stop: stops.Stop | stops.Never,
-    watchdog: watchdog_lib.Off,
+    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off,
     step: int,
     params: Any,
 ) -> bool:
