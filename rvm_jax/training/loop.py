@@ -17,6 +17,7 @@ from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
+from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import stopwatch
 
@@ -59,6 +60,8 @@ def train(
     Preempted: the run has received SIGTERM and saved its current state.
     NonFiniteError: the loss, gradient or update of a step is not finite. The
       message names the step, its clips and the newest checkpoint.
+    SpikeError: the loss or gradient norm of a step is a spike, and
+      `config.spikes.policy` is 'stop'.
     RuntimeError: the share of broken clips is above
       `config.data.max_bad_share`.
     ValueError: the checkpoint in `workdir` is of another objective or model, or
@@ -70,11 +73,13 @@ def train(
       is_core=objective.is_core,
       **config.optimizer,
   )
+  guard = spikes.from_config(config)
   init, train_step = step_lib.make(
       objective,
       optimizer,
       mesh,
       num_microbatches=config.num_microbatches,
+      guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)
   logging.info(
@@ -112,9 +117,13 @@ def train(
     pending = None
 
     def settle():
-      """Waits for the pending step, if any, and checks that it is finite."""
+      """Waits for the pending step, if any, and checks that it is sound."""
+      nonlocal pending
       if pending is not None:
         health.check_finite(*pending, pipeline, checkpoints)
+        if guard is not None:
+          guard.report(*pending, pipeline, checkpoints, workdir)
+        pending = None
 
     for done in range(start + 1, config.num_steps + 1):
       batch = watch.take(position, batch_size)
@@ -131,7 +140,8 @@ def train(
       if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
         scalars |= watch.read() | position.counts()
-        scalars['learning_rate'] = float(schedule(done - 1))
+        updates = spikes.count_updates(done - 1, scalars)
+        scalars['learning_rate'] = float(schedule(updates))
         writer.progress(done, scalars, batch_size)
         position.check(config.data.max_bad_share)
 
