@@ -74,6 +74,20 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
         'config.checkpoint.fresh_decoder=True needs config.checkpoint.init_from'
         ': without it all parameters are initialised anyway'
     )
+  if config.spikes.policy not in ('none', 'skip', 'stop'):
+    raise ValueError(
+        f'config.spikes.policy={config.spikes.policy!r} must be none, skip or'
+        ' stop'
+    )
+  if config.spikes.window < 2:
+    raise ValueError(
+        f'config.spikes.window={config.spikes.window} must be at least 2'
+    )
+  # With less, a level that has changed might never be accepted.
+  if not config.spikes.sigmas >= 1:
+    raise ValueError(
+        f'config.spikes.sigmas={config.spikes.sigmas} must be at least 1'
+    )
   if optimizer.warmup_steps >= config.num_steps:
     raise ValueError(
         f'config.optimizer.warmup_steps={optimizer.warmup_steps} must be below'

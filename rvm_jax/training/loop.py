@@ -20,6 +20,7 @@ from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
+from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import stopwatch
 
@@ -67,6 +68,8 @@ def train(
     Preempted: the run was told to stop and has saved its current state.
     NonFiniteError: the loss, gradient or update of a step is not finite. The
       message names the step, its clips and the newest checkpoint.
+    SpikeError: the loss or the gradient norm of a step is a spike, and
+      `config.spikes.policy` is 'stop'.
     RuntimeError: the share of broken clips is above
       `config.data.max_bad_share`.
     ValueError: the checkpoint in `workdir` is of another objective or model, or
@@ -78,8 +81,13 @@ def train(
       is_core=objective.is_core,
       **config.optimizer,
   )
+  guard = spikes.from_config(config)
   init, train_step = step_lib.make(
-      objective, optimizer, mesh, num_microbatches=config.num_microbatches
+      objective,
+      optimizer,
+      mesh,
+      num_microbatches=config.num_microbatches,
+      guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)
   logging.info(
@@ -113,7 +121,7 @@ def train(
 
     batch_size = config.data.batch_size
     watch = stopwatch.Stopwatch()
-    monitor = health.Monitor(pipeline, checkpoints, watchdog)
+    monitor = health.Monitor(pipeline, checkpoints, watchdog, guard, workdir)
     # Whether the run is to stop is asked once a step. The answer is read after
     # the next step is dispatched, as the metrics are.
     answer = stop.ask()
@@ -132,7 +140,8 @@ def train(
       if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
         scalars |= watch.read() | position.counts()
-        scalars['learning_rate'] = float(schedule(done - 1))
+        updates = spikes.count_updates(done - 1, scalars)
+        scalars['learning_rate'] = float(schedule(updates))
         writer.progress(done, scalars, batch_size)
         position.check(config.data.max_bad_share)
 
