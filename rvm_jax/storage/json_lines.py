@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import logging
 
+from rvm_jax.storage import files
 from rvm_jax.storage import outages
 
 Record = dict[str, Any]
@@ -41,24 +42,14 @@ class Appender:
           os.truncate(self._path, size)
 
   def append(self, record: Record):
-    """Appends a record, whose numbers must be finite.
-
-    The file is opened for each record, so that it may be moved or deleted
-    meanwhile.
+    """Appends a record.
 
     Args:
-      record: values by name, as JSON can hold them.
+      record: values by name, as JSON can hold them; numbers must be finite.
     """
-    line = json.dumps(record, allow_nan=False).encode() + b'\n'
-    with self._outage, open(self._path, 'ab', buffering=0) as f:
-      size = f.seek(0, os.SEEK_END)
-      try:
-        while line:
-          line = line[f.write(line) :]
-      except OSError:
-        # The disk was full in the middle of the line.
-        f.truncate(size)
-        raise
+    line = json.dumps(record, allow_nan=False) + '\n'
+    with self._outage:
+      files.append_whole(self._path, line.encode())
 
 
 def read(path: str | os.PathLike[str]) -> list[Record]:

@@ -11,14 +11,15 @@ import jax
 import ml_collections
 import numpy as np
 
+from rvm_jax.runtime import stops
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import health
+from rvm_jax.training import ledger as ledger_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
 from rvm_jax.training import step as step_lib
-from rvm_jax.training import stopwatch
 
 # The result of an evaluator: scalars by name, and pictures by name, each a
 # uint8 array [H, W, 3].
@@ -28,7 +29,7 @@ Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
 Evaluator = Callable[[Any, Any], Report]
 
 
-class Preempted(Exception):
+class Preempted(stops.Stopped):
   """The run has received SIGTERM and saved a checkpoint."""
 
 
@@ -90,6 +91,7 @@ def train(
     def close_at_end(x):
       return closing.enter_context(contextlib.closing(x))
 
+    ledger = closing.enter_context(ledger_lib.Ledger(workdir))
     checkpoints = close_at_end(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
@@ -101,15 +103,22 @@ def train(
       state, data = restored
       position.set_state(data)
     start = int(state.step)
-    writer = close_at_end(reporting.Writer(workdir, start, config.num_steps))
-    if start == 0:
-      evaluate(0, objective, state.params, evaluators, writer)
-
     batch_size = config.data.batch_size
-    watch = stopwatch.Stopwatch()
+    ledger.start(
+        start,
+        num_steps=config.num_steps,
+        batch_size=batch_size,
+        flops_per_clip=objective.flops_per_clip,
+    )
+    writer = reporting.Writer(workdir, start, config.num_steps)
+    if start == 0:
+      evaluate(0, objective, state.params, evaluators, writer, ledger)
+
     # Number, metrics and clips of a step that is dispatched but not yet
     # checked.
     pending = None
+    # The newest step of which a checkpoint has been started.
+    saving = None
 
     def settle():
       """Waits for the pending step, if any, and checks that it is finite."""
@@ -117,35 +126,42 @@ def train(
         health.check_finite(*pending, pipeline, checkpoints)
 
     for done in range(start + 1, config.num_steps + 1):
-      batch = watch.take(position, batch_size)
+      batch = ledger.watch.take(position, batch_size)
       taken = {key: batch[key] for key in objective.batch}
       state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
       # Read a step's metrics after the next step is dispatched: the device
       # does not wait for the host.
       settle()
       pending = done, metrics, batch['clip']
+      ledger.compiled(metrics)
       # A checkpoint is written while the step after it is computed. That step
       # counts when the checkpoint is whole.
-      checkpoints.wait()
+      if saving == done - 1:
+        with ledger.timed('saved', after=metrics):
+          checkpoints.wait()
 
       if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
-        scalars |= watch.read() | position.counts()
+        scalars |= ledger.steps() | position.counts()
         scalars['learning_rate'] = float(schedule(done - 1))
-        writer.progress(done, scalars, batch_size)
+        with ledger.watch.apart():
+          writer.progress(done, scalars, batch_size)
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
       if done % config.eval_every == 0 or is_last:
         settle()
-        evaluate(done, objective, state.params, evaluators, writer)
+        evaluate(done, objective, state.params, evaluators, writer, ledger)
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
       # what belongs to this step: a start from here does not write it again.
       is_preempted = checkpoints.is_preempted(done)
       if checkpoints.is_due(done) or is_preempted or is_last:
         settle()  # A state that is not finite is never saved.
-        checkpoints.save(done, state, position.get_state(), config.to_dict())
+        ledger.steps()
+        with ledger.timed('save'):
+          checkpoints.save(done, state, position.get_state(), config.to_dict())
+        saving = done
       if is_preempted:
         raise Preempted(f'stopped at step {done}, all saved')
     return state
@@ -157,6 +173,7 @@ def evaluate(
     params: Any,
     evaluators: Mapping[str, Evaluator],
     writer: reporting.Writer,
+    ledger: ledger_lib.Ledger,
 ):
   """Calls the evaluators and writes their scalars and pictures.
 
@@ -167,12 +184,15 @@ def evaluate(
     evaluators: evaluators by name; the name becomes part of their scalars' and
       pictures' names.
     writer: writer of the results.
+    ledger: ledger of the run, which times each evaluator.
   """
   for name, evaluator in evaluators.items():
-    scalars, pictures = evaluator(objective, params)
-    writer.scalars(
-        step, {f'eval/{name}/{key}': value for key, value in scalars.items()}
-    )
-    writer.pictures(
-        step, {f'{name}_{key}': picture for key, picture in pictures.items()}
-    )
+    with ledger.timed('evaluation', name=name):
+      scalars, pictures = evaluator(objective, params)
+      writer.scalars(
+          step, {f'eval/{name}/{key}': value for key, value in scalars.items()}
+      )
+      writer.pictures(
+          step,
+          {f'{name}_{key}': picture for key, picture in pictures.items()},
+      )

@@ -52,6 +52,9 @@ class Stopwatch:
   A step that is dispatched is not done yet: the time until it is done belongs
   to whatever runs meanwhile. So wait for the last step before the stopwatch is
   read and before anything is timed apart.
+
+  Attributes:
+    steps: number of batches taken since the last reading, or the start.
   """
 
   def __init__(self):
@@ -68,7 +71,7 @@ class Stopwatch:
     start = time.perf_counter()
     batch = next(iterator)
     self._data_wait += time.perf_counter() - start
-    self._steps += 1
+    self.steps += 1
     self._clips += num_clips
     return batch
 
@@ -91,14 +94,14 @@ class Stopwatch:
     """Returns what was measured since the last call, or the start."""
     elapsed = time.perf_counter() - self._start
     interval = Interval(
-        self._steps, self._clips, elapsed - self._apart, self._data_wait
+        self.steps, self._clips, elapsed - self._apart, self._data_wait
     )
     self._restart()
     return interval
 
   def _restart(self):
     self._start = time.perf_counter()
-    self._steps = 0
+    self.steps = 0
     self._clips = 0
     self._data_wait = 0.0
     self._apart = 0.0
