@@ -150,9 +150,12 @@ class Ledger:
       **more: further values of the line.
     """
     jax.block_until_ready(after)
-    with self.watch.apart() as span:
-      yield
-    self._write(event, **more, seconds=span.seconds)
+    span = stopwatch.Span()
+    try:
+      with self.watch.apart() as span:
+        yield
+    finally:
+      self._write(event, **more, seconds=span.seconds)
 
   def end(self, code: int, why: str):
     """Writes that the run ends; it may be called from any thread.
