@@ -55,6 +55,14 @@ class Objective(Protocol):
     The first axis of each array is the batch axis.
     """
 
+  @property
+  def flops_per_clip(self) -> float | None:
+    """FLOPs of a step for one clip, of which a utilisation is made.
+
+    See `flops.count_training` for what is counted. None if it is not known: the
+    run then reports no utilisation.
+    """
+
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
 
