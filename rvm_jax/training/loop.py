@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Mapping
 import contextlib
-import math
 import os
-from typing import Any, Protocol
+from typing import Any
 
 from absl import logging
 from clu import parameter_overview
 import jax
-from jax.experimental import multihost_utils
 import ml_collections
 import numpy as np
 
 from rvm_jax.training import checkpoints as checkpoints_lib
+from rvm_jax.training import health
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import stopwatch
@@ -27,48 +27,16 @@ Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
 # objective's parameters.
 Evaluator = Callable[[Any, Any], Report]
 
-# The share of skipped clips is taken of at least this many clips, so that a
-# single broken clip at the start does not end a run.
-MIN_CLIPS_SEEN = 100
-
 
 class Preempted(Exception):
   """The run has received SIGTERM and saved a checkpoint."""
-
-
-class NonFiniteError(RuntimeError):
-  """The loss, the gradient or the update of a step is not finite."""
-
-
-class TrainingData(Protocol):
-  """An endless stream of batches, such as `data.pipeline.Pipeline`.
-
-  A batch is a dict of this process's rows of the arrays that `Objective.batch`
-  names, and of two more arrays:
-    clip: an identifier of each row's clip, [B, ...], for `describe`.
-    skipped: number of broken clips that each row replaces, int32 [B].
-  """
-
-  def iterator(self) -> Any:
-    """Returns an iterator over batches, at the beginning of the stream.
-
-    The iterator has the methods `get_state`, which returns a dict that JSON can
-    hold, `set_state`, which takes such a dict, and `close`.
-    """
-
-  def describe(self, clip: np.ndarray) -> str:
-    """Returns a text for people that says where a clip comes from.
-
-    Args:
-      clip: one row of a batch's 'clip'.
-    """
 
 
 def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
     objective: step_lib.Objective,
-    pipeline: TrainingData,
+    pipeline: position_lib.TrainingData,
     evaluators: Mapping[str, Evaluator],
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
@@ -125,7 +93,7 @@ def train(
     checkpoints = close_at_end(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
-    position = close_at_end(Position(pipeline))
+    position = close_at_end(position_lib.Position(pipeline))
     restored = checkpoints.restore(shapes, config.to_dict())
     if restored is None:
       state = checkpoints.start(shapes, lambda: init(config.seed))
@@ -146,7 +114,7 @@ def train(
     def settle():
       """Waits for the pending step, if any, and checks that it is finite."""
       if pending is not None:
-        check_finite(*pending, pipeline, checkpoints)
+        health.check_finite(*pending, pipeline, checkpoints)
 
     for done in range(start + 1, config.num_steps + 1):
       batch = watch.take(position, batch_size)
@@ -183,74 +151,6 @@ def train(
     return state
 
 
-class Position:
-  """Iterates over batches and counts the clips seen and skipped so far."""
-
-  def __init__(self, pipeline: TrainingData):
-    """Starts at the beginning of the stream.
-
-    Args:
-      pipeline: stream of batches.
-    """
-    self._iterator = pipeline.iterator()
-    # Numbers of clips seen and skipped: by all processes up to the checkpoint
-    # that the run resumed from, and by this process since then.
-    self._before = np.zeros(2, int)
-    self._here = np.zeros(2, int)
-
-  def __next__(self) -> dict[str, np.ndarray]:
-    """Returns this process's rows of the next batch."""
-    batch = next(self._iterator)
-    self._here += len(batch['skipped']), batch['skipped'].sum()
-    return batch
-
-  def counts(self) -> dict[str, int]:
-    """Returns the numbers of clips seen and skipped since the run began.
-
-    They are sums over all processes, which must all call this method.
-
-    Returns:
-      'clips_seen' and 'clips_skipped', in this order.
-    """
-    everywhere = multihost_utils.process_allgather(self._here)
-    total = self._before + everywhere.reshape(-1, 2).sum(0)
-    return {'clips_seen': int(total[0]), 'clips_skipped': int(total[1])}
-
-  def check(self, max_bad_share: float):
-    """Checks that not too many clips were broken; all processes must call it.
-
-    Args:
-      max_bad_share: greatest share of broken clips among those seen.
-
-    Raises:
-      RuntimeError: the share is greater.
-    """
-    seen, skipped = self.counts().values()
-    if skipped > max_bad_share * max(seen, MIN_CLIPS_SEEN):
-      raise RuntimeError(
-          f'{skipped} of {seen} clips could not be read, more than'
-          f' max_bad_share={max_bad_share}; the log names the files'
-      )
-
-  def get_state(self) -> dict[str, Any]:
-    """Returns the position and the counts, as a dict that JSON can hold."""
-    return {'iterator': self._iterator.get_state()} | self.counts()
-
-  def set_state(self, state: Mapping[str, Any]):
-    """Moves to a position and continues its counts.
-
-    Args:
-      state: the position, as returned by `get_state`.
-    """
-    self._iterator.set_state(state['iterator'])
-    self._before = np.array([state['clips_seen'], state['clips_skipped']])
-    self._here = np.zeros(2, int)
-
-  def close(self):
-    """Closes the iterator, which may have worker processes."""
-    self._iterator.close()
-
-
 def evaluate(
     step: int,
     objective: step_lib.Objective,
@@ -275,36 +175,4 @@ def evaluate(
     )
     writer.pictures(
         step, {f'{name}_{key}': picture for key, picture in pictures.items()}
-    )
-
-
-def check_finite(
-    step: int,
-    metrics: Mapping[str, jax.Array],
-    clips: np.ndarray,
-    pipeline: TrainingData,
-    checkpoints: checkpoints_lib.Checkpoints,
-):
-  """Checks that loss, gradient and update of a step are finite.
-
-  Args:
-    step: number of the step, counted from 1.
-    metrics: metrics of the step; reading them waits for the step to finish.
-    clips: 'clip' of the batch, [B, ...], for the error message.
-    pipeline: stream of the batch, which describes clips.
-    checkpoints: checkpoints of the run, for the error message.
-
-  Raises:
-    NonFiniteError: a value is not finite.
-  """
-  not_finite = {
-      key: float(metrics[key])
-      for key in ('loss', 'gradient_norm', 'update_norm')
-      if not math.isfinite(metrics[key])
-  }
-  if not_finite:
-    described = '\n  '.join(pipeline.describe(clip) for clip in clips)
-    raise NonFiniteError(
-        f'step {step}: {not_finite}. Last good checkpoint:'
-        f' {checkpoints.last_saved()}. The batch:\n  {described}'
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rvm_jax.training import loop
+from rvm_jax.training import position as position_lib
 
 
 class FakePipeline:
@@ -28,11 +28,11 @@ class FakePipeline:
 
 
 def test_position_counts_clips_and_goes_on_from_a_saved_state():
-  position = loop.Position(FakePipeline([0, 1, 0, 2]))
+  position = position_lib.Position(FakePipeline([0, 1, 0, 2]))
   for _ in range(3):
     next(position)
   assert position.counts() == {'clips_seen': 12, 'clips_skipped': 9}
-  again = loop.Position(FakePipeline([0, 0, 0, 0]))
+  again = position_lib.Position(FakePipeline([0, 0, 0, 0]))
   again.set_state(position.get_state())
   next(again)
   assert again.counts() == {'clips_seen': 16, 'clips_skipped': 9}
@@ -40,7 +40,7 @@ def test_position_counts_clips_and_goes_on_from_a_saved_state():
 
 
 def test_position_check_raises_if_too_many_clips_were_skipped():
-  position = loop.Position(FakePipeline([1, 0, 0, 0]))
+  position = position_lib.Position(FakePipeline([1, 0, 0, 0]))
   for _ in range(100):
     next(position)
   position.check(max_bad_share=0.25)
@@ -50,6 +50,6 @@ def test_position_check_raises_if_too_many_clips_were_skipped():
 
 
 def test_position_check_allows_one_skipped_clip_at_the_start():
-  position = loop.Position(FakePipeline([1, 0, 0, 0]))
+  position = position_lib.Position(FakePipeline([1, 0, 0, 0]))
   next(position)
   position.check(max_bad_share=0.1)
