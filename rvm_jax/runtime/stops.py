@@ -120,6 +120,20 @@ class Stop:
     self._is_asked = True
 
 
+class Never:
+  """Takes the place of a `Stop` in a program that nothing stops in order."""
+
+  def ask(self) -> Answer:
+    """Returns the answer no."""
+    return Answer(False)
+
+  def check(self):
+    """Does nothing."""
+
+
+NEVER = Never()
+
+
 @functools.cache
 def _mesh() -> Mesh:
   """All devices of all processes in a row."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import contextlib
+import functools
 import os
 from typing import Any
 
@@ -11,6 +12,8 @@ import jax
 import ml_collections
 import numpy as np
 
+from rvm_jax.runtime import stops
+from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import health
 from rvm_jax.training import mesh as mesh_lib
@@ -29,7 +32,7 @@ Evaluator = Callable[[Any, Any], Report]
 
 
 class Preempted(Exception):
-  """The run has received SIGTERM and saved a checkpoint."""
+  """The run was told to stop, and everything is saved."""
 
 
 def train(
@@ -38,6 +41,9 @@ def train(
     objective: step_lib.Objective,
     pipeline: position_lib.TrainingData,
     evaluators: Mapping[str, Evaluator],
+    *,
+    stop: stops.Stop | stops.Never = stops.NEVER,
+    watchdog: watchdog_lib.Off = watchdog_lib.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -51,12 +57,14 @@ def train(
     pipeline: stream of batches to train on.
     evaluators: evaluators by name. They are called before the first step of a
       new run, every `config.eval_every` steps, and after the last step.
+    stop: tells whether the run is to stop.
+    watchdog: is told of each step that is done, and of what takes longer.
 
   Returns:
     The training state after the last step.
 
   Raises:
-    Preempted: the run has received SIGTERM and saved its current state.
+    Preempted: the run was told to stop and has saved its current state.
     NonFiniteError: the loss, gradient or update of a step is not finite. The
       message names the step, its clips and the newest checkpoint.
     RuntimeError: the share of broken clips is above
@@ -71,10 +79,7 @@ def train(
       **config.optimizer,
   )
   init, train_step = step_lib.make(
-      objective,
-      optimizer,
-      mesh,
-      num_microbatches=config.num_microbatches,
+      objective, optimizer, mesh, num_microbatches=config.num_microbatches
   )
   shapes = jax.eval_shape(init, config.seed)
   logging.info(
@@ -94,39 +99,35 @@ def train(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
     position = close_at_end(position_lib.Position(pipeline))
-    restored = checkpoints.restore(shapes, config.to_dict())
-    if restored is None:
-      state = checkpoints.start(shapes, lambda: init(config.seed))
-    else:
-      state, data = restored
-      position.set_state(data)
+    state, is_evaluation_due = start_or_resume(
+        config, checkpoints, position, shapes, init
+    )
     start = int(state.step)
     writer = close_at_end(reporting.Writer(workdir, start, config.num_steps))
-    if start == 0:
-      evaluate(0, objective, state.params, evaluators, writer)
+
+    evaluate_now = functools.partial(
+        evaluate, objective, evaluators, writer, stop, watchdog
+    )
+    if is_evaluation_due and not evaluate_now(start, state.params):
+      raise Preempted(f'stopped at step {start}, there was nothing to save')
 
     batch_size = config.data.batch_size
     watch = stopwatch.Stopwatch()
-    # Number, metrics and clips of a step that is dispatched but not yet
-    # checked.
-    pending = None
-
-    def settle():
-      """Waits for the pending step, if any, and checks that it is finite."""
-      if pending is not None:
-        health.check_finite(*pending, pipeline, checkpoints)
-
+    monitor = health.Monitor(pipeline, checkpoints, watchdog)
+    # Whether the run is to stop is asked once a step. The answer is read after
+    # the next step is dispatched, as the metrics are.
+    answer = stop.ask()
     for done in range(start + 1, config.num_steps + 1):
       batch = watch.take(position, batch_size)
       taken = {key: batch[key] for key in objective.batch}
       state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
-      # Read a step's metrics after the next step is dispatched: the device
-      # does not wait for the host.
-      settle()
-      pending = done, metrics, batch['clip']
+      # This checks the step before: its metrics are read after the next step is
+      # dispatched, so that the device does not wait for the host.
+      monitor.add(done, metrics, batch['clip'])
       # A checkpoint is written while the step after it is computed. That step
       # counts when the checkpoint is whole.
-      checkpoints.wait()
+      with watchdog.allow('checkpoint'):
+        checkpoints.wait()
 
       if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
@@ -136,43 +137,86 @@ def train(
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
-      if done % config.eval_every == 0 or is_last:
-        settle()
-        evaluate(done, objective, state.params, evaluators, writer)
+      is_stopped = answer.result()
+      answer = stop.ask()
+      is_evaluation_due = done % config.eval_every == 0 or is_last
+      if is_evaluation_due and not is_stopped:
+        monitor.settle()
+        is_evaluation_due = not evaluate_now(done, state.params)
+        is_stopped = is_evaluation_due
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
       # what belongs to this step: a start from here does not write it again.
-      is_preempted = checkpoints.is_preempted(done)
-      if checkpoints.is_due(done) or is_preempted or is_last:
-        settle()  # A state that is not finite is never saved.
-        checkpoints.save(done, state, position.get_state(), config.to_dict())
-      if is_preempted:
+      if checkpoints.is_due(done) or is_stopped or is_last:
+        monitor.settle()  # A state that is not finite is never saved.
+        data = position.get_state() | {'is_evaluation_due': is_evaluation_due}
+        with watchdog.allow('checkpoint'):
+          checkpoints.save(done, state, data, config.to_dict())
+      if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
     return state
 
 
+def start_or_resume(
+    config: ml_collections.ConfigDict,
+    checkpoints: checkpoints_lib.Checkpoints,
+    position: position_lib.Position,
+    shapes: step_lib.TrainState,
+    init: Callable[[int], step_lib.TrainState],
+) -> tuple[step_lib.TrainState, bool]:
+  """Returns the state that this start of the run begins with.
+
+  Args:
+    config: config of the run.
+    checkpoints: checkpoints of the run.
+    position: position in the data, which is moved to that of the checkpoint.
+    shapes: shapes, dtypes and shardings of the state.
+    init: function that makes the state of a new run from a seed.
+
+  Returns:
+    The state, and whether it has yet to be evaluated: that of a new run, or one
+    whose evaluation was interrupted.
+  """
+  restored = checkpoints.restore(shapes, config.to_dict())
+  if restored is None:
+    return checkpoints.start(shapes, lambda: init(config.seed)), True
+  state, data = restored
+  position.set_state(data)
+  # Older checkpoints do not say it: they were saved after an evaluation.
+  return state, data.get('is_evaluation_due', False)
+
+
 def evaluate(
-    step: int,
     objective: step_lib.Objective,
-    params: Any,
     evaluators: Mapping[str, Evaluator],
     writer: reporting.Writer,
-):
+    stop: stops.Stop | stops.Never,
+    watchdog: watchdog_lib.Off,
+    step: int,
+    params: Any,
+) -> bool:
   """Calls the evaluators and writes their scalars and pictures.
 
   Args:
-    step: number of steps done.
     objective: objective that is trained.
-    params: current parameters of the objective.
     evaluators: evaluators by name; the name becomes part of their scalars' and
       pictures' names.
     writer: writer of the results.
+    stop: tells whether the run is to stop, which ends the evaluation.
+    watchdog: is told that an evaluation takes longer than a step.
+    step: number of steps done.
+    params: current parameters of the objective.
+
+  Returns:
+    True if all evaluators are done, False if the run is to stop before.
   """
-  for name, evaluator in evaluators.items():
-    scalars, pictures = evaluator(objective, params)
-    writer.scalars(
-        step, {f'eval/{name}/{key}': value for key, value in scalars.items()}
-    )
-    writer.pictures(
-        step, {f'{name}_{key}': picture for key, picture in pictures.items()}
-    )
+  with watchdog.allow('evaluation'):
+    for name, evaluator in evaluators.items():
+      try:
+        stop.check()
+        scalars, pictures = evaluator(objective, params)
+      except stops.Stopped:
+        return False
+      writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})
+      writer.pictures(step, {f'{name}_{k}': x for k, x in pictures.items()})
+  return True
