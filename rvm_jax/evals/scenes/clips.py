@@ -152,7 +152,10 @@ class SceneClips:
 
 
 def generate(
-    clips: SceneClips, numbers: Sequence[int], map_: Callable = map
+    clips: SceneClips,
+    numbers: Sequence[int],
+    map_: Callable = map,
+    check: Callable[[], None] = lambda: None,
 ) -> list[NamedExample]:
   """Generates clips of a split, all of them in memory.
 
@@ -160,11 +163,13 @@ def generate(
     clips: the split.
     numbers: numbers of the clips.
     map_: a function like `map`, such as `start_workers` yields.
+    check: function that is called after each clip, and may raise to stop.
   """
-  return [
-      NamedExample(f'{clips.split}_{number}', example)
-      for number, example in zip(numbers, map_(clips.generate, numbers))
-  ]
+  examples = []
+  for number, example in zip(numbers, map_(clips.generate, numbers)):
+    examples.append(NamedExample(f'{clips.split}_{number}', example))
+    check()
+  return examples
 
 
 @contextlib.contextmanager
