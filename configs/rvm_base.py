@@ -165,6 +165,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.eval_every = 5000
   # Number of generated scenes on which each evaluation scores the features:
   # readouts are fitted to three quarters of them and tested on the rest. Every
-  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels.
+  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels. At least
+  # 16, or 0 to evaluate on no scenes.
   config.num_eval_scenes = 256
   return config
