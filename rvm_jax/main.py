@@ -5,7 +5,7 @@ checkpoint.
 
 Exit codes:
   0: the run has done all of its steps.
-  75: the run was stopped by SIGTERM and has saved a checkpoint; run the same
+  75: the run was stopped by SIGTERM or SIGINT, and all is saved; run the same
     command again to resume it.
   1: an error, which the last lines of the log describe.
 """
@@ -24,6 +24,7 @@ from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
 from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import stops
 from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
@@ -60,6 +61,10 @@ def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
+  stop = stops.Stop()
+  # `stop` takes the place of JAX's own service, which misses for ever a signal
+  # that comes before the first step of a resumed run.
+  jax.config.update('jax_enable_preemption_service', False)
   connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
   mesh = mesh_lib.make_mesh(config.fsdp)
@@ -74,7 +79,7 @@ def main(argv: list[str]):
       'scenes': scenes.SceneEvaluator(config),
   }
   try:
-    loop.train(config, workdir, objective, data, evaluators)
+    loop.train(config, workdir, objective, data, evaluators, stop=stop)
   except loop.Preempted as stop:
     logging.info('%s; run the same command to go on', stop)
     sys.exit(exit_codes.PREEMPTED)
@@ -83,8 +88,8 @@ def main(argv: list[str]):
 def connect():
   """Starts JAX's distributed service, which connects the processes of the run.
 
-  A run of a single process needs the service too, because the service notices
-  SIGTERM and tells the checkpoint manager that the run is being preempted.
+  A run of a single process starts it too, so that one process and many take the
+  same way.
   """
   if _COORDINATOR.value == 'auto':
     jax.distributed.initialize()

@@ -76,16 +76,6 @@ class Checkpoints:
     """Returns whether a checkpoint is to be saved after this many steps."""
     return step % self._save_every == 0
 
-  def is_preempted(self, step: int) -> bool:
-    """Returns whether a process of the run has received SIGTERM.
-
-    The result is the same in all processes, which must all call this method.
-
-    Args:
-      step: number of steps done.
-    """
-    return self._manager.reached_preemption(step)
-
   def save(
       self,
       step: int,

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Mapping
 import contextlib
-import math
+import functools
 import os
-from typing import Any, Protocol
+from typing import Any
 
 from absl import logging
 from clu import parameter_overview
 import jax
-from jax.experimental import multihost_utils
 import ml_collections
 import numpy as np
 
+from rvm_jax.runtime import stops
+from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import checkpoints as checkpoints_lib
+from rvm_jax.training import health
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import stopwatch
@@ -27,49 +30,20 @@ Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
 # objective's parameters.
 Evaluator = Callable[[Any, Any], Report]
 
-# The share of skipped clips is taken of at least this many clips, so that a
-# single broken clip at the start does not end a run.
-MIN_CLIPS_SEEN = 100
-
 
 class Preempted(Exception):
-  """The run has received SIGTERM and saved a checkpoint."""
-
-
-class NonFiniteError(RuntimeError):
-  """The loss, the gradient or the update of a step is not finite."""
-
-
-class TrainingData(Protocol):
-  """An endless stream of batches, such as `data.pipeline.Pipeline`.
-
-  A batch is a dict of this process's rows of the arrays that `Objective.batch`
-  names, and of two more arrays:
-    clip: an identifier of each row's clip, [B, ...], for `describe`.
-    skipped: number of broken clips that each row replaces, int32 [B].
-  """
-
-  def iterator(self) -> Any:
-    """Returns an iterator over batches, at the beginning of the stream.
-
-    The iterator has the methods `get_state`, which returns a dict that JSON can
-    hold, `set_state`, which takes such a dict, and `close`.
-    """
-
-  def describe(self, clip: np.ndarray) -> str:
-    """Returns a text for people that says where a clip comes from.
-
-    Args:
-      clip: one row of a batch's 'clip'.
-    """
+  """The run was told to stop, and everything is saved."""
 
 
 def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
     objective: step_lib.Objective,
-    pipeline: TrainingData,
+    pipeline: position_lib.TrainingData,
     evaluators: Mapping[str, Evaluator],
+    *,
+    stop: stops.Stop | stops.Never = stops.NEVER,
+    watchdog: watchdog_lib.Off = watchdog_lib.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -83,12 +57,14 @@ def train(
     pipeline: stream of batches to train on.
     evaluators: evaluators by name. They are called before the first step of a
       new run, every `config.eval_every` steps, and after the last step.
+    stop: tells whether the run is to stop.
+    watchdog: is told of each step that is done, and of what takes longer.
 
   Returns:
     The training state after the last step.
 
   Raises:
-    Preempted: the run has received SIGTERM and saved its current state.
+    Preempted: the run was told to stop and has saved its current state.
     NonFiniteError: the loss, gradient or update of a step is not finite. The
       message names the step, its clips and the newest checkpoint.
     RuntimeError: the share of broken clips is above
@@ -103,10 +79,7 @@ def train(
       **config.optimizer,
   )
   init, train_step = step_lib.make(
-      objective,
-      optimizer,
-      mesh,
-      num_microbatches=config.num_microbatches,
+      objective, optimizer, mesh, num_microbatches=config.num_microbatches
   )
   shapes = jax.eval_shape(init, config.seed)
   logging.info(
@@ -125,40 +98,36 @@ def train(
     checkpoints = close_at_end(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
-    position = close_at_end(Position(pipeline))
-    restored = checkpoints.restore(shapes, config.to_dict())
-    if restored is None:
-      state = checkpoints.start(shapes, lambda: init(config.seed))
-    else:
-      state, data = restored
-      position.set_state(data)
+    position = close_at_end(position_lib.Position(pipeline))
+    state, is_evaluation_due = start_or_resume(
+        config, checkpoints, position, shapes, init
+    )
     start = int(state.step)
     writer = close_at_end(reporting.Writer(workdir, start, config.num_steps))
-    if start == 0:
-      evaluate(0, objective, state.params, evaluators, writer)
+
+    evaluate_now = functools.partial(
+        evaluate, objective, evaluators, writer, stop, watchdog
+    )
+    if is_evaluation_due and not evaluate_now(start, state.params):
+      raise Preempted(f'stopped at step {start}, there was nothing to save')
 
     batch_size = config.data.batch_size
     watch = stopwatch.Stopwatch()
-    # Number, metrics and clips of a step that is dispatched but not yet
-    # checked.
-    pending = None
-
-    def settle():
-      """Waits for the pending step, if any, and checks that it is finite."""
-      if pending is not None:
-        check_finite(*pending, pipeline, checkpoints)
-
+    monitor = health.Monitor(pipeline, checkpoints, watchdog)
+    # Whether the run is to stop is asked once a step. The answer is read after
+    # the next step is dispatched, as the metrics are.
+    answer = stop.ask()
     for done in range(start + 1, config.num_steps + 1):
       batch = watch.take(position, batch_size)
       taken = {key: batch[key] for key in objective.batch}
       state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
-      # Read a step's metrics after the next step is dispatched: the device
-      # does not wait for the host.
-      settle()
-      pending = done, metrics, batch['clip']
+      # This checks the step before: its metrics are read after the next step is
+      # dispatched, so that the device does not wait for the host.
+      monitor.add(done, metrics, batch['clip'])
       # A checkpoint is written while the step after it is computed. That step
       # counts when the checkpoint is whole.
-      checkpoints.wait()
+      with watchdog.allow('checkpoint'):
+        checkpoints.wait()
 
       if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
@@ -168,143 +137,86 @@ def train(
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
-      if done % config.eval_every == 0 or is_last:
-        settle()
-        evaluate(done, objective, state.params, evaluators, writer)
+      is_stopped = answer.result()
+      answer = stop.ask()
+      is_evaluation_due = done % config.eval_every == 0 or is_last
+      if is_evaluation_due and not is_stopped:
+        monitor.settle()
+        is_evaluation_due = not evaluate_now(done, state.params)
+        is_stopped = is_evaluation_due
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
       # what belongs to this step: a start from here does not write it again.
-      is_preempted = checkpoints.is_preempted(done)
-      if checkpoints.is_due(done) or is_preempted or is_last:
-        settle()  # A state that is not finite is never saved.
-        checkpoints.save(done, state, position.get_state(), config.to_dict())
-      if is_preempted:
+      if checkpoints.is_due(done) or is_stopped or is_last:
+        monitor.settle()  # A state that is not finite is never saved.
+        data = position.get_state() | {'is_evaluation_due': is_evaluation_due}
+        with watchdog.allow('checkpoint'):
+          checkpoints.save(done, state, data, config.to_dict())
+      if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
     return state
 
 
-class Position:
-  """Iterates over batches and counts the clips seen and skipped so far."""
+def start_or_resume(
+    config: ml_collections.ConfigDict,
+    checkpoints: checkpoints_lib.Checkpoints,
+    position: position_lib.Position,
+    shapes: step_lib.TrainState,
+    init: Callable[[int], step_lib.TrainState],
+) -> tuple[step_lib.TrainState, bool]:
+  """Returns the state that this start of the run begins with.
 
-  def __init__(self, pipeline: TrainingData):
-    """Starts at the beginning of the stream.
+  Args:
+    config: config of the run.
+    checkpoints: checkpoints of the run.
+    position: position in the data, which is moved to that of the checkpoint.
+    shapes: shapes, dtypes and shardings of the state.
+    init: function that makes the state of a new run from a seed.
 
-    Args:
-      pipeline: stream of batches.
-    """
-    self._iterator = pipeline.iterator()
-    # Numbers of clips seen and skipped: by all processes up to the checkpoint
-    # that the run resumed from, and by this process since then.
-    self._before = np.zeros(2, int)
-    self._here = np.zeros(2, int)
-
-  def __next__(self) -> dict[str, np.ndarray]:
-    """Returns this process's rows of the next batch."""
-    batch = next(self._iterator)
-    self._here += len(batch['skipped']), batch['skipped'].sum()
-    return batch
-
-  def counts(self) -> dict[str, int]:
-    """Returns the numbers of clips seen and skipped since the run began.
-
-    They are sums over all processes, which must all call this method.
-
-    Returns:
-      'clips_seen' and 'clips_skipped', in this order.
-    """
-    everywhere = multihost_utils.process_allgather(self._here)
-    total = self._before + everywhere.reshape(-1, 2).sum(0)
-    return {'clips_seen': int(total[0]), 'clips_skipped': int(total[1])}
-
-  def check(self, max_bad_share: float):
-    """Checks that not too many clips were broken; all processes must call it.
-
-    Args:
-      max_bad_share: greatest share of broken clips among those seen.
-
-    Raises:
-      RuntimeError: the share is greater.
-    """
-    seen, skipped = self.counts().values()
-    if skipped > max_bad_share * max(seen, MIN_CLIPS_SEEN):
-      raise RuntimeError(
-          f'{skipped} of {seen} clips could not be read, more than'
-          f' max_bad_share={max_bad_share}; the log names the files'
-      )
-
-  def get_state(self) -> dict[str, Any]:
-    """Returns the position and the counts, as a dict that JSON can hold."""
-    return {'iterator': self._iterator.get_state()} | self.counts()
-
-  def set_state(self, state: Mapping[str, Any]):
-    """Moves to a position and continues its counts.
-
-    Args:
-      state: the position, as returned by `get_state`.
-    """
-    self._iterator.set_state(state['iterator'])
-    self._before = np.array([state['clips_seen'], state['clips_skipped']])
-    self._here = np.zeros(2, int)
-
-  def close(self):
-    """Closes the iterator, which may have worker processes."""
-    self._iterator.close()
+  Returns:
+    The state, and whether it has yet to be evaluated: that of a new run, or one
+    whose evaluation was interrupted.
+  """
+  restored = checkpoints.restore(shapes, config.to_dict())
+  if restored is None:
+    return checkpoints.start(shapes, lambda: init(config.seed)), True
+  state, data = restored
+  position.set_state(data)
+  # Older checkpoints do not say it: they were saved after an evaluation.
+  return state, data.get('is_evaluation_due', False)
 
 
 def evaluate(
-    step: int,
     objective: step_lib.Objective,
-    params: Any,
     evaluators: Mapping[str, Evaluator],
     writer: reporting.Writer,
-):
+    stop: stops.Stop | stops.Never,
+    watchdog: watchdog_lib.Off,
+    step: int,
+    params: Any,
+) -> bool:
   """Calls the evaluators and writes their scalars and pictures.
 
   Args:
-    step: number of steps done.
     objective: objective that is trained.
-    params: current parameters of the objective.
     evaluators: evaluators by name; the name becomes part of their scalars' and
       pictures' names.
     writer: writer of the results.
+    stop: tells whether the run is to stop, which ends the evaluation.
+    watchdog: is told that an evaluation takes longer than a step.
+    step: number of steps done.
+    params: current parameters of the objective.
+
+  Returns:
+    True if all evaluators are done, False if the run is to stop before.
   """
-  for name, evaluator in evaluators.items():
-    scalars, pictures = evaluator(objective, params)
-    writer.scalars(
-        step, {f'eval/{name}/{key}': value for key, value in scalars.items()}
-    )
-    writer.pictures(
-        step, {f'{name}_{key}': picture for key, picture in pictures.items()}
-    )
-
-
-def check_finite(
-    step: int,
-    metrics: Mapping[str, jax.Array],
-    clips: np.ndarray,
-    pipeline: TrainingData,
-    checkpoints: checkpoints_lib.Checkpoints,
-):
-  """Checks that loss, gradient and update of a step are finite.
-
-  Args:
-    step: number of the step, counted from 1.
-    metrics: metrics of the step; reading them waits for the step to finish.
-    clips: 'clip' of the batch, [B, ...], for the error message.
-    pipeline: stream of the batch, which describes clips.
-    checkpoints: checkpoints of the run, for the error message.
-
-  Raises:
-    NonFiniteError: a value is not finite.
-  """
-  not_finite = {
-      key: float(metrics[key])
-      for key in ('loss', 'gradient_norm', 'update_norm')
-      if not math.isfinite(metrics[key])
-  }
-  if not_finite:
-    described = '\n  '.join(pipeline.describe(clip) for clip in clips)
-    raise NonFiniteError(
-        f'step {step}: {not_finite}. Last good checkpoint:'
-        f' {checkpoints.last_saved()}. The batch:\n  {described}'
-    )
+  with watchdog.allow('evaluation'):
+    for name, evaluator in evaluators.items():
+      try:
+        stop.check()
+        scalars, pictures = evaluator(objective, params)
+      except stops.Stopped:
+        return False
+      writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})
+      writer.pictures(step, {f'{name}_{k}': x for k, x in pictures.items()})
+  return True

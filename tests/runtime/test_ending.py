@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 CODE = """
 import multiprocessing, threading, time
@@ -30,6 +31,7 @@ def test_end_now_ends_from_a_thread_with_the_line_and_without_workers():
     stat = read_state(done.stdout.strip())
     if stat in (None, 'Z'):
       return
+    time.sleep(0.05)
   raise AssertionError('the worker still runs')
 
 

@@ -1,24 +1,53 @@
-"""The position in the data, with its counts of clips."""
+"""The training loop: what a stop at each moment leaves, and what comes after.
 
+The model is a single number that is fitted to the mean of random frames.
+"""
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rvm_jax.training import loop
+from tests import tiny
+from tests.training import stopping
 
 
-class FakePipeline:
-  """Endless batches of four clips, before which some were skipped."""
+class Mean:
+  """Predicts the mean of a batch."""
 
-  def __init__(self, skipped):
-    self.skipped = skipped
-    self.at = 0
+  batch = {'source': jax.ShapeDtypeStruct((4, 2), 'float32')}
+
+  def init(self, rng):
+    return {'mean': jax.random.normal(rng, (1,))}
+
+  def sample(self, rng, batch):
+    return (batch['source'],)
+
+  def loss(self, params, x):
+    return jnp.square(params['mean'][None] - x).mean()
+
+  def name_axes(self, path):
+    return (None,)
+
+  def is_core(self, path):
+    return False
+
+
+class Numbers:
+  """A stream of batches that depend on nothing but their number."""
 
   def iterator(self):
+    self.at = 0
     return self
 
   def __next__(self):
     self.at += 1
-    return {'skipped': np.array(self.skipped, np.int32)}
+    return {
+        'source': np.random.default_rng(self.at).random((4, 2), np.float32),
+        'clip': np.full(4, self.at),
+        'skipped': np.zeros(4, np.int32),
+    }
 
   def get_state(self):
     return {'at': self.at}
@@ -26,30 +55,94 @@ class FakePipeline:
   def set_state(self, state):
     self.at = state['at']
 
+  def close(self):
+    pass
 
-def test_position_counts_clips_and_goes_on_from_a_saved_state():
-  position = loop.Position(FakePipeline([0, 1, 0, 2]))
-  for _ in range(3):
-    next(position)
-  assert position.counts() == {'clips_seen': 12, 'clips_skipped': 9}
-  again = loop.Position(FakePipeline([0, 0, 0, 0]))
-  again.set_state(position.get_state())
-  next(again)
-  assert again.counts() == {'clips_seen': 16, 'clips_skipped': 9}
-  assert again.get_state()['iterator'] == {'at': 4}
+  def describe(self, clip):
+    return str(clip)
 
 
-def test_position_check_raises_if_too_many_clips_were_skipped():
-  position = loop.Position(FakePipeline([1, 0, 0, 0]))
-  for _ in range(100):
-    next(position)
-  position.check(max_bad_share=0.25)
-  message = '100 of 400 clips could not be read, more than max_bad_share=0.2;'
-  with pytest.raises(RuntimeError, match=message):
-    position.check(max_bad_share=0.2)
+@pytest.fixture
+def train(tmp_path):
+  """Returns a function that trains: the last mean, and the evaluated means.
+
+  The evaluations of all calls are listed together.
+  """
+  evaluated = []
+
+  def evaluator(objective, params):
+    evaluated.append(float(params['mean'][0]))
+    return {}, {}
+
+  def train_(stop, workdir=tmp_path / 'run'):
+    config = tiny.get_config()
+    config.eval_every = 3
+    config.optimizer.learning_rate = 0.1
+    state = loop.train(
+        config, workdir, Mean(), Numbers(), {'mean': evaluator}, stop=stop
+    )
+    return float(state.params['mean'][0]), list(evaluated)
+
+  return train_
 
 
-def test_position_check_allows_one_skipped_clip_at_the_start():
-  position = loop.Position(FakePipeline([1, 0, 0, 0]))
-  next(position)
-  position.check(max_bad_share=0.1)
+@pytest.fixture
+def whole(train, tmp_path):
+  """The last mean and the means at steps 0, 3 and 6 of a run without a stop."""
+  mean, evaluated = train(stopping.StopAt(), tmp_path / 'whole')
+  assert len(evaluated) == 3
+  assert len(set(evaluated)) == 3
+  return mean, evaluated
+
+
+def stop(train, message, **moment):
+  with pytest.raises(loop.Preempted) as caught:
+    train(stopping.StopAt(**moment))
+  assert message in str(caught.value)
+
+
+def resume(train, whole):
+  """Trains to the end; returns the evaluations since `whole`."""
+  mean, evaluated = train(stopping.StopAt())
+  assert mean == whole[0]
+  return evaluated[3:]
+
+
+@pytest.mark.parametrize('step', [1, 2, 4, 5])
+def test_train_stopped_at_a_step_saves_and_goes_on(train, whole, step):
+  stop(train, f'stopped at step {step}, all saved', step=step)
+  assert resume(train, whole) == whole[1]
+
+
+def test_train_stopped_in_the_first_evaluation_starts_anew(train, whole):
+  stop(train, 'stopped at step 0, there was nothing to save', check=1)
+  assert resume(train, whole) == whole[1]
+
+
+@pytest.mark.parametrize(
+    'step, moment',
+    [
+        (3, dict(step=3)),
+        (3, dict(check=2)),
+        (6, dict(step=6)),
+        (6, dict(check=3)),
+    ],
+)
+def test_train_makes_up_for_an_evaluation_that_a_stop_prevented(
+    train, whole, step, moment
+):
+  stop(train, f'stopped at step {step}, all saved', **moment)
+  assert resume(train, whole) == whole[1]
+
+
+def test_train_stopped_again_before_the_evaluation_makes_up_for_it(
+    train, whole
+):
+  stop(train, 'stopped at step 3, all saved', step=3)
+  stop(train, 'stopped at step 3, there was nothing to save', check=1)
+  assert resume(train, whole) == whole[1]
+
+
+def test_train_of_a_finished_run_does_nothing(train, whole):
+  assert resume(train, whole) == whole[1]
+  assert resume(train, whole) == whole[1]

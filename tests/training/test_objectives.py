@@ -15,12 +15,13 @@ from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.ops import patches
-from rvm_jax.training import checkpoints
+from rvm_jax.runtime import stops
 from rvm_jax.training import loop
 from rvm_jax.training import objectives
 from rvm_jax.weights import trees
 from tests import tiny
 from tests.training import events
+from tests.training import stopping
 
 
 class MeanColour:
@@ -77,13 +78,13 @@ def get_config(**changes):
   return config
 
 
-def train(workdir, evaluators=(), **changes):
+def train(workdir, evaluators=(), stop=stops.NEVER, **changes):
   """Trains as `rvm_jax.main` does; returns the last parameters."""
   config = get_config(**changes)
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
   made = {name: make(config, data) for name, make in dict(evaluators).items()}
-  return loop.train(config, workdir, objective, data, made).params
+  return loop.train(config, workdir, objective, data, made, stop=stop).params
 
 
 def make_scene_evaluator(config, data):
@@ -114,14 +115,10 @@ def test_objective_trains_and_is_evaluated(whole):
 
 
 def test_objective_stopped_and_resumed_equals_an_uninterrupted_run(
-    whole, tmp_path, monkeypatch
+    whole, tmp_path
 ):
-  with monkeypatch.context() as stopping:
-    stopping.setattr(
-        checkpoints.Checkpoints, 'is_preempted', lambda self, step: step == 3
-    )
-    with pytest.raises(loop.Preempted, match='stopped at step 3'):
-      train(tmp_path)
+  with pytest.raises(loop.Preempted, match='stopped at step 3'):
+    train(tmp_path, stop=stopping.StopAt(3))
   assert trees.fingerprint(train(tmp_path)) == trees.fingerprint(whole[1])
 
 

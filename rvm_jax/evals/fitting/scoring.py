@@ -28,7 +28,7 @@ from rvm_jax.evals.fitting import data as data_lib
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import fit as fit_lib
 from rvm_jax.evals.propagation import pictures as pictures_lib
-from rvm_jax.training import loop
+from rvm_jax.training import health
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -172,7 +172,7 @@ def evaluate(
           max_bad_share=features['max_bad_share'],
           **settings,
       )
-    except loop.NonFiniteError as error:
+    except health.NonFiniteError as error:
       if not fitted and rate == rates[-1]:
         raise
       logging.warning('The learning rate %g is given up: %s', rate, error)

@@ -25,7 +25,7 @@ _PREFETCH = 2
 
 
 class Stream:
-  """An endless stream of batches, a `training.loop.TrainingData`.
+  """An endless stream of batches, a `training.position.TrainingData`.
 
   `of_stored` and `of_records` build one. In a stream of records, a record that
   cannot be read is replaced by another one, sampled at random. A batch holds

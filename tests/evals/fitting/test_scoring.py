@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rvm_jax.evals.fitting import scoring
-from rvm_jax.training import loop
+from rvm_jax.training import health
 from tests.evals import tiny_examples
 
 MODEL = tiny_examples.encoder()
@@ -203,7 +203,7 @@ def test_learning_rate_whose_loss_is_not_finite_is_left_out(tmp_path):
   found = evaluate(tmp_path, learning_rates=(1e38, 0.1), **good)
   assert 'nan at 1e+38, ' in found.notes[-1]
   assert np.isfinite(found.scores['loss'])
-  with pytest.raises(loop.NonFiniteError):
+  with pytest.raises(health.NonFiniteError):
     evaluate(tmp_path / 'none', learning_rates=(1e38,), **good)
 
 

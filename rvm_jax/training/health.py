@@ -1,0 +1,95 @@
+"""Checks that the values of a training step are sound."""
+
+from collections.abc import Mapping
+import math
+
+import jax
+import numpy as np
+
+from rvm_jax.runtime import watchdog as watchdog_lib
+from rvm_jax.training import checkpoints as checkpoints_lib
+from rvm_jax.training import position as position_lib
+
+
+class NonFiniteError(RuntimeError):
+  """The loss, the gradient or the update of a step is not finite."""
+
+
+def check_finite(
+    step: int,
+    metrics: Mapping[str, jax.Array],
+    clips: np.ndarray,
+    pipeline: position_lib.TrainingData,
+    checkpoints: checkpoints_lib.Checkpoints,
+):
+  """Checks that loss, gradient and update of a step are finite.
+
+  Args:
+    step: number of the step, counted from 1.
+    metrics: metrics of the step; reading them waits for the step to finish.
+    clips: 'clip' of the batch, [B, ...], for the error message.
+    pipeline: stream of the batch, which describes clips.
+    checkpoints: checkpoints of the run, for the error message.
+
+  Raises:
+    NonFiniteError: a value is not finite.
+  """
+  not_finite = {
+      key: float(metrics[key])
+      for key in ('loss', 'gradient_norm', 'update_norm')
+      if not math.isfinite(metrics[key])
+  }
+  if not_finite:
+    described = '\n  '.join(pipeline.describe(clip) for clip in clips)
+    raise NonFiniteError(
+        f'step {step}: {not_finite}. Last good checkpoint:'
+        f' {checkpoints.last_saved()}. The batch:\n  {described}'
+    )
+
+
+class Monitor:
+  """Checks each step once it is done, while the next one is computed."""
+
+  def __init__(
+      self,
+      pipeline: position_lib.TrainingData,
+      checkpoints: checkpoints_lib.Checkpoints,
+      watchdog: watchdog_lib.Off,
+  ):
+    """Starts without a step.
+
+    Args:
+      pipeline: stream of the batches, which describes clips.
+      checkpoints: checkpoints of the run, for error messages.
+      watchdog: is told of each step that is done.
+    """
+    self._pipeline = pipeline
+    self._checkpoints = checkpoints
+    self._watchdog = watchdog
+    # Number, metrics and clips of a step that is dispatched and not checked.
+    self._pending: tuple[int, Mapping[str, jax.Array], np.ndarray] | None = None
+
+  def add(self, step: int, metrics: Mapping[str, jax.Array], clips: np.ndarray):
+    """Checks the step before, and remembers one that was dispatched.
+
+    Args:
+      step: number of the step, counted from 1.
+      metrics: metrics of the step, which may still be computed.
+      clips: 'clip' of the step's batch, [B, ...].
+
+    Raises:
+      NonFiniteError: a value of the step before is not finite.
+    """
+    self.settle()
+    self._pending = step, metrics, clips
+
+  def settle(self):
+    """Waits for the step that was added last, if any, and checks it.
+
+    Raises:
+      NonFiniteError: a value of the step is not finite.
+    """
+    if self._pending is not None:
+      check_finite(*self._pending, self._pipeline, self._checkpoints)
+      self._watchdog.beat(self._pending[0])
+      self._pending = None
