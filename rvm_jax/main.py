@@ -105,8 +105,10 @@ def train(
   data = objectives.open_data(config)
   peers.agree(data.facts())
   evaluators = {
-      'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
-      'scenes': scenes.SceneEvaluator(config),
+      'reconstruction': reconstruction.ReconstructionEvaluator(
+          config, data, stop.check
+      ),
+      'scenes': scenes.SceneEvaluator(config, stop.check),
   }
   watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
   try:
