@@ -31,6 +31,7 @@ from rvm_jax.data import records
 from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_lib
+from rvm_jax.data import workers
 
 
 class Pipeline:
@@ -151,7 +152,8 @@ class Pipeline:
             num_workers=self._num_workers
         ),
     )
-    return Batches(elastic, [len(source) for source in self._sources])
+    lengths = [len(source) for source in self._sources]
+    return Batches(elastic, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
@@ -189,19 +191,25 @@ class Batches(Iterator):
   It must be closed when done, since it may have started worker processes.
   """
 
-  def __init__(self, iterator: Any, lengths: list[int]):
+  def __init__(self, iterator: Any, lengths: list[int], num_workers: int):
     """Wraps an iterator.
 
     Args:
       iterator: iterator of grain over batches.
       lengths: number of records of each source.
+      num_workers: number of worker processes that the iterator starts.
     """
     self._iterator = iterator
     self._lengths = lengths
+    self._has_workers = num_workers > 0
 
   def __next__(self) -> dict[str, np.ndarray]:
     """Returns this shard's samples of the next batch; see the module."""
-    return next(self._iterator)
+    if not self._has_workers:
+      return next(self._iterator)
+    # The first call starts the workers, and so does the one after `set_state`.
+    with workers.without_signals():
+      return next(self._iterator)
 
   def get_state(self) -> dict[str, Any]:
     """Returns the position in the stream, which is the same in all shards.
