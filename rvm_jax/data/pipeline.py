@@ -165,6 +165,18 @@ class Pipeline:
         key: np.stack([sample[key] for sample in samples]) for key in samples[0]
     }
 
+  def facts(self) -> dict[str, str]:
+    """Returns for each source, by its number, what its records depend on.
+
+    Processes that share the batches of a run must have the same.
+    """
+    return {
+        f'source {number} of config.data.sources': (
+            f'{len(source)} records ({source.fingerprint()})'
+        )
+        for number, source in enumerate(self._sources)
+    }
+
   def describe(self, clip: np.ndarray) -> str:
     """Returns a name for one row of a batch's 'clip', int64 [3].
 
