@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 import contextlib
+import functools
+import logging
 import os
 import re
+import sys
 
 # What a file that is damaged, missing or unreadable has made libraries raise.
 # Lack of memory and errors of devices are not among them.
@@ -16,6 +19,14 @@ _ERRORS = (
     OSError,
     TypeError,
     ValueError,
+)
+
+
+# What the messages of reads have that Orbax has given up on.
+_ABANDONED = (
+    'Event loop is closed',
+    'Encountered error while reading array index',
+    'tensorstore_spec',
 )
 
 
@@ -38,11 +49,15 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
   Args:
     path: path of what is read, for the message.
   """
+  _drop_abandoned_reads()
   try:
     yield
   except DamagedError:
     raise
-  except _ERRORS as error:
+  except Exception as error:
+    # Orbax itself raises `Exception`, and nothing else is caught by that name.
+    if type(error) is not Exception and not isinstance(error, _ERRORS):
+      raise
     raise DamagedError(path, summarize(error)) from error
 
 
@@ -52,6 +67,8 @@ def summarize(error: BaseException) -> str:
   The messages of TensorStore fill pages, with all of its settings and the lines
   of its source.
   """
+  if type(error) is Exception and error.__cause__ is not None:
+    error = error.__cause__
   text = re.split(r' ?\[(?:tensorstore_spec|source locations)=', str(error))[0]
   line = ' '.join(text.split())
   # The beginning says what was read, the end what is wrong.
@@ -60,6 +77,29 @@ def summarize(error: BaseException) -> str:
   if isinstance(error, KeyError) or not line:
     return f'{type(error).__name__} {line}'.strip()
   return line
+
+
+@functools.cache
+def _drop_abandoned_reads():
+  """Keeps Python from printing errors of reads that nobody waits for any more.
+
+  Orbax reads all arrays at once and leaves when the first one fails. The others
+  then find its event loop closed: pages of tracebacks that say nothing.
+  """
+  hook = sys.unraisablehook
+
+  def is_abandoned(text):
+    return any(sign in text for sign in _ABANDONED)
+
+  def drop(unraisable):
+    if not is_abandoned(str(unraisable.exc_value)):
+      hook(unraisable)
+
+  logging.getLogger('asyncio').addFilter(
+      lambda record: not is_abandoned(record.getMessage())
+  )
+
+  sys.unraisablehook = drop
 
 
 def name_keys(keys: Sequence[str]) -> str:
