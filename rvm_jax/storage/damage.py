@@ -22,11 +22,19 @@ _ERRORS = (
 )
 
 
-# What the messages of reads have that Orbax has given up on.
-_ABANDONED = (
+# Parts of messages that say nothing more than the error that is raised.
+_REPEATED = (
     'Event loop is closed',
     'Encountered error while reading array index',
     'tensorstore_spec',
+    '_SignalingThread.run() raised an exception',
+)
+# What is left out of messages of TensorStore: its settings, the lines of its
+# source, and where a file is.
+_DETAILS = (
+    (r' ?\[(?:tensorstore_spec|source locations|os_error_code)=.*', ''),
+    (r' in OCDBT database at [\w ]+ "[^"]*"', ''),
+    (r'"/[^"]*/([^"/]+)/?"', r'"\1"'),
 )
 
 
@@ -49,7 +57,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
   Args:
     path: path of what is read, for the message.
   """
-  _drop_abandoned_reads()
+  drop_repeated()
   try:
     yield
   except DamagedError:
@@ -64,12 +72,13 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 def summarize(error: BaseException) -> str:
   """Returns one line that says what is wrong.
 
-  The messages of TensorStore fill pages, with all of its settings and the lines
-  of its source.
+  The messages of TensorStore fill pages.
   """
   if type(error) is Exception and error.__cause__ is not None:
     error = error.__cause__
-  text = re.split(r' ?\[(?:tensorstore_spec|source locations)=', str(error))[0]
+  text = str(error)
+  for pattern, kept in _DETAILS:
+    text = re.sub(pattern, kept, text, flags=re.DOTALL)
   line = ' '.join(text.split())
   # The beginning says what was read, the end what is wrong.
   if len(line) > 300:
@@ -80,26 +89,27 @@ def summarize(error: BaseException) -> str:
 
 
 @functools.cache
-def _drop_abandoned_reads():
-  """Keeps Python from printing errors of reads that nobody waits for any more.
+def drop_repeated():
+  """Keeps Python and Orbax from printing errors that are raised as well.
 
   Orbax reads all arrays at once and leaves when the first one fails. The others
-  then find its event loop closed: pages of tracebacks that say nothing.
+  then find its event loop closed. Its threads that write log what they raise.
+  Each time these are pages of tracebacks.
   """
   hook = sys.unraisablehook
 
-  def is_abandoned(text):
-    return any(sign in text for sign in _ABANDONED)
+  def is_repeated(text):
+    return any(part in text for part in _REPEATED)
 
   def drop(unraisable):
-    if not is_abandoned(str(unraisable.exc_value)):
+    if not is_repeated(str(unraisable.exc_value)):
       hook(unraisable)
 
-  logging.getLogger('asyncio').addFilter(
-      lambda record: not is_abandoned(record.getMessage())
-  )
-
   sys.unraisablehook = drop
+  for name in ('absl', 'asyncio'):
+    logging.getLogger(name).addFilter(
+        lambda record: not is_repeated(record.getMessage())
+    )
 
 
 def name_keys(keys: Sequence[str]) -> str:

@@ -51,6 +51,7 @@ class Save:
       data: position in the data, as a dict that JSON can hold.
       config: config of the run, as nested dicts.
     """
+    damage.drop_repeated()
     self.path = path
     # A folder cannot be renamed on a bucket.
     is_url = checkpoint_files.is_url(path)
