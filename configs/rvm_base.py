@@ -146,6 +146,10 @@ def get_config() -> ml_collections.ConfigDict:
       keep_last=3,
       # Checkpoints whose step is a multiple of this number are never deleted.
       keep_every=50_000,
+      # Whether a checkpoint is compared with its digests when a run resumes
+      # from it. The devices compute them: 1 s for each GB on a CPU core, as
+      # long as it takes to read memory once on a GPU or TPU.
+      verify=True,
       # Path of the parameters that a run without checkpoints starts from: a
       # released .npz, a .safetensors file, or the workdir of another run. The
       # optimizer's state, the data position and the step count are not taken

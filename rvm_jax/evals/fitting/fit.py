@@ -193,6 +193,7 @@ def fit(
               save_every=save_every,
               keep_last=1,
               keep_every=num_steps,
+              verify=True,
               init_from=None,
               fresh_decoder=False,
           ),
