@@ -194,7 +194,7 @@ def from_config(config: ml_collections.ConfigDict) -> Guard | None:
   return Guard(**config.spikes)
 
 
-def count_updates(num_steps: int, metrics: Mapping[str, float]) -> int:
+def count_updates(num_steps: int, metrics: Mapping[str, Any]) -> int:
   """Returns the number of updates that were applied, as the optimizer counts.
 
   Args:
