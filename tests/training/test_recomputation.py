@@ -28,7 +28,7 @@ class Records(regression.Numbers):
 
 @pytest.fixture(scope='module')
 def workdir(tmp_path_factory):
-  """A run with a spike at step 15, whose checkpoints are those of step 20 on."""
+  """A run with a spike at step 15 and its two newest checkpoints."""
   workdir = tmp_path_factory.mktemp('run')
   stream = Records(7, spikes=(15,))
   loop.train(CONFIG, workdir, regression.Regression(), stream, {})

@@ -47,12 +47,16 @@ def test_replay_prints_what_was_logged_and_writes_the_clips(workdir, tmp_path):
   assert code == 0, log
   assert f'Replaying from {workdir}/checkpoints/2' in log
   lines = output.splitlines()
-  for line, key in zip(lines, ('loss', 'gradient_norm', 'update_norm')):
-    assert line.split()[0] == key and line.endswith(' as logged')
-  clips = lines[lines.index('clips:') + 1 :][:4]
-  assert [x.strip() for x in clips] == json.loads(
-      (out / 'clips.json').read_text()
-  )
+  values, clips = lines[:3], lines[4:8]
+  assert {line.split()[0] for line in values} == {
+      'loss',
+      'gradient_norm',
+      'update_norm',
+  }
+  assert all(line.endswith(' as logged') for line in values), output
+  names = [line.strip() for line in clips]
+  assert names == json.loads((out / 'clips.json').read_text())
+  assert 'scene' in names[0] and lines[3] == 'clips:'
   with Image.open(out / '0003.png') as picture:
     assert np.asarray(picture).shape == (64, 64, 3)
     assert np.asarray(picture).std() > 10
