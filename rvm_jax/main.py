@@ -34,6 +34,7 @@ from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
+from rvm_jax.training import profiles
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config',
@@ -61,6 +62,12 @@ _PROCESS_ID = flags.DEFINE_integer(
 _JOIN_TIMEOUT = flags.DEFINE_float(
     'join_timeout', 300.0, 'Longest wait for the other processes, in seconds.'
 )
+_PROFILE_STEPS = flags.DEFINE_string(
+    'profile_steps',
+    None,
+    'FIRST:LAST, the steps of which a profile is written to the workdir. The'
+    ' signal SIGUSR1 asks for one of the next steps.',
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
@@ -70,6 +77,9 @@ def main(argv: list[str]):
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   config, workdir = _CONFIG.value, _WORKDIR.value
+  profiler = profiles.Profiler(
+      workdir, profiles.parse_steps(_PROFILE_STEPS.value)
+  )
   # A signal that comes before all processes have met ends this one at once.
   with processes.connect(
       _COORDINATOR.value,
@@ -79,7 +89,8 @@ def main(argv: list[str]):
   ) as peers:
     stop = stops.Stop()
     peers.agree(facts.of_run(config, workdir))
-    train(config, workdir, peers, stop)
+    with profiler:
+      train(config, workdir, peers, stop, profiler)
 
 
 def train(
@@ -87,6 +98,7 @@ def train(
     workdir: str,
     peers: peers_lib.Peers,
     stop: stops.Stop,
+    profiler: profiles.Profiler,
 ):
   """Trains a model, as one of the processes of a run.
 
@@ -95,6 +107,7 @@ def train(
     workdir: folder of the run.
     peers: the processes of the run.
     stop: tells whether the run is to stop.
+    profiler: writes profiles of the steps that somebody asks for.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   processes.introduce(peers, mesh)
@@ -121,6 +134,7 @@ def train(
           evaluators,
           stop=stop,
           watchdog=watchdog,
+          profiler=profiler,
       )
   except loop.Preempted as preempted:
     logging.info('%s; run the same command to go on', preempted)

@@ -20,6 +20,7 @@ from rvm_jax.training import ledger as ledger_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
+from rvm_jax.training import profiles
 from rvm_jax.training import reporting
 from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
@@ -45,6 +46,7 @@ def train(
     *,
     stop: stops.Stop | stops.Never = stops.NEVER,
     watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
+    profiler: profiles.Profiler | profiles.Off = profiles.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -60,6 +62,7 @@ def train(
       new run, every `config.eval_every` steps, and after the last step.
     stop: tells whether the run is to stop.
     watchdog: is told of each step that is done, and of what takes longer.
+    profiler: writes profiles of the steps that somebody asks for.
 
   Returns:
     The training state after the last step.
@@ -116,9 +119,11 @@ def train(
     # The newest step of which a checkpoint has been started.
     saving = None
     for done in range(start + 1, config.num_steps + 1):
+      profiler.before(done, state)
       batch = ledger.watch.take(position, config.data.batch_size)
       taken = {key: batch[key] for key in objective.batch}
-      state, metrics = built.step(state, mesh_lib.to_devices(taken, mesh))
+      with jax.profiler.StepTraceAnnotation('train', step_num=done):
+        state, metrics = built.step(state, mesh_lib.to_devices(taken, mesh))
       # This checks the step before: its metrics are read after the next step is
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
