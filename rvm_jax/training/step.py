@@ -56,11 +56,7 @@ class Objective(Protocol):
 
   @property
   def flops_per_clip(self) -> float | None:
-    """FLOPs of a step for one clip, of which a utilisation is made.
-
-    See `flops.count_training` for what is counted. None if it is not known: the
-    run then reports no utilisation.
-    """
+    """FLOPs of a step for one clip, see `flops`; None if they are not known."""
 
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
