@@ -21,6 +21,7 @@ from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
+from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
 
 # The result of an evaluator: scalars by name, and pictures by name, each a
@@ -43,7 +44,7 @@ def train(
     evaluators: Mapping[str, Evaluator],
     *,
     stop: stops.Stop | stops.Never = stops.NEVER,
-    watchdog: watchdog_lib.Off = watchdog_lib.OFF,
+    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -67,6 +68,8 @@ def train(
     Preempted: the run was told to stop and has saved its current state.
     NonFiniteError: the loss, gradient or update of a step is not finite. The
       message names the step, its clips and the newest checkpoint.
+    SpikeError: the loss or the gradient norm of a step is a spike, and
+      `config.spikes.policy` is 'stop'.
     RuntimeError: the share of broken clips is above
       `config.data.max_bad_share`.
     ValueError: the checkpoint in `workdir` is of another objective or model, or
@@ -78,8 +81,13 @@ def train(
       is_core=objective.is_core,
       **config.optimizer,
   )
+  guard = spikes.from_config(config)
   init, train_step = step_lib.make(
-      objective, optimizer, mesh, num_microbatches=config.num_microbatches
+      objective,
+      optimizer,
+      mesh,
+      num_microbatches=config.num_microbatches,
+      guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)
   logging.info(
@@ -118,7 +126,7 @@ def train(
     if is_evaluation_due and not evaluate_now(start, state.params):
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
-    monitor = health.Monitor(pipeline, checkpoints, watchdog)
+    monitor = health.Monitor(pipeline, checkpoints, watchdog, guard, workdir)
     # Whether the run is to stop is asked once a step. The answer is read after
     # the next step is dispatched, as the metrics are.
     answer = stop.ask()
@@ -142,7 +150,8 @@ def train(
           checkpoints.wait()
 
       if done % config.log_every == 0:
-        scalars = metrics | {'learning_rate': schedule(done - 1)}
+        updates = spikes.count_updates(done - 1, metrics)
+        scalars = metrics | {'learning_rate': schedule(updates)}
         report(done, scalars, config.data.batch_size, ledger, position, writer)
         position.check(config.data.max_bad_share)
 
@@ -160,13 +169,11 @@ def train(
       if checkpoints.is_due(done) or is_stopped or is_last:
         monitor.settle()  # A state that is not finite is never saved.
         ledger.steps()
+        data = position.get_state() | {'is_evaluation_due': is_evaluation_due}
         with ledger.timed('save'), watchdog.allow('checkpoint'):
-          checkpoints.save(
-              done,
-              state,
-              position.get_state() | {'is_evaluation_due': is_evaluation_due},
-              config.to_dict(),
-          )
+          checkpoints.save(done, state, data, config.to_dict())
+          if is_stopped or is_last:
+            checkpoints.wait()
         saving = done
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
@@ -232,7 +239,7 @@ def evaluate(
     writer: reporting.Writer,
     ledger: ledger_lib.Ledger,
     stop: stops.Stop | stops.Never,
-    watchdog: watchdog_lib.Off,
+    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off,
     step: int,
     params: Any,
 ) -> bool:
