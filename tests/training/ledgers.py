@@ -4,7 +4,7 @@ HARDWARE = dict(devices=4, device_kind='TPU v4', flops=None, peak=None)
 
 
 class Writer:
-  """Makes lines of a ledger, as `training.ledger` writes them, from time 1000."""
+  """Makes lines as `training.ledger` writes them, from time 1000 on."""
 
   def __init__(self):
     self.now = 1000.0
