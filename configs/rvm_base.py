@@ -163,6 +163,9 @@ def get_config() -> ml_collections.ConfigDict:
   # then ends, to be started again. If it is not set, 20 times the median of the
   # last steps, but 300 s at least.
   config.max_step_seconds = config_dict.placeholder(float)
+  # Project of Weights & Biases that scalars are sent to as well; none if it is
+  # not set. It needs the extra 'wandb'.
+  config.wandb_project = config_dict.placeholder(str)
   # Number of steps between progress lines.
   config.log_every = 50
   # Number of steps between evaluations, which write scores and pictures.

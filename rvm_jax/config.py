@@ -63,6 +63,7 @@ SETTINGS = {
     'checkpoint.keep_every': rules.COUNT,
     'checkpoint.init_from': rules.optional(rules.TEXT),
     'checkpoint.fresh_decoder': rules.FLAG,
+    'wandb_project': rules.optional(rules.TEXT),
     'log_every': rules.COUNT,
     'eval_every': rules.COUNT,
     'max_step_seconds': rules.optional(rules.POSITIVE),

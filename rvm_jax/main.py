@@ -35,6 +35,7 @@ from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import profiles
+from rvm_jax.training import wandb_writer
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config',
@@ -125,7 +126,10 @@ def train(
   }
   watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
   try:
-    with watchdog:
+    with (
+        watchdog,
+        wandb_writer.send(workdir, config.wandb_project, config.to_dict()),
+    ):
       loop.train(
           config,
           workdir,

@@ -74,6 +74,8 @@ def append_whole(path: str | os.PathLike[str], data: bytes):
         data = data[f.write(data) :]
     except OSError:
       f.truncate(size)
+      if not size:
+        os.remove(path)
       raise
 
 

@@ -33,6 +33,7 @@ from typing import Any
 
 import jax
 
+from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import stops
 from rvm_jax.runtime import watchdog as watchdog_lib
@@ -46,7 +47,8 @@ FILE = 'ledger.jsonl'
 class Ledger:
   """Times what a run does, and writes it down. Only process 0 writes.
 
-  As a context manager it also writes how the run ended.
+  As a context manager it also writes how the run ended, by an exception or by
+  `runtime.ending.end_now`.
 
   Attributes:
     watch: stopwatch of the steps.
@@ -171,13 +173,16 @@ class Ledger:
       code: exit code, see `runtime.exit_codes`.
       why: what has happened.
     """
-    self._write('end', code=code, why=why)
+    # The steps that were begun since the last line may not be done.
+    self._write('end', step=self._step, code=code, why=why)
 
   def __enter__(self):
+    ending.tell(self.end)
     return self
 
   def __exit__(self, kind, error, trace):
     del kind, trace
+    ending.tell_no_more(self.end)
     if error is None:
       self.end(exit_codes.DONE, 'done')
     else:
