@@ -41,6 +41,7 @@ SETTINGS = {
     'data.crop_aspect': rules.interval(rules.POSITIVE),
     'data.flip': rules.SHARE,
     'data.max_bad_share': rules.SHARE,
+    'data.held_out_share': rules.SHARE_BELOW_ONE,
     'data.num_workers': rules.COUNT_OR_ZERO,
     'data.prefetch': rules.COUNT,
     'mask_ratio': rules.SHARE_BELOW_ONE,

@@ -21,8 +21,7 @@ import jax
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
-from rvm_jax.evals.in_training import reconstruction
-from rvm_jax.evals.in_training import scenes
+from rvm_jax.evals.in_training import evaluators as evaluators_lib
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import stops
 from rvm_jax.training import logs
@@ -65,8 +64,10 @@ def main(argv: list[str]):
   # `stop` takes the place of JAX's own service, which misses for ever a signal
   # that comes before the first step of a resumed run.
   jax.config.update('jax_enable_preemption_service', False)
-  connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
+  config_lib.check_repeats(flags.FLAGS, sys.argv)
+  config_lib.check_settings(config)
+  connect()
   mesh = mesh_lib.make_mesh(config.fsdp)
   config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
   os.makedirs(workdir, exist_ok=True)
@@ -74,10 +75,7 @@ def main(argv: list[str]):
   logging.info('Config:\n%s', config)
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
-  evaluators = {
-      'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
-      'scenes': scenes.SceneEvaluator(config),
-  }
+  evaluators = evaluators_lib.open_all(config, data, stop.check)
   try:
     loop.train(config, workdir, objective, data, evaluators, stop=stop)
   except loop.Preempted as stop:
