@@ -53,6 +53,10 @@ SETTINGS = {
     'optimizer.beta1': rules.SHARE_BELOW_ONE,
     'optimizer.beta2': rules.SHARE_BELOW_ONE,
     'optimizer.clip_norm': rules.POSITIVE,
+    'spikes.policy': rules.one_of('none', 'skip', 'stop'),
+    'spikes.window': rules.whole(2),
+    # With less, a level that has changed might never be accepted.
+    'spikes.sigmas': rules.number('at least 1', lambda x: x >= 1),
     'fsdp': rules.COUNT,
     'num_microbatches': rules.COUNT,
     'checkpoint.save_every': rules.COUNT,
@@ -62,6 +66,7 @@ SETTINGS = {
     'checkpoint.fresh_decoder': rules.FLAG,
     'log_every': rules.COUNT,
     'eval_every': rules.COUNT,
+    'max_step_seconds': rules.optional(rules.POSITIVE),
     'num_eval_scenes': rules.Rule(
         'a whole number',
         f'at least {MIN_EVAL_SCENES}, or 0 for none',

@@ -6,6 +6,8 @@ from typing import Any
 from absl import logging
 import numpy as np
 
+from rvm_jax.data import workers
+
 
 class Batches(Iterator):
   """An iterator over this shard's part of the batches.
@@ -13,19 +15,25 @@ class Batches(Iterator):
   It must be closed when done, since it may have started worker processes.
   """
 
-  def __init__(self, iterator: Any, lengths: list[int]):
+  def __init__(self, iterator: Any, lengths: list[int], num_workers: int):
     """Wraps an iterator.
 
     Args:
       iterator: iterator of grain over batches.
       lengths: number of records of each source.
+      num_workers: number of worker processes that the iterator starts.
     """
     self._iterator = iterator
     self._lengths = lengths
+    self._has_workers = num_workers > 0
 
   def __next__(self) -> dict[str, np.ndarray]:
     """Returns this shard's samples of the next batch; see `pipeline`."""
-    return next(self._iterator)
+    if not self._has_workers:
+      return next(self._iterator)
+    # The first call starts the workers, and so does the one after `set_state`.
+    with workers.without_signals():
+      return next(self._iterator)
 
   def get_state(self) -> dict[str, Any]:
     """Returns the position in the stream, which is the same in all shards.

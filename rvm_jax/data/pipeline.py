@@ -187,7 +187,8 @@ class Pipeline:
             num_workers=self._num_workers
         ),
     )
-    return batches.Batches(elastic, [len(source) for source in self._sources])
+    lengths = [len(source) for source in self._sources]
+    return batches.Batches(elastic, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
@@ -218,6 +219,18 @@ class Pipeline:
     # Decoding releases Python's lock, so threads share the work.
     with futures.ThreadPoolExecutor(max(1, self._num_workers)) as pool:
       return _stack(list(pool.map(self._held_out.__getitem__, numbers)))
+
+  def facts(self) -> dict[str, str]:
+    """Returns for each source, by its number, what its records depend on.
+
+    Processes that share the batches of a run must have the same.
+    """
+    return {
+        f'source {number} of config.data.sources': (
+            f'{len(source)} records ({source.fingerprint()})'
+        )
+        for number, source in enumerate(self._sources)
+    }
 
   def describe(self, clip: np.ndarray) -> str:
     """Returns a name for one row of a batch's 'clip', int64 [3].

@@ -13,6 +13,7 @@ from rvm_jax.data import spans
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import reader
+from rvm_jax.storage import fingerprints
 
 
 class Videos:
@@ -130,6 +131,22 @@ class Videos:
     number, frame = (int(x) for x in clip)
     path = index.path_of(self._database, int(self._rows[number]))
     return f'{path} from frame {int(self._starts[number]) + frame}'
+
+  def fingerprint(self) -> str:
+    """Returns a hash of the files' names and the clips' places and order.
+
+    It does not depend on folders, because hosts may reach them differently.
+    """
+    return fingerprints.hash_parts(
+        x.tobytes()
+        for x in (
+            self._starts,
+            self._nums_frames,
+            self._rates,
+            self._lengths,
+            self._draws,
+        )
+    )
 
   def _read(self, clip: int, numbers) -> np.ndarray:
     path, contents = index.load(self._database, int(self._rows[clip]))

@@ -16,6 +16,7 @@ from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
+from rvm_jax.training import flops
 from rvm_jax.training import step
 
 # The rule of each setting of the group `model`, the arguments of `rvm.RVM`.
@@ -61,6 +62,20 @@ class Pretraining:
   def patch(self) -> int:
     """Side of the model's patches in pixels."""
     return self.model.patch
+
+  @property
+  def flops_per_clip(self) -> float:
+    """FLOPs of a training step for one clip, see `flops.count_training`."""
+    _, num_source, *_ = self.batch['source'].shape
+    _, num_target, height, width, _ = self.batch['target'].shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    return flops.count_training(
+        self.model,
+        num_source=num_source,
+        num_target=num_target,
+        num_patches=rows * columns,
+        num_visible=masks.num_visible(rows * columns, self.mask_ratio),
+    )
 
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
