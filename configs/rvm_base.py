@@ -118,6 +118,20 @@ def get_config() -> ml_collections.ConfigDict:
       clip_norm=1.0,
   )
 
+  # Steps whose loss or gradient norm is far above that of recent steps: see
+  # `rvm_jax.training.spikes`.
+  config.spikes = dict(
+      # [O] What happens then: 'none' nothing, 'skip' the update is not applied,
+      # 'stop' the run ends. The paper names no such rule, and none is what
+      # gives its numbers.
+      policy='none',
+      # Number of recent steps, and number of standard deviations above their
+      # mean from which on a step is a spike: the values of OLMo-core's
+      # SkipStepOptimizer and of MaxText's skip_step_on_spikes.
+      window=128,
+      sigmas=6.0,
+  )
+
   # Number of devices that parameters are split over. A batch is split over all
   # devices in any case.
   config.fsdp = 1
@@ -141,12 +155,17 @@ def get_config() -> ml_collections.ConfigDict:
       # the decoder is initialised.
       fresh_decoder=False,
   )
+  # Seconds from one step to the next after which the run counts as hanging: it
+  # then ends, to be started again. If it is not set, 20 times the median of the
+  # last steps, but 300 s at least.
+  config.max_step_seconds = config_dict.placeholder(float)
   # Number of steps between progress lines.
   config.log_every = 50
   # Number of steps between evaluations, which write scores and pictures.
   config.eval_every = 5000
   # Number of generated scenes on which each evaluation scores the features:
   # readouts are fitted to three quarters of them and tested on the rest. Every
-  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels.
+  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels. At least
+  # 16, or 0 to evaluate on no scenes.
   config.num_eval_scenes = 256
   return config

@@ -7,24 +7,29 @@ Exit codes:
   0: the run has done all of its steps.
   75: the run was stopped by SIGTERM or SIGINT, and all is saved; run the same
     command again to resume it.
+  76: the run ended for a reason that is not the user's, such as a lost process;
+    run the same command again.
   1: an error, which the last lines of the log describe.
 """
 
 import os
-import socket
 import sys
 
 from absl import app
 from absl import flags
 from absl import logging
-import jax
+import ml_collections
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
 from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import facts
+from rvm_jax.runtime import peers as peers_lib
+from rvm_jax.runtime import processes
 from rvm_jax.runtime import stops
+from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
@@ -53,6 +58,9 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 _PROCESS_ID = flags.DEFINE_integer(
     'process_id', 0, 'Index of this process, counted from 0.'
 )
+_JOIN_TIMEOUT = flags.DEFINE_float(
+    'join_timeout', 300.0, 'Longest wait for the other processes, in seconds.'
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
@@ -61,48 +69,60 @@ def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
-  stop = stops.Stop()
-  # `stop` takes the place of JAX's own service, which misses for ever a signal
-  # that comes before the first step of a resumed run.
-  jax.config.update('jax_enable_preemption_service', False)
-  connect()
   config, workdir = _CONFIG.value, _WORKDIR.value
+  # A signal that comes before all processes have met ends this one at once.
+  with processes.connect(
+      _COORDINATOR.value,
+      _NUM_PROCESSES.value,
+      _PROCESS_ID.value,
+      _JOIN_TIMEOUT.value,
+  ) as peers:
+    stop = stops.Stop()
+    peers.agree(facts.of_run(config, workdir))
+    train(config, workdir, peers, stop)
+
+
+def train(
+    config: ml_collections.ConfigDict,
+    workdir: str,
+    peers: peers_lib.Peers,
+    stop: stops.Stop,
+):
+  """Trains a model, as one of the processes of a run.
+
+  Args:
+    config: the run's config, the same in all processes.
+    workdir: folder of the run.
+    peers: the processes of the run.
+    stop: tells whether the run is to stop.
+  """
   mesh = mesh_lib.make_mesh(config.fsdp)
+  processes.introduce(peers, mesh)
   config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
   os.makedirs(workdir, exist_ok=True)
-  logging.info('Devices: %s', jax.devices())
   logging.info('Config:\n%s', config)
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
+  peers.agree(data.facts())
   evaluators = {
       'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
       'scenes': scenes.SceneEvaluator(config),
   }
+  watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
   try:
-    loop.train(config, workdir, objective, data, evaluators, stop=stop)
-  except loop.Preempted as stop:
-    logging.info('%s; run the same command to go on', stop)
+    with watchdog:
+      loop.train(
+          config,
+          workdir,
+          objective,
+          data,
+          evaluators,
+          stop=stop,
+          watchdog=watchdog,
+      )
+  except loop.Preempted as preempted:
+    logging.info('%s; run the same command to go on', preempted)
     sys.exit(exit_codes.PREEMPTED)
-
-
-def connect():
-  """Starts JAX's distributed service, which connects the processes of the run.
-
-  A run of a single process starts it too, so that one process and many take the
-  same way.
-  """
-  if _COORDINATOR.value == 'auto':
-    jax.distributed.initialize()
-    return
-  address = _COORDINATOR.value or f'localhost:{_free_port()}'
-  jax.distributed.initialize(address, _NUM_PROCESSES.value, _PROCESS_ID.value)
-
-
-def _free_port() -> int:
-  """Returns the number of a TCP port that is unused at the moment."""
-  with socket.socket() as s:
-    s.bind(('localhost', 0))
-    return s.getsockname()[1]
 
 
 if __name__ == '__main__':

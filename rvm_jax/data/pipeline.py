@@ -31,6 +31,7 @@ from rvm_jax.data import records
 from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_lib
+from rvm_jax.data import workers
 
 
 class Pipeline:
@@ -151,7 +152,8 @@ class Pipeline:
             num_workers=self._num_workers
         ),
     )
-    return Batches(elastic, [len(source) for source in self._sources])
+    lengths = [len(source) for source in self._sources]
+    return Batches(elastic, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
@@ -161,6 +163,18 @@ class Pipeline:
     samples = [self._dataset[number] for number in range(count)]
     return {
         key: np.stack([sample[key] for sample in samples]) for key in samples[0]
+    }
+
+  def facts(self) -> dict[str, str]:
+    """Returns for each source, by its number, what its records depend on.
+
+    Processes that share the batches of a run must have the same.
+    """
+    return {
+        f'source {number} of config.data.sources': (
+            f'{len(source)} records ({source.fingerprint()})'
+        )
+        for number, source in enumerate(self._sources)
     }
 
   def describe(self, clip: np.ndarray) -> str:
@@ -177,19 +191,25 @@ class Batches(Iterator):
   It must be closed when done, since it may have started worker processes.
   """
 
-  def __init__(self, iterator: Any, lengths: list[int]):
+  def __init__(self, iterator: Any, lengths: list[int], num_workers: int):
     """Wraps an iterator.
 
     Args:
       iterator: iterator of grain over batches.
       lengths: number of records of each source.
+      num_workers: number of worker processes that the iterator starts.
     """
     self._iterator = iterator
     self._lengths = lengths
+    self._has_workers = num_workers > 0
 
   def __next__(self) -> dict[str, np.ndarray]:
     """Returns this shard's samples of the next batch; see the module."""
-    return next(self._iterator)
+    if not self._has_workers:
+      return next(self._iterator)
+    # The first call starts the workers, and so does the one after `set_state`.
+    with workers.without_signals():
+      return next(self._iterator)
 
   def get_state(self) -> dict[str, Any]:
     """Returns the position in the stream, which is the same in all shards.

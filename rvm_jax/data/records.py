@@ -45,3 +45,6 @@ class Source(Protocol):
 
   def describe(self, clip: np.ndarray) -> str:
     """Returns a name for people of a clip and frame, int64 [2]."""
+
+  def fingerprint(self) -> str:
+    """Returns a short text that changes with the clips and their order."""

@@ -7,9 +7,11 @@ import numpy as np
 
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import records
+from rvm_jax.data import spans
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import reader
+from rvm_jax.storage import fingerprints
 
 
 class Videos:
@@ -39,29 +41,21 @@ class Videos:
       ValueError: there are no videos, too many are bad, or none has room for
         the least gap.
     """
-    listed = listing.find(place)
     self._database = index.database()
-    good, bad = index.build([clip.path for clip in listed])
-    spans, reasons = [], []
-    for clip in listed:
-      try:
-        if clip.path in bad:
-          raise reader.BrokenVideo(clip.path, bad[clip.path])
-        spans.append(_find_span(clip, good[clip.path], spacing))
-      except reader.BrokenVideo as error:
-        reasons.append(str(error))
-    rates = [summary.frame_rate for summary in good.values()]
-    least = max((spacing.length(1, rate) for rate in rates), default=1)
-    _judge(place, len(listed), reasons, max_bad_share, least)
+    found, reasons = spans.find(
+        listing.find(place), spacing.min_frames, spacing.frame_rate
+    )
+    _judge(place, len(found), reasons, max_bad_share, spacing)
     # One entry for each usable clip: its row in the index, its first frame in
     # the file, its number of frames and its rate; the number of its frames that
     # a sample with the greatest gap spans; and the number of records of this
     # clip and all before it.
-    rows, starts, nums_frames, rates = zip(*spans)
-    self._rows = np.array(rows, np.int64)
-    self._starts = np.array(starts, np.int64)
-    self._nums_frames = np.array(nums_frames, np.int64)
-    self._rates = np.array(rates, np.float64)
+    self._rows = np.array([span.summary.row for span in found], np.int64)
+    self._starts = np.array([span.start for span in found], np.int64)
+    self._nums_frames = np.array([span.num_frames for span in found], np.int64)
+    self._rates = np.array(
+        [span.summary.frame_rate for span in found], np.float64
+    )
     self._lengths = _check_gaps(place, spacing, self._nums_frames, self._rates)
     self._stops = np.cumsum(np.maximum(1, self._nums_frames // self._lengths))
 
@@ -98,75 +92,53 @@ class Videos:
     path = index.path_of(self._database, int(self._rows[number]))
     return f'{path} from frame {int(self._starts[number]) + frame}'
 
+  def fingerprint(self) -> str:
+    """Returns a hash of where the clips are in their files, and their order.
+
+    It does not depend on the paths, because hosts may reach them differently.
+    """
+    return fingerprints.hash_parts(
+        x.tobytes()
+        for x in (self._starts, self._nums_frames, self._rates, self._lengths)
+    )
+
   def _read(self, clip: int, numbers) -> np.ndarray:
     path, contents = index.load(self._database, int(self._rows[clip]))
     numbers = np.asarray(numbers, np.int64) + self._starts[clip]
     return reader.read(path, contents, numbers)
 
 
-def _find_span(
-    clip: listing.Clip, summary: index.Summary, spacing: frame_sampling.Spacing
-) -> tuple[int, int, int, float]:
-  """Returns where a clip is in its file.
-
-  Args:
-    clip: the clip.
-    summary: what the index says of the clip's file.
-    spacing: distances between the frames of a sample.
-
-  Returns:
-    row: row of the file in the index.
-    start: number of the clip's first frame in the file.
-    num_frames: number of frames of the clip.
-    rate: frames per second.
-
-  Raises:
-    reader.BrokenVideo: the clip is too short, or beyond the end of its file.
-  """
-  rate = summary.frame_rate
-  start, stop = round(clip.start * rate), summary.num_frames
-  if start >= stop:
-    raise reader.BrokenVideo(
-        clip.path,
-        f'start {clip.start:g} s is past the end, at {stop / rate:.3g} s',
-    )
-  if clip.end is not None:
-    stop = min(stop, round(clip.end * rate))
-  needed = spacing.length(1, rate)
-  if stop - start < needed:
-    raise reader.BrokenVideo(
-        clip.path, f'too short: {stop - start} frames, needs {needed}'
-    )
-  return summary.row, start, stop - start, rate
-
-
 def _judge(
     place: str,
-    num_listed: int,
+    num_good: int,
     reasons: list[str],
     max_bad_share: float,
-    least: int,
+    spacing: frame_sampling.Spacing,
 ):
   """Warns of bad clips, and refuses a source with too many.
 
   Args:
     place: folder, glob, manifest or file of the source.
-    num_listed: number of clips of the source, the bad ones included.
+    num_good: number of usable clips of the source.
     reasons: what is wrong, for each bad clip.
     max_bad_share: greatest share of bad clips with which the source is used.
-    least: least number of frames of a usable clip.
+    spacing: distances between the frames of a sample.
 
   Raises:
     ValueError: the share of bad clips is greater, or all clips are bad.
   """
   if not reasons:
     return
-  command = f'python -m rvm_jax.data.check --min_frames={least} {place!r}'
+  num_listed = num_good + len(reasons)
+  needs = f'--min_frames={spacing.min_frames}'
+  if spacing.frame_rate is not None:
+    needs += f' --frame_rate={spacing.frame_rate}'
+  command = f'python -m rvm_jax.data.check {needs} {place!r}'
   message = (
       f'{len(reasons)} of {num_listed} videos in {place!r} are bad, such as'
       f' {"; ".join(reasons[:3])}. To list them: {command}'
   )
-  if len(reasons) == num_listed:
+  if not num_good:
     raise ValueError(message)
   if len(reasons) / num_listed > max_bad_share:
     raise ValueError(

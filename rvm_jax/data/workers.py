@@ -1,10 +1,34 @@
-"""How long worker processes live."""
+"""How long worker processes live, and who acts on signals."""
 
+from collections.abc import Iterator
+import contextlib
 import functools
 import multiprocessing
+from multiprocessing import resource_tracker
 import os
 import signal
 import threading
+
+# The signals to stop, which are sent to all processes of a group.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextlib.contextmanager
+def without_signals() -> Iterator[None]:
+  """Keeps signals to stop away from worker processes that are started inside.
+
+  A signal to stop goes to all processes of a group, and would end a worker
+  before its parent has saved. From inside of a worker that is too late to
+  prevent, because a worker takes seconds to start. But a process inherits the
+  signals that are blocked in the thread that starts it, and so does a thread.
+  This process notices the signals in its other threads.
+  """
+  _start_resource_tracker()
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @functools.cache
@@ -12,19 +36,39 @@ def live_with_parent():
   """Makes this worker process end with its parent, and not before.
 
   A worker whose parent is killed would stay for ever: a thread waits for the
-  parent and ends the worker. A signal to stop (SIGTERM) that goes to all
-  processes of a group would end the worker before its parent has saved: the
-  worker ignores it, and the parent closes its workers when it is done. In a
-  process without a parent this function does nothing.
+  parent and ends the worker. Signals to stop are ignored, also in a worker that
+  was not started `without_signals`: the parent closes its workers when it is
+  done. In a process without a parent this function does nothing.
   """
   parent = multiprocessing.parent_process()
   if parent is not None:
     # Only the main thread may set a signal's handler.
     if threading.current_thread() is threading.main_thread():
-      signal.signal(signal.SIGTERM, signal.SIG_IGN)
+      for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
     def end_with_parent():
       parent.join()
       os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+@functools.cache
+def _start_resource_tracker():
+  """Starts the process of multiprocessing that removes what others leave.
+
+  It would unblock the signals if it was started along with the first worker. It
+  removes the shared memory of batches that nobody has taken, which is not worth
+  the warning that it gives: a run ends while batches are on their way.
+  """
+  given = os.environ.get('PYTHONWARNINGS')
+  ignored = 'ignore:resource_tracker'
+  os.environ['PYTHONWARNINGS'] = f'{given},{ignored}' if given else ignored
+  try:
+    resource_tracker.ensure_running()
+  finally:
+    if given is None:
+      del os.environ['PYTHONWARNINGS']
+    else:
+      os.environ['PYTHONWARNINGS'] = given

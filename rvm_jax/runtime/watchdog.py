@@ -1,6 +1,38 @@
-"""Ends a run that makes no progress any more."""
+"""Ends a run that hangs, such as in a collective that never returns.
 
+The limit on the time since the last step follows from the steps so far. What
+takes longer than a step, such as compiling or saving, has a limit of its own.
+"""
+
+import collections
+from collections.abc import Iterator
 import contextlib
+import dataclasses
+import faulthandler
+import os
+import statistics
+import sys
+import threading
+import time
+
+from rvm_jax.runtime import ending
+from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import peers as peers_lib
+
+# The folder of the workdir that the stacks of hanging processes are written to.
+HANGS = 'hangs'
+
+# The limit is this multiple of the median time of the last steps, and not below
+# a limit that no wait of a busy file system exceeds, in seconds.
+_MULTIPLE = 20
+_LEAST_SECONDS = 300.0
+_NUM_STEPS = 100
+# Limit on what takes longer than a step: the start, with the compilation and
+# the first step; an evaluation; a checkpoint.
+_LONG_SECONDS = 3600.0
+# How long a file system that may itself hang has to take the stacks.
+_WRITE_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 
 
 class Off:
@@ -24,3 +56,138 @@ class Off:
 
 
 OFF = Off()
+
+
+@dataclasses.dataclass
+class _Activity:
+  """What the run is doing, since when, and for how many seconds at most."""
+
+  what: str
+  since: float
+  limit: float
+
+
+class Watchdog(contextlib.AbstractContextManager):
+  """Watches that steps are done; as a context manager it spans all steps.
+
+  If none is done for too long, it writes the Python stacks of all threads to
+  stderr and to `workdir`/hangs, tells the other processes, and ends this
+  process with one line and the exit code `RESTART`.
+  """
+
+  def __init__(
+      self,
+      workdir: str | os.PathLike[str],
+      peers: peers_lib.Peers,
+      max_step_seconds: float | None,
+  ):
+    """Prepares to watch.
+
+    Args:
+      workdir: folder of the run.
+      peers: processes of the run, which are told before this one ends.
+      max_step_seconds: longest time from one step to the next; None for 20
+        times the median of the last steps, but 300 s at least.
+    """
+    self._workdir = workdir
+    self._peers = peers
+    self._max_step_seconds = max_step_seconds
+    # Seconds of the last steps, without those spent in `allow`.
+    self._seconds: collections.deque[float] = collections.deque(
+        maxlen=_NUM_STEPS
+    )
+    self._step = 0
+    self._step_at: float | None = None
+    self._allowed = 0.0
+    # The innermost activity comes last; it alone is watched.
+    self._activities: list[_Activity] = []
+    self._lock = threading.Lock()
+    self._is_closed = threading.Event()
+    self._thread = threading.Thread(
+        target=self._watch, name='watchdog', daemon=True
+    )
+
+  def __enter__(self) -> 'Watchdog':
+    start = _Activity('start of the run', time.monotonic(), _LONG_SECONDS)
+    self._activities.append(start)
+    self._thread.start()
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    self._is_closed.set()
+    self._thread.join()
+
+  def beat(self, step: int):
+    """Tells that a step is done.
+
+    Args:
+      step: number of steps done.
+    """
+    now = time.monotonic()
+    with self._lock:
+      if self._step_at is not None:
+        self._seconds.append(now - self._step_at - self._allowed)
+      self._step, self._step_at, self._allowed = step, now, 0.0
+      self._activities[0] = _Activity('next step', now, self._limit())
+
+  @contextlib.contextmanager
+  def allow(self, what: str) -> Iterator[None]:
+    """Gives the block of a `with` statement an hour.
+
+    The time in the block does not count as that of a step.
+
+    Args:
+      what: what may take longer than a step, such as 'evaluation'.
+    """
+    start = time.monotonic()
+    with self._lock:
+      self._activities.append(_Activity(what, start, _LONG_SECONDS))
+    try:
+      yield
+    finally:
+      with self._lock:
+        self._activities.pop()
+        now = self._activities[-1].since = time.monotonic()
+        if len(self._activities) == 1:
+          self._allowed += now - start
+
+  def _limit(self) -> float:
+    """Returns the longest time from now to the next step, in seconds."""
+    if self._max_step_seconds is not None:
+      return self._max_step_seconds
+    if not self._seconds:
+      return _LONG_SECONDS
+    return max(_MULTIPLE * statistics.median(self._seconds), _LEAST_SECONDS)
+
+  def _watch(self):
+    while not self._is_closed.wait(_POLL_SECONDS):
+      with self._lock:
+        activity = self._activities[-1]
+      seconds = time.monotonic() - activity.since
+      if seconds > activity.limit:
+        self._end(
+            f'hangs after step {self._step}: {activity.what} took'
+            f' {seconds:.0f} s, at most {activity.limit:.0f} s are allowed'
+        )
+
+  def _end(self, why: str):
+    """Writes the stacks and ends the run."""
+    number = self._peers.me.process
+    path = os.path.join(
+        self._workdir, HANGS, f'step_{self._step}_process_{number}.txt'
+    )
+    why += f'. Python stacks: {path}'
+    faulthandler.dump_traceback(sys.stderr)
+    # What hangs may be the file system.
+    writer = threading.Thread(target=_write_stacks, args=(path,), daemon=True)
+    writer.start()
+    writer.join(_WRITE_SECONDS)
+    self._peers.fail(why)
+    ending.end_now(exit_codes.RESTART, f'{self._peers.me} {why}')
+
+
+def _write_stacks(path: str):
+  """Writes the Python stacks of all threads to a file."""
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  with open(path, 'w', encoding='utf-8') as file:
+    faulthandler.dump_traceback(file)

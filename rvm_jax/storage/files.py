@@ -53,6 +53,30 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
     raise OSError(error.errno, f'cannot be written: {what}', path) from error
 
 
+def append_whole(path: str | os.PathLike[str], data: bytes):
+  """Appends to a file all of `data`, or nothing if that does not work.
+
+  The file is opened anew each time, so that it may be moved or deleted
+  meanwhile. What has been appended survives the end of the process, however it
+  ends; a process that is killed while it appends may leave a part of `data`.
+
+  Args:
+    path: path of the file, which is made if it does not exist.
+    data: bytes to append.
+
+  Raises:
+    OSError: the file cannot be written, for instance because the disk is full.
+  """
+  with open(path, 'ab', buffering=0) as f:
+    size = f.seek(0, os.SEEK_END)
+    try:
+      while data:
+        data = data[f.write(data) :]
+    except OSError:
+      f.truncate(size)
+      raise
+
+
 def _check_absent(path: str):
   """Raises FileExistsError if something is at `path`, even a broken link."""
   if os.path.lexists(path):

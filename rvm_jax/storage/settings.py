@@ -18,7 +18,7 @@ def list_differences(
     For each differing setting its path, such as 'data.height', and a sentence
     with both values. Empty if nothing differs.
   """
-  old, new = _flatten(saved), _flatten(now)
+  old, new = flatten(saved), flatten(now)
 
   def describe(flat, key):
     return flat[key] if key in flat else 'no such key'
@@ -29,12 +29,18 @@ def list_differences(
   }
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
-  """Returns the text of each value by its path, such as 'data.height'."""
+def flatten(settings: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
+  """Returns the text of each value by its path, such as 'data.height'.
+
+  Args:
+    settings: nested settings. A tuple has the text of the list that JSON makes
+      of it.
+    prefix: what all paths begin with.
+  """
   flat: dict[str, str] = {}
   for key, value in settings.items():
     if isinstance(value, Mapping):
-      flat |= _flatten(value, f'{prefix}{key}.')
+      flat |= flatten(value, f'{prefix}{key}.')
     else:
       value = list(value) if isinstance(value, tuple) else value
       flat[prefix + key] = repr(value)

@@ -14,6 +14,7 @@ A run takes its initial state from the first of these that exists:
 
 from collections.abc import Callable, Mapping
 import os
+import pathlib
 from typing import Any
 
 from absl import logging
@@ -22,6 +23,7 @@ import orbax.checkpoint as ocp
 from rvm_jax import weights
 from rvm_jax.storage import settings
 from rvm_jax.training import step as step_lib
+from rvm_jax.training import window
 from rvm_jax.weights import runs
 
 # Prefixes of the config keys that decide what is trained. A checkpoint with
@@ -120,6 +122,7 @@ class Checkpoints:
     Args:
       shapes: the training state as `jax.ShapeDtypeStruct`s with the shardings
         of this run, whose devices may differ from those of the run that saved.
+        It may have a window where the checkpoint has none, and vice versa.
       config: this run's config as nested dicts. Its `objective`, `model` and
         `protocol`, where present, must equal the saved ones except for
         settings of how the model is computed, such as `model.dtype`. Its
@@ -145,15 +148,18 @@ class Checkpoints:
         step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
     ).config
     _check_config(f'{self.directory}/{step}', saved, config)
+    arrays = ocp.PyTreeCheckpointHandler().metadata(
+        pathlib.Path(self.directory, str(step), 'state')
+    )
     restored = self._manager.restore(
         step,
         args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(shapes),
+            state=ocp.args.StandardRestore(window.as_saved(shapes, arrays)),
             data=ocp.args.JsonRestore(),
         ),
     )
     logging.info('Resumed from %s/%d', self.directory, step)
-    return restored.state, restored.data
+    return window.as_wanted(restored.state, shapes), restored.data
 
   def start(
       self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+import os
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import position as position_lib
+from rvm_jax.training import spikes
 
 
 class NonFiniteError(RuntimeError):
@@ -54,7 +56,9 @@ class Monitor:
       self,
       pipeline: position_lib.TrainingData,
       checkpoints: checkpoints_lib.Checkpoints,
-      watchdog: watchdog_lib.Off,
+      watchdog: watchdog_lib.Watchdog | watchdog_lib.Off,
+      guard: spikes.Guard | None,
+      workdir: str | os.PathLike[str],
   ):
     """Starts without a step.
 
@@ -62,10 +66,14 @@ class Monitor:
       pipeline: stream of the batches, which describes clips.
       checkpoints: checkpoints of the run, for error messages.
       watchdog: is told of each step that is done.
+      guard: tells of each step that is a spike; None if nothing is one.
+      workdir: folder of the run, where spikes are written down.
     """
     self._pipeline = pipeline
     self._checkpoints = checkpoints
     self._watchdog = watchdog
+    self._guard = guard
+    self._workdir = workdir
     # Number, metrics and clips of a step that is dispatched and not checked.
     self._pending: tuple[int, Mapping[str, jax.Array], np.ndarray] | None = None
 
@@ -79,6 +87,7 @@ class Monitor:
 
     Raises:
       NonFiniteError: a value of the step before is not finite.
+      SpikeError: the step before is a spike at which the run is to stop.
     """
     self.settle()
     self._pending = step, metrics, clips
@@ -88,8 +97,12 @@ class Monitor:
 
     Raises:
       NonFiniteError: a value of the step is not finite.
+      SpikeError: the step is a spike at which the run is to stop.
     """
     if self._pending is not None:
-      check_finite(*self._pending, self._pipeline, self._checkpoints)
+      step = *self._pending, self._pipeline, self._checkpoints
+      check_finite(*step)
+      if self._guard is not None:
+        self._guard.report(*step, self._workdir)
       self._watchdog.beat(self._pending[0])
       self._pending = None

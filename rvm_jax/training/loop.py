@@ -16,12 +16,13 @@ from rvm_jax.runtime import stops
 from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import health
+from rvm_jax.training import ledger as ledger_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import reporting
+from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
-from rvm_jax.training import stopwatch
 
 # The result of an evaluator: scalars by name, and pictures by name, each a
 # uint8 array [H, W, 3].
@@ -31,7 +32,7 @@ Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
 Evaluator = Callable[[Any, Any], Report]
 
 
-class Preempted(Exception):
+class Preempted(stops.Stopped):
   """The run was told to stop, and everything is saved."""
 
 
@@ -43,7 +44,7 @@ def train(
     evaluators: Mapping[str, Evaluator],
     *,
     stop: stops.Stop | stops.Never = stops.NEVER,
-    watchdog: watchdog_lib.Off = watchdog_lib.OFF,
+    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -67,6 +68,8 @@ def train(
     Preempted: the run was told to stop and has saved its current state.
     NonFiniteError: the loss, gradient or update of a step is not finite. The
       message names the step, its clips and the newest checkpoint.
+    SpikeError: the loss or the gradient norm of a step is a spike, and
+      `config.spikes.policy` is 'stop'.
     RuntimeError: the share of broken clips is above
       `config.data.max_bad_share`.
     ValueError: the checkpoint in `workdir` is of another objective or model, or
@@ -78,8 +81,13 @@ def train(
       is_core=objective.is_core,
       **config.optimizer,
   )
+  guard = spikes.from_config(config)
   init, train_step = step_lib.make(
-      objective, optimizer, mesh, num_microbatches=config.num_microbatches
+      objective,
+      optimizer,
+      mesh,
+      num_microbatches=config.num_microbatches,
+      guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)
   logging.info(
@@ -95,6 +103,7 @@ def train(
     def close_at_end(x):
       return closing.enter_context(contextlib.closing(x))
 
+    ledger = closing.enter_context(ledger_lib.Ledger(workdir))
     checkpoints = close_at_end(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
@@ -103,37 +112,47 @@ def train(
         config, checkpoints, position, shapes, init
     )
     start = int(state.step)
-    writer = close_at_end(reporting.Writer(workdir, start, config.num_steps))
+    ledger.start(
+        start,
+        num_steps=config.num_steps,
+        batch_size=config.data.batch_size,
+        flops_per_clip=objective.flops_per_clip,
+    )
+    writer = reporting.Writer(workdir, start, config.num_steps)
 
     evaluate_now = functools.partial(
-        evaluate, objective, evaluators, writer, stop, watchdog
+        evaluate, objective, evaluators, writer, ledger, stop, watchdog
     )
     if is_evaluation_due and not evaluate_now(start, state.params):
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
-    batch_size = config.data.batch_size
-    watch = stopwatch.Stopwatch()
-    monitor = health.Monitor(pipeline, checkpoints, watchdog)
+    monitor = health.Monitor(pipeline, checkpoints, watchdog, guard, workdir)
     # Whether the run is to stop is asked once a step. The answer is read after
     # the next step is dispatched, as the metrics are.
     answer = stop.ask()
+    # The newest step of which a checkpoint has been started.
+    saving = None
     for done in range(start + 1, config.num_steps + 1):
-      batch = watch.take(position, batch_size)
+      batch = ledger.watch.take(position, config.data.batch_size)
       taken = {key: batch[key] for key in objective.batch}
       state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
       # This checks the step before: its metrics are read after the next step is
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
+      ledger.compiled(metrics)
       # A checkpoint is written while the step after it is computed. That step
       # counts when the checkpoint is whole.
-      with watchdog.allow('checkpoint'):
-        checkpoints.wait()
+      if saving == done - 1:
+        with (
+            ledger.timed('saved', after=metrics),
+            watchdog.allow('checkpoint'),
+        ):
+          checkpoints.wait()
 
       if done % config.log_every == 0:
-        scalars = {key: float(value) for key, value in metrics.items()}
-        scalars |= watch.read() | position.counts()
-        scalars['learning_rate'] = float(schedule(done - 1))
-        writer.progress(done, scalars, batch_size)
+        updates = spikes.count_updates(done - 1, metrics)
+        scalars = metrics | {'learning_rate': schedule(updates)}
+        report(done, scalars, config.data.batch_size, ledger, position, writer)
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
@@ -149,9 +168,13 @@ def train(
       # what belongs to this step: a start from here does not write it again.
       if checkpoints.is_due(done) or is_stopped or is_last:
         monitor.settle()  # A state that is not finite is never saved.
+        ledger.steps()
         data = position.get_state() | {'is_evaluation_due': is_evaluation_due}
-        with watchdog.allow('checkpoint'):
+        with ledger.timed('save'), watchdog.allow('checkpoint'):
           checkpoints.save(done, state, data, config.to_dict())
+          if is_stopped or is_last:
+            checkpoints.wait()
+        saving = done
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
     return state
@@ -186,12 +209,37 @@ def start_or_resume(
   return state, data.get('is_evaluation_due', False)
 
 
+def report(
+    step: int,
+    metrics: Mapping[str, jax.Array],
+    batch_size: int,
+    ledger: ledger_lib.Ledger,
+    position: position_lib.Position,
+    writer: reporting.Writer,
+):
+  """Writes a progress line and the scalars of a step.
+
+  Args:
+    step: number of steps done.
+    metrics: scalars of the step by name; reading them waits for the step.
+    batch_size: number of clips in a step, over all devices.
+    ledger: ledger of the run, which says how fast it is.
+    position: position in the data, which says how many clips were seen.
+    writer: writer of the results.
+  """
+  scalars = {key: float(value) for key, value in metrics.items()}
+  scalars |= ledger.steps() | position.counts()
+  with ledger.watch.apart():
+    writer.progress(step, scalars, batch_size)
+
+
 def evaluate(
     objective: step_lib.Objective,
     evaluators: Mapping[str, Evaluator],
     writer: reporting.Writer,
+    ledger: ledger_lib.Ledger,
     stop: stops.Stop | stops.Never,
-    watchdog: watchdog_lib.Off,
+    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off,
     step: int,
     params: Any,
 ) -> bool:
@@ -202,6 +250,7 @@ def evaluate(
     evaluators: evaluators by name; the name becomes part of their scalars' and
       pictures' names.
     writer: writer of the results.
+    ledger: ledger of the run, which times each evaluator.
     stop: tells whether the run is to stop, which ends the evaluation.
     watchdog: is told that an evaluation takes longer than a step.
     step: number of steps done.
@@ -213,8 +262,9 @@ def evaluate(
   with watchdog.allow('evaluation'):
     for name, evaluator in evaluators.items():
       try:
-        stop.check()
-        scalars, pictures = evaluator(objective, params)
+        with ledger.timed('evaluation', name=name):
+          stop.check()
+          scalars, pictures = evaluator(objective, params)
       except stops.Stopped:
         return False
       writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import microbatches
 from rvm_jax.weights import trees
 
 # Arrays by name.
@@ -52,6 +53,14 @@ class Objective(Protocol):
     """Shapes and dtypes of the arrays that a step takes from a batch, by name.
 
     The first axis of each array is the batch axis.
+    """
+
+  @property
+  def flops_per_clip(self) -> float | None:
+    """FLOPs of a step for one clip, of which a utilisation is made.
+
+    See `flops.count_training` for what is counted. None if it is not known: the
+    run then reports no utilisation.
     """
 
   def init(self, rng: jax.Array) -> Any:
@@ -149,12 +158,31 @@ class VideoObjective(Objective, Protocol):
     """
 
 
+class Guard(Protocol):
+  """Decides within a compiled step whether it counts, as `spikes.Guard`."""
+
+  def watch(self, state: TrainState) -> TrainState:
+    """Returns an initial state with what the guard keeps in it."""
+
+  def judge(
+      self, before: Any, after: Any, metrics: Metrics
+  ) -> tuple[TrainState, Metrics]:
+    """Returns the state that the run goes on with, and more metrics.
+
+    Args:
+      before: training state before a step.
+      after: training state after the step.
+      metrics: metrics of the step, as `train_step` returns them.
+    """
+
+
 def make(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     mesh: jax.sharding.Mesh,
     *,
     num_microbatches: int,
+    guard: Guard | None = None,
 ) -> tuple[
     Callable[[int], TrainState],
     Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
@@ -167,6 +195,7 @@ def make(
     mesh: the mesh, as returned by `mesh.make_mesh`. Calls of the step must be
       inside `jax.set_mesh(mesh)`.
     num_microbatches: number of parts of a batch, see `train_step`.
+    guard: decides whether a step counts; with None every step does.
 
   Returns:
     init: function that takes a seed and returns a state. The state is
@@ -179,13 +208,16 @@ def make(
   """
   # The inner jit caches the trace, which both `eval_shape` and the outer jit
   # with shardings need.
-  init = jax.jit(functools.partial(init_state, objective, optimizer))
+  init = jax.jit(
+      functools.partial(init_state, objective, optimizer, guard=guard)
+  )
   shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
   step = functools.partial(
       train_step,
       objective=objective,
       optimizer=optimizer,
       num_microbatches=num_microbatches,
+      guard=guard,
   )
   return jax.jit(init, out_shardings=shardings), jax.jit(
       step,
@@ -199,6 +231,8 @@ def init_state(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     seed: int | jax.Array,
+    *,
+    guard: Guard | None = None,
 ) -> TrainState:
   """Returns an initial training state.
 
@@ -206,10 +240,11 @@ def init_state(
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     seed: seed of the parameters and of the random key of the run.
+    guard: decides whether a step counts; with None every step does.
   """
   rng, init_rng = jax.random.split(jax.random.key(seed))
   params = objective.init(init_rng)
-  return TrainState(
+  state = TrainState(
       step=jnp.zeros((), jnp.int32),
       params=params,
       opt_state=optimizer.init(params),
@@ -218,6 +253,7 @@ def init_state(
           (path, objective.name_axes(path)) for path in trees.flatten(params)
       ),
   )
+  return state if guard is None else guard.watch(state)
 
 
 def train_step(
@@ -227,6 +263,7 @@ def train_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     num_microbatches: int,
+    guard: Guard | None = None,
 ) -> tuple[TrainState, Metrics]:
   """Does one training step.
 
@@ -238,14 +275,16 @@ def train_step(
     num_microbatches: number of equal parts of the batch. Their gradients are
       computed one after the other, to save memory, and averaged. Masks are
       sampled for the whole batch, so they do not depend on this number.
+    guard: decides whether the step counts; with None it does.
 
   Returns:
     The training state after the step, and the metrics: float32 [] each, 'loss',
-    and the global norms 'gradient_norm' (before clipping) and 'update_norm'.
+    and the global norms 'gradient_norm' (before clipping) and 'update_norm';
+    and those of the guard.
   """
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
   with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
-    loss, gradient = accumulate(
+    loss, gradient = microbatches.accumulate(
         jax.value_and_grad(objective.loss),
         state.params,
         inputs,
@@ -257,41 +296,12 @@ def train_step(
       'gradient_norm': optax.tree.norm(gradient),
       'update_norm': optax.tree.norm(updates),
   }
-  state = state.replace(
+  after = state.replace(
       step=state.step + 1,
       params=optax.apply_updates(state.params, updates),
       opt_state=opt_state,
   )
-  return state, metrics
-
-
-def accumulate(
-    value_and_grad: Callable[..., tuple[jax.Array, Any]],
-    params: Any,
-    inputs: Any,
-    num_parts: int,
-) -> tuple[jax.Array, Any]:
-  """Returns loss and gradient as means over equal parts of the inputs.
-
-  Args:
-    value_and_grad: function that takes parameters and inputs and returns the
-      mean loss over the inputs' rows, and its gradient.
-    params: parameters.
-    inputs: tuple of trees of arrays whose first axis is the batch axis.
-    num_parts: number of parts, which divides the number of rows.
-  """
-  if num_parts == 1:
-    return value_and_grad(params, *inputs)
-
-  def split(x):
-    # A part takes every num_parts-th row, so that its rows are spread over all
-    # devices, as those of the batch are.
-    x = x.reshape(len(x) // num_parts, num_parts, *x.shape[1:])
-    return x.swapaxes(0, 1)
-
-  def add(total, part):
-    return jax.tree.map(jnp.add, total, value_and_grad(params, *part)), None
-
-  zero = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), params))
-  total, _ = jax.lax.scan(add, zero, jax.tree.map(split, inputs))
-  return jax.tree.map(lambda x: x / num_parts, total)
+  if guard is None:
+    return after, metrics
+  after, more = guard.judge(state, after, metrics)
+  return after, metrics | more

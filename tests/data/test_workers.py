@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from rvm_jax.data import workers
 
 # A parent that starts a worker, tells its process id, and waits for ever.
@@ -19,6 +21,32 @@ if __name__ == '__main__':
   child = context.Process(target=test_workers.work, daemon=True)
   child.start()
   time.sleep(60)
+"""
+
+# A parent whose worker gets the signals before it has run a line of Python, and
+# which gets one itself, in another thread.
+STARTING = """
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from rvm_jax.data import workers
+
+if __name__ == '__main__':
+  seen = []
+  signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+  threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+  with workers.without_signals():
+    child = multiprocessing.get_context('spawn').Process(
+        target=print, args=('it works',)
+    )
+    child.start()
+    os.kill(child.pid, signal.SIGTERM)
+    os.kill(child.pid, signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+    child.join()
+    print(child.exitcode, len(seen))
 """
 
 
@@ -37,7 +65,8 @@ def is_alive(pid):
     return False
 
 
-def test_worker_ignores_sigterm_and_ends_with_its_parent(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_worker_ignores_signals_and_ends_with_its_parent(tmp_path, number):
   script = tmp_path / 'parent.py'
   script.write_text(PARENT)
   parent = subprocess.Popen(
@@ -48,7 +77,7 @@ def test_worker_ignores_sigterm_and_ends_with_its_parent(tmp_path):
   )
   try:
     worker = int(parent.stdout.readline())
-    os.kill(worker, signal.SIGTERM)
+    os.kill(worker, number)
     time.sleep(0.5)
     assert is_alive(worker)
   finally:
@@ -64,3 +93,43 @@ def test_process_without_a_parent_keeps_its_signals():
   before = signal.getsignal(signal.SIGTERM)
   workers.live_with_parent()
   assert signal.getsignal(signal.SIGTERM) == before
+
+
+def run(tmp_path, code):
+  script = tmp_path / 'parent.py'
+  script.write_text(code)
+  return subprocess.run(
+      [sys.executable, str(script)],
+      capture_output=True,
+      text=True,
+      env=os.environ | {'PYTHONPATH': os.getcwd()},
+      timeout=120,
+  )
+
+
+def test_signal_does_not_end_a_worker_that_is_being_started(tmp_path):
+  done = run(tmp_path, STARTING)
+  assert done.stdout == 'it works\n0 1\n', done.stderr
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+  with workers.without_signals():
+    assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+  assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+# A parent that ends, however that may be, while a batch is in shared memory.
+LEAVING = """
+import os
+from multiprocessing import shared_memory
+from rvm_jax.data import workers
+
+with workers.without_signals():
+  print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
+  os._exit(0)
+"""
+
+
+def test_shared_memory_that_is_left_is_removed_without_a_warning(tmp_path):
+  # The output ends when multiprocessing's own process, which inherits it, ends.
+  done = run(tmp_path, LEAVING)
+  assert done.stderr == ''
+  assert not os.path.exists(f'/dev/shm/{done.stdout.strip()}')

@@ -10,6 +10,7 @@ from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import step as step_lib
 from rvm_jax.training.objectives import pretraining
 from tests import tiny
+from tests.training import regression
 
 CONFIG = tiny.get_config()
 OBJECTIVE = pretraining.from_config(CONFIG)
@@ -100,3 +101,40 @@ def test_step_samples_other_masks_each_time():
   _, metrics = run(steps=2, optimizer=optax.sgd(0.0), batch=random_batch(0))
   assert metrics[0]['loss'] != metrics[1]['loss']
   assert metrics[0]['update_norm'] == 0
+
+
+def test_step_without_guard_is_the_program_of_forward_backward_and_update():
+  objective, optimizer = regression.Regression(), optax.adam(1e-3)
+  state = step_lib.init_state(objective, optimizer, 0)
+  assert type(state) is step_lib.TrainState
+  batch = {'numbers': next(regression.Numbers())['numbers']}
+
+  def plain(state, batch):
+    inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
+    value_and_grad = jax.value_and_grad(objective.loss)
+    loss, gradient = value_and_grad(state.params, *inputs)
+    updates, opt_state = optimizer.update(
+        gradient, state.opt_state, state.params
+    )
+    norms = optax.tree.norm(gradient), optax.tree.norm(updates)
+    metrics = dict(
+        zip(('loss', 'gradient_norm', 'update_norm'), (loss, *norms))
+    )
+    step = state.step + 1
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(step=step, params=params, opt_state=opt_state), metrics
+
+  def step(state, batch):
+    return step_lib.train_step(
+        state,
+        batch,
+        objective=objective,
+        optimizer=optimizer,
+        num_microbatches=1,
+    )
+
+  # The text of a program has all of its equations, with names by position.
+  found, expected = (
+      str(jax.make_jaxpr(f)(state, batch)) for f in (step, plain)
+  )
+  assert found == expected

@@ -234,6 +234,10 @@ class Scenes:
     index = int(clip[0])
     return f'{self._split} scene {index} (seed {self.scene_seed(index)})'
 
+  def fingerprint(self) -> str:
+    """Returns the name of the set, which decides what its scenes are."""
+    return f'{self._split}, seed {self._seed}'
+
 
 class _Stage:
   """The parts of a scene: a world, a camera and a renderer."""

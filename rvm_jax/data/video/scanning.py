@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 
+from rvm_jax.data import workers
 from rvm_jax.data.video import reader
 
 
@@ -37,7 +38,7 @@ def scan_all(
         while waiting or running:
           # Keep two files for each process in the pool, so that none is idle.
           while waiting and len(running) < 2 * num_processes:
-            running[pool.submit(_scan, waiting[-1])] = waiting[-1]
+            running[_submit(pool, _scan, waiting[-1])] = waiting[-1]
             waiting.pop()
           done, _ = futures.wait(running, return_when='FIRST_COMPLETED')
           for future in done:
@@ -61,7 +62,7 @@ def _scan_alone(path: str) -> reader.Contents | str:
   """Scans a file in a process of its own, which it may crash."""
   with _processes(1) as pool:
     try:
-      return pool.submit(_scan, path).result()
+      return _submit(pool, _scan, path).result()
     except process.BrokenProcessPool:
       return 'the decoder crashes'
 
@@ -73,10 +74,18 @@ def _processes(count: int):
   If none can start, this raises; a crash later on is the fault of a file.
   """
   pool = futures.ProcessPoolExecutor(
-      count, mp_context=multiprocessing.get_context('spawn')
+      count,
+      multiprocessing.get_context('spawn'),
+      initializer=workers.live_with_parent,
   )
   try:
-    pool.submit(os.getpid).result()
+    _submit(pool, os.getpid).result()
     yield pool
   finally:
     pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: futures.ProcessPoolExecutor, function, *arguments):
+  """Calls a function in a pool, which may start a process for it."""
+  with workers.without_signals():
+    return pool.submit(function, *arguments)

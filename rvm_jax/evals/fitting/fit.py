@@ -7,7 +7,7 @@ them for a head.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import dataclasses
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from flax import linen as nn
 import jax
@@ -33,7 +33,10 @@ class Readout:
     model: the head, a linen module as described in `rvm_jax.evals.heads`.
     batch: shapes and dtypes of the arrays in a batch, by name: 'features', [B,
       T, N, C], and the ground truth.
+    flops_per_clip: None; the FLOPs of heads are not counted.
   """
+
+  flops_per_clip: ClassVar[None] = None
 
   model: nn.Module
   batch: Mapping[str, jax.ShapeDtypeStruct]

@@ -85,7 +85,11 @@ class Stream:
         ),
     )
     return FinishedBatches(
-        elastic, [len(self._records)], self._finish_batch, self.bad
+        elastic,
+        [len(self._records)],
+        self._num_workers,
+        self._finish_batch,
+        self.bad,
     )
 
   def first(self, count: int) -> Batch:
@@ -121,6 +125,7 @@ class FinishedBatches(pipeline.Batches):
       self,
       iterator: Any,
       lengths: list[int],
+      num_workers: int,
       finish: Callable[[Batch], Batch],
       bad: set[int],
   ):
@@ -129,11 +134,12 @@ class FinishedBatches(pipeline.Batches):
     Args:
       iterator: grain iterator over batches.
       lengths: number of records of each source. A stream has one source.
+      num_workers: number of worker processes that the iterator starts.
       finish: function batch -> batch that is applied to each batch.
       bad: numbers of the records known to be broken. `get_state` saves this set
         as it then is; `set_state` adds the numbers in the saved position.
     """
-    super().__init__(iterator, lengths)
+    super().__init__(iterator, lengths, num_workers)
     self._finish = finish
     self._bad = bad
 

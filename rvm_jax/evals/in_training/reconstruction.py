@@ -1,6 +1,6 @@
 """Evaluates how well a model reconstructs masked frames, on fixed samples."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import functools
 from typing import Any
 
@@ -31,7 +31,10 @@ class ReconstructionEvaluator:
   """
 
   def __init__(
-      self, config: ml_collections.ConfigDict, data: pipeline.Pipeline
+      self,
+      config: ml_collections.ConfigDict,
+      data: pipeline.Pipeline,
+      check: Callable[[], None] = lambda: None,
   ):
     """Reads the samples.
 
@@ -39,7 +42,10 @@ class ReconstructionEvaluator:
       config: config of the run, as in configs/rvm_base.py. Its seed is the seed
         of the masks.
       data: training data of the run.
+      check: function that raises if the run is to stop, called before an
+        evaluation and before its picture is drawn.
     """
+    self._check = check
     self._samples = data.first(NUM_SAMPLES)
     self._seed = config.seed
 
@@ -58,6 +64,7 @@ class ReconstructionEvaluator:
       'clips', uint8 [height, width, 3]. Both are empty if the objective
       predicts no pixels.
     """
+    self._check()
     batch = {key: self._samples[key] for key in objective.batch}
     found = _reconstruct(objective, params, batch, self._seed)
     if found is None:
@@ -65,6 +72,7 @@ class ReconstructionEvaluator:
     target, visible, pixels = multihost_utils.process_allgather(
         found, tiled=True
     )
+    self._check()
     sheet = sheets.reconstruction_sheet(
         self._samples['source'], target, visible, pixels, objective.patch
     )

@@ -1,6 +1,6 @@
 """Scores the features of a run so far, by tasks on generated scenes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import functools
 from typing import Any
 
@@ -63,13 +63,20 @@ class SceneEvaluator:
   configs/eval_scenes.py, which has more, does that.
   """
 
-  def __init__(self, config: ml_collections.ConfigDict):
+  def __init__(
+      self,
+      config: ml_collections.ConfigDict,
+      check: Callable[[], None] = lambda: None,
+  ):
     """Generates the scenes, at the size of the run's frames.
 
     Args:
       config: config of the run, as in configs/rvm_base.py. A quarter of its
         `num_eval_scenes` are test clips, the others training clips.
+      check: function that raises if the run is to stop. It is called often,
+        here and in an evaluation, by all processes at the same places.
     """
+    self._check = check
     self._size = config.data.height, config.data.width
     size = dict(zip(('height', 'width'), self._size))
     num_test = config.num_eval_scenes // 4
@@ -80,6 +87,7 @@ class SceneEvaluator:
               scenes_data.SceneClips(split, **size, **CLIPS),
               range(_FIRST, _FIRST + num),
               map_,
+              check,
           )
           for split, num in zip(('train', 'held_out'), nums)
       )
@@ -114,6 +122,7 @@ class SceneEvaluator:
         self._test,
         choose_propagation(*patches_lib.grid(*self._size, objective.patch)),
         {self._test[0].name},
+        self._check,
     )
     scores = benchmark.summarise(rows)
     for line in benchmark.tabulate(scores):

@@ -6,7 +6,7 @@ ceiling, the best that masks on a grid of patches can reach. docs/scenes.md
 describes the tasks.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 import functools
 from typing import Any, NamedTuple
 
@@ -142,6 +142,7 @@ def measure(
     test: Sequence[clips_lib.NamedExample],
     propagation: Mapping[str, Any],
     shown: Collection[str],
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
   """Fits readouts to some clips and scores them on others.
 
@@ -151,12 +152,14 @@ def measure(
     test: clips that readouts are scored on, of the same shape.
     propagation: settings of `label_propagation.propagate`.
     shown: names of the test clips that get pictures.
+    check: function that is called between parts of a few seconds each, and may
+      raise to stop.
 
   Returns:
     A row of scores for each test clip; and pictures, uint8 [height, width, 3],
     under TASK_CLIP.
   """
-  readouts = readouts_lib.fit(encoder, train)
+  readouts = readouts_lib.fit(encoder, train, check)
   baseline = readouts.baseline
   rows, sheets = [], {}
   for batch, features in readouts_lib.encode(encoder, test):
@@ -167,6 +170,7 @@ def measure(
     for example, prediction, masks in zip(
         batch, predictions, propagated, strict=True
     ):
+      check()
       name = test[len(rows)].name
       rows.append(
           {'clip': name}

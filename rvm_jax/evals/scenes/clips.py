@@ -14,10 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import concurrent.futures
 import contextlib
 import dataclasses
-import functools
 import multiprocessing
-from multiprocessing import resource_tracker
-import signal
 from typing import NamedTuple
 
 import numpy as np
@@ -152,7 +149,10 @@ class SceneClips:
 
 
 def generate(
-    clips: SceneClips, numbers: Sequence[int], map_: Callable = map
+    clips: SceneClips,
+    numbers: Sequence[int],
+    map_: Callable = map,
+    check: Callable[[], None] = lambda: None,
 ) -> list[NamedExample]:
   """Generates clips of a split, all of them in memory.
 
@@ -160,19 +160,21 @@ def generate(
     clips: the split.
     numbers: numbers of the clips.
     map_: a function like `map`, such as `start_workers` yields.
+    check: function that is called after each clip, and may raise to stop.
   """
-  return [
-      NamedExample(f'{clips.split}_{number}', example)
-      for number, example in zip(numbers, map_(clips.generate, numbers))
-  ]
+  examples = []
+  for number, example in zip(numbers, map_(clips.generate, numbers)):
+    examples.append(NamedExample(f'{clips.split}_{number}', example))
+    check()
+  return examples
 
 
 @contextlib.contextmanager
 def start_workers(num_workers: int) -> Iterator[Callable]:
   """Starts processes and yields a `map` that runs in them.
 
-  The processes end with this one, however it ends. A signal that a terminal
-  sends to the whole group of processes is left to this process to act on.
+  The processes end with this one, however it ends. A signal that is sent to the
+  whole group of processes is left to this process to act on.
 
   Args:
     num_workers: number of processes; with 0 the plain `map` is yielded.
@@ -180,20 +182,20 @@ def start_workers(num_workers: int) -> Iterator[Callable]:
   if not num_workers:
     yield map
     return
-  # Children inherit blocked signals: SIGTERM stays blocked in them until they
-  # ignore it themselves. multiprocessing's resource tracker is started before,
-  # because starting it along with the first child would unblock the signal.
-  resource_tracker.ensure_running()
-  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-  try:
-    with concurrent.futures.ProcessPoolExecutor(
-        num_workers,
-        multiprocessing.get_context('spawn'),
-        initializer=workers_lib.live_with_parent,
-    ) as pool:
-      yield functools.partial(pool.map, chunksize=_CHUNK_SIZE)
-  finally:
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  with concurrent.futures.ProcessPoolExecutor(
+      num_workers,
+      multiprocessing.get_context('spawn'),
+      initializer=workers_lib.live_with_parent,
+  ) as pool:
+
+    def map_(function, numbers):
+      with workers_lib.without_signals():
+        return pool.map(function, numbers, chunksize=_CHUNK_SIZE)
+
+    try:
+      yield map_
+    finally:
+      pool.shutdown(cancel_futures=True)
 
 
 def fingerprint(examples: Sequence[NamedExample]) -> str:

@@ -15,7 +15,7 @@ learn to find it there, in 40,000 steps of 32 examples. These readouts are ours:
 All regressions are those of `ridge`; `cues` makes their inputs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 
 import numpy as np
@@ -82,12 +82,15 @@ def encode(
 def fit(
     encoder: encoder_lib.FrozenEncoder,
     examples: Sequence[clips_lib.NamedExample],
+    check: Callable[[], None] = lambda: None,
 ) -> Readouts:
   """Fits readouts of all tasks.
 
   Args:
     encoder: the frozen encoder.
     examples: the training set, clips of one shape.
+    check: function that is called before each regression and each batch of
+      clips, and may raise to stop.
   """
   baseline = scores.fit_baseline(examples)
   num_patches = max(1, _MAX_PATCHES // len(examples))
@@ -95,6 +98,7 @@ def fit(
   rng = np.random.default_rng(0)
   parts = []
   for batch, features in encode(encoder, examples):
+    check()
     ground_truth = _stack(batch)
     cues = cues_lib.find(batch, features) | cues_lib.sample_patches(
         rng,
@@ -114,24 +118,31 @@ def fit(
   labels = np.eye(len(clips_lib.MOTIONS))[ground_truth['label']]
   boxes, visible = ground_truth['boxes'], ground_truth['visible']
   groups = np.arange(len(examples))
+  check()
+  motion = ridge.fit(cues['motion'], labels, groups)
+  check()
+  pose = ridge.fit(
+      cues['motion'],
+      ground_truth['pose'],
+      groups,
+      huber_threshold=_HUBER_POSE,
+  )
   return Readouts(
       encoder.patch,
       baseline,
-      ridge.fit(cues['motion'], labels, groups),
-      ridge.fit(
-          cues['motion'],
-          ground_truth['pose'],
-          groups,
-          huber_threshold=_HUBER_POSE,
-      ),
-      _fit_moves(cues['points'], ground_truth['tracks'] / size, visible),
+      motion,
+      pose,
+      _fit_moves(cues['points'], ground_truth['tracks'] / size, visible, check),
       _fit_moves(
           cues['boxes'],
           boxes / np.tile(size, 2),
           np.isfinite(boxes).all(-1),
+          check,
       ),
       _fit_rows(cues['points'], visible[..., 1:]),
-      _fit_depth(cues['patches'], cues['patch_depth'], cues['patch_baseline']),
+      _fit_depth(
+          cues['patches'], cues['patch_depth'], cues['patch_baseline'], check
+      ),
   )
 
 
@@ -204,29 +215,34 @@ def _fit_rows(cues, targets, **settings):
   return ridge.fit(inputs, targets, groups, **settings)
 
 
-def _fit_moves(cues, places, is_known):
+def _fit_moves(cues, places, is_known, check):
   """Fits displacements from frame 0, a regression for each later frame.
 
   Args:
     cues: float [B, Q, F], of points or boxes.
     places: float [B, Q, T, K], as shares of the frame.
     is_known: bool [B, Q, T], False where a place does not count.
+    check: function that is called before each regression.
 
   Returns:
     T - 1 regressions; None for a frame in which no place is known.
   """
   moves = np.nan_to_num(places - places[:, :, :1])
-  return [
-      _fit_rows(
-          cues,
-          moves[:, :, time],
-          weights=is_known[:, :, time].ravel(),
-          huber_threshold=_HUBER_PLACE,
-      )
-      if is_known[:, :, time].any()
-      else None
-      for time in range(1, places.shape[2])
-  ]
+  regressions = []
+  for time in range(1, places.shape[2]):
+    check()
+    weights = is_known[:, :, time].ravel()
+    regressions.append(
+        _fit_rows(
+            cues,
+            moves[:, :, time],
+            weights=weights,
+            huber_threshold=_HUBER_PLACE,
+        )
+        if weights.any()
+        else None
+    )
+  return regressions
 
 
 def _predict_moves(regressions, cues, num_outputs):
@@ -239,7 +255,7 @@ def _predict_moves(regressions, cues, num_outputs):
   return np.stack([still, *later], 2)
 
 
-def _fit_depth(patches, depth, baseline):
+def _fit_depth(patches, depth, baseline, check):
   """Fits the logarithms of ratios of depth to the baseline.
 
   Where a pixel's depth is not known (the sky), the mean of the patch's other
@@ -249,7 +265,9 @@ def _fit_depth(patches, depth, baseline):
     patches: float [B, R, D + 2], features and places.
     depth: float [B, R, P * P], metres; 0 where it is not known.
     baseline: float [B, R, P * P], metres.
+    check: function that is called before the regression.
   """
+  check()
   is_known = depth > 0
   log_ratio = np.log(np.where(is_known, depth, baseline) / baseline)
   count = is_known.sum(-1, keepdims=True)

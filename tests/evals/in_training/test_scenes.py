@@ -62,3 +62,36 @@ def test_pixels_score_higher_than_features_of_zeros(evaluator):
     assert sheet.dtype == np.uint8 and sheet.shape[0] >= 32
   # A second call, without a mesh, gives the same scores.
   assert evaluator(OBJECTIVE, 1.0)[0] == scores
+
+
+class Stopping:
+  """A check that raises when it is called the given time, or never with 0."""
+
+  def __init__(self, limit=0):
+    self.calls, self.limit = 0, limit
+
+  def __call__(self):
+    self.calls += 1
+    if self.calls == self.limit:
+      raise InterruptedError
+
+
+def test_evaluation_can_be_stopped_between_its_parts():
+  config = tiny.get_config()
+  check = Stopping(3)
+  with pytest.raises(InterruptedError):
+    scenes_lib.SceneEvaluator(config, check)
+  assert check.calls == 3
+
+  evaluator = scenes_lib.SceneEvaluator(config, check)
+  assert check.calls == 3 + config.num_eval_scenes
+  check.calls = check.limit = 0
+  whole, _ = evaluator(OBJECTIVE, 1.0)
+  num_times = scenes_lib.CLIPS['num_frames'] - 1
+  num_regressions, num_test = 3 + 2 * num_times, config.num_eval_scenes // 4
+  # One batch of training clips.
+  assert check.calls == 1 + num_regressions + num_test
+  check.calls, check.limit = 0, 5
+  with pytest.raises(InterruptedError):
+    evaluator(OBJECTIVE, 1.0)
+  assert evaluator(OBJECTIVE, 1.0)[0] == whole

@@ -1,0 +1,87 @@
+"""TCP connections over which the processes of a run exchange messages.
+
+A message is a dict that JSON can hold, sent as one line.
+"""
+
+import contextlib
+import json
+import socket
+import threading
+from typing import Any, NamedTuple
+
+# A peer that takes nothing for so long is frozen. What was to be sent is then
+# lost, and its silence is noticed where its messages are read.
+_SEND_SECONDS = 5.0
+# A line that is longer comes from a program that is not ours.
+_MAX_LINE = 16 * 2**20
+
+
+class Member(NamedTuple):
+  """A process of a run: its number, its host's name and its process id."""
+
+  process: int
+  host: str
+  pid: int
+
+  def __str__(self) -> str:
+    return f'process {self.process} (host {self.host}, pid {self.pid})'
+
+
+class Link:
+  """One end of a connection; its methods may be called from any thread."""
+
+  def __init__(self, connection: socket.socket):
+    """Takes over a connection.
+
+    Args:
+      connection: connected TCP socket.
+    """
+    connection.settimeout(_SEND_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    self._connection = connection
+    self._sending = threading.Lock()
+    self._rest = b''
+
+  def fileno(self) -> int:
+    """Returns the file descriptor, so that `selectors` can wait for a link."""
+    return self._connection.fileno()
+
+  def send(self, **message: Any):
+    """Sends a message.
+
+    It raises no error: what is wrong with a connection is noticed where it is
+    read.
+
+    Args:
+      **message: the message; its values are what JSON can hold.
+    """
+    line = json.dumps(message).encode() + b'\n'
+    with self._sending, contextlib.suppress(OSError):
+      self._connection.sendall(line)
+
+  def receive(self) -> list[dict[str, Any]]:
+    """Returns the messages that have come, after `selectors` has said so.
+
+    Raises:
+      EOFError: the connection is closed or broken.
+      ValueError: what has come is no message.
+    """
+    try:
+      data = self._connection.recv(2**16)
+    except TimeoutError:
+      return []
+    except OSError as error:
+      raise EOFError(str(error)) from error
+    if not data:
+      raise EOFError('its connection was closed')
+    *lines, self._rest = (self._rest + data).split(b'\n')
+    messages = [json.loads(line) for line in lines]
+    if len(self._rest) > _MAX_LINE or not all(
+        isinstance(message, dict) for message in messages
+    ):
+      raise ValueError('not a message')
+    return messages
+
+  def close(self):
+    """Closes the connection."""
+    self._connection.close()

@@ -1,0 +1,143 @@
+"""Starts JAX in all processes of a run, and says what each of them has."""
+
+from collections.abc import Sequence
+
+from absl import logging
+import jax
+
+# JAX offers no public way to ask a cluster for addresses without connecting.
+from jax._src import clusters
+from jax.sharding import Mesh
+import numpy as np
+
+from rvm_jax.runtime import ending
+from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import meeting
+from rvm_jax.runtime import peers as peers_lib
+
+# Value of --coordinator that leaves the addresses to the cluster.
+AUTO = 'auto'
+
+
+def connect(
+    coordinator: str | None,
+    num_processes: int,
+    process_id: int,
+    join_timeout: float,
+) -> peers_lib.Peers:
+  """Connects the processes of a run; must come before any use of devices.
+
+  If some processes do not come in time, this process ends at once with the exit
+  code `RESTART` and a line that says which.
+
+  Args:
+    coordinator: 'HOST:PORT' of process 0; 'auto' to ask the cluster for it and
+      for the two numbers below; None for a run of one process.
+    num_processes: number of processes of the run.
+    process_id: number of this process, counted from 0.
+    join_timeout: longest wait for the others, in seconds.
+
+  Returns:
+    The processes of the run, already watched.
+
+  Raises:
+    ValueError: an argument is wrong, or the processes do not fit together.
+  """
+  # The service would install a handler of SIGTERM of its own.
+  jax.config.update('jax_enable_preemption_service', False)
+  if join_timeout <= 0:
+    raise ValueError(f'--join_timeout={join_timeout} must be positive')
+  local_devices = None
+  if coordinator == AUTO:
+    coordinator, num_processes, process_id, local_devices = _detect(
+        join_timeout
+    )
+  elif not 0 <= process_id < num_processes:
+    raise ValueError(
+        f'--process_id={process_id} must be from 0 to below --num_processes='
+        f'{num_processes}'
+    )
+  me = meeting.this_member(process_id)
+  if num_processes == 1:
+    return peers_lib.Peers(me, {}, 1)
+  address, port = _split(coordinator)
+  # The brackets of an IPv6 address are not part of it.
+  host = address.strip('[]')
+  try:
+    if process_id == 0:
+      links, jax_port = meeting.gather(host, port, num_processes, join_timeout)
+    else:
+      links, jax_port = meeting.join(
+          host, port, me, num_processes, join_timeout
+      )
+  except TimeoutError as error:
+    ending.end_now(exit_codes.RESTART, str(error))
+  found = peers_lib.Peers(me, links, num_processes)
+  jax.distributed.initialize(
+      f'{address}:{jax_port}',
+      num_processes,
+      process_id,
+      local_devices,
+      coordinator_bind_address=f'[::]:{jax_port}',
+  )
+  return found
+
+
+def introduce(peers: peers_lib.Peers, mesh: Mesh):
+  """Logs who this process is and which devices and part of the mesh it has.
+
+  Args:
+    peers: the processes of the run.
+    mesh: the mesh of all devices.
+  """
+  logging.info('%s', describe(peers, mesh))
+
+
+def describe(peers: peers_lib.Peers, mesh: Mesh) -> str:
+  """Returns the line that `introduce` logs, of this process.
+
+  Args:
+    peers: the processes of the run.
+    mesh: the mesh of all devices.
+  """
+  local = jax.local_devices()
+  is_local = np.vectorize(lambda device: device in local, otypes=[bool])
+  coordinates = np.argwhere(is_local(mesh.devices))
+  places = ', '.join(
+      f'{axis} {meeting.name_numbers(sorted(set(column.tolist())))}'
+      for axis, column in zip(mesh.axis_names, coordinates.T, strict=True)
+  )
+  numbers = meeting.name_numbers(
+      [i for i, device in enumerate(jax.devices()) if device in local]
+  )
+  return (
+      f'This is {peers.me} of {jax.process_count()}: {len(local)} local devices'
+      f' ({local[0].device_kind}), numbers {numbers} of {jax.device_count()};'
+      f' in the mesh {places}'
+  )
+
+
+def _detect(timeout: float) -> tuple[str, int, int, Sequence[int] | None]:
+  """Returns address, count, number and local devices as the cluster says."""
+  address, count, number, local_devices = (
+      clusters.ClusterEnv.auto_detect_unset_distributed_params(
+          None, None, None, None, None, int(timeout)
+      )
+  )
+  if address is None or count is None or number is None:
+    raise ValueError(
+        '--coordinator=auto found no cluster that JAX knows (Cloud TPU, Slurm,'
+        ' Kubernetes, Open MPI); give HOST:PORT, --num_processes and'
+        ' --process_id, or leave it out for a run of one process'
+    )
+  return address, count, number, local_devices
+
+
+def _split(coordinator: str | None) -> tuple[str, int]:
+  """Returns host and port of --coordinator."""
+  host, _, port = (coordinator or '').rpartition(':')
+  if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+    raise ValueError(
+        f'--coordinator={coordinator} must be HOST:PORT of process 0, or auto'
+    )
+  return host, int(port)

@@ -1,0 +1,202 @@
+"""Digests of arrays that are the same on any devices and on the host.
+
+A digest tells whether an array has changed. It is made of two sums over the
+array's elements, modulo 2^32, of integers that depend on an element's bits and
+on its index. Addition of integers is associative, so a sum does not depend on
+how an array is split over devices, and each device reads only its own part. An
+element's integer is a bijection of its bits: a change of one element always
+changes the digest. Other changes go unnoticed with a probability of about
+2^-64. Digests do not protect against someone who wants to deceive.
+
+What it costs is measured by benchmarks/checkpoints.py.
+"""
+
+from collections.abc import Iterable
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rvm_jax.storage import fingerprints
+
+# Number of elements that NumPy handles at a time, which its temporary arrays
+# hold in the cache of the processor.
+_PART = 1 << 16
+
+
+class Digest(NamedTuple):
+  """What is known of an array.
+
+  Attributes:
+    text: dtype, shape and 16 hexadecimal digits that depend on these and on the
+      array's bits, such as 'float32[48, 96] 0123456789abcdef'. A random key
+      counts as the integers that it is made of.
+    non_finite: number of elements that are infinite or NaN.
+  """
+
+  text: str
+  non_finite: int
+
+
+class Pending(NamedTuple):
+  """Digests of a tree that its devices are still computing.
+
+  Attributes:
+    paths: path of each leaf, its keys joined with '/'.
+    leaves: dtype and shape of each leaf, such as 'float32[48, 96]'.
+    sums: uint32 [3] for each leaf, whole on every device: two sums, and the
+      number of elements that are not finite.
+  """
+
+  paths: list[str]
+  leaves: list[str]
+  sums: list[jax.Array]
+
+  def result(self) -> dict[str, Digest]:
+    """Waits for the devices; returns the digest of each leaf by its path."""
+    sums = jax.device_get(self.sums)
+    return {
+        path: _finish(leaf, *map(int, row))
+        for path, leaf, row in zip(self.paths, self.leaves, sums, strict=True)
+    }
+
+
+def start(tree: Any) -> Pending:
+  """Lets the devices compute the digests of a tree, and does not wait for them.
+
+  The arrays may be donated to another computation afterwards. In a run of
+  several processes all of them must call this function.
+
+  Args:
+    tree: a tree of jax.Arrays, which may lie on devices of other processes too.
+  """
+  flat = flatten(tree)
+  leaves = [_data(leaf) for leaf in flat.values()]
+  meshes = {
+      leaf.sharding.mesh
+      for leaf in leaves
+      if isinstance(leaf.sharding, jax.sharding.NamedSharding)
+  }
+  whole = None
+  if meshes:
+    whole = jax.sharding.NamedSharding(
+        meshes.pop(), jax.sharding.PartitionSpec()
+    )
+  # Arrays of one shape share a program. A single program for a thousand arrays
+  # would be compiled for a minute.
+  sums = _jitted(whole)
+  return Pending(
+      list(flat),
+      [describe(leaf) for leaf in leaves],
+      [sums(leaf) for leaf in leaves],
+  )
+
+
+def of_array(array: np.ndarray) -> Digest:
+  """Returns the digest of an array on the host, the same as that of `start`."""
+  first = second = non_finite = 0
+  flat = np.ascontiguousarray(array).reshape(-1)
+  is_float = jnp.issubdtype(array.dtype, jnp.inexact)
+  for begin in range(0, flat.size, _PART):
+    part = flat[begin : begin + _PART]
+    words = _words(part)
+    per_element = words.size // part.size
+    indices = np.arange(words.size, dtype=np.uint64) + begin * per_element
+    terms = _mix(words ^ (indices.astype(np.uint32) * np.uint32(0x9E3779B1)))
+    weights = _mix(indices.astype(np.uint32)) | np.uint32(1)
+    first += int(terms.sum(dtype=np.uint64))
+    second += int((terms * weights).sum(dtype=np.uint64))
+    if is_float:
+      # NumPy warns of some of the values that are counted here.
+      with np.errstate(invalid='ignore'):
+        non_finite += part.size - int(np.isfinite(part).sum())
+  return _finish(describe(array), first % 2**32, second % 2**32, non_finite)
+
+
+def flatten(tree: Any) -> dict[str, Any]:
+  """Returns the leaves of a tree by their paths, joined with '/'."""
+  leaves = jax.tree.leaves_with_path(tree)
+  return {
+      jax.tree_util.keystr(path, simple=True, separator='/'): leaf
+      for path, leaf in leaves
+  }
+
+
+def describe(array: Any) -> str:
+  """Returns dtype and shape of an array, such as 'float32[48, 96]'.
+
+  Args:
+    array: an array or a `jax.ShapeDtypeStruct`. A random key counts as the
+      integers that it is made of.
+  """
+  if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    array = jax.eval_shape(jax.random.key_data, array)
+  return f'{np.dtype(array.dtype)}{list(array.shape)}'
+
+
+@functools.cache
+def _jitted(whole: jax.sharding.Sharding | None) -> Any:
+  """Returns `_sums`, jitted; `whole` is the sharding of its result."""
+  return jax.jit(_sums, out_shardings=whole)
+
+
+def _sums(array: jax.Array) -> jax.Array:
+  """Returns two sums and the number of elements that are not finite, [3]."""
+  if array.dtype.itemsize > 4:
+    words = jax.lax.bitcast_convert_type(array, jnp.uint32)
+  elif array.dtype == bool:
+    words = array.astype(jnp.uint32)
+  else:
+    unsigned = jnp.dtype(f'uint{8 * array.dtype.itemsize}')
+    words = jax.lax.bitcast_convert_type(array, unsigned).astype(jnp.uint32)
+  # The index of an element in the flat array, modulo 2^32. It is computed along
+  # each axis, so that it is split over devices as the array is.
+  indices = jnp.zeros(words.shape, jnp.uint32)
+  for axis in range(words.ndim):
+    stride = math.prod(words.shape[axis + 1 :]) % 2**32
+    along = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
+    indices += along * np.uint32(stride)
+  terms = _mix(words ^ (indices * np.uint32(0x9E3779B1)))
+  weights = _mix(indices) | np.uint32(1)
+  non_finite = jnp.zeros((), jnp.uint32)
+  if jnp.issubdtype(array.dtype, jnp.inexact):
+    non_finite = (~jnp.isfinite(array)).sum(dtype=jnp.uint32)
+  return jnp.stack(
+      [
+          terms.sum(dtype=jnp.uint32),
+          (terms * weights).sum(dtype=jnp.uint32),
+          non_finite,
+      ]
+  )
+
+
+def _mix(words: Any) -> Any:
+  """Mixes the bits of uint32 words: the finalizer of MurmurHash3, a bijection.
+
+  It is written with operators alone, for NumPy and for JAX.
+  """
+  words = (words ^ (words >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+  words = (words ^ (words >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+  return words ^ (words >> np.uint32(16))
+
+
+def _words(flat: np.ndarray) -> np.ndarray:
+  """Returns the bits of a flat array as uint32, one or two words an element."""
+  if flat.dtype.itemsize > 4:
+    return flat.view(np.uint32)
+  return flat.view(f'uint{8 * flat.dtype.itemsize}').astype(np.uint32)
+
+
+def _data(leaf: Any) -> jax.Array:
+  """Returns the integers of a random key, or an array as it is."""
+  if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    return jax.random.key_data(leaf)
+  return leaf
+
+
+def _finish(leaf: str, first: int, second: int, non_finite: int) -> Digest:
+  parts: Iterable[bytes] = [f'{leaf} {first:08x} {second:08x}'.encode()]
+  return Digest(f'{leaf} {fingerprints.hash_parts(parts)}', non_finite)

@@ -1,0 +1,219 @@
+"""Spikes: steps whose loss or gradient norm is far above that of recent steps.
+
+A step is a spike if its loss or its gradient norm lies more than `sigmas`
+standard deviations above the mean of the last `window` steps. `config.spikes`
+says what then happens:
+
+  'none': nothing, every update is applied. The state has no window.
+  'skip': the update is not applied: parameters and the state of the optimizer,
+    with its step of the learning rate schedule, stay as they are. The run goes
+    on with the next batch, and the log has a warning.
+  'stop': the run ends with an error.
+
+The window is part of the training state and lives on the devices, so that the
+decision is made within the step: the host does not wait for it, and a resumed
+run makes the same decisions. Nothing is a spike before the window is full.
+
+A spike enters the window with the greatest value that would not have been one.
+So one spike does not hide the next, as its own value would by widening the
+standard deviation. Still each spike widens it a little, so that a level that
+has changed for good is accepted in the end: with a window of 128 steps and 6
+sigmas, a level 10 standard deviations higher after about 6 steps, 100 after 24,
+10,000 after 61 (measured on normally distributed values).
+
+Every spike is also written to `spikes.jsonl` of the workdir with all clips of
+the batch; `python -m rvm_jax.training.replay` computes such a step again.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import os
+from typing import Any
+
+from absl import logging
+import jax
+from jax.experimental import multihost_utils
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from rvm_jax.training import checkpoints as checkpoints_lib
+from rvm_jax.training import position as position_lib
+from rvm_jax.training import step as step_lib
+from rvm_jax.training import window as window_lib
+
+# File of a workdir with a line of JSON for each spike.
+LOG = 'spikes.jsonl'
+# Values that differ by less than this share of their mean are rounding: no
+# standard deviation is taken to be smaller.
+MIN_DEVIATION = 1e-6
+# The warning names this many clips; the file has all.
+NUM_SHOWN = 3
+
+
+class SpikeError(RuntimeError):
+  """A step is a spike, and the policy is to stop."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+  """Finds spikes, and does with them what the policy says: a `step.Guard`.
+
+  Attributes:
+    policy: 'skip' or 'stop'.
+    window: number of steps W in the window.
+    sigmas: number of standard deviations above the mean from which on a value
+      is a spike.
+  """
+
+  policy: str
+  window: int
+  sigmas: float
+
+  def watch(self, state: step_lib.TrainState) -> window_lib.WatchedState:
+    """Returns a state with an empty window."""
+    return window_lib.with_window(state, window_lib.empty(self.window))
+
+  def judge(
+      self,
+      before: window_lib.WatchedState,
+      after: window_lib.WatchedState,
+      metrics: step_lib.Metrics,
+  ) -> tuple[window_lib.WatchedState, step_lib.Metrics]:
+    """Returns the state after a step, without its update if it is a spike.
+
+    Args:
+      before: training state before the step.
+      after: training state after the step, with the update applied.
+      metrics: metrics of the step, among them those in `window_lib.WATCHED`.
+
+    Returns:
+      The state, whose window contains the step; and metrics, float32 [] each:
+      'loss_sigmas' and 'gradient_norm_sigmas', the distance of each value from
+      the mean of the window before this step in standard deviations, 0 until
+      the window is full; 'skipped_updates', the number of spikes so far.
+    """
+    window = before.window
+    is_full = window.count >= self.window
+    distances, values = {}, {}
+    for key in window_lib.WATCHED:
+      recent = window.values[key]  # [W]
+      mean = recent.mean()
+      deviation = jnp.maximum(recent.std(), MIN_DEVIATION * jnp.abs(mean))
+      # The window is empty or all zero where the deviation is zero.
+      deviation = jnp.maximum(deviation, jnp.finfo(jnp.float32).tiny)
+      distances[key] = jnp.where(is_full, (metrics[key] - mean) / deviation, 0)
+      greatest = jnp.where(is_full, mean + self.sigmas * deviation, jnp.inf)
+      entry = jnp.minimum(metrics[key], greatest)
+      values[key] = recent.at[window.count % self.window].set(entry)
+    is_spike = jnp.array([*distances.values()]).max() > self.sigmas
+    window = window_lib.Window(
+        values, window.count + 1, window.skipped + is_spike
+    )
+
+    def choose(old, new):
+      return jax.tree.map(lambda x, y: jnp.where(is_spike, x, y), old, new)
+
+    after = after.replace(
+        params=choose(before.params, after.params),
+        opt_state=choose(before.opt_state, after.opt_state),
+        window=window,
+    )
+    found = {f'{key}_sigmas': x for key, x in distances.items()}
+    return after, found | {'skipped_updates': window.skipped.astype(float)}
+
+  def report(
+      self,
+      step: int,
+      metrics: Mapping[str, jax.Array],
+      clips: np.ndarray,
+      pipeline: position_lib.TrainingData,
+      checkpoints: checkpoints_lib.Checkpoints,
+      workdir: str | os.PathLike[str],
+  ):
+    """Warns of a step that is a spike, or stops; all processes must call it.
+
+    Args:
+      step: number of the step, counted from 1.
+      metrics: metrics of the step; reading them waits for the step to finish.
+      clips: 'clip' of this process's rows of the batch, [B, ...].
+      pipeline: stream of the batch, which describes clips.
+      checkpoints: checkpoints of the run, for the error message.
+      workdir: folder of the run, where process 0 writes `LOG`.
+
+    Raises:
+      SpikeError: the step is a spike, and the policy is 'stop'.
+    """
+    distances = [float(metrics[f'{key}_sigmas']) for key in window_lib.WATCHED]
+    # The devices compare in float32.
+    if max(distances) <= np.float32(self.sigmas):
+      return
+    everywhere = multihost_utils.process_allgather(clips)
+    names = [
+        pipeline.describe(clip)
+        for clip in everywhere.reshape(-1, *clips.shape[1:])
+    ]
+    if jax.process_index() == 0:
+      _write(workdir, step, metrics, names)
+    what = ' and '.join(
+        f'{key.replace("_", " ")} {float(metrics[key]):.6g} is'
+        f' {distance:.4g} standard deviations above the mean of the last'
+        f' {self.window} steps'
+        for key, distance in zip(window_lib.WATCHED, distances)
+        if distance > np.float32(self.sigmas)
+    )
+    found = f'step {step}: {what}; the limit is {self.sigmas:g}'
+    if self.policy == 'stop':
+      described = '\n  '.join(names)
+      raise SpikeError(
+          f'{found}. Last good checkpoint: {checkpoints.last_saved()}. To go on'
+          ' from there without the update of this step, set config.spikes'
+          f".policy='skip'. The batch:\n  {described}"
+      )
+    logging.warning(
+        '%s. The update is skipped, the %d. of the run. The batch, all of it in'
+        ' %s: %s%s',
+        found,
+        int(metrics['skipped_updates']),
+        os.path.join(workdir, LOG),
+        ', '.join(names[:NUM_SHOWN]),
+        ', ...' * (len(names) > NUM_SHOWN),
+    )
+
+
+def from_config(config: ml_collections.ConfigDict) -> Guard | None:
+  """Returns the guard of a run; None if its policy is 'none'.
+
+  Args:
+    config: the run's config. One without the group `spikes`, such as that of a
+      readout or of an earlier version, has the policy 'none'.
+  """
+  if 'spikes' not in config or config.spikes.policy == 'none':
+    return None
+  return Guard(**config.spikes)
+
+
+def count_updates(num_steps: int, metrics: Mapping[str, float]) -> int:
+  """Returns the number of updates that were applied, as the optimizer counts.
+
+  Args:
+    num_steps: number of steps done.
+    metrics: metrics of the last step.
+  """
+  if 'skipped_updates' in metrics:
+    return num_steps - int(metrics['skipped_updates'])
+  return num_steps
+
+
+def _write(
+    workdir: str | os.PathLike[str],
+    step: int,
+    metrics: Mapping[str, jax.Array],
+    names: list[str],
+):
+  """Appends a line on a spike to the workdir's `LOG`."""
+  line: dict[str, Any] = {'step': step}
+  line |= {key: float(value) for key, value in metrics.items()}
+  with open(os.path.join(workdir, LOG), 'a') as f:
+    f.write(json.dumps(line | {'clips': names}) + '\n')
