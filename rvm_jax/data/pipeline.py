@@ -59,7 +59,7 @@ class Pipeline:
       crop_aspect: tuple[float, float],
       flip: float,
       max_bad_share: float,
-      held_out_share: float,
+      held_out_share: float = 0.0,
       num_workers: int,
       prefetch: int,
       seed: int,

@@ -56,8 +56,10 @@ def test_profile_has_the_steps_that_were_asked_for(tmp_path, messages):
     run(profiler, 1, 6)
   assert profiled(tmp_path / 'profiles' / 'steps_3-4') == [3, 4]
   assert messages == [
-      f'Wrote {tmp_path}/profiles/steps_3-4. To see it: pip install xprof;'
-      f' xprof --logdir={tmp_path}/profiles'
+      (
+          f'Wrote {tmp_path}/profiles/steps_3-4. To see it: pip install xprof;'
+          f' xprof --logdir={tmp_path}/profiles'
+      )
   ]
 
 
