@@ -9,10 +9,11 @@ Exit codes:
     command again to resume it.
   76: the run ended for a reason that is not the user's, such as a lost process;
     run the same command again.
-  1: an error, which the last lines of the log describe.
+  1: an error, which the last line on the screen describes.
+  130: a second Ctrl-C has ended the run, and nothing is saved.
 """
 
-import os
+import contextlib
 import sys
 
 from absl import app
@@ -24,8 +25,10 @@ from ml_collections import config_flags
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.evals.in_training import scenes
+from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
+from rvm_jax.runtime import lock
 from rvm_jax.runtime import peers as peers_lib
 from rvm_jax.runtime import processes
 from rvm_jax.runtime import stops
@@ -66,20 +69,29 @@ flags.mark_flags_as_required(['config', 'workdir'])
 
 def main(argv: list[str]):
   """Trains the model that the flag --config describes, in --workdir."""
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
-  config, workdir = _CONFIG.value, _WORKDIR.value
-  # A signal that comes before all processes have met ends this one at once.
-  with processes.connect(
-      _COORDINATOR.value,
-      _NUM_PROCESSES.value,
-      _PROCESS_ID.value,
-      _JOIN_TIMEOUT.value,
-  ) as peers:
-    stop = stops.Stop()
-    peers.agree(facts.of_run(config, workdir))
-    train(config, workdir, peers, stop)
+  with errors.Reports() as reports:
+    if len(argv) > 1:
+      raise ValueError(f'unexpected arguments: {argv[1:]}')
+    config, workdir = _CONFIG.value, _WORKDIR.value
+    # A signal that comes before all processes have met ends this one at once.
+    with processes.connect(
+        _COORDINATOR.value,
+        _NUM_PROCESSES.value,
+        _PROCESS_ID.value,
+        _JOIN_TIMEOUT.value,
+    ) as peers:
+      stop = stops.Stop()
+      is_first = peers.me.process == 0
+      with lock.held(workdir) if is_first else contextlib.nullcontext():
+        peers.agree(facts.of_run(config, workdir))
+        # From here on the workdir belongs to this run.
+        reports.workdir = workdir
+        try:
+          train(config, workdir, peers, stop)
+        except stops.Stopped as stopped:
+          logging.info('%s; run the same command to go on', stopped)
+          sys.exit(exit_codes.PREEMPTED)
 
 
 def train(
@@ -95,35 +107,35 @@ def train(
     workdir: folder of the run.
     peers: the processes of the run.
     stop: tells whether the run is to stop.
+
+  Raises:
+    stops.Stopped: the run was told to stop, and all that is to be saved is.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   processes.introduce(peers, mesh)
   config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
-  os.makedirs(workdir, exist_ok=True)
   logging.info('Config:\n%s', config)
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
   peers.agree(data.facts())
   evaluators = {
-      'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
-      'scenes': scenes.SceneEvaluator(config),
+      'reconstruction': reconstruction.ReconstructionEvaluator(
+          config, data, stop.check
+      ),
+      'scenes': scenes.SceneEvaluator(config, stop.check),
   }
   watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
-  try:
-    with watchdog:
-      loop.train(
-          config,
-          workdir,
-          objective,
-          data,
-          evaluators,
-          stop=stop,
-          watchdog=watchdog,
-      )
-  except loop.Preempted as preempted:
-    logging.info('%s; run the same command to go on', preempted)
-    sys.exit(exit_codes.PREEMPTED)
+  with watchdog:
+    loop.train(
+        config,
+        workdir,
+        objective,
+        data,
+        evaluators,
+        stop=stop,
+        watchdog=watchdog,
+    )
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=errors.parse_flags)

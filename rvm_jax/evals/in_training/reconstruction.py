@@ -42,8 +42,8 @@ class ReconstructionEvaluator:
       config: config of the run, as in configs/rvm_base.py. Its seed is the seed
         of the masks.
       data: training data of the run.
-      check: function that raises if the run is to stop, called before an
-        evaluation and before its picture is drawn.
+      check: function that raises if the run is to stop, called before the
+        picture is drawn.
     """
     self._check = check
     self._samples = data.first(NUM_SAMPLES)
@@ -64,7 +64,6 @@ class ReconstructionEvaluator:
       'clips', uint8 [height, width, 3]. Both are empty if the objective
       predicts no pixels.
     """
-    self._check()
     batch = {key: self._samples[key] for key in objective.batch}
     found = _reconstruct(objective, params, batch, self._seed)
     if found is None:
