@@ -14,6 +14,7 @@ Exit codes:
 """
 
 import contextlib
+import os
 import sys
 
 from absl import app
@@ -23,8 +24,7 @@ import ml_collections
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
-from rvm_jax.evals.in_training import reconstruction
-from rvm_jax.evals.in_training import scenes
+from rvm_jax.evals.in_training import evaluators as evaluators_lib
 from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
@@ -37,6 +37,8 @@ from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
+from rvm_jax.training import profiles
+from rvm_jax.training import wandb_writer
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config',
@@ -64,6 +66,12 @@ _PROCESS_ID = flags.DEFINE_integer(
 _JOIN_TIMEOUT = flags.DEFINE_float(
     'join_timeout', 300.0, 'Longest wait for the other processes, in seconds.'
 )
+_PROFILE_STEPS = flags.DEFINE_string(
+    'profile_steps',
+    None,
+    'FIRST:LAST, the steps of which a profile is written to the workdir. The'
+    ' signal SIGUSR1 asks for one of the next steps.',
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
@@ -74,6 +82,11 @@ def main(argv: list[str]):
     if len(argv) > 1:
       raise ValueError(f'unexpected arguments: {argv[1:]}')
     config, workdir = _CONFIG.value, _WORKDIR.value
+    config_lib.check_repeats(flags.FLAGS, sys.argv)
+    config_lib.check_settings(config)
+    profiler = profiles.Profiler(
+        workdir, profiles.parse_steps(_PROFILE_STEPS.value)
+    )
     # A signal that comes before all processes have met ends this one at once.
     with processes.connect(
         _COORDINATOR.value,
@@ -87,11 +100,8 @@ def main(argv: list[str]):
         peers.agree(facts.of_run(config, workdir))
         # From here on the workdir belongs to this run.
         reports.workdir = workdir
-        try:
-          train(config, workdir, peers, stop)
-        except stops.Stopped as stopped:
-          logging.info('%s; run the same command to go on', stopped)
-          sys.exit(exit_codes.PREEMPTED)
+        with profiler:
+          train(config, workdir, peers, stop, profiler)
 
 
 def train(
@@ -99,6 +109,7 @@ def train(
     workdir: str,
     peers: peers_lib.Peers,
     stop: stops.Stop,
+    profiler: profiles.Profiler,
 ):
   """Trains a model, as one of the processes of a run.
 
@@ -107,34 +118,36 @@ def train(
     workdir: folder of the run.
     peers: the processes of the run.
     stop: tells whether the run is to stop.
-
-  Raises:
-    stops.Stopped: the run was told to stop, and all that is to be saved is.
+    profiler: writes profiles of the steps that somebody asks for.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   processes.introduce(peers, mesh)
   config_lib.validate(config, mesh_lib.num_batch_shards(mesh))
+  os.makedirs(workdir, exist_ok=True)
   logging.info('Config:\n%s', config)
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
   peers.agree(data.facts())
-  evaluators = {
-      'reconstruction': reconstruction.ReconstructionEvaluator(
-          config, data, stop.check
-      ),
-      'scenes': scenes.SceneEvaluator(config, stop.check),
-  }
   watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
-  with watchdog:
-    loop.train(
-        config,
-        workdir,
-        objective,
-        data,
-        evaluators,
-        stop=stop,
-        watchdog=watchdog,
-    )
+  try:
+    evaluators = evaluators_lib.open_all(config, data, stop.check)
+    with (
+        watchdog,
+        wandb_writer.send(workdir, config.wandb_project, config.to_dict()),
+    ):
+      loop.train(
+          config,
+          workdir,
+          objective,
+          data,
+          evaluators,
+          stop=stop,
+          watchdog=watchdog,
+          profiler=profiler,
+      )
+  except stops.Stopped as preempted:
+    logging.info('%s; run the same command to go on', preempted)
+    sys.exit(exit_codes.PREEMPTED)
 
 
 if __name__ == '__main__':

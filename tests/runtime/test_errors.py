@@ -62,7 +62,7 @@ def test_mistake_ends_in_one_line_with_all_tracebacks_in_a_file(tmp_path):
   code, lines = run("open('/no/such')", str(tmp_path))
   assert code == 1
   (path,) = (tmp_path / 'errors').iterdir()
-  logged, besides, *last = lines
+  _, logged, besides, *last = lines
   assert logged.endswith('It failed: here')
   assert besides.endswith('An error besides: Event loop is closed')
   assert last == [
