@@ -59,6 +59,7 @@ setuptools.setup(
         'test': TEST,
         'tfds': TFDS,
         'torch': ['torch>=2.6,<3'],
+        'wandb': ['wandb>=0.19,<1'],
         'waymo': WAYMO,
         'xmanager': ['xmanager>=0.8.5,<0.9'],
     },

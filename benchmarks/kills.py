@@ -1,28 +1,27 @@
-"""Kills a run at random moments and checks that it resumes exactly.
+"""Kills processes of a run at random moments and compares how it ends.
 
   python benchmarks/kills.py --kills=50 --workdir=DIR
 
-The real training command, with the tiny model of tests/tiny.py, is started on
-CPU again and again, and ended by SIGKILL each time. The moments are sampled. A
-third of them lie in the start-up (imports, restoring, compiling with a warm
-cache), a third after a random number of steps and a fraction of one more, and a
-third in the time that a save takes. After each kill these checks are made from
-outside:
-  - The newest whole checkpoint, with its data position, can be read completely.
-  - Its step is not lower than before.
-  - According to the log, at most `--save_every` steps are lost.
-  - According to the log of the next start, the run resumed from exactly this
-    checkpoint.
-In the end the run continues to one more checkpoint. Its parameters, optimizer
-state and data position must equal those of a run that was never killed, bit for
-bit.
+A run of two processes with the tiny model of tests/tiny.py is started on CPU by
+`experiments/launch.py --backend=local`. A process, a data worker, or both get
+SIGKILL at a random moment, and the launcher starts the run again, until all
+kills are done and the run has reached its last step. The phases of a start take
+turns: imports, compiling, just after the run has resumed, steps, a save under
+way, an evaluation.
+
+These checks are made from outside:
+  - Each start resumes from the newest whole checkpoint.
+  - At most `--save_every` steps are lost, and the one that was computed while a
+    checkpoint was being written.
+  - The run ends with exit code 0, and the parameters, the state of the
+    optimizer and the data position at its last step equal those of a run that
+    was never disturbed, bit for bit.
 """
 
 import argparse
 import collections
 import os
 import pathlib
-import re
 import signal
 import time
 from typing import NamedTuple
@@ -30,153 +29,213 @@ from typing import NamedTuple
 import numpy as np
 import runs
 
-PHASES = ('imports', 'restore and compile', 'steps', 'save')
+# For each phase, the line of process 0 that it begins with, if it does not
+# begin with a step, and about how many seconds it lasts.
+PHASES = {
+    'start-up': (None, 6.0),
+    'compile': (r'^\[0\].* Parameters:', 4.0),
+    'resumed': (runs.RESUMED, 1.0),
+    'steps': (None, 0.3),
+    'save': (None, 0.5),
+    'evaluation': (None, 5.0),
+}
+VICTIMS = ('process 0', 'process 1', 'worker', 'process and worker')
 
 
 class Kill(NamedTuple):
-  """What is known after a kill.
+  """A kill.
 
   Attributes:
-    phase: the phase that was killed, one of PHASES.
-    lost: number of steps that the log has and no checkpoint holds.
-    newest: step of the newest whole checkpoint, 0 if there is none.
+    phase: the phase in which it came, a key of PHASES.
+    victim: what was killed, one of VICTIMS.
+    seconds: when, as `time.monotonic` counts.
+    newest: step of the newest whole checkpoint when all processes had ended, 0
+      if there was none.
   """
 
   phase: str
-  lost: int
+  victim: str
+  seconds: float
   newest: int
 
 
-def check_start(log: str, expected: int):
-  """Raises SystemExit if a start resumed from another step than `expected`.
+class Killer:
+  """Kills something of a run once for each of its starts."""
 
-  A start that was killed before it resumed passes.
-  """
-  steps = runs.steps_in(log)
-  resumed = re.findall(r'Resumed from \S+/(\d+)\n', log)
-  if resumed and int(resumed[0]) != expected:
-    raise SystemExit(f'resumed from {resumed[0]}, expected {expected}')
-  if steps and (steps[0] != expected + 1 or bool(resumed) != bool(expected)):
-    raise SystemExit(f'first step {steps[0]} after checkpoint {expected}')
+  def __init__(self, launch: runs.Launch, options: argparse.Namespace):
+    """Takes a run that has been launched with these options."""
+    self._launch = launch
+    self._options = options
+    self._rng = np.random.default_rng(options.seed)
+    # Processes of the last start, and the number of its first line.
+    self._pids: list[int] = []
+    self._begin = 0
+
+  def kill(self, number: int) -> Kill:
+    """Kills something and waits until the launcher starts the run again.
+
+    Args:
+      number: number of the kill, from 0, by which the phases take turns.
+
+    Raises:
+      TimeoutError: the run has ended, or does not reach the phase.
+    """
+    self._pids = self._launch.wait_for_leaders(
+        self._options.processes, self._pids
+    )
+    phase = self._choose_phase(number)
+    self._wait_for(phase)
+    victim, pids = self._choose_victim()
+    seconds = time.monotonic()
+    for pid in pids:
+      os.kill(pid, signal.SIGKILL)
+    self._begin = self._launch.wait(runs.RESTART, self._begin) + 1
+    newest = max(runs.saved_steps(self._launch.workdir), default=0)
+    return Kill(phase, victim, seconds, newest)
+
+  def _choose_phase(self, number):
+    """Returns the phase whose turn it is, or one before the first step."""
+    newest = self._newest()
+    phase = list(PHASES)[number % len(PHASES)]
+    # The run must not end before the last kill.
+    ends_soon = newest + 2 * self._options.eval_every > self._options.num_steps
+    if ends_soon and phase in ('steps', 'save', 'evaluation'):
+      phase = ('start-up', 'compile', 'resumed')[number % 3]
+    return 'compile' if phase == 'resumed' and not newest else phase
+
+  def _wait_for(self, phase):
+    """Waits for a phase, and then for a random part of it."""
+    line, seconds = PHASES[phase]
+    newest = self._newest()
+    save_every, eval_every = self._options.save_every, self._options.eval_every
+    if phase == 'steps':
+      line = runs.step_line(newest + self._rng.integers(1, save_every + 1))
+    elif phase == 'save':
+      line = runs.step_line(newest + save_every)
+    elif phase == 'evaluation':
+      line = runs.step_line((newest // eval_every + 1) * eval_every)
+    if line:
+      self._launch.wait(line, self._begin)
+    if phase == 'save':
+      runs.wait_for_save(self._launch)
+    time.sleep(self._rng.uniform(0, seconds))
+
+  def _choose_victim(self):
+    """Returns what is killed, one of VICTIMS, and its process ids."""
+    victim = VICTIMS[self._rng.integers(len(VICTIMS))]
+    leader = self._pids[self._rng.integers(len(self._pids))]
+    workers = self._launch.workers(leader)[:1]
+    if 'worker' in victim and workers:
+      return victim, workers if victim == 'worker' else [*workers, leader]
+    index = self._pids.index(leader)
+    return f'process {index}', [leader]
+
+  def _newest(self):
+    return max(runs.saved_steps(self._launch.workdir), default=0)
 
 
-def kill_once(
-    run: runs.Run,
-    rng: np.random.Generator,
-    before: int,
-    times: runs.Times,
-) -> Kill:
-  """Starts a run, kills it at a random moment and checks what is left.
+def check(
+    kills: list[Kill], attempts: list[runs.Attempt], save_every: int
+) -> list[list[str]]:
+  """Checks each start and makes a row of each kill.
 
   Args:
-    run: the run.
-    rng: generator that the moment is sampled from.
-    before: step of the newest whole checkpoint before the start.
-    times: how long parts of the run take.
+    kills: the kills, each of which ended one attempt.
+    attempts: the attempts, one more than kills.
+    save_every: steps between checkpoints.
 
   Returns:
-    What is known after the kill.
+    Rows of texts: phase, victim, exit codes, seconds until the processes were
+    started again, seconds until the next step, steps lost. The last two are '-'
+    where the next attempt was killed before its first step.
 
   Raises:
-    SystemExit: a check failed; the message says which.
+    SystemExit: an attempt went on from another step than it should have.
   """
-  save_every = run.save_every
-  process, log = run.start()
-  moment = rng.integers(3)
-  if moment == 0:
-    seconds = rng.uniform(0, times.startup)
-    runs.wait_for_steps(process, log, 2 * save_every, seconds)
-  elif moment == 1:
-    runs.wait_for_steps(process, log, rng.integers(1, 2 * save_every + 1))
-    time.sleep(rng.uniform(0, times.step))
-  else:
-    runs.wait_for_steps(process, log, save_every * rng.integers(1, 3))
-    time.sleep(rng.uniform(0, times.save))
-  process.send_signal(signal.SIGKILL)
-  if process.wait() != -signal.SIGKILL:
-    raise SystemExit(f'the run ended by itself, see {log}')
-
-  text, newest = log.read_text(), run.newest()
-  check_start(text, before)
-  if newest < before:
-    raise SystemExit(f'checkpoint {before} is gone, the newest is {newest}')
-  if newest:
-    run.read(newest)
-  last = max(runs.steps_in(text), default=before)
-  if run.is_saving():
-    phase = 'save'
-  elif runs.steps_in(text):
-    phase = 'steps'
-  else:
-    # The command logs its devices when everything is imported.
-    phase = 'restore and compile' if 'Devices: ' in text else 'imports'
-  kill = Kill(phase, last - newest, newest)
-  if kill.lost > save_every:
-    raise SystemExit(f'{kill}: more than save_every={save_every}, see {log}')
-  return kill
+  rows, last = [], 0
+  for kill, ended, following in zip(kills, attempts, attempts[1:]):
+    last = max([last if not ended.steps else 0, *ended.steps])
+    row = [kill.phase, kill.victim]
+    row.append(', '.join(f'{i}: {code}' for i, code in ended.codes.items()))
+    row.append(f'{ended.ended - kill.seconds:.1f}')
+    if not following.steps:
+      rows.append([*row, '-', '-'])
+      continue
+    first, seconds = next(iter(following.steps.items()))
+    lost = last - following.resumed
+    if not kill.newest == following.resumed == first - 1:
+      raise SystemExit(
+          f'{kill}: went on from {following.resumed} with step {first}'
+      )
+    if lost > save_every + 1:
+      raise SystemExit(f'{kill}: {lost} steps were lost')
+    rows.append([*row, f'{seconds - kill.seconds:.1f}', str(lost)])
+  return rows
 
 
 def main():
-  """Kills a run as often as the command line says and prints a table."""
+  """Kills as often as the command line says and prints a table."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--kills', type=int, default=50)
+  parser.add_argument('--processes', type=int, default=2)
+  parser.add_argument('--num_steps', type=int, default=200)
+  parser.add_argument('--save_every', type=int, default=5)
+  parser.add_argument('--eval_every', type=int, default=10)
   parser.add_argument(
-      '--save_every', type=int, default=20, help='steps, at least 2'
-  )
-  parser.add_argument(
-      '--seed', type=int, default=0, help='seed of the random moments'
+      '--seed', type=int, default=0, help='seed of moments and victims'
   )
   parser.add_argument(
       '--workdir', type=pathlib.Path, required=True, help='new or empty folder'
   )
   options = parser.parse_args()
-  options.workdir = options.workdir.absolute()
-  options.workdir.mkdir(parents=True, exist_ok=True)
-  if any(options.workdir.iterdir()):
-    raise SystemExit(f'{options.workdir} is not empty')
-  os.environ['JAX_PLATFORMS'] = 'cpu'
+  options.workdir = runs.new_folder(options.workdir)
 
-  timed, killed, whole = (
-      runs.Run(
-          options.workdir / name,
-          options.workdir / 'compiled',
-          options.save_every,
-      )
-      for name in ('timed', 'killed', 'whole')
-  )
-  # The first start fills the compilation cache.
-  timed.advance(1)
-  times = timed.measure()
-  print(times)
-  rng = np.random.default_rng(options.seed)
-  kills, newest = [], 0
-  for number in range(1, options.kills + 1):
-    kill = kill_once(killed, rng, newest, times)
-    newest = kill.newest
-    kills.append(kill)
-    print(
-        f'kill {number:3d} in {kill.phase:19s} newest checkpoint {newest:5d}'
-        f'  lost {kill.lost:3d} steps',
-        flush=True,
+  def launch(name, **settings):
+    settings = dict(num_steps=options.num_steps, **settings)
+    return runs.Launch(
+        options.workdir / name,
+        options.workdir / 'compiled',
+        f'--max_restarts={options.kills}',
+        '--config.data.num_workers=1',
+        f'--config.checkpoint.save_every={options.save_every}',
+        *(f'--config.{key}={value}' for key, value in settings.items()),
+        processes=options.processes,
     )
-  check_start(killed.advance(options.save_every + 1)[1], newest)
-  end = newest + options.save_every
-  whole.advance(end + 1)
-  if killed.read(end) != whole.read(end):
-    raise SystemExit(f'step {end} differs from a run that was never killed')
 
-  print(f'\n{"killed in":20s}{"kills":>6s}{"worst loss":>12s}')
-  counts = collections.Counter(kill.phase for kill in kills)
-  for phase in PHASES:
-    worst = max((k.lost for k in kills if k.phase == phase), default='-')
-    print(f'{phase:20s}{counts[phase]:6d}{worst:>12}')
+  # The run that is not disturbed evaluates its last step alone. It also fills
+  # the cache of compiled programs.
+  if launch('whole', eval_every=options.num_steps).end(1200):
+    raise SystemExit(f'the undisturbed run failed: {options.workdir}/whole.log')
+  began = time.monotonic()
+  killed = launch('killed', eval_every=options.eval_every)
+  try:
+    killer, kills = Killer(killed, options), []
+    for number in range(options.kills):
+      kills.append(killer.kill(number))
+      print(f'kill {number + 1}: {kills[-1]}', flush=True)
+    code = killed.end(1200)
+  finally:
+    killed.close()
+  if code:
+    raise SystemExit(f'exit code {code}, see {options.workdir}/killed.log')
+  rows = check(kills, killed.attempts(), options.save_every)
+  left, right = (
+      runs.read(options.workdir / name, options.num_steps)
+      for name in ('whole', 'killed')
+  )
+  if left != right:
+    differ = sorted(key for key in left if left[key] != right.get(key))
+    raise SystemExit(f'the last step differs in {differ}')
+
+  heads = 'moment', 'killed', 'exit codes', 'restart', 'next step', 'lost'
+  runs.print_table([*heads], rows)
+  phases = collections.Counter(kill.phase for kill in kills)
   print(
-      f'{len(kills)} kills; each time the run resumed from the newest whole'
-      f' checkpoint. With a checkpoint every {options.save_every} steps, at'
-      f' most {max(kill.lost for kill in kills)} steps were lost.\n'
-      f'Step {end} equals that of a run that was never killed, bit for bit.'
+      f'{len(kills)} kills ({dict(phases)}) in'
+      f' {time.monotonic() - began:.0f} s. Step {options.num_steps} equals that'
+      ' of a run that was never disturbed, bit for bit.'
   )
 
 

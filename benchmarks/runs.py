@@ -1,13 +1,19 @@
-"""A run of the training command that is started and killed many times.
+"""A run under the launcher that other programs here watch and disturb.
 
-`kills.py` uses it. The run has the tiny model of tests/tiny.py.
+`kills.py`, `faults.py` and `damage.py` use it. The run has the tiny model of
+tests/tiny.py, on virtual CPU devices, and is started by
+`experiments/launch.py --backend=local`, as a person would start it.
 """
 
+from collections.abc import Sequence
+import contextlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import NamedTuple
 
@@ -16,147 +22,303 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 ROOT = pathlib.Path(__file__).parents[1]
-# More steps than any run takes.
-NUM_STEPS = 1_000_000
+# Most of the time of such a run goes into compiling: without optimisation it
+# takes a fifth.
+_XLA_FLAGS = (
+    '--xla_backend_optimization_level=0'
+    ' --xla_llvm_disable_expensive_passes=true'
+    ' --xla_cpu_use_fusion_emitters=false'
+)
+_POLL_SECONDS = 0.002
+
+# Lines of the launcher: it starts the processes again; one has ended.
+RESTART = r'^\[launch\] exit code \d+: restart'
+ENDED = r'^\[launch\] process (\d+) ended with exit code (\d+)'
+# Lines of process 0: it has read a checkpoint; a step is done.
+RESUMED = r'^\[0\].* Resumed from \S+/(\d+)'
+STEP = r'^\[0\].* step (\d+)/'
 
 
-class Times(NamedTuple):
-  """How long parts of a run take.
+class Line(NamedTuple):
+  """A line of output and when it came, as `time.monotonic` counts."""
+
+  seconds: float
+  text: str
+
+
+class Attempt(NamedTuple):
+  """What the output says of one start of the processes.
 
   Attributes:
-    startup: seconds from the start of the process to the first step.
-    step: seconds of a step.
-    save: seconds from the step of a checkpoint to the next step, which waits
-      for the checkpoint.
+    codes: exit codes that are not 0, by process.
+    resumed: step of the checkpoint that it resumed from; 0 if it did not.
+    steps: when each step was printed, as `time.monotonic` counts.
+    ended: when the launcher started the next attempt; None in the last one.
   """
 
-  startup: float
-  step: float
-  save: float
+  codes: dict[int, int]
+  resumed: int
+  steps: dict[int, float]
+  ended: float | None
 
 
-class Run:
-  """A run that is started many times; each start has a log of its own.
+class Launch:
+  """A launched run, whose output is read as it comes.
 
   Attributes:
-    workdir: folder of the run. Logs are written beside it.
-    cache: folder of the compilation cache, which runs may share.
-    save_every: steps between checkpoints.
+    workdir: folder of the run.
+    process: the launcher.
+    lines: the lines that launcher and processes have printed so far.
   """
 
   def __init__(
-      self, workdir: pathlib.Path, cache: pathlib.Path, save_every: int
+      self,
+      workdir: pathlib.Path,
+      cache: pathlib.Path,
+      *arguments: str,
+      processes: int = 2,
   ):
+    """Starts the run.
+
+    Args:
+      workdir: folder of the run. The log is written beside it.
+      cache: folder of the compilation cache, which runs may share.
+      *arguments: further arguments of the launcher, such as '--config.seed=3'.
+      processes: number of processes, of two devices each.
+    """
     self.workdir = workdir
-    self.cache = cache
-    self.save_every = save_every
-    self._arguments = [
-        f'--config={ROOT}/tests/tiny.py',
-        f'--workdir={workdir}',
-        f'--config.num_steps={NUM_STEPS}',
-        f'--config.eval_every={NUM_STEPS}',
-        f'--config.checkpoint.save_every={save_every}',
-        '--config.log_every=1',
+    self.lines: list[Line] = []
+    self._changed = threading.Condition()
+    self._has_ended = False
+    self._log = workdir.with_name(f'{workdir.name}.log').open('a')
+    self.process = subprocess.Popen(
+        [
+            sys.executable,
+            'experiments/launch.py',
+            f'--config={ROOT}/tests/tiny.py',
+            f'--workdir={workdir}',
+            f'--processes={processes}',
+            '--devices=2',
+            '--platform=cpu',
+            '--backoff_seconds=0',
+            '--config.log_every=1',
+            *arguments,
+        ],
+        cwd=ROOT,
+        env=os.environ
+        | {
+            'XLA_FLAGS': _XLA_FLAGS,
+            'JAX_COMPILATION_CACHE_DIR': str(cache),
+            'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors='replace',
+    )
+    self._reader = threading.Thread(target=self._read, daemon=True)
+    self._reader.start()
+
+  def _read(self):
+    """Collects lines until launcher and processes have closed the output."""
+    for text in self.process.stdout:
+      self._log.write(text)
+      self._log.flush()
+      with self._changed:
+        self.lines.append(Line(time.monotonic(), text))
+        self._changed.notify_all()
+    with self._changed:
+      self._has_ended = True
+      self._changed.notify_all()
+
+  def wait(self, pattern: str, begin: int = 0, seconds: float = 300) -> int:
+    """Waits for a line.
+
+    Args:
+      pattern: regular expression that is looked for in each line.
+      begin: number of the first line to look at.
+      seconds: how long to wait.
+
+    Returns:
+      The number of the first line with a match.
+
+    Raises:
+      TimeoutError: no such line came in time, or the run has ended without it.
+    """
+    deadline = time.monotonic() + seconds
+    number = begin
+    with self._changed:
+      while True:
+        while number < len(self.lines):
+          if re.search(pattern, self.lines[number].text):
+            return number
+          number += 1
+        left = deadline - time.monotonic()
+        if self._has_ended or left <= 0:
+          raise TimeoutError(f'no {pattern!r} in {self._log.name}')
+        self._changed.wait(left)
+
+  def attempts(self) -> list[Attempt]:
+    """Returns what the output so far says of each start of the processes."""
+    found = [Attempt({}, 0, {}, None)]
+    for seconds, text in list(self.lines):
+      if match := re.search(RESTART, text):
+        found[-1] = found[-1]._replace(ended=seconds)
+        found.append(Attempt({}, 0, {}, None))
+      elif match := re.search(ENDED, text):
+        found[-1].codes[int(match[1])] = int(match[2])
+      elif match := re.search(RESUMED, text):
+        found[-1] = found[-1]._replace(resumed=int(match[1]))
+      elif match := re.search(STEP, text):
+        found[-1].steps[int(match[1])] = seconds
+    return found
+
+  def end(self, seconds: float = 300) -> int:
+    """Waits until the run has ended; returns the launcher's exit code.
+
+    Args:
+      seconds: how long to wait; what then still runs is killed.
+    """
+    try:
+      code = self.process.wait(seconds)
+    finally:
+      self.close()
+    return code
+
+  def leaders(self) -> list[int]:
+    """Returns the process ids of the run, in the order of the processes."""
+    return _children(self.process.pid)
+
+  def wait_for_leaders(
+      self, number: int, before: Sequence[int] = (), seconds: float = 60
+  ) -> list[int]:
+    """Waits until processes have been started; returns their process ids.
+
+    Args:
+      number: number of processes.
+      before: process ids of an earlier start, which are not waited for.
+      seconds: how long to wait.
+
+    Raises:
+      TimeoutError: they were not started in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+      pids = self.leaders()
+      if len(pids) == number and not set(pids) & set(before):
+        return pids
+      time.sleep(_POLL_SECONDS)
+    raise TimeoutError(f'processes were not started, see {self._log.name}')
+
+  def workers(self, pid: int) -> list[int]:
+    """Returns the process ids of the data workers of a process."""
+    return [
+        child
+        for child in _children(pid)
+        if 'resource_tracker' not in _command_line(child)
     ]
-    self._starts = 0
 
-  def start(self) -> tuple[subprocess.Popen, pathlib.Path]:
-    """Starts the run; returns its process and the path of its log."""
-    log = self.workdir.with_name(f'{self.workdir.name}_{self._starts:03d}.log')
-    self._starts += 1
-    with open(log, 'w') as file:
-      process = subprocess.Popen(
-          [sys.executable, '-m', 'rvm_jax.main', *self._arguments],
-          cwd=ROOT,
-          env=os.environ
-          | {
-              'JAX_COMPILATION_CACHE_DIR': str(self.cache),
-              'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-          },
-          stdout=file,
-          stderr=file,
-      )
-    return process, log
-
-  def advance(self, *nums_done: int) -> tuple[list[float], str]:
-    """Starts the run and kills it after a number of steps.
-
-    Args:
-      *nums_done: numbers of steps in ascending order. The run is killed when it
-        has done the last of them.
-
-    Returns:
-      Seconds from the start to each of these numbers, and the text of the log.
-    """
-    began = time.perf_counter()
-    process, log = self.start()
-    seconds = []
-    for num_done in nums_done:
-      wait_for_steps(process, log, num_done)
-      seconds.append(time.perf_counter() - began)
-    process.kill()
-    process.wait()
-    return seconds, log.read_text()
-
-  def measure(self) -> Times:
-    """Measures how long a start, a step and a save take."""
-    end = self.save_every
-    (first, last, saved), _ = self.advance(1, end, end + 1)
-    return Times(first, (last - first) / (end - 1), saved - last)
-
-  def newest(self) -> int:
-    """Returns the step of the newest whole checkpoint, 0 if there is none."""
-    folder = self.workdir / 'checkpoints'
-    if not folder.exists():
-      return 0
-    read_only = ocp.CheckpointManagerOptions(read_only=True)
-    with ocp.CheckpointManager(folder, options=read_only) as manager:
-      return manager.latest_step() or 0
-
-  def is_saving(self) -> bool:
-    """Returns whether a checkpoint has been begun and is not whole."""
-    checkpoints = self.workdir / 'checkpoints'
-    return any(checkpoints.glob('*.orbax-checkpoint-tmp*'))
-
-  def read(self, step: int) -> dict[str, bytes]:
-    """Reads a checkpoint.
-
-    Args:
-      step: the step of the checkpoint.
-
-    Returns:
-      Name -> bytes of an array, or of the data position.
-    """
-    path = self.workdir / 'checkpoints' / str(step)
-    with ocp.PyTreeCheckpointer() as checkpointer:
-      tree = checkpointer.metadata(path / 'state').item_metadata.tree
-      as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
-      state = checkpointer.restore(
-          path / 'state', restore_args=jax.tree.map(lambda _: as_numpy, tree)
-      )
-    contents = {
-        jax.tree_util.keystr(key): np.asarray(leaf).tobytes()
-        for key, leaf in jax.tree_util.tree_leaves_with_path(state)
-    }
-    return contents | {'data': (path / 'data' / 'metadata').read_bytes()}
+  def close(self):
+    """Kills whatever still runs, and closes the log."""
+    for pid in self.leaders():
+      _kill_group(pid)
+    self.process.kill()
+    self.process.wait()
+    self._reader.join(60)
+    self._log.close()
 
 
-def steps_in(log: str) -> list[int]:
-  """Returns the steps in the complete progress lines of a log."""
-  return [int(step) for step in re.findall(r'step (\d+)/.*\n', log)]
+def _children(pid):
+  """Returns the children of a process, in the order they were started."""
+  found = []
+  try:
+    for task in sorted(pathlib.Path(f'/proc/{pid}/task').iterdir()):
+      found += [int(x) for x in (task / 'children').read_text().split()]
+  except (FileNotFoundError, ProcessLookupError):
+    return found
+  return found
 
 
-def wait_for_steps(
-    process: subprocess.Popen,
-    log: pathlib.Path,
-    num_done: int,
-    seconds: float = float('inf'),
-):
-  """Waits until the log has `num_done` steps, or for `seconds` at most."""
-  deadline = time.perf_counter() + seconds
-  while len(steps_in(log.read_text())) < num_done:
-    if process.poll() is not None:
-      raise SystemExit(f'the run ended by itself, see {log}')
-    if time.perf_counter() > deadline:
-      return
-    time.sleep(0.003)
+def _command_line(pid):
+  try:
+    return pathlib.Path(f'/proc/{pid}/cmdline').read_text()
+  except (FileNotFoundError, ProcessLookupError):
+    return ''
+
+
+def _kill_group(pid):
+  with contextlib.suppress(ProcessLookupError):
+    os.killpg(pid, signal.SIGKILL)
+
+
+def step_line(step: int) -> str:
+  """Returns a regular expression for the line that says a step is done."""
+  return STEP.replace(r'(\d+)', str(step))
+
+
+def new_folder(path: pathlib.Path) -> pathlib.Path:
+  """Makes a folder; returns its absolute path.
+
+  Raises:
+    SystemExit: there is one already, and it is not empty.
+  """
+  path = path.absolute()
+  path.mkdir(parents=True, exist_ok=True)
+  if any(path.iterdir()):
+    raise SystemExit(f'{path} is not empty')
+  os.environ['JAX_PLATFORMS'] = 'cpu'
+  return path
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]):
+  """Prints a table in Markdown, with the machine and the date below it."""
+  for row in [heads, ['---'] * len(heads), *rows]:
+    print('| ' + ' | '.join(row) + ' |')
+  print(
+      f'\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, jax'
+      f' {jax.__version__}, {time.strftime("%Y-%m-%d")}\n'
+  )
+
+
+def saved_steps(workdir: pathlib.Path) -> list[int]:
+  """Returns the steps of the whole checkpoints of a workdir, ascending."""
+  names = [path.name for path in (workdir / 'checkpoints').glob('*')]
+  return sorted(int(name) for name in names if name.isdigit())
+
+
+def wait_for_save(launch: Launch, seconds: float = 120):
+  """Waits until a checkpoint has been begun and is not whole.
+
+  Raises:
+    TimeoutError: none was begun in time.
+  """
+  deadline = time.monotonic() + seconds
+  checkpoints = launch.workdir / 'checkpoints'
+  while not any(checkpoints.glob('*.orbax-checkpoint-tmp*')):
+    if time.monotonic() > deadline or launch.process.poll() is not None:
+      raise TimeoutError(f'no save in {launch.workdir}')
+    time.sleep(_POLL_SECONDS)
+
+
+def read(workdir: pathlib.Path, step: int) -> dict[str, bytes]:
+  """Reads a checkpoint.
+
+  Args:
+    workdir: folder of the run.
+    step: step of the checkpoint.
+
+  Returns:
+    Name -> bytes of an array, or of the data position.
+  """
+  path = workdir / 'checkpoints' / str(step)
+  with ocp.PyTreeCheckpointer() as checkpointer:
+    tree = checkpointer.metadata(path / 'state').item_metadata.tree
+    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
+    state = checkpointer.restore(
+        path / 'state', restore_args=jax.tree.map(lambda _: as_numpy, tree)
+    )
+  contents = {
+      jax.tree_util.keystr(key): np.asarray(leaf).tobytes()
+      for key, leaf in jax.tree_util.tree_leaves_with_path(state)
+  }
+  return contents | {'data': (path / 'data' / 'metadata').read_bytes()}

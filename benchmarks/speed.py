@@ -7,7 +7,7 @@ r"""Measures a forward pass and a train step against a plain implementation.
 The plain implementation is `plain_rvm.py`. Both run on the same parameters and
 the same batch and take turns; medians are printed. With --peak, the number of
 FLOP/s in the data sheet of the device, the utilisation is printed too;
-`train_flops` says which FLOPs are counted.
+`training.flops` says which FLOPs are counted.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import plain_rvm
 
 from rvm_jax.models import rvm
 from rvm_jax.ops import masks
+from rvm_jax.training import flops
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import step as step_lib
@@ -29,59 +30,6 @@ from rvm_jax.training.objectives import pretraining
 
 NUM_SOURCE = NUM_TARGET = 4
 MASK_RATIO = 0.95
-
-
-def train_flops(model: rvm.RVM, num_patches: int, num_visible: int) -> float:
-  """Returns the FLOPs of a train step for one clip: three forward passes.
-
-  Only matrix products are counted, with two FLOPs for a multiplication and an
-  addition: those of attention, MLPs, gates (8 q D^2 a frame), patch embeddings
-  and the last dense layer. What rematerialisation computes again is not
-  counted.
-
-  Args:
-    model: RVM, for its sizes.
-    num_patches: number of patches in a frame.
-    num_visible: number of visible patches in a target frame.
-  """
-  d, w = model.width, model.decoder_width
-  n, v = 1 + num_patches, 1 + num_visible
-  pixels = 3 * model.patch**2
-
-  def count_encoder(q):
-    block = attention_flops(q, q, d) + mlp_flops(q, d, model.encoder_mlp)
-    return 2 * (q - 1) * pixels * d + model.encoder_layers * block
-
-  core = 8 * n * d**2 + model.core_layers * (
-      2 * attention_flops(n, n, d) + mlp_flops(n, d, model.core_mlp)
-  )
-  # In the cross-attention, keys and values are shared by all targets.
-  context, queries = NUM_SOURCE * n, NUM_TARGET * n
-  decoder = model.decoder_layers * (
-      attention_flops(queries, context, w)
-      + NUM_TARGET * attention_flops(n, n, w)
-      + mlp_flops(queries, w, model.decoder_mlp)
-  )
-  embedding = 2 * (context + NUM_TARGET * v) * d * w
-  head = 2 * NUM_TARGET * num_patches * w * pixels
-  forward = (
-      NUM_SOURCE * (count_encoder(n) + core)
-      + NUM_TARGET * count_encoder(v)
-      + embedding
-      + decoder
-      + head
-  )
-  return 3.0 * forward
-
-
-def attention_flops(q: int, m: int, d: int) -> int:
-  """Returns the FLOPs of attention of q queries to m tokens of width d."""
-  return 4 * q * d**2 + 4 * m * d**2 + 4 * q * m * d
-
-
-def mlp_flops(q: int, d: int, hidden: int) -> int:
-  """Returns the FLOPs of an MLP on q tokens of width d."""
-  return 4 * q * d * hidden
 
 
 def take_turns(calls, repeats):
@@ -245,8 +193,13 @@ def main():
       )
     print(line)
   num_patches = (args.pixels // model.patch) ** 2
-  num_visible = masks.num_visible(num_patches, MASK_RATIO)
-  clip_flops = train_flops(model, num_patches, num_visible)
+  clip_flops = flops.count_training(
+      model,
+      num_source=NUM_SOURCE,
+      num_target=NUM_TARGET,
+      num_patches=num_patches,
+      num_visible=masks.num_visible(num_patches, MASK_RATIO),
+  )
   rate = clip_flops * args.batch / seconds['ours']
   print(
       f'losses {({k: round(float(x), 5) for k, x in losses.items()})};'

@@ -90,6 +90,10 @@ def get_config() -> ml_collections.ConfigDict:
       # [O] Greatest share of broken videos in a source when it is opened, and
       # of skipped clips among those seen during the run.
       max_bad_share=0.1,
+      # Share of the video files that are kept out of training, chosen by a hash
+      # of their names. The loss on them is written as eval/held_out/loss. With
+      # 0 there is no such loss.
+      held_out_share=0.0,
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
       # [O] Number of batches that each of these processes keeps ready.
@@ -163,12 +167,16 @@ def get_config() -> ml_collections.ConfigDict:
   # then ends, to be started again. If it is not set, 20 times the median of the
   # last steps, but 300 s at least.
   config.max_step_seconds = config_dict.placeholder(float)
+  # Project of Weights & Biases that scalars are sent to as well; none if it is
+  # not set. It needs the extra 'wandb'.
+  config.wandb_project = config_dict.placeholder(str)
   # Number of steps between progress lines.
   config.log_every = 50
   # Number of steps between evaluations, which write scores and pictures.
   config.eval_every = 5000
   # Number of generated scenes on which each evaluation scores the features:
   # readouts are fitted to three quarters of them and tested on the rest. Every
-  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels.
+  # process keeps all of them in memory, 4 MB each at 256 x 256 pixels. At least
+  # 16, or 0 to evaluate on no scenes.
   config.num_eval_scenes = 256
   return config

@@ -1,13 +1,139 @@
-"""Checks the values of a config before any data are opened.
+"""Checks the settings of a config before any data are opened.
 
-Settings that only one objective reads are checked by that objective.
+`SETTINGS` has a rule for each setting of a run. To add a setting, add it there
+and to configs/rvm_base.py. The group `model` belongs to the objective, which
+checks its settings, and the others that only it reads.
 """
 
+from collections.abc import Mapping, Sequence
+import re
+from typing import Any
+
+from absl import flags
 import ml_collections
+
+from rvm_jax import rules
 
 # Least number of generated scenes for the evaluation during training. Readouts
 # are fitted to three quarters of the scenes and tested on the rest, at least 4.
 MIN_EVAL_SCENES = 16
+
+# The rule of each setting, except for those of the group `model`.
+SETTINGS = {
+    'seed': rules.COUNT_OR_ZERO,
+    'objective': rules.TEXT,
+    'num_steps': rules.COUNT,
+    'data.sources': rules.several('texts', rules.TEXT),
+    'data.weights': rules.several('numbers', rules.POSITIVE),
+    'data.num_scenes': rules.COUNT,
+    'data.batch_size': rules.COUNT,
+    'data.num_source': rules.COUNT,
+    'data.num_target': rules.COUNT,
+    'data.stride': rules.COUNT,
+    'data.min_gap': rules.COUNT,
+    'data.max_gap': rules.COUNT,
+    'data.frame_rate': rules.optional(rules.POSITIVE),
+    'data.height': rules.COUNT,
+    'data.width': rules.COUNT,
+    'data.crop_area': rules.interval(
+        rules.number('in (0, 1]', lambda x: 0 < x <= 1)
+    ),
+    'data.crop_aspect': rules.interval(rules.POSITIVE),
+    'data.flip': rules.SHARE,
+    'data.max_bad_share': rules.SHARE,
+    'data.held_out_share': rules.SHARE_BELOW_ONE,
+    'data.num_workers': rules.COUNT_OR_ZERO,
+    'data.prefetch': rules.COUNT,
+    'mask_ratio': rules.SHARE_BELOW_ONE,
+    'optimizer.learning_rate': rules.POSITIVE,
+    'optimizer.warmup_steps': rules.COUNT_OR_ZERO,
+    'optimizer.final_learning_rate': rules.NOT_NEGATIVE,
+    'optimizer.weight_decay': rules.NOT_NEGATIVE,
+    'optimizer.core_weight_decay': rules.optional(rules.NOT_NEGATIVE),
+    'optimizer.beta1': rules.SHARE_BELOW_ONE,
+    'optimizer.beta2': rules.SHARE_BELOW_ONE,
+    'optimizer.clip_norm': rules.POSITIVE,
+    'spikes.policy': rules.one_of('none', 'skip', 'stop'),
+    'spikes.window': rules.whole(2),
+    # With less, a level that has changed might never be accepted.
+    'spikes.sigmas': rules.number('at least 1', lambda x: x >= 1),
+    'fsdp': rules.COUNT,
+    'num_microbatches': rules.COUNT,
+    'checkpoint.save_every': rules.COUNT,
+    'checkpoint.keep_last': rules.COUNT,
+    'checkpoint.keep_every': rules.COUNT,
+    'checkpoint.init_from': rules.optional(rules.TEXT),
+    'checkpoint.fresh_decoder': rules.FLAG,
+    'checkpoint.verify': rules.FLAG,
+    'wandb_project': rules.optional(rules.TEXT),
+    'log_every': rules.COUNT,
+    'eval_every': rules.COUNT,
+    'max_step_seconds': rules.optional(rules.POSITIVE),
+    'num_eval_scenes': rules.Rule(
+        'a whole number',
+        f'at least {MIN_EVAL_SCENES}, or 0 for none',
+        rules.is_whole,
+        lambda x: x == 0 or x >= MIN_EVAL_SCENES,
+    ),
+}
+
+
+def check_settings(config: ml_collections.ConfigDict):
+  """Checks each setting by itself; that needs no devices.
+
+  Args:
+    config: the run's config, as in configs/rvm_base.py.
+
+  Raises:
+    ValueError: a setting is unknown, missing or wrong. The message is one line
+      and names the setting, its value and what is allowed.
+  """
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise ValueError(
+        'get_config() of the config file must return a ConfigDict, got'
+        f' {type(config).__name__}'
+    )
+  found = _flatten(config)
+  rules.check(
+      {k: v for k, v in found.items() if k.split('.')[0] != 'model'},
+      SETTINGS,
+      'config.',
+  )
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """Returns the values of a config by their paths, such as 'data.height'."""
+  flat: dict[str, Any] = {}
+  for key, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      flat |= _flatten(value, f'{prefix}{key}.')
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+def check_repeats(values: flags.FlagValues, arguments: Sequence[str]):
+  """Refuses a setting that holds several values and is given more than once.
+
+  The flags of ml_collections would take the values of all its mentions, while
+  for every other setting the last mention counts.
+
+  Args:
+    values: the parsed flags.
+    arguments: the command line that they were parsed from.
+
+  Raises:
+    ValueError: there is such a setting.
+  """
+  arguments = values.read_flags_from_files(arguments, force_gnu=False)
+  for name in values:
+    if name.startswith('config.') and isinstance(values[name], flags.MultiFlag):
+      pattern = re.compile(rf'--?{re.escape(name)}(=|$)')
+      if sum(map(bool, map(pattern.match, arguments))) > 1:
+        raise ValueError(
+            f'--{name} is given more than once; give all values in one, as in'
+            f' --{name}="{tuple(values[name].value)}"'
+        )
 
 
 def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
@@ -19,38 +145,11 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
       device of all processes.
 
   Raises:
-    ValueError: settings conflict. The message names the key, its value and, if
-      there is one, the value to use.
+    ValueError: settings are wrong or conflict. The message names the key, its
+      value and, if there is one, the value to use.
   """
+  check_settings(config)
   data, optimizer = config.data, config.optimizer
-  for key, value in (
-      ('num_steps', config.num_steps),
-      ('num_microbatches', config.num_microbatches),
-      ('log_every', config.log_every),
-      ('eval_every', config.eval_every),
-      ('data.batch_size', data.batch_size),
-      ('data.num_source', data.num_source),
-      ('data.num_target', data.num_target),
-      ('data.stride', data.stride),
-      ('data.min_gap', data.min_gap),
-      ('checkpoint.save_every', config.checkpoint.save_every),
-      ('checkpoint.keep_last', config.checkpoint.keep_last),
-      ('checkpoint.keep_every', config.checkpoint.keep_every),
-  ):
-    if value < 1:
-      raise ValueError(f'config.{key}={value} must be at least 1')
-
-  if config.max_step_seconds is not None and config.max_step_seconds <= 0:
-    raise ValueError(
-        f'config.max_step_seconds={config.max_step_seconds} must be positive,'
-        ' or not set'
-    )
-  if config.num_eval_scenes < MIN_EVAL_SCENES:
-    raise ValueError(
-        f'config.num_eval_scenes={config.num_eval_scenes} must be at least'
-        f' {MIN_EVAL_SCENES}: readouts are fitted to three quarters of the'
-        ' scenes and tested on the rest'
-    )
   parts = num_batch_shards * config.num_microbatches
   if data.batch_size % parts:
     below = max(data.batch_size // parts, 1) * parts
@@ -73,20 +172,6 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
     raise ValueError(
         'config.checkpoint.fresh_decoder=True needs config.checkpoint.init_from'
         ': without it all parameters are initialised anyway'
-    )
-  if config.spikes.policy not in ('none', 'skip', 'stop'):
-    raise ValueError(
-        f'config.spikes.policy={config.spikes.policy!r} must be none, skip or'
-        ' stop'
-    )
-  if config.spikes.window < 2:
-    raise ValueError(
-        f'config.spikes.window={config.spikes.window} must be at least 2'
-    )
-  # With less, a level that has changed might never be accepted.
-  if not config.spikes.sigmas >= 1:
-    raise ValueError(
-        f'config.spikes.sigmas={config.spikes.sigmas} must be at least 1'
     )
   if optimizer.warmup_steps >= config.num_steps:
     raise ValueError(

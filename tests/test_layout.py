@@ -14,7 +14,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 ALLOWED = {
     'ops': set(),
     'storage': set(),
-    'config': set(),
+    'rules': set(),
+    'config': {'rules'},
     'runtime': {'storage'},
     'data': {'storage'},
     'models': {'ops'},
@@ -22,7 +23,15 @@ ALLOWED = {
     'viz/__main__': {'data', 'ops', 'streaming', 'viz', 'weights'},
     'weights': {'models', 'ops', 'storage'},
     'streaming': {'models', 'ops', 'weights'},
-    'training': {'data', 'models', 'ops', 'runtime', 'storage', 'weights'},
+    'training': {
+        'data',
+        'models',
+        'ops',
+        'rules',
+        'runtime',
+        'storage',
+        'weights',
+    },
     'features': {'data', 'ops', 'storage', 'streaming', 'weights'},
     'export': {'ops', 'storage', 'streaming', 'weights'},
     'evals': {

@@ -44,6 +44,11 @@ class Spacing:
     """Distance from the first source frame to the last."""
     return (self.num_source - 1) * self.stride
 
+  @property
+  def min_frames(self) -> int:
+    """Number of frames of the shortest clip that has room for a sample."""
+    return self.last_source + 2
+
   def offsets(
       self, steps: int | np.ndarray, native_rate: float | np.ndarray
   ) -> np.ndarray:
@@ -57,9 +62,7 @@ class Spacing:
     Returns:
       The nearest whole numbers of the video's own frames, int64.
     """
-    native_rate = np.asarray(native_rate, np.float64)
-    ratio = native_rate / (self.frame_rate or native_rate)
-    return np.floor(steps * ratio + 0.5).astype(np.int64)
+    return to_native(steps, native_rate, self.frame_rate)
 
   def length(self, gap: int, native_rate: float) -> int:
     """Returns how many of a video's own frames a sample spans.
@@ -69,6 +72,28 @@ class Spacing:
       native_rate: the video's own rate, frames per second.
     """
     return int(self.offsets(self.last_source + gap, native_rate)) + 1
+
+
+def to_native(
+    steps: int | np.ndarray,
+    native_rate: float | np.ndarray,
+    frame_rate: float | None,
+) -> np.ndarray:
+  """Converts distances between sampled frames to a video's own frames.
+
+  Args:
+    steps: distances at `frame_rate`, any shape.
+    native_rate: the video's own rate, frames per second, any shape that
+      broadcasts with `steps`.
+    frame_rate: rate at which the video is sampled, frames per second; None for
+      its own.
+
+  Returns:
+    The nearest whole numbers of the video's own frames, int64.
+  """
+  native_rate = np.asarray(native_rate, np.float64)
+  ratio = native_rate / (frame_rate or native_rate)
+  return np.floor(steps * ratio + 0.5).astype(np.int64)
 
 
 def sample_frames(

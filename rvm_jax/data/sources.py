@@ -1,12 +1,15 @@
 """Videos as a source: one record for each window of a clip."""
 
+import copy
 import functools
 
 from absl import logging
 import numpy as np
 
 from rvm_jax.data import frame_sampling
+from rvm_jax.data import held_out
 from rvm_jax.data import records
+from rvm_jax.data import spans
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import reader
@@ -40,31 +43,61 @@ class Videos:
       ValueError: there are no videos, too many are bad, or none has room for
         the least gap.
     """
-    listed = listing.find(place)
     self._database = index.database()
-    good, bad = index.build([clip.path for clip in listed])
-    spans, reasons = [], []
-    for clip in listed:
-      try:
-        if clip.path in bad:
-          raise reader.BrokenVideo(clip.path, bad[clip.path])
-        spans.append(_find_span(clip, good[clip.path], spacing))
-      except reader.BrokenVideo as error:
-        reasons.append(str(error))
-    rates = [summary.frame_rate for summary in good.values()]
-    least = max((spacing.length(1, rate) for rate in rates), default=1)
-    _judge(place, len(listed), reasons, max_bad_share, least)
+    found, reasons = spans.find(
+        listing.find(place), spacing.min_frames, spacing.frame_rate
+    )
+    _judge(place, len(found), reasons, max_bad_share, spacing)
     # One entry for each usable clip: its row in the index, its first frame in
-    # the file, its number of frames and its rate; the number of its frames that
-    # a sample with the greatest gap spans; and the number of records of this
-    # clip and all before it.
-    rows, starts, nums_frames, rates = zip(*spans)
-    self._rows = np.array(rows, np.int64)
-    self._starts = np.array(starts, np.int64)
-    self._nums_frames = np.array(nums_frames, np.int64)
-    self._rates = np.array(rates, np.float64)
+    # the file, its number of frames and its rate; whether it is kept out of
+    # training; the number of its frames that a sample with the greatest gap
+    # spans; and the number of records of this clip and all before it.
+    self._rows = np.array([span.summary.row for span in found], np.int64)
+    self._starts = np.array([span.start for span in found], np.int64)
+    self._nums_frames = np.array([span.num_frames for span in found], np.int64)
+    self._rates = np.array(
+        [span.summary.frame_rate for span in found], np.float64
+    )
+    self._draws = np.array(
+        [held_out.draw(span.clip.path) for span in found], np.float64
+    )
     self._lengths = _check_gaps(place, spacing, self._nums_frames, self._rates)
-    self._stops = np.cumsum(np.maximum(1, self._nums_frames // self._lengths))
+    self._stops = self._count_records()
+
+  @property
+  def num_clips(self) -> int:
+    """Number of clips."""
+    return len(self._rows)
+
+  def split(self, share: float) -> tuple['Videos | None', 'Videos | None']:
+    """Divides the clips by the names of their files, see `held_out.draw`.
+
+    Args:
+      share: share of the files to keep out of training, about.
+
+    Returns:
+      The clips to train on, and those that are kept out; None for no clips.
+    """
+    is_held_out = self._draws < share
+    return self._take(~is_held_out), self._take(is_held_out)
+
+  def _take(self, is_taken: np.ndarray) -> 'Videos | None':
+    """Returns the clips that a mask [n] chooses; None if there are none."""
+    if not is_taken.any():
+      return None
+    taken = copy.copy(self)
+    taken._rows = self._rows[is_taken]
+    taken._starts = self._starts[is_taken]
+    taken._nums_frames = self._nums_frames[is_taken]
+    taken._rates = self._rates[is_taken]
+    taken._draws = self._draws[is_taken]
+    taken._lengths = self._lengths[is_taken]
+    taken._stops = taken._count_records()
+    return taken
+
+  def _count_records(self) -> np.ndarray:
+    """Returns the number of records of each clip and all before it, [n]."""
+    return np.cumsum(np.maximum(1, self._nums_frames // self._lengths))
 
   def __len__(self) -> int:
     return int(self._stops[-1])
@@ -100,13 +133,19 @@ class Videos:
     return f'{path} from frame {int(self._starts[number]) + frame}'
 
   def fingerprint(self) -> str:
-    """Returns a hash of where the clips are in their files, and their order.
+    """Returns a hash of the files' names and the clips' places and order.
 
-    It does not depend on the paths, because hosts may reach them differently.
+    It does not depend on folders, because hosts may reach them differently.
     """
     return fingerprints.hash_parts(
         x.tobytes()
-        for x in (self._starts, self._nums_frames, self._rates, self._lengths)
+        for x in (
+            self._starts,
+            self._nums_frames,
+            self._rates,
+            self._lengths,
+            self._draws,
+        )
     )
 
   def _read(self, clip: int, numbers) -> np.ndarray:
@@ -115,69 +154,37 @@ class Videos:
     return reader.read(path, contents, numbers)
 
 
-def _find_span(
-    clip: listing.Clip, summary: index.Summary, spacing: frame_sampling.Spacing
-) -> tuple[int, int, int, float]:
-  """Returns where a clip is in its file.
-
-  Args:
-    clip: the clip.
-    summary: what the index says of the clip's file.
-    spacing: distances between the frames of a sample.
-
-  Returns:
-    row: row of the file in the index.
-    start: number of the clip's first frame in the file.
-    num_frames: number of frames of the clip.
-    rate: frames per second.
-
-  Raises:
-    reader.BrokenVideo: the clip is too short, or beyond the end of its file.
-  """
-  rate = summary.frame_rate
-  start, stop = round(clip.start * rate), summary.num_frames
-  if start >= stop:
-    raise reader.BrokenVideo(
-        clip.path,
-        f'start {clip.start:g} s is past the end, at {stop / rate:.3g} s',
-    )
-  if clip.end is not None:
-    stop = min(stop, round(clip.end * rate))
-  needed = spacing.length(1, rate)
-  if stop - start < needed:
-    raise reader.BrokenVideo(
-        clip.path, f'too short: {stop - start} frames, needs {needed}'
-    )
-  return summary.row, start, stop - start, rate
-
-
 def _judge(
     place: str,
-    num_listed: int,
+    num_good: int,
     reasons: list[str],
     max_bad_share: float,
-    least: int,
+    spacing: frame_sampling.Spacing,
 ):
   """Warns of bad clips, and refuses a source with too many.
 
   Args:
     place: folder, glob, manifest or file of the source.
-    num_listed: number of clips of the source, the bad ones included.
+    num_good: number of usable clips of the source.
     reasons: what is wrong, for each bad clip.
     max_bad_share: greatest share of bad clips with which the source is used.
-    least: least number of frames of a usable clip.
+    spacing: distances between the frames of a sample.
 
   Raises:
     ValueError: the share of bad clips is greater, or all clips are bad.
   """
   if not reasons:
     return
-  command = f'python -m rvm_jax.data.check --min_frames={least} {place!r}'
+  num_listed = num_good + len(reasons)
+  needs = f'--min_frames={spacing.min_frames}'
+  if spacing.frame_rate is not None:
+    needs += f' --frame_rate={spacing.frame_rate}'
+  command = f'python -m rvm_jax.data.check {needs} {place!r}'
   message = (
       f'{len(reasons)} of {num_listed} videos in {place!r} are bad, such as'
       f' {"; ".join(reasons[:3])}. To list them: {command}'
   )
-  if len(reasons) == num_listed:
+  if not num_good:
     raise ValueError(message)
   if len(reasons) / num_listed > max_bad_share:
     raise ValueError(

@@ -50,7 +50,35 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
     raise
   except OSError as error:
     what = os.strerror(error.errno) if error.errno else str(error)
+    if not os.path.isdir(folder):
+      what += f' (there is no folder {folder})'
     raise OSError(error.errno, f'cannot be written: {what}', path) from error
+
+
+def append_whole(path: str | os.PathLike[str], data: bytes):
+  """Appends to a file all of `data`, or nothing if that does not work.
+
+  The file is opened anew each time, so that it may be moved or deleted
+  meanwhile. What has been appended survives the end of the process, however it
+  ends; a process that is killed while it appends may leave a part of `data`.
+
+  Args:
+    path: path of the file, which is made if it does not exist.
+    data: bytes to append.
+
+  Raises:
+    OSError: the file cannot be written, for instance because the disk is full.
+  """
+  with open(path, 'ab', buffering=0) as f:
+    size = f.seek(0, os.SEEK_END)
+    try:
+      while data:
+        data = data[f.write(data) :]
+    except OSError:
+      f.truncate(size)
+      if not size:
+        os.remove(path)
+      raise
 
 
 def _check_absent(path: str):

@@ -1,12 +1,61 @@
 """Measures how fast a run is and how long it waits for data."""
 
 from collections.abc import Iterator
+import contextlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Interval(NamedTuple):
+  """What was measured from one reading of the stopwatch to the next.
+
+  Attributes:
+    steps: number of batches taken, one for each step.
+    clips: number of clips in them, over all processes.
+    seconds: duration of the steps, without what was timed apart.
+    data_wait: the part of `seconds` that was spent waiting for data.
+  """
+
+  steps: int
+  clips: int
+  seconds: float
+  data_wait: float
+
+  def rates(self) -> dict[str, float]:
+    """Returns rates by name; none if no step was done.
+
+    Returns:
+      'clips_per_second', and 'data_wait', the share of the time that was spent
+      waiting for data, in [0, 1].
+    """
+    if not self.steps:
+      return {}
+    return {
+        'clips_per_second': self.clips / self.seconds,
+        'data_wait': self.data_wait / self.seconds,
+    }
+
+
+class Span:
+  """A duration that was timed apart.
+
+  Attributes:
+    seconds: the duration; 0 until the `with` block has ended.
+  """
+
+  seconds = 0.0
 
 
 class Stopwatch:
-  """Measures clips per second and the share of time spent waiting for data."""
+  """Measures the time that steps take, and only that.
+
+  A step that is dispatched is not done yet: the time until it is done belongs
+  to whatever runs meanwhile. So wait for the last step before the stopwatch is
+  read and before anything is timed apart.
+
+  Attributes:
+    steps: number of batches taken since the last reading, or the start.
+  """
 
   def __init__(self):
     """Starts the clock."""
@@ -21,26 +70,38 @@ class Stopwatch:
     """
     start = time.perf_counter()
     batch = next(iterator)
-    self._waited += time.perf_counter() - start
+    self._data_wait += time.perf_counter() - start
+    self.steps += 1
     self._clips += num_clips
     return batch
 
-  def read(self) -> dict[str, float]:
-    """Returns the rates since the last call (or the start) and starts anew.
+  @contextlib.contextmanager
+  def apart(self) -> Iterator[Span]:
+    """Times a block that is not part of a step, such as an evaluation.
 
-    Returns:
-      'clips_per_second', and 'data_wait', the share of the time that was spent
-      waiting for data, in [0, 1].
+    Yields:
+      The span, which holds the duration when the block has ended.
     """
+    span = Span()
+    start = time.perf_counter()
+    try:
+      yield span
+    finally:
+      span.seconds = time.perf_counter() - start
+      self._apart += span.seconds
+
+  def read(self) -> Interval:
+    """Returns what was measured since the last call, or the start."""
     elapsed = time.perf_counter() - self._start
-    rates = {
-        'clips_per_second': self._clips / elapsed,
-        'data_wait': self._waited / elapsed,
-    }
+    interval = Interval(
+        self.steps, self._clips, elapsed - self._apart, self._data_wait
+    )
     self._restart()
-    return rates
+    return interval
 
   def _restart(self):
     self._start = time.perf_counter()
-    self._waited = 0.0
+    self.steps = 0
     self._clips = 0
+    self._data_wait = 0.0
+    self._apart = 0.0

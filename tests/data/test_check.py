@@ -1,9 +1,14 @@
 """The command that lists bad videos: its output and exit codes."""
 
+import shlex
 import subprocess
 import sys
 
+import pytest
+
 from rvm_jax.data import check
+from rvm_jax.data import frame_sampling
+from rvm_jax.data import sources
 
 
 def test_check_lists_bad_files_and_prints_a_summary(
@@ -34,6 +39,66 @@ def test_check_lists_files_that_are_usable_in_part(
     file.truncate(file.seek(0, 2) // 2)
   assert check.main([path]) == 0
   assert f'usable {path}: ' in capsys.readouterr().out
+
+
+def test_rows_of_a_manifest_are_checked_one_by_one(
+    tmp_path, make_video, capsys
+):
+  make_video(tmp_path / 'a.mp4', 50)
+  manifest = tmp_path / 'list.csv'
+  manifest.write_text(
+      'path,start,end\na.mp4,0,1\na.mp4,1.8,\na.mp4,9,\nb.mp4,,\na.mp4,,\n'
+  )
+  # The manifest is given twice, and lists the video that is given too.
+  paths = [str(manifest), str(manifest), str(tmp_path / 'a.mp4')]
+  assert check.main(['--min_frames=20', *paths]) == 1
+  out = capsys.readouterr().out
+  first, second, third, *rest = out.splitlines()
+  line = f'bad    {manifest}, line'
+  assert first == (f'{line} 3: {tmp_path}/a.mp4: too short: 5 frames, needs 20')
+  assert second == (
+      f'{line} 4: {tmp_path}/a.mp4: start 9 s is past the end, at 2 s'
+  )
+  assert third == f'{line} 5: {tmp_path}/b.mp4: No such file or directory'
+  assert rest[:2] == ['3 good, 3 bad', '125 frames, 0.00139 hours']
+
+
+def test_advice_of_a_run_lists_what_the_run_leaves_out(
+    tmp_path, make_video, warnings, capsys
+):
+  # Six frames at 12.5 a second are eleven at 25 and five at 10 a second.
+  make_video(tmp_path / 'slow.mp4', 5, rate=10)
+  make_video(tmp_path / 'fast.mp4', 25)
+  manifest = tmp_path / 'a list.csv'
+  manifest.write_text(
+      'path,start,end\nfast.mp4,,0.44\nfast.mp4,,0.4\nslow.mp4,,\n'
+      'slow.mp4,,0.4\nslow.mp4,3,\nno.mp4,,\n'
+  )
+  spacing = frame_sampling.Spacing(5, 1, 1, 1, 1, frame_rate=12.5)
+  sources.Videos(str(manifest), spacing, max_bad_share=0.7)
+  (message,) = warnings
+  assert '4 of 6 videos' in message
+  command = message.partition('To list them: ')[2].partition('. They')[0]
+  arguments = shlex.split(command)
+  assert arguments[:3] == ['python', '-m', 'rvm_jax.data.check']
+  assert check.main(arguments[3:]) == 1
+  lines = capsys.readouterr().out.splitlines()
+  bad = [line.removeprefix('bad    ') for line in lines[:4]]
+  assert '2 good, 4 bad' in lines
+  assert all(
+      f'list.csv, line {n}: ' in bad[i] for i, n in enumerate([3, 5, 6, 7])
+  )
+  assert '; '.join(bad[:3]) in message
+
+
+@pytest.mark.parametrize(
+    'argument', ['--min_frames=0', '--frame_rate=0', '--frame_rate=nan']
+)
+def test_wrong_flags_are_refused(argument, capsys):
+  with pytest.raises(SystemExit) as stop:
+    check.main([argument, 'a.mp4'])
+  assert stop.value.code == 2
+  assert argument.partition('=')[0] in capsys.readouterr().err
 
 
 def test_exit_code_is_2_if_no_video_is_usable(tmp_path, capsys):

@@ -1,10 +1,12 @@
 """Lists the clips of a data set: a folder, a glob, a manifest or one file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 import csv
+import dataclasses
 import glob
+import io
+import math
 import os
-from typing import NamedTuple
 
 # Suffixes of files that lie beside the videos in many data sets. Any other file
 # in a folder is taken for a video, and reported as bad if it is not one.
@@ -15,18 +17,29 @@ COMPANIONS = frozenset(
 )
 
 
-class Clip(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clip:
   """A span of a video file.
 
   Attributes:
     path: absolute path of the file.
     start: start of the span in seconds.
     end: end of the span in seconds; None for the end of the file.
+    manifest: path of the manifest that lists the clip; '' if none does.
+    line: number of the clip's line in the manifest, counted from 1.
   """
 
   path: str
   start: float = 0.0
   end: float | None = None
+  manifest: str = dataclasses.field(default='', compare=False)
+  line: int = dataclasses.field(default=0, compare=False)
+
+  @property
+  def name(self) -> str:
+    """The path, after the clip's line if a manifest lists it, for people."""
+    where = f'{self.manifest}, line {self.line}: ' if self.manifest else ''
+    return where + self.path
 
 
 def find(place: str) -> list[Clip]:
@@ -87,27 +100,75 @@ def _manifest(path: str) -> list[Clip]:
   """Returns the clips of a manifest."""
   columns = ['path', 'start', 'end', 'label']
   clips = []
-  with open(path, newline='', encoding='utf-8-sig') as file:
-    reader = csv.DictReader(file)
+  # In strict mode a quote that is never closed is an error. Otherwise it would
+  # make one path of all rows after it.
+  reader = csv.DictReader(
+      io.StringIO(_read_text(path), newline=''), strict=True
+  )
+  try:
     header = reader.fieldnames or []
-    if 'path' not in header or not set(header) <= set(columns):
+    if (
+        'path' not in header
+        or not set(header) <= set(columns)
+        or len(set(header)) < len(header)
+    ):
       raise ValueError(
           f'{path}: expected the header {",".join(columns)} (path, and any of'
           f' the others), got {",".join(header)!r}'
       )
     for row in reader:
-      where = f'{path}, line {reader.line_num}'
-      if not row['path'] or None in row:
-        raise ValueError(f'{where}: expected {",".join(header)}, got {row}')
-      try:
-        start = float(row.get('start') or 0)
-        end = float(row['end']) if row.get('end') else None
-      except ValueError as error:
-        raise ValueError(
-            f'{where}: start and end must be seconds, got {row}'
-        ) from error
-      if start < 0 or (end is not None and end <= start):
-        raise ValueError(f'{where}: expected 0 <= start < end, got {row}')
-      video = os.path.join(os.path.dirname(os.path.abspath(path)), row['path'])
-      clips.append(Clip(os.path.normpath(video), start, end))
+      clips.append(_read_row(path, reader.line_num, header, row))
+  except csv.Error as error:
+    line = reader.reader.line_num
+    raise ValueError(f'{path}, line {line}: {error}') from error
   return clips
+
+
+def _read_text(path: str) -> str:
+  """Returns the text of a manifest, without a byte order mark.
+
+  Raises:
+    ValueError: the file is not text in UTF-8.
+  """
+  with open(path, 'rb') as file:
+    content = file.read()
+  try:
+    text = content.decode('utf-8-sig')
+    place, found = text.find('\0'), 'a NUL byte'
+  except UnicodeDecodeError as error:
+    text, place = error.object.decode('latin-1'), error.start
+    found = f'the byte 0x{error.object[place]:02x}'
+  if place >= 0:
+    line = text.count('\n', 0, place) + 1
+    raise ValueError(
+        f'{path}, line {line}: expected text in UTF-8, got {found}; save the'
+        ' file as UTF-8'
+    )
+  return text
+
+
+def _read_row(
+    path: str, line: int, header: Sequence[str], row: Mapping
+) -> Clip:
+  """Returns the clip of a row of a manifest.
+
+  Args:
+    path: path of the manifest.
+    line: number of the row's line.
+    header: names of the columns.
+    row: the values by name; None is the name of values without a column.
+  """
+  where = f'{path}, line {line}'
+  if not row['path'] or None in row:
+    raise ValueError(f'{where}: expected {",".join(header)}, got {row}')
+  try:
+    start = float(row.get('start') or 0)
+    end = float(row['end']) if row.get('end') else None
+  except ValueError as error:
+    raise ValueError(
+        f'{where}: start and end must be seconds, got {row}'
+    ) from error
+  if not 0 <= start < (math.inf if end is None else end) or end == math.inf:
+    raise ValueError(f'{where}: expected 0 <= start < end, got {row}')
+  video = os.path.join(os.path.dirname(os.path.abspath(path)), row['path'])
+  return Clip(os.path.normpath(video), start, end, path, line)

@@ -8,13 +8,35 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from rvm_jax import rules
+from rvm_jax.models import layers
 from rvm_jax.models import parameters
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
+from rvm_jax.training import flops
 from rvm_jax.training import step
+
+# The rule of each setting of the group `model`, the arguments of `rvm.RVM`.
+MODEL_SETTINGS = {
+    'width': rules.COUNT,
+    'encoder_layers': rules.COUNT,
+    'encoder_heads': rules.COUNT,
+    'encoder_mlp': rules.COUNT,
+    'core_layers': rules.COUNT,
+    'core_heads': rules.COUNT,
+    'core_mlp': rules.COUNT,
+    'decoder_width': rules.COUNT,
+    'decoder_layers': rules.COUNT,
+    'decoder_heads': rules.COUNT,
+    'decoder_mlp': rules.COUNT,
+    'patch': rules.COUNT,
+    'dtype': rules.one_of('float32', 'bfloat16'),
+    'attention': rules.one_of('xla', 'cudnn'),
+    'remat': rules.one_of('none', *layers.REMAT_POLICIES),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +62,20 @@ class Pretraining:
   def patch(self) -> int:
     """Side of the model's patches in pixels."""
     return self.model.patch
+
+  @property
+  def flops_per_clip(self) -> float:
+    """FLOPs of a training step for one clip, see `flops.count_training`."""
+    _, num_source, *_ = self.batch['source'].shape
+    _, num_target, height, width, _ = self.batch['target'].shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    return flops.count_training(
+        self.model,
+        num_source=num_source,
+        num_target=num_target,
+        num_patches=rows * columns,
+        num_visible=masks.num_visible(rows * columns, self.mask_ratio),
+    )
 
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
@@ -136,7 +172,23 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
     ValueError: settings conflict. The message names the key, its value and a
       value to use.
   """
-  data, patch = config.data, config.model.patch
+  rules.check(config.model.to_dict(), MODEL_SETTINGS, 'config.model.')
+  data, model, patch = config.data, config.model, config.model.patch
+  for part, width in (
+      ('encoder', 'width'),
+      ('core', 'width'),
+      ('decoder', 'decoder_width'),
+  ):
+    if model[width] % model[f'{part}_heads']:
+      raise ValueError(
+          f'config.model.{part}_heads={model[f"{part}_heads"]} must divide'
+          f' config.model.{width}={model[width]}'
+      )
+  if model.attention == 'cudnn' and model.dtype == 'float32':
+    raise ValueError(
+        "config.model.attention='cudnn' needs config.model.dtype='bfloat16',"
+        " got 'float32'"
+    )
   for key, side in (('height', data.height), ('width', data.width)):
     if side < 1 or side % patch:
       below = max(side // patch, 1) * patch
@@ -154,11 +206,16 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
   # The largest delta that the data can contain.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
   if max_delta >= rvm.NUM_DELTAS:
+    fitting = data.max_gap - max_delta + rvm.NUM_DELTAS - 1
+    remedy = (
+        f'max_gap to {fitting}'
+        if fitting >= data.min_gap
+        else 'num_source, stride or min_gap, and max_gap'
+    )
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
         f' max_gap = {max_delta} frames after the first source frame, but the'
-        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower max_gap to'
-        f' {data.max_gap - max_delta + rvm.NUM_DELTAS - 1}'
+        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower {remedy}'
     )
   return Pretraining(
       rvm.RVM(**config.model), batch_shapes(data), config.mask_ratio

@@ -44,7 +44,9 @@ def test_glob_lists_matching_files_and_folders_in_order(tmp_path):
 def test_single_video_is_listed_by_its_absolute_path(tmp_path, monkeypatch):
   touch(tmp_path, 'a[1].mp4')
   monkeypatch.chdir(tmp_path)
-  assert listing.find('a[1].mp4') == [listing.Clip(f'{tmp_path}/a[1].mp4')]
+  (clip,) = listing.find('a[1].mp4')
+  assert clip == listing.Clip(f'{tmp_path}/a[1].mp4')
+  assert clip.name == clip.path
 
 
 def test_manifest_lists_spans_in_its_order(tmp_path):
@@ -74,6 +76,15 @@ def test_manifest_lists_spans_in_its_order(tmp_path):
         ('path\na.mp4,3\n', 'line 2: expected path'),
         ('path\n', 'holds no videos'),
         ('', 'expected the header'),
+        ('path,path\na.mp4,b.mp4\n', 'expected the header'),
+        ('path,start\na.mp4,nan\n', 'line 2: expected 0 <= start < end'),
+        ('path,end\na.mp4,1\na.mp4,nan\n', 'line 3: expected 0 <= start'),
+        ('path,end\na.mp4,inf\n', 'line 2: expected 0 <= start < end'),
+        ('path,start\na.mp4,inf\n', 'line 2: expected 0 <= start < end'),
+        ('path,start\na.mp4,-1\n', 'line 2: expected 0 <= start < end'),
+        ('path,end\na.mp4,1 s\n', 'line 2: start and end must be seconds'),
+        ('path\n"a.mp4\nb.mp4\n', 'line 3: unexpected end of data'),
+        ('path\na.mp4\nb\0.mp4\n', 'line 3: expected .* got a NUL byte'),
     ],
 )
 def test_manifest_that_cannot_be_understood_is_refused_with_the_line(
@@ -81,8 +92,32 @@ def test_manifest_that_cannot_be_understood_is_refused_with_the_line(
 ):
   manifest = tmp_path / 'train.csv'
   manifest.write_text(text)
-  with pytest.raises(ValueError, match=error):
+  with pytest.raises(ValueError, match=error) as found:
     listing.find(str(manifest))
+  assert str(manifest) in str(found.value)
+  assert '\n' not in str(found.value)
+
+
+def test_manifest_in_another_encoding_is_refused_with_the_line(tmp_path):
+  manifest = tmp_path / 'train.csv'
+  manifest.write_bytes('path\na.mp4\ncafé.mp4\n'.encode('latin-1'))
+  with pytest.raises(ValueError, match='csv, line 3: .* UTF-8, got .* 0xe9'):
+    listing.find(str(manifest))
+  manifest.write_text('path\na.mp4\n', encoding='utf-16')
+  with pytest.raises(ValueError, match='csv, line 1: expected text in UTF-8'):
+    listing.find(str(manifest))
+
+
+def test_manifest_of_a_spreadsheet_is_read(tmp_path):
+  # A byte order mark, and lines that end as on Windows.
+  manifest = tmp_path / 'train.csv'
+  manifest.write_bytes(
+      'path,start\r\ncafé.mp4,1\r\n\r\nb.mp4,\r\n'.encode('utf-8-sig')
+  )
+  first, second = listing.find(str(manifest))
+  assert first == listing.Clip(f'{tmp_path}/café.mp4', 1.0)
+  assert first.name == f'{manifest}, line 2: {tmp_path}/café.mp4'
+  assert second.name == f'{manifest}, line 4: {tmp_path}/b.mp4'
 
 
 def test_place_without_videos_is_refused(tmp_path):

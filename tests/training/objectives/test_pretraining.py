@@ -65,6 +65,21 @@ def test_encode_returns_the_states_of_the_patches(params, batch):
         ({'mask_ratio': 0.99}, 'must leave at least one of 16 patches'),
         ({'mask_ratio': 1.5}, 'must leave at least one of 16 patches'),
         ({'mask_ratio': -0.5}, 'must leave .* visible, and not be negative'),
+        ({'model.patch': 0}, 'config.model.patch=0 must be at least 1'),
+        ({'model.dtype': 'half'}, "dtype='half' must be one of float32, b"),
+        ({'model.attention': 'x'}, "attention='x' must be one of xla, cudnn"),
+        ({'model.attention': 'cudnn'}, "needs config.model.dtype='bfloat16'"),
+        ({'model.remat': 'all'}, "remat='all' must be one of none, dots, full"),
+        (
+            {'model.core_heads': 3},
+            'core_heads=3 must divide config.model.width',
+        ),
+        (
+            {'model.decoder_heads': 3},
+            'must divide config.model.decoder_width=1',
+        ),
+        ({'model.widht': 3}, 'model.widht is no setting.* config.model.width?'),
+        ({'data.num_source': 61}, 'lower num_source, stride or min_gap, and'),
         ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
     ],
 )

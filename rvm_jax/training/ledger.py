@@ -1,0 +1,246 @@
+"""The ledger of a run: where its wall time went, a line for each event.
+
+The file is `workdir`/ledger.jsonl. Each line is a JSON object with 'event',
+'time' (seconds since 1970, when the event was over), 'step' (number of steps
+done) and, by event:
+
+  start: the run was started or resumed. 'seconds' since the training loop
+    began, which went into restoring the state; after a restart also 'lost', the
+    number of steps that are done again, and 'down', the seconds since the last
+    line of the run before; 'host', 'processes', 'devices', 'device_kind',
+    'jax', 'num_steps', 'clips' (in a step), 'flops' (of a step) and 'peak'
+    (FLOP/s of all devices), null where they are not known.
+  compile: the first step after 'from' is done. 'seconds', which include
+    compiling, and 'data_wait', the part of them spent waiting for the first
+    batch.
+  steps: the steps 'from' + 1 to 'step' are done. 'seconds', without what the
+    other events time, and 'data_wait', a part of them.
+  evaluation: 'seconds' of the evaluator 'name'.
+  save: 'seconds' of copying the state, to save a checkpoint of it.
+  saved: the checkpoint is whole. 'seconds' that the loop waited for it.
+  end: the run has ended in order: exit 'code', and 'why'. A run that was killed
+    has no such line.
+
+`training.goodput` makes a page of it.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import socket
+import time
+from typing import Any
+
+import jax
+
+from rvm_jax.runtime import ending
+from rvm_jax.runtime import exit_codes
+from rvm_jax.runtime import stops
+from rvm_jax.runtime import watchdog as watchdog_lib
+from rvm_jax.storage import json_lines
+from rvm_jax.training import peaks
+from rvm_jax.training import stopwatch
+
+FILE = 'ledger.jsonl'
+
+
+class Ledger:
+  """Times what a run does, and writes it down. Only process 0 writes.
+
+  As a context manager it also writes how the run ended, by an exception or by
+  `runtime.ending.end_now`.
+
+  Attributes:
+    watch: stopwatch of the steps.
+  """
+
+  def __init__(
+      self,
+      workdir: str | os.PathLike[str],
+      watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
+  ):
+    """Opens the ledger and starts the clock.
+
+    Args:
+      workdir: folder of the run, which is made if it does not exist.
+      watchdog: is told of what is timed apart and takes longer than a step.
+    """
+    self._watchdog = watchdog
+    self.watch = stopwatch.Stopwatch()
+    self._before: list[json_lines.Record] = []
+    self._file = None
+    # Number of steps done, without those that the stopwatch has counted since.
+    self._step = 0
+    self._is_compiled = False
+    # Clips per second at which the devices would reach their peak.
+    self._peak_rate: float | None = None
+    if jax.process_index() == 0:
+      os.makedirs(workdir, exist_ok=True)
+      path = os.path.join(workdir, FILE)
+      self._file = json_lines.Appender(path)
+      if os.path.exists(path):
+        self._before = json_lines.read(path)
+
+  def start(
+      self,
+      step: int,
+      *,
+      num_steps: int,
+      batch_size: int,
+      flops_per_clip: float | None,
+  ):
+    """Writes that the run starts, or resumes.
+
+    Args:
+      step: number of steps done.
+      num_steps: number of steps of the whole run.
+      batch_size: number of clips in a step, over all devices.
+      flops_per_clip: see `step.Objective`; None if it is not known.
+    """
+    seconds = self.watch.read().seconds
+    device = jax.devices()[0]
+    peak = peaks.find(device.device_kind)
+    if peak is not None:
+      peak *= jax.device_count()
+      if flops_per_clip is not None:
+        self._peak_rate = peak / flops_per_clip
+    self._step = step
+    self._write(
+        'start',
+        seconds=seconds,
+        **describe_restart(self._before, step, time.time() - seconds),
+        host=socket.gethostname(),
+        processes=jax.process_count(),
+        devices=jax.device_count(),
+        device_kind=device.device_kind,
+        jax=jax.__version__,
+        num_steps=num_steps,
+        clips=batch_size,
+        flops=flops_per_clip and flops_per_clip * batch_size,
+        peak=peak,
+    )
+
+  def compiled(self, metrics: Any):
+    """Waits for the first step since the start, and writes that it is done.
+
+    Later calls do nothing.
+
+    Args:
+      metrics: arrays that the step returns.
+    """
+    if not self._is_compiled:
+      self._is_compiled = True
+      jax.block_until_ready(metrics)
+      self._read('compile')
+
+  def steps(self) -> dict[str, float]:
+    """Writes the steps since the last call, all of which must be done.
+
+    Returns:
+      The rates of `stopwatch.Interval`, and 'mfu' where the peak of the devices
+      and the FLOPs of the objective are known: the share of the peak that the
+      model's FLOPs take, in [0, 1]. Nothing if no step was done.
+    """
+    rates = self._read('steps').rates()
+    if rates and self._peak_rate is not None:
+      rates['mfu'] = rates['clips_per_second'] / self._peak_rate
+    return rates
+
+  @contextlib.contextmanager
+  def timed(
+      self, event: str, *, after: Any = None, **more: str
+  ) -> Iterator[None]:
+    """Times a block apart from the steps, and writes it as an event.
+
+    Args:
+      event: name of the event.
+      after: arrays to wait for before the clock starts: what the last step
+        returns, unless it is known to be done.
+      **more: further values of the line.
+    """
+    jax.block_until_ready(after)
+    span = stopwatch.Span()
+    try:
+      with self._watchdog.allow(event), self.watch.apart() as span:
+        yield
+    finally:
+      self._write(event, **more, seconds=span.seconds)
+
+  def end(self, code: int, why: str):
+    """Writes that the run ends; it may be called from any thread.
+
+    Args:
+      code: exit code, see `runtime.exit_codes`.
+      why: what has happened.
+    """
+    # The steps that were begun since the last line may not be done.
+    self._write('end', step=self._step, code=code, why=why)
+
+  def __enter__(self):
+    ending.tell(self.end)
+    return self
+
+  def __exit__(self, kind, error, trace):
+    del kind, trace
+    ending.tell_no_more(self.end)
+    if error is None:
+      self.end(exit_codes.DONE, 'done')
+    else:
+      first, *_ = str(error).splitlines() or ['']
+      is_stopped = isinstance(error, stops.Stopped)
+      code = exit_codes.PREEMPTED if is_stopped else exit_codes.ERROR
+      self.end(code, f'{type(error).__name__}: {first}')
+
+  def _read(self, event: str) -> stopwatch.Interval:
+    """Reads the stopwatch, and writes an event if steps were done."""
+    interval = self.watch.read()
+    first, self._step = self._step, self._step + interval.steps
+    if interval.steps:
+      self._write(
+          event,
+          **{'from': first},
+          seconds=interval.seconds,
+          data_wait=interval.data_wait,
+      )
+    return interval
+
+  def _write(self, event: str, **values):
+    if self._file is None:
+      return
+    line = {
+        'event': event,
+        'time': round(time.time(), 3),
+        'step': self._step + self.watch.steps,
+    }
+    self._file.append(
+        line
+        | {
+            key: round(x, 4) if isinstance(x, float) else x
+            for key, x in values.items()
+        }
+    )
+
+
+def describe_restart(
+    before: list[json_lines.Record], step: int, now: float
+) -> dict[str, float]:
+  """Returns what a restart has cost; nothing for the first start.
+
+  Args:
+    before: the lines of the ledger until now.
+    step: number of steps done in the state that the run resumes from.
+    now: time at which the run was started again, seconds since 1970.
+
+  Returns:
+    'lost', the number of steps that the run before is known to have done and
+    that are done again; and 'down', the seconds since its last line, or 0 if it
+    was done.
+  """
+  if not before:
+    return {}
+  last = before[-1]
+  is_done = last['event'] == 'end' and last['code'] == exit_codes.DONE
+  return {
+      'lost': max(last['step'] - step, 0),
+      'down': 0.0 if is_done else max(now - last['time'], 0.0),
+  }
