@@ -22,8 +22,7 @@ import ml_collections
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
-from rvm_jax.evals.in_training import reconstruction
-from rvm_jax.evals.in_training import scenes
+from rvm_jax.evals.in_training import evaluators as evaluators_lib
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
 from rvm_jax.runtime import peers as peers_lib
@@ -35,6 +34,7 @@ from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import profiles
+from rvm_jax.training import wandb_writer
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config',
@@ -77,6 +77,8 @@ def main(argv: list[str]):
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   config, workdir = _CONFIG.value, _WORKDIR.value
+  config_lib.check_repeats(flags.FLAGS, sys.argv)
+  config_lib.check_settings(config)
   profiler = profiles.Profiler(
       workdir, profiles.parse_steps(_PROFILE_STEPS.value)
   )
@@ -117,13 +119,13 @@ def train(
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
   peers.agree(data.facts())
-  evaluators = {
-      'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
-      'scenes': scenes.SceneEvaluator(config),
-  }
   watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
   try:
-    with watchdog:
+    evaluators = evaluators_lib.open_all(config, data, stop.check)
+    with (
+        watchdog,
+        wandb_writer.send(workdir, config.wandb_project, config.to_dict()),
+    ):
       loop.train(
           config,
           workdir,
@@ -134,7 +136,7 @@ def train(
           watchdog=watchdog,
           profiler=profiler,
       )
-  except loop.Preempted as preempted:
+  except stops.Stopped as preempted:
     logging.info('%s; run the same command to go on', preempted)
     sys.exit(exit_codes.PREEMPTED)
 
