@@ -23,6 +23,7 @@ from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import evaluators as evaluators_lib
+from rvm_jax.runtime import compilation
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
 from rvm_jax.runtime import peers as peers_lib
@@ -76,6 +77,7 @@ def main(argv: list[str]):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
+  compilation.use_cache()
   config, workdir = _CONFIG.value, _WORKDIR.value
   config_lib.check_repeats(flags.FLAGS, sys.argv)
   config_lib.check_settings(config)
