@@ -25,6 +25,7 @@ from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import evaluators as evaluators_lib
+from rvm_jax.runtime import compilation
 from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
@@ -79,6 +80,7 @@ def main(argv: list[str]):
   """Trains the model that the flag --config describes, in --workdir."""
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   with errors.Reports() as reports:
+    compilation.use_cache()
     if len(argv) > 1:
       raise ValueError(f'unexpected arguments: {argv[1:]}')
     config, workdir = _CONFIG.value, _WORKDIR.value
