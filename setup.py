@@ -32,6 +32,7 @@ setuptools.setup(
         'absl-py>=2.1,<3',
         'av>=16,<19',
         'clu>=0.0.12,<0.1',
+        'etils>=1.9,<2',
         'flatbuffers>=25.2,<26',
         'flax>=0.12,<0.13',
         'grain>=0.2.18,<0.3',

@@ -27,9 +27,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       'queue': job.queue,
       'mount': job.mount,
       'restarts': job.max_restarts,
-      'restart-on-exit-codes': ','.join(
-          str(code) for code in job_lib.RESTART_CODES
-      ),
+      'restart-on-exit-codes': job_lib.RESTART_TEXT,
       'grace-period': job.grace_seconds,
       'command': shlex.join(
           job_lib.train_command(

@@ -20,6 +20,7 @@ RESTART = 76  # Ended for a reason that is not the user's, such as a lost peer.
 # a crash in native code, SIGTERM of a stop before the program listens for it.
 _SIGNALS = (134, 135, 137, 139, 143)
 RESTART_CODES = (PREEMPTED, RESTART, *_SIGNALS)
+RESTART_TEXT = ','.join(str(code) for code in RESTART_CODES)
 
 _MAX_LABEL = 40  # Kubernetes has 63 characters, of which it adds some itself.
 

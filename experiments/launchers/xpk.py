@@ -1,7 +1,7 @@
 """xpk: Google's command line for training jobs on GKE.
 
 Its own description says "for proofs of concepts and testing". It restarts on
-the exit codes 42 and 127 to 255 by itself; 75 and 76 are added to them.
+our codes, and on 42 and 127 to 255 besides: it only adds to these.
 """
 
 import shlex
@@ -21,7 +21,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       'num-slices': 1,
       'docker-image': job.image,
       'max-restarts': job.max_restarts,
-      'restart-on-exit-codes': f'{job_lib.PREEMPTED},{job_lib.RESTART}',
+      'restart-on-exit-codes': job_lib.RESTART_TEXT,
       'termination-grace-period-seconds': job.grace_seconds,
       'command': shlex.join(
           job_lib.train_command(

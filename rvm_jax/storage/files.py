@@ -50,6 +50,8 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
     raise
   except OSError as error:
     what = os.strerror(error.errno) if error.errno else str(error)
+    if not os.path.isdir(folder):
+      what += f' (there is no folder {folder})'
     raise OSError(error.errno, f'cannot be written: {what}', path) from error
 
 

@@ -46,7 +46,12 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 class Objective(Protocol):
-  """The part of an objective that a training step uses."""
+  """The part of an objective that a training step uses.
+
+  An objective may also have the attribute `flops_per_clip`, a float: the FLOPs
+  of a step for one clip, as `flops.count_training` counts them. Without it a
+  run does not report which share of its devices' peak it reaches.
+  """
 
   @property
   def batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
@@ -54,10 +59,6 @@ class Objective(Protocol):
 
     The first axis of each array is the batch axis.
     """
-
-  @property
-  def flops_per_clip(self) -> float | None:
-    """FLOPs of a step for one clip, see `flops`; None if they are not known."""
 
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""

@@ -17,7 +17,6 @@ from tests.training import stopping
 class Mean:
   """Predicts the mean of a batch."""
 
-  flops_per_clip = None
   batch = {'source': jax.ShapeDtypeStruct((4, 2), 'float32')}
 
   def init(self, rng):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from experiments.launchers import job as job_lib
+from rvm_jax.runtime import exit_codes
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,11 @@ def test_environment_of_the_job_comes_before_what_is_added():
   given = (('JAX_PLATFORMS', 'rocm'),)
   job = job_lib.Job('a', 'c', '/w', platform='gpu', environment=given)
   assert job_lib.environment(job) == {'JAX_PLATFORMS': 'rocm'}
+
+
+def test_exit_codes_are_those_of_the_runs():
+  # Launchers only shell out, so that they have the numbers a second time.
+  assert job_lib.PREEMPTED == exit_codes.PREEMPTED
+  assert job_lib.RESTART == exit_codes.RESTART
+  ends = {exit_codes.DONE, exit_codes.ERROR}
+  assert not ends & set(job_lib.RESTART_CODES)

@@ -199,7 +199,7 @@ def test_processes_keep_given_xla_flags(monkeypatch):
 
 def wait_for(process, text, output):
   """Reads lines into `output` up to the one with `text`."""
-  too_late = threading.Timer(300, process.kill)
+  too_late = threading.Timer(600, process.kill)
   too_late.start()
   for line in process.stdout:
     output.append(line)
@@ -242,9 +242,12 @@ def test_a_run_of_two_processes_survives_a_kill_and_saves_on_sigterm(tmp_path):
   os.kill(int(children.read_text().split()[1]), signal.SIGKILL)
   wait_for(process, 'process 1 ended with exit code 137', output)
   wait_for(process, 'restart 1 of 10', output)
+  # The signal comes before the first step of the resumed run, when processes
+  # may have got as far as restoring or compiling.
   wait_for(process, 'Resumed from ', output)
-  wait_for(process, 'step ', output)
   process.send_signal(signal.SIGTERM)
-  rest, _ = process.communicate(timeout=300)
-  assert process.returncode == 75, rest
+  rest, _ = process.communicate(timeout=600)
+  assert process.returncode == 75, ''.join(output) + rest
   assert 'all saved' in rest
+  # Nothing is done after the signal but the steps that were under way.
+  assert rest.count(' step ') < 5, rest

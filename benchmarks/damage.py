@@ -1,0 +1,201 @@
+"""Damages the newest checkpoint of a run in many ways and starts it again.
+
+  python benchmarks/damage.py --workdir=DIR
+
+A run with the tiny model of tests/tiny.py leaves checkpoints of the steps 10,
+20 and 30. For each kind of damage a copy of its workdir is damaged at step 30
+and started again by `experiments/launch.py --backend=local`. It must resume
+from step 20, say so in one line that names the damaged checkpoint, keep that
+one aside, and end with exit code 0 and, bit for bit, the same last step as a
+run without damage.
+"""
+
+import argparse
+from collections.abc import Callable
+import os
+import pathlib
+import shutil
+import time
+
+import runs
+
+_NEWEST = 30
+_END = 40
+
+
+def _largest(folder, place='state'):
+  """Returns the largest file of a part of a checkpoint: its data."""
+  files = (path for path in (folder / place).rglob('*') if path.is_file())
+  return max(files, key=lambda path: path.stat().st_size)
+
+
+def flip_bits(folder: pathlib.Path):
+  """Flips all bits of 32 bytes in the middle of the arrays' largest file."""
+  path = _largest(folder)
+  data = bytearray(path.read_bytes())
+  middle = len(data) // 2
+  data[middle : middle + 32] = (255 - x for x in data[middle : middle + 32])
+  path.write_bytes(data)
+
+
+def flip_one_bit(folder: pathlib.Path):
+  """Flips one bit near the end of the arrays' largest file."""
+  path = _largest(folder)
+  data = bytearray(path.read_bytes())
+  data[len(data) * 9 // 10] ^= 1
+  path.write_bytes(data)
+
+
+def truncate(folder: pathlib.Path):
+  """Cuts the arrays' largest file in half."""
+  path = _largest(folder)
+  os.truncate(path, path.stat().st_size // 2)
+
+
+def delete_file(folder: pathlib.Path):
+  """Deletes the arrays' largest file."""
+  _largest(folder).unlink()
+
+
+def zero_file(folder: pathlib.Path):
+  """Fills the arrays' largest file with zeros."""
+  path = _largest(folder)
+  path.write_bytes(bytes(path.stat().st_size))
+
+
+def empty_folder(folder: pathlib.Path):
+  """Leaves only the empty folder of the checkpoint."""
+  shutil.rmtree(folder)
+  folder.mkdir()
+
+
+def damage_metadata(folder: pathlib.Path):
+  """Writes garbage over the description of the arrays."""
+  (folder / 'state' / '_METADATA').write_text('{"tree_metadata": 17')
+
+
+def damage_position(folder: pathlib.Path):
+  """Writes another position in the data."""
+  path = folder / 'data' / 'metadata'
+  path.write_text(path.read_text().replace('0', '1'))
+
+
+def damage_config(folder: pathlib.Path):
+  """Cuts the saved config in half."""
+  path = folder / 'config' / 'metadata'
+  path.write_text(path.read_text()[: path.stat().st_size // 2])
+
+
+def make_unreadable(folder: pathlib.Path):
+  """Puts a link to itself in the place of the arrays' largest file."""
+  # Root may read whatever the permissions say.
+  path = _largest(folder)
+  path.unlink()
+  path.symlink_to(path.name)
+
+
+def leave_unfinished(folder: pathlib.Path):
+  """Makes the checkpoint one that was being written when the run died."""
+  folder.rename(folder.with_name(f'{folder.name}.orbax-checkpoint-tmp'))
+
+
+KINDS: tuple[Callable[[pathlib.Path], None], ...] = (
+    flip_bits,
+    flip_one_bit,
+    truncate,
+    delete_file,
+    zero_file,
+    empty_folder,
+    damage_metadata,
+    damage_position,
+    damage_config,
+    make_unreadable,
+    leave_unfinished,
+)
+
+
+def launch(
+    workdir: pathlib.Path, cache: pathlib.Path
+) -> tuple[runs.Launch, int]:
+  """Runs up to the last step; returns the launch and its exit code."""
+  launched = runs.Launch(
+      workdir,
+      cache,
+      '--max_restarts=0',
+      f'--config.num_steps={_END}',
+      '--config.eval_every=1000',
+      '--config.checkpoint.save_every=10',
+      '--config.checkpoint.keep_last=9',
+      processes=1,
+  )
+  return launched, launched.end(600)
+
+
+def try_damage(
+    damage: Callable[[pathlib.Path], None], workdir: pathlib.Path
+) -> list[str]:
+  """Damages and starts once.
+
+  Args:
+    damage: function that damages the checkpoint in a folder.
+    workdir: folder with the undamaged run, 'whole', its end, 'end', and the
+      cache of compiled programs.
+
+  Returns:
+    Name of the damage, exit code, step that the run resumed from, whether its
+    end equals that of the undamaged run, seconds, and what the run said.
+  """
+  folder = workdir / damage.__name__
+  shutil.copytree(workdir / 'whole', folder)
+  damage(folder / 'checkpoints' / str(_NEWEST))
+  began = time.monotonic()
+  launched, code = launch(folder, workdir / 'compiled')
+  seconds = time.monotonic() - began
+  (attempt,) = launched.attempts()
+  said = [
+      line.text.partition('] ')[2].strip()
+      for line in launched.lines
+      if f'checkpoints/{_NEWEST}' in line.text
+  ]
+  is_same = code == 0 and runs.read(folder, _END) == runs.read(
+      workdir / 'end', _END
+  )
+  return [
+      damage.__doc__.rstrip('.'),
+      str(code),
+      str(attempt.resumed),
+      'yes' if is_same else '**no**',
+      f'{seconds:.0f}',
+      said[0] if len(said) == 1 else f'{len(said)} lines',
+  ]
+
+
+def main():
+  """Tries each kind of damage and prints a table."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--only', default='', help='name of one kind of damage')
+  parser.add_argument(
+      '--workdir', type=pathlib.Path, required=True, help='new or empty folder'
+  )
+  options = parser.parse_args()
+  workdir = runs.new_folder(options.workdir)
+  _, code = launch(workdir / 'whole', workdir / 'compiled')
+  if code:
+    raise SystemExit(f'the undamaged run failed, see {workdir}/whole.log')
+  shutil.copytree(workdir / 'whole', workdir / 'end')
+  shutil.rmtree(workdir / 'whole' / 'checkpoints' / str(_END))
+  rows = []
+  for kind in KINDS:
+    if options.only in kind.__name__:
+      rows.append(try_damage(kind, workdir))
+      print(f'{kind.__name__}: {rows[-1][1:]}', flush=True)
+  heads = 'damage', 'exit code', 'resumed from', 'same end', 'seconds', 'said'
+  runs.print_table(heads, rows)
+  failed = [row for row in rows if row[1] != '0' or '**' in row[3]]
+  raise SystemExit(bool(failed))
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,291 @@
+"""Sends signals to a run at given moments and shows how it ends.
+
+  python benchmarks/faults.py --workdir=DIR [--only=SIGTERM]
+
+A run of two processes with the tiny model of tests/tiny.py, and a data worker
+each, is started on CPU by `experiments/launch.py --backend=local`, for each
+fault and each moment once. All but one resume from a checkpoint, of step 20; a
+checkpoint is due every 10 steps and the last step is 40. The launcher does not
+restart, so that its exit code is that of the run.
+
+The table says of each the exit codes (one if all processes have the same), the
+seconds from the fault until launcher and processes have ended, and how many
+steps that were done are in no checkpoint. '-' stands for a fault that was not
+tried.
+
+With root's rights, the workdir of one more run is a small disk in memory, which
+is full while a checkpoint is saved and has room again for the next.
+"""
+
+import argparse
+from collections.abc import Callable
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+from typing import NamedTuple
+
+import runs
+
+_START = 20
+_END = 40
+# Lines of process 0.
+_BUILT = r'^\[0\].* Parameters:'
+_WHOLE_SECONDS = 600
+
+
+class Fault(NamedTuple):
+  """A signal, and whom it is sent to.
+
+  Attributes:
+    name: what the table calls it.
+    signal: the signal.
+    find: function that returns what it is sent to, from the launch. Negative
+      numbers are process groups, as for `os.kill`.
+    moments: the moments at which it is tried, keys of MOMENTS.
+  """
+
+  name: str
+  signal: signal.Signals
+  find: Callable[[runs.Launch], list[int]]
+  moments: tuple[str, ...]
+
+
+def _start_up(launch):
+  launch.wait_for_leaders(2)
+  time.sleep(2)
+
+
+def _resumed(launch):
+  launch.wait(runs.RESUMED)
+
+
+def _compile(launch):
+  launch.wait(runs.RESUMED)
+  time.sleep(1)
+
+
+def _first_evaluation(launch):
+  launch.wait(_BUILT)
+  time.sleep(4)
+
+
+def _steps(launch):
+  launch.wait(runs.step_line(_START + 4))
+
+
+def _evaluation(launch):
+  launch.wait(runs.step_line(_START + 10))
+  time.sleep(1)
+
+
+def _saving(launch):
+  launch.wait(runs.step_line(_START + 10))
+  runs.wait_for_save(launch)
+
+
+def _last_step(launch):
+  launch.wait(runs.step_line(_END))
+
+
+# Functions that wait for a moment.
+MOMENTS = {
+    'start-up': _start_up,
+    'first evaluation': _first_evaluation,
+    'just resumed': _resumed,
+    'compiling': _compile,
+    'steps': _steps,
+    'evaluation': _evaluation,
+    'saving': _saving,
+    'last step': _last_step,
+}
+_ALL = tuple(MOMENTS)
+
+
+def _process(index):
+  return lambda launch: launch.leaders()[index : index + 1]
+
+
+def _group(launch):
+  return [-launch.leaders()[1]]
+
+
+def _launcher(launch):
+  return [launch.process.pid]
+
+
+def _worker(launch):
+  return launch.workers(launch.leaders()[1])[:1]
+
+
+FAULTS = (
+    Fault('SIGTERM to process 1', signal.SIGTERM, _process(1), _ALL),
+    Fault('SIGTERM to its group', signal.SIGTERM, _group, _ALL),
+    Fault(
+        'SIGTERM to all', signal.SIGTERM, lambda launch: launch.leaders(), _ALL
+    ),
+    Fault('SIGTERM to the launcher', signal.SIGTERM, _launcher, _ALL),
+    Fault('SIGINT to process 1', signal.SIGINT, _process(1), _ALL),
+    Fault(
+        'SIGINT to all', signal.SIGINT, lambda launch: launch.leaders(), _ALL
+    ),
+    Fault('SIGKILL of process 0', signal.SIGKILL, _process(0), _ALL),
+    Fault('SIGKILL of process 1', signal.SIGKILL, _process(1), _ALL),
+    Fault(
+        'SIGKILL of a data worker',
+        signal.SIGKILL,
+        _worker,
+        ('steps', 'evaluation', 'saving'),
+    ),
+    Fault(
+        'SIGSTOP of process 1 (it hangs)',
+        signal.SIGSTOP,
+        _process(1),
+        ('just resumed', 'steps', 'evaluation'),
+    ),
+    Fault(
+        'SIGUSR1 to process 0',
+        signal.SIGUSR1,
+        _process(0),
+        ('start-up', 'steps', 'evaluation'),
+    ),
+)
+
+
+def try_fault(
+    fault: Fault, moment: str, folder: pathlib.Path, base: pathlib.Path
+) -> str:
+  """Runs once with a fault; returns exit codes, seconds and steps lost.
+
+  Args:
+    fault: what is sent, and to whom.
+    moment: when, a key of MOMENTS.
+    folder: new folder for the run.
+    base: folder that has a workdir with a checkpoint of step `_START`, and the
+      cache of compiled programs.
+  """
+  folder.mkdir()
+  workdir = folder / 'run'
+  if moment != 'first evaluation':
+    shutil.copytree(base / 'run', workdir)
+  # Compiling takes long enough to be hit only without a cache.
+  cache = folder / 'compiled' if moment == 'compiling' else base / 'compiled'
+  launch = _launch(workdir, cache)
+  try:
+    MOMENTS[moment](launch)
+    sent = time.monotonic()
+    for pid in fault.find(launch):
+      os.kill(pid, fault.signal)
+    code = launch.process.wait(_WHOLE_SECONDS)
+    seconds = time.monotonic() - sent
+  except (TimeoutError, subprocess.TimeoutExpired):
+    return '**never ended**'
+  finally:
+    launch.close()
+  (attempt,) = launch.attempts()
+  codes = {attempt.codes.get(i, 0) for i in range(2)} | {code}
+  if len(codes) > 1:
+    each = [str(attempt.codes.get(i, 'killed' if code else 0)) for i in (0, 1)]
+    text = f'{each[0]} and {each[1]}: {code}'
+  else:
+    text = str(code)
+  last = max(attempt.steps, default=attempt.resumed)
+  lost = max(0, last - max(runs.saved_steps(workdir), default=0))
+  return f'{text}, {seconds:.1f} s, {lost}'
+
+
+def _launch(workdir, cache, *arguments):
+  return runs.Launch(
+      workdir,
+      cache,
+      '--max_restarts=0',
+      f'--config.num_steps={_END}',
+      '--config.eval_every=10',
+      '--config.checkpoint.save_every=10',
+      '--config.data.num_workers=1',
+      *arguments,
+  )
+
+
+def make_base(base: pathlib.Path):
+  """Makes a workdir with a checkpoint of step `_START`, and fills the cache."""
+  base.mkdir()
+  if _launch(base / 'run', base / 'compiled').end(_WHOLE_SECONDS):
+    raise SystemExit(f'the run without a fault failed, see {base}/run.log')
+  shutil.rmtree(base / 'run' / 'checkpoints' / '40')
+  shutil.rmtree(base / 'run' / 'checkpoints' / '30')
+
+
+def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
+  """Fills the disk of a run while it saves; returns what the run said of it.
+
+  Args:
+    folder: new folder for the run, on which a disk in memory is mounted.
+    base: see `try_fault`.
+  """
+  folder.mkdir()
+  mount = ['mount', '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', str(folder)]
+  if subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
+    return 'not tried: no right to mount a disk'
+  try:
+    shutil.copytree(base / 'run', folder / 'run')
+    launch = _launch(folder / 'run', base / 'compiled')
+    launch.wait(runs.step_line(_START + 5))
+    filler = folder / 'filler'
+    with filler.open('wb', buffering=0) as file:
+      with contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+          pass
+    # The first step after the save that must fail.
+    with contextlib.suppress(TimeoutError):
+      launch.wait(runs.step_line(_START + 15), seconds=120)
+    filler.unlink()
+    code = launch.end(_WHOLE_SECONDS)
+    said = [
+        line.text.strip()
+        for line in launch.lines
+        if re.search('[Nn]o space|disk|RESOURCE_EXHAUSTED', line.text)
+    ]
+    steps = runs.saved_steps(folder / 'run')
+  finally:
+    subprocess.run(['umount', '--lazy', str(folder)])
+  return f'exit code {code}, checkpoints {steps}, lines:\n' + '\n'.join(said)
+
+
+def main():
+  """Tries what the command line asks for and prints a table."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument(
+      '--only', default='', help='regular expression of FAULT at MOMENT'
+  )
+  parser.add_argument(
+      '--workdir', type=pathlib.Path, required=True, help='new or empty folder'
+  )
+  options = parser.parse_args()
+  workdir = runs.new_folder(options.workdir)
+  base = workdir / 'base'
+  make_base(base)
+  rows = []
+  for index, fault in enumerate(FAULTS):
+    cells = []
+    for number, moment in enumerate(MOMENTS):
+      name, cell = f'{fault.name} at {moment}', '-'
+      if moment in fault.moments and re.search(options.only, name):
+        cell = try_fault(fault, moment, workdir / f'{index}_{number}', base)
+        print(f'{name}: {cell}', flush=True)
+      cells.append(cell)
+    if set(cells) != {'-'}:
+      rows.append([fault.name, *cells])
+  runs.print_table(['exit code, seconds, steps lost', *MOMENTS], rows)
+  if re.search(options.only, 'full disk'):
+    print('full disk:', try_full_disk(workdir / 'full', base))
+
+
+if __name__ == '__main__':
+  main()
