@@ -90,6 +90,10 @@ def get_config() -> ml_collections.ConfigDict:
       # [O] Greatest share of broken videos in a source when it is opened, and
       # of skipped clips among those seen during the run.
       max_bad_share=0.1,
+      # Share of the video files that are kept out of training, chosen by a hash
+      # of their names. The loss on them is written as eval/held_out/loss. With
+      # 0 there is no such loss.
+      held_out_share=0.0,
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
       # [O] Number of batches that each of these processes keeps ready.
@@ -146,6 +150,10 @@ def get_config() -> ml_collections.ConfigDict:
       keep_last=3,
       # Checkpoints whose step is a multiple of this number are never deleted.
       keep_every=50_000,
+      # Whether a checkpoint is compared with its digests when a run resumes
+      # from it. The devices compute them: 1 s for each GB on a CPU core, as
+      # long as it takes to read memory once on a GPU or TPU.
+      verify=True,
       # Path of the parameters that a run without checkpoints starts from: a
       # released .npz, a .safetensors file, or the workdir of another run. The
       # optimizer's state, the data position and the step count are not taken
@@ -159,6 +167,9 @@ def get_config() -> ml_collections.ConfigDict:
   # then ends, to be started again. If it is not set, 20 times the median of the
   # last steps, but 300 s at least.
   config.max_step_seconds = config_dict.placeholder(float)
+  # Project of Weights & Biases that scalars are sent to as well; none if it is
+  # not set. It needs the extra 'wandb'.
+  config.wandb_project = config_dict.placeholder(str)
   # Number of steps between progress lines.
   config.log_every = 50
   # Number of steps between evaluations, which write scores and pictures.

@@ -22,8 +22,7 @@ import ml_collections
 from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
-from rvm_jax.evals.in_training import reconstruction
-from rvm_jax.evals.in_training import scenes
+from rvm_jax.evals.in_training import evaluators as evaluators_lib
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
 from rvm_jax.runtime import peers as peers_lib
@@ -34,6 +33,8 @@ from rvm_jax.training import logs
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
+from rvm_jax.training import profiles
+from rvm_jax.training import wandb_writer
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config',
@@ -61,6 +62,12 @@ _PROCESS_ID = flags.DEFINE_integer(
 _JOIN_TIMEOUT = flags.DEFINE_float(
     'join_timeout', 300.0, 'Longest wait for the other processes, in seconds.'
 )
+_PROFILE_STEPS = flags.DEFINE_string(
+    'profile_steps',
+    None,
+    'FIRST:LAST, the steps of which a profile is written to the workdir. The'
+    ' signal SIGUSR1 asks for one of the next steps.',
+)
 flags.mark_flags_as_required(['config', 'workdir'])
 
 
@@ -70,6 +77,11 @@ def main(argv: list[str]):
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
   config, workdir = _CONFIG.value, _WORKDIR.value
+  config_lib.check_repeats(flags.FLAGS, sys.argv)
+  config_lib.check_settings(config)
+  profiler = profiles.Profiler(
+      workdir, profiles.parse_steps(_PROFILE_STEPS.value)
+  )
   # A signal that comes before all processes have met ends this one at once.
   with processes.connect(
       _COORDINATOR.value,
@@ -79,7 +91,8 @@ def main(argv: list[str]):
   ) as peers:
     stop = stops.Stop()
     peers.agree(facts.of_run(config, workdir))
-    train(config, workdir, peers, stop)
+    with profiler:
+      train(config, workdir, peers, stop, profiler)
 
 
 def train(
@@ -87,6 +100,7 @@ def train(
     workdir: str,
     peers: peers_lib.Peers,
     stop: stops.Stop,
+    profiler: profiles.Profiler,
 ):
   """Trains a model, as one of the processes of a run.
 
@@ -95,6 +109,7 @@ def train(
     workdir: folder of the run.
     peers: the processes of the run.
     stop: tells whether the run is to stop.
+    profiler: writes profiles of the steps that somebody asks for.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   processes.introduce(peers, mesh)
@@ -104,13 +119,13 @@ def train(
   objective = objectives.from_config(config)
   data = objectives.open_data(config)
   peers.agree(data.facts())
-  evaluators = {
-      'reconstruction': reconstruction.ReconstructionEvaluator(config, data),
-      'scenes': scenes.SceneEvaluator(config),
-  }
   watchdog = watchdog_lib.Watchdog(workdir, peers, config.max_step_seconds)
   try:
-    with watchdog:
+    evaluators = evaluators_lib.open_all(config, data, stop.check)
+    with (
+        watchdog,
+        wandb_writer.send(workdir, config.wandb_project, config.to_dict()),
+    ):
       loop.train(
           config,
           workdir,
@@ -119,8 +134,9 @@ def train(
           evaluators,
           stop=stop,
           watchdog=watchdog,
+          profiler=profiler,
       )
-  except loop.Preempted as preempted:
+  except stops.Stopped as preempted:
     logging.info('%s; run the same command to go on', preempted)
     sys.exit(exit_codes.PREEMPTED)
 

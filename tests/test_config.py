@@ -97,10 +97,10 @@ def _keys(config, prefix=''):
         ({'num_eval_scenes': 8}, 'num_eval_scenes=8 must be at least 16'),
         ({'checkpoint.fresh_decoder': True}, 'needs .*checkpoint.init_from'),
         ({'optimizer.warmup_steps': 6}, 'must be below config.num_steps=6'),
-        ({'spikes.policy': 'skp'}, "policy='skp' must be none, skip or stop"),
+        ({'spikes.policy': 'skp'}, "policy='skp' must be one of none, skip, s"),
         ({'spikes.window': 1}, 'window=1 must be at least 2'),
         ({'spikes.sigmas': 0.5}, 'sigmas=0.5 must be at least 1'),
-        ({'spikes.sigmas': float('nan')}, 'sigmas=nan must be at least 1'),
+        ({'spikes.sigmas': float('nan')}, 'sigmas=nan must be a finite number'),
     ],
 )
 def test_validate_names_conflicts_with_their_fix(changes, message):

@@ -17,6 +17,7 @@ from PIL import Image
 import pytest
 
 from rvm_jax import weights
+from rvm_jax.storage import json_lines
 from rvm_jax.weights import trees
 from tests.training import events
 
@@ -165,6 +166,13 @@ def test_run_leaves_checkpoints_events_and_pictures(whole_run):
   assert (workdir / 'pictures' / 'scenes_points_0000006.png').exists()
   assert shown['train/clips_seen'] == [(2, 8), (4, 16), (6, 24)]
   assert all(value >= 0 for _, value in shown['train/data_wait'])
+  # The same scalars are in a file of JSON lines.
+  metrics = json_lines.read(workdir / 'metrics.jsonl')
+  for tag in ('train/loss', 'eval/scenes/points_aj'):
+    lines = [(line['step'], line[tag]) for line in metrics if tag in line]
+    assert lines == [(step, pytest.approx(x)) for step, x in shown[tag]]
+  last = json_lines.read(workdir / 'ledger.jsonl')[-1]
+  assert (last['event'], last['step'], last['code']) == ('end', 6, 0)
 
 
 def test_run_can_be_loaded_and_shown_by_the_demo(whole_run, environment):
@@ -225,6 +233,14 @@ def test_run_killed_and_resumed_equals_an_uninterrupted_run(
   assert shown['train/loss'][1::2] == expected['train/loss']
   evaluated = 'eval/reconstruction/loss'
   assert shown[evaluated] == expected[evaluated]
+  metrics = json_lines.read(tmp_path / 'metrics.jsonl')
+  steps = [line['step'] for line in metrics if 'train/loss' in line]
+  assert steps == [1, 2, 3, 4, 5, 6]
+  # The kill came after step 4 was written, and before a checkpoint of step 6.
+  lines = json_lines.read(tmp_path / 'ledger.jsonl')
+  first, second = (line for line in lines if line['event'] == 'start')
+  assert first['step'] == 0 and second['step'] == 3
+  assert 1 <= second['lost'] <= 3 and second['down'] > 0
 
 
 def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):

@@ -18,20 +18,23 @@ A batch is a dict of arrays of B samples:
   skipped: number of broken records that this sample replaces, int32 [B].
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Sequence
+from concurrent import futures
 
 from absl import logging
 import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
+from rvm_jax.data import batches
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import records
 from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_lib
-from rvm_jax.data import workers
+
+# Seeds of the samples of videos that are kept out of training.
+_HELD_OUT_SEEDS = (0, 1)
 
 
 class Pipeline:
@@ -56,6 +59,7 @@ class Pipeline:
       crop_aspect: tuple[float, float],
       flip: float,
       max_bad_share: float,
+      held_out_share: float,
       num_workers: int,
       prefetch: int,
       seed: int,
@@ -83,6 +87,8 @@ class Pipeline:
       crop_aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
       max_bad_share: greatest share of bad videos with which a source is used.
+      held_out_share: share of the video files to keep out of training, by a
+        hash of their names, see `held_out`.
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
@@ -110,25 +116,36 @@ class Pipeline:
     spacing = frame_sampling.Spacing(
         num_source, num_target, stride, min_gap, max_gap, frame_rate
     )
-    self._sources: list[records.Source] = [
-        _scenes(num_scenes, height, width, seed)
-        if place == 'scenes'
-        else sources_lib.Videos(place, spacing, max_bad_share)
-        for place in sources
-    ]
+    self._sources: list[records.Source] = []
+    kept_out: dict[int, sources_lib.Videos] = {}
+    for number, place in enumerate(sources):
+      if place == 'scenes':
+        self._sources.append(_scenes(num_scenes, height, width, seed))
+        continue
+      videos = sources_lib.Videos(place, spacing, max_bad_share)
+      training, held_out = videos.split(held_out_share)
+      if training is None:
+        raise ValueError(
+            f'held_out_share={held_out_share} keeps all of {place!r} out of'
+            f' training, {videos.num_clips} clips; lower it'
+        )
+      self._sources.append(training)
+      if held_out is not None:
+        kept_out[number] = held_out
     self._batch_size = batch_size
     self._shard = grain.sharding.ShardOptions(shard_index, shard_count)
     self._num_workers = num_workers
     self._prefetch = prefetch
-    # Each source is an endless stream of samples, shuffled anew in every epoch.
-    parts = []
-    for number, source in enumerate(self._sources):
+
+    def make_stream(number, source, seeds):
+      """Returns samples of a source, shuffled anew in every epoch."""
       sampler = sampler_lib.Sampler(
           number, source, spacing, height, width, crop_area, crop_aspect, flip
       )
-      seeds = np.random.SeedSequence((seed, number)).generate_state(2)
-      order_seed, sample_seed = seeds.tolist()
-      parts.append(
+      order_seed, sample_seed = (
+          np.random.SeedSequence(seeds).generate_state(2).tolist()
+      )
+      return (
           grain.MapDataset.range(len(source))
           .shuffle(seed=order_seed)
           .repeat()
@@ -137,9 +154,27 @@ class Pipeline:
               seed=sample_seed,
           )
       )
-    self._dataset = grain.MapDataset.mix(parts, weights)
 
-  def iterator(self) -> 'Batches':
+    self._dataset = grain.MapDataset.mix(
+        [
+            make_stream(number, source, (seed, number))
+            for number, source in enumerate(self._sources)
+        ],
+        weights,
+    )
+    # Samples that are kept out do not depend on the seed of the run, so that
+    # runs with other seeds are compared on the same ones.
+    self._held_out = kept_out and grain.MapDataset.mix(
+        [
+            make_stream(number, source, _HELD_OUT_SEEDS + (number,))
+            for number, source in kept_out.items()
+        ],
+        [weights[number] for number in kept_out],
+    )
+    if held_out_share:
+      _report(held_out_share, self._sources, kept_out.values())
+
+  def iterator(self) -> batches.Batches:
     """Returns a new iterator at the beginning of the stream."""
     elastic = grain_experimental.ElasticIterator(
         self._dataset,
@@ -153,17 +188,37 @@ class Pipeline:
         ),
     )
     lengths = [len(source) for source in self._sources]
-    return Batches(elastic, lengths, self._num_workers)
+    return batches.Batches(elastic, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
 
     The samples are the same in all shards, and independent of iterators.
     """
-    samples = [self._dataset[number] for number in range(count)]
-    return {
-        key: np.stack([sample[key] for sample in samples]) for key in samples[0]
-    }
+    return _stack([self._dataset[number] for number in range(count)])
+
+  @property
+  def has_held_out(self) -> bool:
+    """Whether there are videos that are kept out of training."""
+    return bool(self._held_out)
+
+  def read_held_out(self, numbers: Sequence[int]) -> dict[str, np.ndarray]:
+    """Returns samples of the videos that are kept out of training.
+
+    These samples are an endless stream too, which is the same in all shards and
+    for every seed of the run.
+
+    Args:
+      numbers: numbers of the samples in this stream, one or more.
+
+    Raises:
+      ValueError: there are no such videos.
+    """
+    if not self._held_out:
+      raise ValueError('no videos are kept out of training')
+    # Decoding releases Python's lock, so threads share the work.
+    with futures.ThreadPoolExecutor(max(1, self._num_workers)) as pool:
+      return _stack(list(pool.map(self._held_out.__getitem__, numbers)))
 
   def facts(self) -> dict[str, str]:
     """Returns for each source, by its number, what its records depend on.
@@ -185,60 +240,39 @@ class Pipeline:
     return self._sources[int(clip[0])].describe(clip[1:])
 
 
-class Batches(Iterator):
-  """An iterator over this shard's part of the batches.
+def _stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+  """Returns samples as one batch."""
+  return {
+      key: np.stack([sample[key] for sample in samples]) for key in samples[0]
+  }
 
-  It must be closed when done, since it may have started worker processes.
-  """
 
-  def __init__(self, iterator: Any, lengths: list[int], num_workers: int):
-    """Wraps an iterator.
-
-    Args:
-      iterator: iterator of grain over batches.
-      lengths: number of records of each source.
-      num_workers: number of worker processes that the iterator starts.
-    """
-    self._iterator = iterator
-    self._lengths = lengths
-    self._has_workers = num_workers > 0
-
-  def __next__(self) -> dict[str, np.ndarray]:
-    """Returns this shard's samples of the next batch; see the module."""
-    if not self._has_workers:
-      return next(self._iterator)
-    # The first call starts the workers, and so does the one after `set_state`.
-    with workers.without_signals():
-      return next(self._iterator)
-
-  def get_state(self) -> dict[str, Any]:
-    """Returns the position in the stream, which is the same in all shards.
-
-    It can be saved as JSON.
-    """
-    return self._iterator.get_state() | {'num_records': self._lengths}
-
-  def set_state(self, state: dict[str, Any]):
-    """Moves to a position.
-
-    Args:
-      state: the position, as returned by the `get_state` of any shard. The
-        numbers of workers and shards and the batch size may have changed since.
-        If a source has another number of records than then, samples come in
-        another order, and a warning says so.
-    """
-    if state['num_records'] != self._lengths:
-      logging.warning(
-          'The data has changed: sources had %s records, and have %s. Samples'
-          ' come in another order than before.',
-          state['num_records'],
-          self._lengths,
-      )
-    self._iterator.set_state(state)
-
-  def close(self):
-    """Ends the worker processes, if there are any."""
-    self._iterator.close()
+def _report(
+    share: float,
+    training: Sequence[records.Source],
+    kept_out: Collection[sources_lib.Videos],
+):
+  """Logs how many clips are kept out of training."""
+  num_held_out = sum(source.num_clips for source in kept_out)
+  num_clips = num_held_out + sum(
+      source.num_clips
+      for source in training
+      if isinstance(source, sources_lib.Videos)
+  )
+  if num_held_out:
+    logging.info(
+        '%d of %d clips are kept out of training, by the names of their files',
+        num_held_out,
+        num_clips,
+    )
+  else:
+    logging.warning(
+        'held_out_share=%g keeps none of the %d clips of video files out of'
+        ' training: there is no loss on held-out videos. Raise it, or use more'
+        ' files.',
+        share,
+        num_clips,
+    )
 
 
 def _scenes(

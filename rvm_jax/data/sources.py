@@ -1,11 +1,13 @@
 """Videos as a source: one record for each window of a clip."""
 
+import copy
 import functools
 
 from absl import logging
 import numpy as np
 
 from rvm_jax.data import frame_sampling
+from rvm_jax.data import held_out
 from rvm_jax.data import records
 from rvm_jax.data import spans
 from rvm_jax.data.video import index
@@ -47,17 +49,55 @@ class Videos:
     )
     _judge(place, len(found), reasons, max_bad_share, spacing)
     # One entry for each usable clip: its row in the index, its first frame in
-    # the file, its number of frames and its rate; the number of its frames that
-    # a sample with the greatest gap spans; and the number of records of this
-    # clip and all before it.
+    # the file, its number of frames and its rate; whether it is kept out of
+    # training; the number of its frames that a sample with the greatest gap
+    # spans; and the number of records of this clip and all before it.
     self._rows = np.array([span.summary.row for span in found], np.int64)
     self._starts = np.array([span.start for span in found], np.int64)
     self._nums_frames = np.array([span.num_frames for span in found], np.int64)
     self._rates = np.array(
         [span.summary.frame_rate for span in found], np.float64
     )
+    self._draws = np.array(
+        [held_out.draw(span.clip.path) for span in found], np.float64
+    )
     self._lengths = _check_gaps(place, spacing, self._nums_frames, self._rates)
-    self._stops = np.cumsum(np.maximum(1, self._nums_frames // self._lengths))
+    self._stops = self._count_records()
+
+  @property
+  def num_clips(self) -> int:
+    """Number of clips."""
+    return len(self._rows)
+
+  def split(self, share: float) -> tuple['Videos | None', 'Videos | None']:
+    """Divides the clips by the names of their files, see `held_out.draw`.
+
+    Args:
+      share: share of the files to keep out of training, about.
+
+    Returns:
+      The clips to train on, and those that are kept out; None for no clips.
+    """
+    is_held_out = self._draws < share
+    return self._take(~is_held_out), self._take(is_held_out)
+
+  def _take(self, is_taken: np.ndarray) -> 'Videos | None':
+    """Returns the clips that a mask [n] chooses; None if there are none."""
+    if not is_taken.any():
+      return None
+    taken = copy.copy(self)
+    taken._rows = self._rows[is_taken]
+    taken._starts = self._starts[is_taken]
+    taken._nums_frames = self._nums_frames[is_taken]
+    taken._rates = self._rates[is_taken]
+    taken._draws = self._draws[is_taken]
+    taken._lengths = self._lengths[is_taken]
+    taken._stops = taken._count_records()
+    return taken
+
+  def _count_records(self) -> np.ndarray:
+    """Returns the number of records of each clip and all before it, [n]."""
+    return np.cumsum(np.maximum(1, self._nums_frames // self._lengths))
 
   def __len__(self) -> int:
     return int(self._stops[-1])
@@ -93,13 +133,19 @@ class Videos:
     return f'{path} from frame {int(self._starts[number]) + frame}'
 
   def fingerprint(self) -> str:
-    """Returns a hash of where the clips are in their files, and their order.
+    """Returns a hash of the files' names and the clips' places and order.
 
-    It does not depend on the paths, because hosts may reach them differently.
+    It does not depend on folders, because hosts may reach them differently.
     """
     return fingerprints.hash_parts(
         x.tobytes()
-        for x in (self._starts, self._nums_frames, self._rates, self._lengths)
+        for x in (
+            self._starts,
+            self._nums_frames,
+            self._rates,
+            self._lengths,
+            self._draws,
+        )
     )
 
   def _read(self, clip: int, numbers) -> np.ndarray:

@@ -9,8 +9,9 @@ import os
 import signal
 import threading
 
-# The signals to stop, which are sent to all processes of a group.
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# The signals that are meant for the run and sent to all processes of a group: to
+# stop, and to write a profile.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @contextlib.contextmanager

@@ -294,6 +294,7 @@ class RVM(nn.Module):
 
   def _check_targets(self, source, target, deltas, visible):
     """Raises ValueError unless the arguments of `__call__` fit together."""
+    _check_frames('source', source)
     _check_frames('target', target)
     batch, _, *size = source.shape
     num_targets = target.shape[1]

@@ -1,5 +1,7 @@
 """Sampling of the patches of a target frame that the model sees."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -16,7 +18,9 @@ def num_visible(num_patches: int, mask_ratio: float) -> int:
   Returns:
     V, which is N * (1 - mask_ratio) rounded down.
   """
-  return int(num_patches * (1 - mask_ratio))
+  # In floats 100 * (1 - 0.9) is below 10. The tolerance is far below one patch
+  # and far above such errors.
+  return math.floor(num_patches * (1 - mask_ratio) + 1e-6)
 
 
 def sample_visible(

@@ -1,10 +1,28 @@
 """Ends this process at once, from any thread."""
 
+from collections.abc import Callable
 import multiprocessing
 import os
 import sys
 
 from absl import logging
+
+_listeners: list[Callable[[int, str], None]] = []
+
+
+def tell(listener: Callable[[int, str], None]):
+  """Has a function called before `end_now` ends this process.
+
+  Args:
+    listener: function of the exit code and the line. It may be called from any
+      thread, and must return soon.
+  """
+  _listeners.append(listener)
+
+
+def tell_no_more(listener: Callable[[int, str], None]):
+  """Undoes `tell`."""
+  _listeners.remove(listener)
 
 
 def end_now(code: int, line: str):
@@ -21,4 +39,6 @@ def end_now(code: int, line: str):
   for worker in multiprocessing.active_children():
     worker.kill()
   print(line, file=sys.stderr, flush=True)
+  for listener in _listeners:
+    listener(code, line)
   os._exit(code)

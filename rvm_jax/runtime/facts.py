@@ -79,8 +79,8 @@ def compare(everywhere: Mapping[int, Mapping[str, str]]) -> str:
 
 
 def _name(processes: list[int]) -> str:
-  """'process 3', or 'process 3 (and 5 others)' for what several have."""
+  """Returns 'process 3', or 'process 3 (and 5 others)' if there are more."""
   others = len(processes) - 1
-  more = f' (and {others} others)' if others > 1 else ''
-  more = more or (f' (and {processes[1]})' if others else '')
-  return f'process {processes[0]}{more}'
+  if not others:
+    return f'process {processes[0]}'
+  return f'process {processes[0]} (and {others} other{"s" * (others > 1)})'

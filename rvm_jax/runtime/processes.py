@@ -60,6 +60,11 @@ def connect(
   me = meeting.this_member(process_id)
   if num_processes == 1:
     return peers_lib.Peers(me, {}, 1)
+  if coordinator is None:
+    raise ValueError(
+        f'--coordinator is needed for {num_processes} processes: HOST:PORT of'
+        ' process 0, or auto'
+    )
   address, port = _split(coordinator)
   # The brackets of an IPv6 address are not part of it.
   host = address.strip('[]')
@@ -133,9 +138,9 @@ def _detect(timeout: float) -> tuple[str, int, int, Sequence[int] | None]:
   return address, count, number, local_devices
 
 
-def _split(coordinator: str | None) -> tuple[str, int]:
+def _split(coordinator: str) -> tuple[str, int]:
   """Returns host and port of --coordinator."""
-  host, _, port = (coordinator or '').rpartition(':')
+  host, _, port = coordinator.rpartition(':')
   if not host or not port.isdigit() or not 0 < int(port) < 2**16:
     raise ValueError(
         f'--coordinator={coordinator} must be HOST:PORT of process 0, or auto'

@@ -166,8 +166,8 @@ class Watchdog(contextlib.AbstractContextManager):
       seconds = time.monotonic() - activity.since
       if seconds > activity.limit:
         self._end(
-            f'hangs after step {self._step}: {activity.what} took'
-            f' {seconds:.0f} s, at most {activity.limit:.0f} s are allowed'
+            f'hangs after step {self._step}: {activity.what} not done after'
+            f' {seconds:.0f} s (limit {activity.limit:.0f} s)'
         )
 
   def _end(self, why: str):
@@ -177,17 +177,21 @@ class Watchdog(contextlib.AbstractContextManager):
         self._workdir, HANGS, f'step_{self._step}_process_{number}.txt'
     )
     why += f'. Python stacks: {path}'
+    line = f'{self._peers.me} {why}'
     faulthandler.dump_traceback(sys.stderr)
     # What hangs may be the file system.
-    writer = threading.Thread(target=_write_stacks, args=(path,), daemon=True)
+    writer = threading.Thread(
+        target=_write_stacks, args=(path, line), daemon=True
+    )
     writer.start()
     writer.join(_WRITE_SECONDS)
     self._peers.fail(why)
-    ending.end_now(exit_codes.RESTART, f'{self._peers.me} {why}')
+    ending.end_now(exit_codes.RESTART, line)
 
 
-def _write_stacks(path: str):
-  """Writes the Python stacks of all threads to a file."""
+def _write_stacks(path: str, line: str):
+  """Writes a line and the Python stacks of all threads to a file."""
   os.makedirs(os.path.dirname(path), exist_ok=True)
   with open(path, 'w', encoding='utf-8') as file:
+    print(line, end='\n\n', file=file, flush=True)
     faulthandler.dump_traceback(file)

@@ -50,6 +50,8 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
     raise
   except OSError as error:
     what = os.strerror(error.errno) if error.errno else str(error)
+    if not os.path.isdir(folder):
+      what += f' (there is no folder {folder})'
     raise OSError(error.errno, f'cannot be written: {what}', path) from error
 
 
@@ -74,6 +76,8 @@ def append_whole(path: str | os.PathLike[str], data: bytes):
         data = data[f.write(data) :]
     except OSError:
       f.truncate(size)
+      if not size:
+        os.remove(path)
       raise
 
 

@@ -1,12 +1,15 @@
 """Saves and restores the training state, the data position and the config.
 
 A checkpoint is written in the background while the device computes the next
-step. The loop waits until the checkpoint is complete before it starts the step
+step. The loop waits until the checkpoint is whole before it starts the step
 after that one. So a run that is killed loses at most `save_every` steps and the
-one that was computed while a checkpoint was being written.
+one that was computed while a checkpoint was being written. A checkpoint that
+cannot be written is missing, and the run goes on.
 
 A run takes its initial state from the first of these that exists:
-  1. the newest complete checkpoint of its workdir: the run resumes from it;
+  1. the newest checkpoint of its workdir that is whole and, according to its
+     digests, what was saved: the run resumes from it. Damaged ones are moved
+     aside;
   2. the parameters at `config.checkpoint.init_from`, if that is set: the state
      of the optimizer, the data position and the step count are initialised;
   3. parameters initialised from `config.seed`.
@@ -14,29 +17,38 @@ A run takes its initial state from the first of these that exists:
 
 from collections.abc import Callable, Mapping
 import os
-import pathlib
+import threading
 from typing import Any
 
 from absl import logging
-import orbax.checkpoint as ocp
+import jax
+from jax.experimental import multihost_utils
+import numpy as np
 
 from rvm_jax import weights
-from rvm_jax.storage import settings
+from rvm_jax.storage import checkpoint_files
+from rvm_jax.storage import damage
+from rvm_jax.training import resuming
+from rvm_jax.training import saving
 from rvm_jax.training import step as step_lib
-from rvm_jax.training import window
 from rvm_jax.weights import runs
 
-# Prefixes of the config keys that decide what is trained. A checkpoint with
-# other values is not restored. 'model.' is in the config of a pretraining run,
-# 'protocol.' in the config of a readout (`evals.fitting`).
-_IDENTITY_PREFIXES = ('objective', 'model.', 'protocol.')
-# Config keys that match a prefix but decide only how the model is computed.
-# They may change when a run is resumed.
-_COMPUTATION_KEYS = ('model.dtype', 'model.attention', 'model.remat')
+# Folder of a workdir to which damaged checkpoints are moved.
+DAMAGED = 'damaged_checkpoints'
+
+
+class SaveError(OSError):
+  """The last checkpoint of a run could not be written."""
 
 
 class Checkpoints:
-  """The checkpoints of one run, in `workdir`/checkpoints/STEP."""
+  """The checkpoints of one run, in `workdir`/checkpoints/STEP.
+
+  All processes of the run must call each method together.
+
+  Attributes:
+    directory: folder of the checkpoints.
+  """
 
   def __init__(
       self,
@@ -45,6 +57,7 @@ class Checkpoints:
       save_every: int,
       keep_last: int,
       keep_every: int,
+      verify: bool,
       init_from: str | None,
       fresh_decoder: bool,
   ):
@@ -53,26 +66,34 @@ class Checkpoints:
     Args:
       workdir: folder of the run.
       save_every: number of steps between checkpoints.
-      keep_last: number of newest checkpoints to keep; older ones are deleted.
+      keep_last: number of newest checkpoints to keep; older ones are deleted
+        once a newer one is whole.
       keep_every: checkpoints whose step is a multiple of this number are never
         deleted.
+      verify: whether `restore` compares a checkpoint with its digests.
       init_from: path of the parameters that a run without a checkpoint starts
         from, see `weights.read_initial`; None to initialise them.
       fresh_decoder: whether only the encoder and the core are taken from
         `init_from`, and the decoder is initialised.
+
+    Raises:
+      OSError: the folder cannot be made.
     """
     self._init_from = init_from
     self._fresh_decoder = fresh_decoder
     self._save_every = save_every
-    self.directory = os.path.join(os.path.abspath(workdir), runs.CHECKPOINTS)
-    self._manager = ocp.CheckpointManager(
-        self.directory,
-        options=ocp.CheckpointManagerOptions(
-            max_to_keep=keep_last,
-            keep_period=keep_every,
-            cleanup_tmp_directories=True,
-        ),
-    )
+    self._keep_last = keep_last
+    self._keep_every = keep_every
+    self._verify = verify
+    self._workdir = checkpoint_files.locate(workdir)
+    self.directory = self._workdir / runs.CHECKPOINTS
+    self._save: saving.Save | None = None
+    # Why the newest checkpoint could not be saved, '' if it was.
+    self._failure = ''
+    self._deletion: threading.Thread | None = None
+    if jax.process_index() == 0:
+      self.directory.mkdir(parents=True, exist_ok=True)
+      saving.remove_unfinished(self.directory)
 
   def is_due(self, step: int) -> bool:
     """Returns whether a checkpoint is to be saved after this many steps."""
@@ -88,7 +109,8 @@ class Checkpoints:
     """Starts to save a checkpoint in the background.
 
     The state is copied before this method returns, so that its buffers may then
-    be donated to the next step.
+    be donated to the next step. Its digests are computed by its devices; see
+    benchmarks/checkpoints.py for what that costs.
 
     Args:
       step: number of steps done.
@@ -96,28 +118,58 @@ class Checkpoints:
       data: position in the stream of batches, as a dict that JSON can hold.
       config: the run's config as nested dicts.
     """
-    self._manager.save(
-        step,
-        args=ocp.args.Composite(
-            state=ocp.args.StandardSave(state),
-            data=ocp.args.JsonSave(data),
-            config=ocp.args.JsonSave(config),
-        ),
-        force=True,
-    )
+    self.wait()
+    path = self.directory / str(step)
+    self._save = saving.Save(path, state, data, config)
 
   def wait(self):
-    """Waits until the checkpoint that is being saved, if any, is complete.
+    """Waits until the checkpoint that is being saved, if any, is whole.
 
-    If saving failed, for instance because the disk is full, its error is raised
-    here. Older checkpoints stay as they are.
+    If it could not be saved, for instance because the disk is full, a warning
+    says so. Older checkpoints stay as they are.
     """
-    self._manager.wait_until_finished()
+    if self._save is None:
+      return
+    save, self._save = self._save, None
+    reason = save.finish()
+    self._failure = (
+        f'{save.path} could not be saved: {reason}' if reason else ''
+    )
+    if jax.process_index() > 0:
+      return
+    if self._failure:
+      logging.warning(
+          '%s. The run goes on, and will try to save the next one. Newest'
+          ' checkpoint: %s',
+          self._failure,
+          self._name_newest(),
+      )
+    else:
+      # Other processes do not wait for a slow disk.
+      self._join_deletion()
+      self._deletion = threading.Thread(target=self._delete_old, name='delete')
+      self._deletion.start()
+
+  def finish(self):
+    """Waits as `wait` does, at the end of a run.
+
+    Raises:
+      SaveError: the newest checkpoint could not be saved. The message names the
+        newest one that there is.
+    """
+    self.wait()
+    if self._failure:
+      raise SaveError(
+          f'{self._failure}. Newest checkpoint: {self._name_newest()}'
+      )
 
   def restore(
       self, shapes: step_lib.TrainState, config: Mapping[str, Any]
   ) -> tuple[step_lib.TrainState, dict[str, Any]] | None:
-    """Reads the newest complete checkpoint.
+    """Reads the newest checkpoint that is whole and verified.
+
+    Newer ones that are damaged are moved to `workdir`/damaged_checkpoints, with
+    a warning.
 
     Args:
       shapes: the training state as `jax.ShapeDtypeStruct`s with the shardings
@@ -133,33 +185,24 @@ class Checkpoints:
       checkpoint yet.
 
     Raises:
-      ValueError: the config does not fit the checkpoint; the message names the
-        settings that differ.
+      ValueError: the config does not fit the checkpoint, and the message names
+        the settings that differ; or all checkpoints are damaged.
+      OSError: a damaged checkpoint cannot be moved.
     """
-    step = self._manager.latest_step()
-    if step is None:
-      return None
-    if step > config['num_steps']:
+    aside = self._workdir / DAMAGED
+    while (step := self._find_newest()) is not None:
+      path = self.directory / str(step)
+      try:
+        return resuming.read(path, shapes, config, verify=self._verify)
+      except damage.DamagedError as error:
+        resuming.move_aside(path, aside, error.reason)
+    if aside.is_dir() and any(aside.iterdir()):
       raise ValueError(
-          f'num_steps={config["num_steps"]} must be at least the {step} steps'
-          f' that {self.directory} has'
+          f'{self.directory} has no good checkpoint, and {aside} has damaged'
+          ' ones. To start from scratch, remove that folder or use another'
+          ' --workdir'
       )
-    saved = self._manager.restore(
-        step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
-    ).config
-    _check_config(f'{self.directory}/{step}', saved, config)
-    arrays = ocp.PyTreeCheckpointHandler().metadata(
-        pathlib.Path(self.directory, str(step), 'state')
-    )
-    restored = self._manager.restore(
-        step,
-        args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(window.as_saved(shapes, arrays)),
-            data=ocp.args.JsonRestore(),
-        ),
-    )
-    logging.info('Resumed from %s/%d', self.directory, step)
-    return window.as_wanted(restored.state, shapes), restored.data
+    return None
 
   def start(
       self,
@@ -187,48 +230,57 @@ class Checkpoints:
     return fresh.replace(params=weights.put_initial(initial, fresh.params))
 
   def last_saved(self) -> str:
-    """Returns the path of the newest complete checkpoint, or 'none'."""
+    """Returns the path of the newest good checkpoint, or 'none'.
+
+    The checkpoint is read, and compared with its digests. This takes about as
+    long as to restore it, but no memory of devices.
+    """
     self.wait()
-    self._manager.reload()
-    step = self._manager.latest_step()
-    return 'none' if step is None else f'{self.directory}/{step}'
+    step = None
+    if jax.process_index() == 0:
+      step = checkpoint_files.find_good(self.directory)
+    return self._name(_tell(step))
 
   def close(self):
-    """Waits as `wait` does, and closes the checkpoint manager in any case."""
-    try:
+    """Waits for what is being written, and does not raise.
+
+    Of several processes one may be the only one to come here, because it has
+    failed. A checkpoint that they have not agreed on is then missing.
+    """
+    if jax.process_count() == 1:
       self.wait()
-    finally:
-      self._manager.close()
+    self._join_deletion()
+
+  def _find_newest(self) -> int | None:
+    """Returns the step of the newest checkpoint as process 0 sees it."""
+    steps = checkpoint_files.find_steps(self.directory)
+    return _tell(steps[-1] if steps else None)
+
+  def _name_newest(self) -> str:
+    """Returns the path of the newest checkpoint as this process sees it."""
+    steps = checkpoint_files.find_steps(self.directory)
+    return self._name(steps[-1] if steps else None)
+
+  def _name(self, step: int | None) -> str:
+    """Returns the path of a checkpoint, or 'none'."""
+    return 'none' if step is None else f'{self.directory}/{step}'
+
+  def _delete_old(self):
+    """Deletes the checkpoints that are not to be kept."""
+    steps = checkpoint_files.find_steps(self.directory)
+    for step in steps[: -self._keep_last]:
+      if step % self._keep_every:
+        saving.delete(self.directory / str(step))
+
+  def _join_deletion(self):
+    """Waits until old checkpoints are deleted."""
+    if self._deletion is not None:
+      self._deletion.join()
 
 
-def _check_config(
-    path: str, saved: Mapping[str, Any], config: Mapping[str, Any]
-):
-  """Checks that a run may resume from a checkpoint, given both configs.
-
-  Differences that do not prevent it are logged as warnings.
-
-  Args:
-    path: path of the checkpoint, for the error message.
-    saved: config in the checkpoint, as nested dicts.
-    config: config of the run that is to resume, as nested dicts.
-
-  Raises:
-    ValueError: the configs differ in objective, model or protocol.
-  """
-  changed = settings.list_differences(
-      runs.complete(saved), runs.complete(config)
+def _tell(step: int | None) -> int | None:
+  """Returns the step that process 0 gives."""
+  told = multihost_utils.broadcast_one_to_all(
+      np.int32(-1 if step is None else step)
   )
-  conflicts = [
-      f'config.{key}: {found}'
-      for key, found in changed.items()
-      if key.startswith(_IDENTITY_PREFIXES) and key not in _COMPUTATION_KEYS
-  ]
-  if conflicts:
-    raise ValueError(
-        f'{path} was written with other settings:\n  '
-        + '\n  '.join(conflicts)
-        + '\nGo on with its config, or start in another --workdir'
-    )
-  for key, found in changed.items():
-    logging.warning('Resuming with a changed config: config.%s: %s', key, found)
+  return None if told < 0 else int(told)

@@ -33,8 +33,10 @@ from typing import Any
 
 import jax
 
+from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import stops
+from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.storage import json_lines
 from rvm_jax.training import peaks
 from rvm_jax.training import stopwatch
@@ -45,18 +47,25 @@ FILE = 'ledger.jsonl'
 class Ledger:
   """Times what a run does, and writes it down. Only process 0 writes.
 
-  As a context manager it also writes how the run ended.
+  As a context manager it also writes how the run ended, by an exception or by
+  `runtime.ending.end_now`.
 
   Attributes:
     watch: stopwatch of the steps.
   """
 
-  def __init__(self, workdir: str | os.PathLike[str]):
+  def __init__(
+      self,
+      workdir: str | os.PathLike[str],
+      watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
+  ):
     """Opens the ledger and starts the clock.
 
     Args:
       workdir: folder of the run, which is made if it does not exist.
+      watchdog: is told of what is timed apart and takes longer than a step.
     """
+    self._watchdog = watchdog
     self.watch = stopwatch.Stopwatch()
     self._before: list[json_lines.Record] = []
     self._file = None
@@ -86,7 +95,7 @@ class Ledger:
       step: number of steps done.
       num_steps: number of steps of the whole run.
       batch_size: number of clips in a step, over all devices.
-      flops_per_clip: see `step.Objective`.
+      flops_per_clip: see `step.Objective`; None if it is not known.
     """
     seconds = self.watch.read().seconds
     device = jax.devices()[0]
@@ -152,7 +161,7 @@ class Ledger:
     jax.block_until_ready(after)
     span = stopwatch.Span()
     try:
-      with self.watch.apart() as span:
+      with self._watchdog.allow(event), self.watch.apart() as span:
         yield
     finally:
       self._write(event, **more, seconds=span.seconds)
@@ -164,13 +173,16 @@ class Ledger:
       code: exit code, see `runtime.exit_codes`.
       why: what has happened.
     """
-    self._write('end', code=code, why=why)
+    # The steps that were begun since the last line may not be done.
+    self._write('end', step=self._step, code=code, why=why)
 
   def __enter__(self):
+    ending.tell(self.end)
     return self
 
   def __exit__(self, kind, error, trace):
     del kind, trace
+    ending.tell_no_more(self.end)
     if error is None:
       self.end(exit_codes.DONE, 'done')
     else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 import contextlib
 import functools
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import logging
 from clu import parameter_overview
@@ -20,6 +20,7 @@ from rvm_jax.training import ledger as ledger_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
+from rvm_jax.training import profiles
 from rvm_jax.training import reporting
 from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
@@ -45,6 +46,7 @@ def train(
     *,
     stop: stops.Stop | stops.Never = stops.NEVER,
     watchdog: watchdog_lib.Watchdog | watchdog_lib.Off = watchdog_lib.OFF,
+    profiler: profiles.Profiler | profiles.Off = profiles.OFF,
 ) -> step_lib.TrainState:
   """Trains up to `config.num_steps`, resuming from the newest checkpoint.
 
@@ -60,6 +62,7 @@ def train(
       new run, every `config.eval_every` steps, and after the last step.
     stop: tells whether the run is to stop.
     watchdog: is told of each step that is done, and of what takes longer.
+    profiler: writes profiles of the steps that somebody asks for.
 
   Returns:
     The training state after the last step.
@@ -76,66 +79,51 @@ def train(
       has more steps than `config.num_steps`.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
-  optimizer, schedule = optimizer_lib.make_optimizer(
-      num_steps=config.num_steps,
-      is_core=objective.is_core,
-      **config.optimizer,
-  )
-  guard = spikes.from_config(config)
-  init, train_step = step_lib.make(
-      objective,
-      optimizer,
-      mesh,
-      num_microbatches=config.num_microbatches,
-      guard=guard,
-  )
-  shapes = jax.eval_shape(init, config.seed)
-  logging.info(
-      'Parameters:\n%s',
-      parameter_overview.get_parameter_overview(
-          shapes.params, include_stats=False
-      ),
-  )
-
+  built = build(config, objective, mesh)
   with contextlib.ExitStack() as closing:
     closing.enter_context(jax.set_mesh(mesh))
 
     def close_at_end(x):
       return closing.enter_context(contextlib.closing(x))
 
-    ledger = closing.enter_context(ledger_lib.Ledger(workdir))
+    ledger = closing.enter_context(ledger_lib.Ledger(workdir, watchdog))
     checkpoints = close_at_end(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
     position = close_at_end(position_lib.Position(pipeline))
     state, is_evaluation_due = start_or_resume(
-        config, checkpoints, position, shapes, init
+        config, checkpoints, position, built
     )
     start = int(state.step)
     ledger.start(
         start,
         num_steps=config.num_steps,
         batch_size=config.data.batch_size,
-        flops_per_clip=objective.flops_per_clip,
+        # An objective need not know them.
+        flops_per_clip=getattr(objective, 'flops_per_clip', None),
     )
     writer = reporting.Writer(workdir, start, config.num_steps)
 
     evaluate_now = functools.partial(
-        evaluate, objective, evaluators, writer, ledger, stop, watchdog
+        evaluate, objective, evaluators, writer, ledger, stop
     )
     if is_evaluation_due and not evaluate_now(start, state.params):
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
-    monitor = health.Monitor(pipeline, checkpoints, watchdog, guard, workdir)
+    monitor = health.Monitor(
+        pipeline, checkpoints, watchdog, built.guard, workdir
+    )
     # Whether the run is to stop is asked once a step. The answer is read after
     # the next step is dispatched, as the metrics are.
     answer = stop.ask()
     # The newest step of which a checkpoint has been started.
     saving = None
     for done in range(start + 1, config.num_steps + 1):
+      profiler.before(done, state)
       batch = ledger.watch.take(position, config.data.batch_size)
       taken = {key: batch[key] for key in objective.batch}
-      state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
+      with jax.profiler.StepTraceAnnotation('train', step_num=done):
+        state, metrics = built.step(state, mesh_lib.to_devices(taken, mesh))
       # This checks the step before: its metrics are read after the next step is
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
@@ -143,16 +131,12 @@ def train(
       # A checkpoint is written while the step after it is computed. That step
       # counts when the checkpoint is whole.
       if saving == done - 1:
-        with (
-            ledger.timed('saved', after=metrics),
-            watchdog.allow('checkpoint'),
-        ):
+        with ledger.timed('saved', after=metrics):
           checkpoints.wait()
 
       if done % config.log_every == 0:
-        updates = spikes.count_updates(done - 1, metrics)
-        scalars = metrics | {'learning_rate': schedule(updates)}
-        report(done, scalars, config.data.batch_size, ledger, position, writer)
+        scalars = {key: float(value) for key, value in metrics.items()}
+        report(done, scalars, config, built, ledger, position, writer)
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
@@ -170,7 +154,7 @@ def train(
         monitor.settle()  # A state that is not finite is never saved.
         ledger.steps()
         data = position.get_state() | {'is_evaluation_due': is_evaluation_due}
-        with ledger.timed('save'), watchdog.allow('checkpoint'):
+        with ledger.timed('save'):
           checkpoints.save(done, state, data, config.to_dict())
           if is_stopped or is_last:
             checkpoints.wait()
@@ -180,12 +164,62 @@ def train(
     return state
 
 
+class Built(NamedTuple):
+  """What `build` makes of a config.
+
+  Attributes:
+    init: function that returns the state of a new run from a seed.
+    step: function that does one step, as `step.make` describes it.
+    schedule: function that returns the learning rate after a number of updates.
+    guard: what finds spikes; None if the policy is to let them pass.
+    shapes: the state as `jax.ShapeDtypeStruct`s with shardings.
+  """
+
+  init: Callable[[int], step_lib.TrainState]
+  step: Callable[..., tuple[step_lib.TrainState, step_lib.Metrics]]
+  schedule: Callable[[int], float]
+  guard: spikes.Guard | None
+  shapes: step_lib.TrainState
+
+
+def build(
+    config: ml_collections.ConfigDict,
+    objective: step_lib.Objective,
+    mesh: jax.sharding.Mesh,
+) -> Built:
+  """Builds the optimizer and the step of a run, and logs its parameters.
+
+  Args:
+    config: config of the run.
+    objective: objective to train.
+    mesh: the mesh, as returned by `mesh.make_mesh`.
+  """
+  optimizer, schedule = optimizer_lib.make_optimizer(
+      num_steps=config.num_steps,
+      is_core=objective.is_core,
+      **config.optimizer,
+  )
+  guard = spikes.from_config(config)
+  init, step = step_lib.make(
+      objective,
+      optimizer,
+      mesh,
+      num_microbatches=config.num_microbatches,
+      guard=guard,
+  )
+  shapes = jax.eval_shape(init, config.seed)
+  overview = parameter_overview.get_parameter_overview(
+      shapes.params, include_stats=False
+  )
+  logging.info('Parameters:\n%s', overview)
+  return Built(init, step, schedule, guard, shapes)
+
+
 def start_or_resume(
     config: ml_collections.ConfigDict,
     checkpoints: checkpoints_lib.Checkpoints,
     position: position_lib.Position,
-    shapes: step_lib.TrainState,
-    init: Callable[[int], step_lib.TrainState],
+    built: Built,
 ) -> tuple[step_lib.TrainState, bool]:
   """Returns the state that this start of the run begins with.
 
@@ -193,16 +227,16 @@ def start_or_resume(
     config: config of the run.
     checkpoints: checkpoints of the run.
     position: position in the data, which is moved to that of the checkpoint.
-    shapes: shapes, dtypes and shardings of the state.
-    init: function that makes the state of a new run from a seed.
+    built: what `build` has made of the config.
 
   Returns:
     The state, and whether it has yet to be evaluated: that of a new run, or one
     whose evaluation was interrupted.
   """
-  restored = checkpoints.restore(shapes, config.to_dict())
+  restored = checkpoints.restore(built.shapes, config.to_dict())
   if restored is None:
-    return checkpoints.start(shapes, lambda: init(config.seed)), True
+    init = functools.partial(built.init, config.seed)
+    return checkpoints.start(built.shapes, init), True
   state, data = restored
   position.set_state(data)
   # Older checkpoints do not say it: they were saved after an evaluation.
@@ -211,26 +245,33 @@ def start_or_resume(
 
 def report(
     step: int,
-    metrics: Mapping[str, jax.Array],
-    batch_size: int,
+    scalars: Mapping[str, float],
+    config: ml_collections.ConfigDict,
+    built: Built,
     ledger: ledger_lib.Ledger,
     position: position_lib.Position,
     writer: reporting.Writer,
 ):
-  """Writes a progress line and the scalars of a step.
+  """Writes the progress line and the scalars of a step that is done.
 
   Args:
     step: number of steps done.
-    metrics: scalars of the step by name; reading them waits for the step.
-    batch_size: number of clips in a step, over all devices.
+    scalars: metrics of the step.
+    config: config of the run.
+    built: what `build` has made of the config.
     ledger: ledger of the run, which says how fast it is.
     position: position in the data, which says how many clips were seen.
     writer: writer of the results.
   """
-  scalars = {key: float(value) for key, value in metrics.items()}
-  scalars |= ledger.steps() | position.counts()
+  updates = spikes.count_updates(step - 1, scalars)
+  scalars = {
+      **scalars,
+      **ledger.steps(),
+      **position.counts(),
+      'learning_rate': float(built.schedule(updates)),
+  }
   with ledger.watch.apart():
-    writer.progress(step, scalars, batch_size)
+    writer.progress(step, scalars, config.data.batch_size)
 
 
 def evaluate(
@@ -239,7 +280,6 @@ def evaluate(
     writer: reporting.Writer,
     ledger: ledger_lib.Ledger,
     stop: stops.Stop | stops.Never,
-    watchdog: watchdog_lib.Watchdog | watchdog_lib.Off,
     step: int,
     params: Any,
 ) -> bool:
@@ -252,21 +292,19 @@ def evaluate(
     writer: writer of the results.
     ledger: ledger of the run, which times each evaluator.
     stop: tells whether the run is to stop, which ends the evaluation.
-    watchdog: is told that an evaluation takes longer than a step.
     step: number of steps done.
     params: current parameters of the objective.
 
   Returns:
     True if all evaluators are done, False if the run is to stop before.
   """
-  with watchdog.allow('evaluation'):
-    for name, evaluator in evaluators.items():
-      try:
-        with ledger.timed('evaluation', name=name):
-          stop.check()
-          scalars, pictures = evaluator(objective, params)
-      except stops.Stopped:
-        return False
-      writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})
-      writer.pictures(step, {f'{name}_{k}': x for k, x in pictures.items()})
+  for name, evaluator in evaluators.items():
+    try:
+      with ledger.timed('evaluation', name=name):
+        stop.check()
+        scalars, pictures = evaluator(objective, params)
+    except stops.Stopped:
+      return False
+    writer.scalars(step, {f'eval/{name}/{k}': x for k, x in scalars.items()})
+    writer.pictures(step, {f'{name}_{k}': x for k, x in pictures.items()})
   return True

@@ -27,7 +27,6 @@ the batch; `python -m rvm_jax.training.replay` computes such a step again.
 
 from collections.abc import Mapping
 import dataclasses
-import json
 import os
 from typing import Any
 
@@ -38,6 +37,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from rvm_jax.storage import json_lines
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import step as step_lib
@@ -194,7 +194,7 @@ def from_config(config: ml_collections.ConfigDict) -> Guard | None:
   return Guard(**config.spikes)
 
 
-def count_updates(num_steps: int, metrics: Mapping[str, float]) -> int:
+def count_updates(num_steps: int, metrics: Mapping[str, Any]) -> int:
   """Returns the number of updates that were applied, as the optimizer counts.
 
   Args:
@@ -215,5 +215,5 @@ def _write(
   """Appends a line on a spike to the workdir's `LOG`."""
   line: dict[str, Any] = {'step': step}
   line |= {key: float(value) for key, value in metrics.items()}
-  with open(os.path.join(workdir, LOG), 'a') as f:
-    f.write(json.dumps(line | {'clips': names}) + '\n')
+  log = json_lines.Appender(os.path.join(workdir, LOG))
+  log.append(line | {'clips': names})

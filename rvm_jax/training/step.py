@@ -46,21 +46,18 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 class Objective(Protocol):
-  """The part of an objective that a training step uses."""
+  """The part of an objective that a training step uses.
+
+  An objective may also have the attribute `flops_per_clip`, a float: the FLOPs
+  of a step for one clip, as `flops.count_training` counts them. Without it a
+  run does not report which share of its devices' peak it reaches.
+  """
 
   @property
   def batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of the arrays that a step takes from a batch, by name.
 
     The first axis of each array is the batch axis.
-    """
-
-  @property
-  def flops_per_clip(self) -> float | None:
-    """FLOPs of a step for one clip, of which a utilisation is made.
-
-    See `flops.count_training` for what is counted. None if it is not known: the
-    run then reports no utilisation.
     """
 
   def init(self, rng: jax.Array) -> Any:

@@ -11,6 +11,9 @@ frames that the model reconstructed from 5 % of their patches.
 VIDEO is a file that FFmpeg can read, or the word noise_square: a generated
 video of a square of noise that moves over noise, which no single frame shows.
 
+A DIR with a page is refused; --replace replaces the page and the files of the
+same names.
+
 Exit codes: 0 when everything is written; 2 when an input is wrong or the disk
 is full, in which case nothing is written.
 """
@@ -83,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model, params = weights.load(options.checkpoint)
     for path, size in sizes.items():
       _check_grid(path, size, model.patch)
-    with gallery.unfinished(options.out) as folder:
+    with gallery.unfinished(options.out, options.replace) as folder:
       encoder = streaming.Encoder(model, params)
       sections = [
           _add(folder, number, read(path, *limits), encoder)
@@ -169,6 +172,11 @@ def _parse(arguments):
   )
   parser.add_argument(
       '--out', required=True, metavar='DIR', help='folder for the gallery'
+  )
+  parser.add_argument(
+      '--replace',
+      action='store_true',
+      help='replace the page that DIR has already, which is otherwise refused',
   )
   parser.add_argument(
       '--num_frames',

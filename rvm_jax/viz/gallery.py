@@ -29,7 +29,7 @@ _GAP = 6
 
 
 @contextlib.contextmanager
-def unfinished(folder: str) -> Iterator[str]:
+def unfinished(folder: str, is_replaced: bool = False) -> Iterator[str]:
   """Provides a temporary folder, whose files move to `folder` at the end.
 
   A gallery is thus never half written. When the `with` block ends without an
@@ -39,17 +39,25 @@ def unfinished(folder: str) -> Iterator[str]:
 
   Args:
     folder: folder of the gallery, which is created if it does not exist.
+    is_replaced: whether a gallery in the folder is replaced, not refused.
 
   Yields:
     Path of the temporary folder, which is inside `folder`.
 
   Raises:
     OSError: the folder cannot be created or written.
-    ValueError: another process is writing to the folder.
+    ValueError: another process is writing to the folder, or it has a gallery
+      that is not to be replaced.
   """
   os.makedirs(folder, exist_ok=True)
   temporary = os.path.join(folder, _UNFINISHED)
   with _locked(folder):
+    has_page = os.path.lexists(os.path.join(folder, PAGE))
+    if has_page and not is_replaced:
+      raise ValueError(
+          f'{folder} has a page already, {PAGE}: choose another --out, or pass'
+          ' --replace to replace it'
+      )
     if os.path.isdir(temporary):
       shutil.rmtree(temporary)
     os.mkdir(temporary)

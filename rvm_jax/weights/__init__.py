@@ -16,7 +16,10 @@ from rvm_jax.weights.safetensors import save_safetensors as save_safetensors
 
 
 def load(
-    path: str | os.PathLike[str], dtype: str = 'float32'
+    path: str | os.PathLike[str],
+    dtype: str = 'float32',
+    *,
+    verify: bool = True,
 ) -> tuple[rvm.RVM, dict[str, Any]]:
   """Loads a model and its parameters.
 
@@ -30,6 +33,10 @@ def load(
       reconstruct.
     dtype: dtype of the model's matrix products, 'float32' or 'bfloat16'. The
       parameters are float32 in either case.
+    verify: whether the parameters are compared with the digests (of a run) or
+      the fingerprint (of a `.safetensors` file) that were saved with them. It
+      takes about a second for each GB. A `.npz` has checksums of its own, which
+      are always compared.
 
   Returns:
     The Flax module and its parameters, a tree of jax.Arrays, for
@@ -38,9 +45,12 @@ def load(
   Raises:
     FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
     ValueError: the file is not an archive of plain arrays; the checkpoint is of
-      another model; or keys are missing, unused or misshapen (all are listed).
+      another model; keys are missing, unused or misshapen (all are listed); the
+      parameters have changed since they were saved; or some are not finite. If
+      the newest checkpoint of a run is damaged, none is read in its place: the
+      message names the newest good one.
   """
-  model, arrays = reading.read(path)
+  model, arrays = reading.read(path, verify=verify)
   # Each array is dropped from the host once it is on the device, so that the
   # parameters are not held twice.
   return model.clone(dtype=dtype), trees.unflatten(

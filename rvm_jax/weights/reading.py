@@ -6,6 +6,7 @@ from absl import logging
 import numpy as np
 
 from rvm_jax.models import rvm
+from rvm_jax.storage import checkpoint_files
 from rvm_jax.weights import released
 from rvm_jax.weights import runs
 from rvm_jax.weights import safetensors
@@ -13,30 +14,34 @@ from rvm_jax.weights import trees
 
 
 def read(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], *, verify: bool = True
 ) -> tuple[rvm.RVM, dict[str, np.ndarray]]:
   """Reads a model and its parameters; the parameters stay on the host.
 
   Args:
     path: path of a `.npz`, of a `.safetensors`, of a workdir or of one of its
       checkpoints, as for `weights.load`.
+    verify: whether parameters are compared with the digests or the fingerprint
+      that were saved with them.
 
   Returns:
     The Flax module, and its parameters by their keys in the released layout.
 
   Raises:
     FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
-    ValueError: the file or checkpoint does not hold the parameters of an RVM.
+    ValueError: the file or checkpoint does not hold the parameters of an RVM;
+      it is damaged; or a parameter is not finite.
   """
   path = os.fspath(path)
-  if os.path.isdir(path):
-    _, model, params = runs.load_run(path)
+  if checkpoint_files.is_url(path) or os.path.isdir(path):
+    _, model, params = runs.load_run(path, verify=verify)
     return model, trees.flatten(params)
   if path.endswith('.safetensors'):
-    arrays = safetensors.read_safetensors(path)
+    arrays = safetensors.read_safetensors(path, verify=verify)
   else:
     arrays = released.read_npz(path)
   model = released.infer_model(path, arrays)
+  trees.check_finite(path, arrays)
   if not model.decoder_layers:
     logging.info('%s holds encoder and core only: no decoder', path)
   return model, arrays

@@ -1,16 +1,17 @@
 """Parameters and config out of the Orbax checkpoints that a run leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import contextlib
 import os
-import pathlib
 from typing import Any
 
-import jax
-import numpy as np
-import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
 
 from rvm_jax.models import rvm
+from rvm_jax.storage import checkpoint_files
+from rvm_jax.storage import damage
+from rvm_jax.storage import digests
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
 
@@ -21,13 +22,15 @@ RVM_OBJECTIVES = ('rvm',)
 
 
 def load_run(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], *, verify: bool = True
 ) -> tuple[dict[str, Any], rvm.RVM, dict[str, Any]]:
   """Loads the RVM that a run has trained, for use on any machine.
 
   Args:
-    path: the workdir of the run, whose newest whole checkpoint is read, or one
+    path: the workdir of the run, whose newest checkpoint is read, or one
       checkpoint: `workdir`/checkpoints/STEP.
+    verify: whether the parameters are compared with their digests, see
+      `read_params`.
 
   Returns:
     The run's config (nested dicts), its model, and its parameters as
@@ -35,8 +38,9 @@ def load_run(
 
   Raises:
     FileNotFoundError: there is no checkpoint of a run at `path`.
-    ValueError: the run trained something else than an RVM; or missing, unused
-      or misshapen keys among its parameters, all of them listed.
+    ValueError: the run trained something else than an RVM; missing, unused or
+      misshapen keys among its parameters, all of them listed; or the checkpoint
+      is damaged, see `read_params`.
   """
   path = find_checkpoint(path)
   config = read_config(path)
@@ -54,7 +58,11 @@ def load_run(
         f'{path} was not written by this project: its config has no model that'
         f' fits ({error})'
     ) from error
-  return config, model, read_params(path, released.shapes(model))
+  return (
+      config,
+      model,
+      read_params(path, released.shapes(model), verify=verify),
+  )
 
 
 def find_checkpoint(path: str | os.PathLike[str]) -> str:
@@ -66,81 +74,105 @@ def find_checkpoint(path: str | os.PathLike[str]) -> str:
   Raises:
     FileNotFoundError: there is no checkpoint of a run at `path`.
   """
-  path = os.path.abspath(path)
-  if _is_checkpoint(path):
-    return path
-  directory = os.path.join(path, CHECKPOINTS)
-  steps = ocp.utils.checkpoint_steps(directory)
+  found = checkpoint_files.locate(path)
+  if _is_checkpoint(found):
+    return os.fspath(found)
+  steps = checkpoint_files.find_steps(found / CHECKPOINTS)
   if not steps:
     raise FileNotFoundError(
-        f'{path} has no checkpoint of a run: expected a workdir, or one of the'
+        f'{found} has no checkpoint of a run: expected a workdir, or one of the'
         f' folders in its {CHECKPOINTS}'
     )
-  newest = os.path.join(directory, str(max(steps)))
-  if not _is_checkpoint(newest):
-    raise FileNotFoundError(
-        f'{newest} is not a checkpoint of this project: expected the folders'
-        f' state and config in it, got {sorted(os.listdir(newest))}'
-    )
-  return newest
+  return os.fspath(found / CHECKPOINTS / str(steps[-1]))
 
 
 def read_config(checkpoint: str) -> dict[str, Any]:
-  """Reads the config of a run, as nested dicts with every key of today."""
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-    return complete(reader.restore(os.path.join(checkpoint, 'config')))
+  """Reads the config of a run, as nested dicts with every key of today.
+
+  Args:
+    checkpoint: path of the checkpoint.
+
+  Raises:
+    ValueError: the checkpoint is damaged, see `read_params`.
+  """
+  path = checkpoint_files.locate(checkpoint)
+  with _naming_older(path):
+    return complete(checkpoint_files.read_contents(path).config)
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   """Adds the keys that configs of earlier versions lack to a run's config."""
   # Before there was a choice of objectives, every run trained an RVM.
-  return {'objective': 'rvm', **config}
+  completed = {'objective': 'rvm', **config}
+  # Before videos could be kept out of training, none were.
+  if 'data' in completed:
+    completed['data'] = {'held_out_share': 0.0, **completed['data']}
+  return completed
 
 
-def read_params(checkpoint: str, shapes: Mapping[str, Any]) -> dict[str, Any]:
+def read_params(
+    checkpoint: str, shapes: Mapping[str, Any], *, verify: bool = True
+) -> dict[str, Any]:
   """Reads the parameters of a checkpoint, strictly.
 
   Args:
     checkpoint: path of the checkpoint.
     shapes: the tree of parameters to expect, as `jax.ShapeDtypeStruct`s.
+    verify: whether the parameters are compared with the digests that were saved
+      with them, which takes about a second for each GB. Parameters that are not
+      finite are refused in either case.
 
   Returns:
     The tree of parameters, as np.ndarrays.
 
   Raises:
     ValueError: missing, unused or misshapen keys, all of them listed; or the
-      checkpoint is damaged.
+      checkpoint is damaged. Another one is never read in its place, because the
+      results would be those of other weights than asked for; the message names
+      the newest good one before it.
   """
-  item = {'params': shapes}
-  state = pathlib.Path(checkpoint, 'state')
-  with _naming_damage(checkpoint):
-    saved = ocp.PyTreeCheckpointHandler().metadata(state).get('params', {})
-  trees.check_match(checkpoint, trees.flatten(saved), trees.flatten(shapes))
-  with _naming_damage(checkpoint), ocp.PyTreeCheckpointer() as reader:
-    restored = reader.restore(
-        state,
-        args=ocp.args.PyTreeRestore(
-            item=item,
-            restore_args=jax.tree.map(
-                lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item
-            ),
-            partial_restore=True,  # Only the parameters of the state.
-        ),
+  path = checkpoint_files.locate(checkpoint)
+  with _naming_older(path):
+    arrays = checkpoint_files.read_contents(path).arrays
+    saved = checkpoint_files.read_shapes(path, arrays).get('params', {})
+    trees.check_match(checkpoint, trees.flatten(saved), trees.flatten(shapes))
+    params = checkpoint_files.read_arrays(path, {'params': shapes})['params']
+    if arrays is None:
+      logging.warning(checkpoint_files.NO_DIGESTS, path)
+    found = (
+        {
+            f'params/{key}': digests.of_array(array)
+            for key, array in trees.flatten(params).items()
+        }
+        if verify
+        else {}
     )
-  return restored['params']
+    checkpoint_files.compare(path, found, arrays)
+  trees.check_finite(checkpoint, trees.flatten(params))
+  return params
 
 
 @contextlib.contextmanager
-def _naming_damage(path):
-  """Replaces TensorStore's page-long errors by one sentence."""
+def _naming_older(path: epath.Path) -> Iterator[None]:
+  """Adds to the error of a damaged checkpoint which one can be used instead."""
   try:
     yield
-  except ValueError as error:
-    reason = str(error).split(' [tensorstore_spec')[0]
-    raise ValueError(f'{path} is damaged: {reason}') from error
+  except damage.DamagedError as error:
+    if not path.name.isdigit():
+      raise
+    step = checkpoint_files.find_good(path.parent, below=int(path.name))
+    raise ValueError(
+        f'{error}. '
+        + (
+            'No checkpoint before it is good'
+            if step is None
+            else f'The newest good one before it is {path.parent / str(step)}'
+        )
+    ) from error
 
 
-def _is_checkpoint(path):
-  return all(
-      os.path.isdir(os.path.join(path, part)) for part in ('state', 'config')
-  )
+def _is_checkpoint(path: epath.Path) -> bool:
+  """Returns whether a folder is a checkpoint, damaged or not."""
+  return (path / checkpoint_files.STATE).is_dir() and (
+      path / checkpoint_files.CONFIG
+  ).is_dir()

@@ -6,6 +6,7 @@ from typing import Any
 from flax import traverse_util
 import numpy as np
 
+from rvm_jax.storage import damage
 from rvm_jax.storage import fingerprints
 
 
@@ -70,6 +71,30 @@ def check_match(
   if problems:
     raise ValueError(
         f'{name} does not hold the expected arrays\n  ' + '\n  '.join(problems)
+    )
+
+
+def check_finite(name: str, arrays: Mapping[str, np.ndarray]):
+  """Checks that no parameter is infinite or NaN.
+
+  Args:
+    name: name of the file or tree that the arrays come from, for the message.
+    arrays: arrays on the host by key.
+
+  Raises:
+    ValueError: an array has such elements. The message names the first few of
+      these arrays, with the number of elements.
+  """
+  counts = {}
+  for key, array in arrays.items():
+    # NumPy warns of some of the values that are counted here.
+    with np.errstate(invalid='ignore'):
+      if count := array.size - int(np.isfinite(array).sum()):
+        counts[key] = f'{key} ({count} of {array.size})'
+  if counts:
+    raise ValueError(
+        f'{name} has parameters that are not finite (number of elements):'
+        f' {damage.name_keys(list(counts.values()))}'
     )
 
 

@@ -126,3 +126,38 @@ def test_number_of_records_depends_on_the_frame_rate(tmp_path, make_video):
   source = sources.Videos(str(tmp_path), half, max_bad_share=0.0)
   assert len(source) == 3
   assert source[2].window[1] == 60 - 19 + 1
+
+
+def test_split_divides_the_clips_by_the_names_of_their_files(
+    tmp_path, make_video
+):
+  # Of the names 0 to 11 those of 8 and 9 are drawn below 0.2.
+  for number in range(12):
+    make_video(tmp_path / f'{number}.mp4', 20)
+  lines = [f'{number}.mp4,{s}' for s in (0, 0.4) for number in range(12)]
+  manifest = tmp_path / 'list.csv'
+  manifest.write_text('\n'.join(['path,start', *lines]))
+  source = sources.Videos(str(manifest), SPACING, max_bad_share=0.0)
+  training, held_out = source.split(0.2)
+  assert (training.num_clips, held_out.num_clips) == (20, 4)
+
+  def describe_all(source):
+    clips = {int(source[i].clip[0]) for i in range(len(source))}
+    texts = (source.describe(np.array([clip, 0])) for clip in clips)
+    return [text.removeprefix(f'{tmp_path}/') for text in texts]
+
+  assert describe_all(held_out) == [
+      f'{number}.mp4 from frame {first}'
+      for first in (0, 10)
+      for number in (8, 9)
+  ]
+  assert sorted(describe_all(training) + describe_all(held_out)) == sorted(
+      describe_all(source)
+  )
+  # The clips of each part have their own frames.
+  expected = video_files.decode_all(tmp_path / '9.mp4')
+  frames = held_out[len(held_out) - 1].read([0])
+  assert np.array_equal(frames[0], expected[10])
+  whole, nothing = source.split(0.0)
+  assert len(whole) == len(source) and nothing is None
+  assert source.split(0.99)[0] is None

@@ -1,6 +1,7 @@
 """The command writes whole, checked exports, or nothing and says why."""
 
 import importlib.util
+import os
 import pickle
 
 import numpy as np
@@ -103,6 +104,9 @@ def test_output_that_cannot_be_written_is_named(
     assert run(tiny, '--to', to, '--out', tmp_path / name) == 2
     error = capsys.readouterr().err
     assert why in error and name in error
+    folder = os.path.dirname(tmp_path / name)
+    is_folder = os.path.isdir(folder)
+    assert (f'there is no folder {folder})' in error) != is_folder
   assert (tmp_path / f'there.{to}').read_text() == 'kept'
   assert len(list(tmp_path.iterdir())) == 2
 

@@ -206,6 +206,8 @@ def test_bad_inputs_are_refused_with_what_is_wrong(tiny):
     encode_frames(source[:, :, :20])
   with pytest.raises(ValueError, match='divide uint8 by 255'):
     encode_frames((source * 255).astype(np.uint8))
+  with pytest.raises(ValueError, match=r'source must be \[batch, time'):
+    call(source[:, 0], target, deltas, visible)
   with pytest.raises(ValueError, match=r'\[batch, time, height'):
     encode_frames(source[0])
   with pytest.raises(ValueError, match='state must be float32 of the shape'):

@@ -7,7 +7,15 @@ from rvm_jax.ops import masks
 
 @pytest.mark.parametrize(
     'num_patches, ratio, expected',
-    [(256, 0.95, 12), (24, 0.75, 6), (64, 0, 64)],
+    [
+        (256, 0.95, 12),
+        (24, 0.75, 6),
+        (64, 0, 64),
+        (64, 0.9, 6),
+        # In floats 100 * (1 - 0.9) is below 10.
+        (100, 0.9, 10),
+        (256, 0.999, 0),
+    ],
 )
 def test_num_visible_rounds_down(num_patches, ratio, expected):
   assert masks.num_visible(num_patches, ratio) == expected

@@ -35,6 +35,32 @@ def test_end_now_ends_from_a_thread_with_the_line_and_without_workers():
   raise AssertionError('the worker still runs')
 
 
+LISTEN = """
+from rvm_jax.runtime import ending
+
+def say(code, line):
+  print(code, line, flush=True)
+
+def say_nothing(code, line):
+  print('wrong')
+
+ending.tell(say)
+ending.tell(say_nothing)
+ending.tell_no_more(say_nothing)
+ending.end_now(76, 'a line')
+"""
+
+
+def test_end_now_tells_its_listeners():
+  done = subprocess.run(
+      [sys.executable, '-c', LISTEN],
+      capture_output=True,
+      text=True,
+      timeout=60,
+  )
+  assert (done.returncode, done.stdout) == (76, '76 a line\n')
+
+
 def read_state(pid):
   """Returns the state of a process, such as 'S', or None if there is none."""
   try:

@@ -83,6 +83,8 @@ def test_full_disk_costs_lines_and_one_warning(tmp_path, monkeypatch, caplog):
     )
     appender.append({'a': 2})
     appender.append({'a': 3})
+    append(tmp_path / 'b.jsonl', {'a': 2})
+  assert not (tmp_path / 'b.jsonl').exists()
   appender.append({'a': 4})
   assert path.read_text() == '{"a": 1}\n{"a": 4}\n'
   warning = f'{path} cannot be written: No space left on device'

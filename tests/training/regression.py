@@ -18,6 +18,8 @@ WIDTH = 1024
 class Regression:
   """Predicts every row of the numbers by the same parameters."""
 
+  flops_per_clip = None
+
   def __init__(self, dtype=jnp.float32):
     self.dtype = dtype
     self.batch = {

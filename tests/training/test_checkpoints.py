@@ -49,6 +49,7 @@ def open_run(tmp_path):
             save_every=2,
             keep_last=2,
             keep_every=4,
+            verify=True,
             init_from=init_from,
             fresh_decoder=False,
         )
@@ -83,6 +84,7 @@ def test_restore_returns_the_newest_on_any_devices_and_old_ones_are_deleted(
   assert int(state.step) == 8 and state.rng == expected.rng
   assert data == {'at': 80}
   assert saved.last_saved() == f'{tmp_path}/checkpoints/8'
+  saved.close()
   kept = sorted(path.name for path in (tmp_path / 'checkpoints').iterdir())
   assert kept == ['4', '6', '8']
 

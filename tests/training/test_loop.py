@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rvm_jax.storage import json_lines
 from rvm_jax.training import loop
 from tests import tiny
 from tests.training import stopping
@@ -16,7 +17,6 @@ from tests.training import stopping
 class Mean:
   """Predicts the mean of a batch."""
 
-  flops_per_clip = None
   batch = {'source': jax.ShapeDtypeStruct((4, 2), 'float32')}
 
   def init(self, rng):
@@ -142,6 +142,45 @@ def test_train_stopped_again_before_the_evaluation_makes_up_for_it(
   stop(train, 'stopped at step 3, all saved', step=3)
   stop(train, 'stopped at step 3, there was nothing to save', check=1)
   assert resume(train, whole) == whole[1]
+
+
+def test_train_writes_what_each_start_did_to_the_ledger(train, tmp_path):
+  stop(train, 'stopped at step 3', step=3)
+  train(stopping.StopAt())
+  lines = json_lines.read(tmp_path / 'run' / 'ledger.jsonl')
+  # A line of progress every 2 steps, an evaluation every 3, a checkpoint every
+  # 2. The evaluation after step 3 is made up for.
+  assert [(line['event'], line['step']) for line in lines] == [
+      ('start', 0),
+      ('evaluation', 0),
+      ('compile', 1),
+      ('steps', 2),
+      ('save', 2),
+      ('saved', 3),
+      ('steps', 3),
+      ('save', 3),
+      ('end', 3),
+      ('start', 3),
+      ('evaluation', 3),
+      ('compile', 4),
+      ('save', 4),
+      ('saved', 5),
+      ('steps', 6),
+      ('evaluation', 6),
+      ('save', 6),
+      ('end', 6),
+  ]
+  ends = [line for line in lines if line['event'] == 'end']
+  assert [line['code'] for line in ends] == [75, 0]
+  assert [line.get('lost') for line in lines if 'jax' in line] == [None, 0]
+  # No rates are known at step 4, whose step was the first after a start.
+  metrics = json_lines.read(tmp_path / 'run' / 'metrics.jsonl')
+  rates = {
+      line['step']: 'train/clips_per_second' in line
+      for line in metrics
+      if 'train/loss' in line
+  }
+  assert rates == {2: True, 4: False, 6: True}
 
 
 def test_train_of_a_finished_run_does_nothing(train, whole):

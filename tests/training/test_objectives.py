@@ -27,8 +27,6 @@ from tests.training import stopping
 class MeanColour:
   """Predicts the mean colour of each source frame from features of patches."""
 
-  flops_per_clip = None
-
   def __init__(self, config):
     size = config.data.height, config.data.width, 3
     shape = config.data.batch_size, config.data.num_source, *size

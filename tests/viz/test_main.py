@@ -65,7 +65,7 @@ def test_interrupted_run_leaves_the_old_gallery_and_the_next_replaces_it(
   for name in contents(gallery) | {'notes.txt': b''}:
     (tmp_path / name).write_text('of old')
   before = contents(tmp_path)
-  options = ['--num_frames=10', '--size', '64', '96']
+  options = ['--num_frames=10', '--size', '64', '96', '--replace']
 
   def interrupt(folder, *args):
     pathlib.Path(folder, '1-a-b-100--wide.mp4').write_text('half')
@@ -84,6 +84,15 @@ def test_interrupted_run_leaves_the_old_gallery_and_the_next_replaces_it(
   after = contents(tmp_path)
   assert after.pop('notes.txt') == b'of old'
   assert after == contents(gallery)
+
+
+def test_main_refuses_a_folder_that_has_a_page(tmp_path, video, capsys):
+  (tmp_path / 'index.html').write_text('of old')
+  assert run(tmp_path, video, options=['--num_frames=2']) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith(f'error: {tmp_path} has a page already')
+  assert '--replace' in line
+  assert contents(tmp_path) == {'index.html': b'of old'}
 
 
 def test_main_refuses_a_folder_that_another_process_writes(

@@ -7,7 +7,7 @@ them for a head.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 import dataclasses
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -33,10 +33,7 @@ class Readout:
     model: the head, a linen module as described in `rvm_jax.evals.heads`.
     batch: shapes and dtypes of the arrays in a batch, by name: 'features', [B,
       T, N, C], and the ground truth.
-    flops_per_clip: None; the FLOPs of heads are not counted.
   """
-
-  flops_per_clip: ClassVar[None] = None
 
   model: nn.Module
   batch: Mapping[str, jax.ShapeDtypeStruct]
@@ -196,6 +193,7 @@ def fit(
               save_every=save_every,
               keep_last=1,
               keep_every=num_steps,
+              verify=True,
               init_from=None,
               fresh_decoder=False,
           ),

@@ -13,7 +13,7 @@ import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
-from rvm_jax.data import pipeline
+from rvm_jax.data import batches as batches_lib
 from rvm_jax.data import skipping
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
@@ -114,7 +114,7 @@ class Stream:
     return self._finish(batch)
 
 
-class FinishedBatches(pipeline.Batches):
+class FinishedBatches(batches_lib.Batches):
   """An iterator that applies a function to each batch of another iterator.
 
   A saved position includes the numbers of the broken records found so far, so

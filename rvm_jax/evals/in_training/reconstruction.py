@@ -64,17 +64,39 @@ class ReconstructionEvaluator:
       'clips', uint8 [height, width, 3]. Both are empty if the objective
       predicts no pixels.
     """
-    self._check()
-    batch = {key: self._samples[key] for key in objective.batch}
-    found = _reconstruct(objective, params, batch, self._seed)
-    if found is None:
-      return {}, {}
-    target, visible, pixels = multihost_utils.process_allgather(
-        found, tiled=True
+    return reconstruct(
+        objective, params, self._samples, self._seed, self._check
     )
-    self._check()
-    sheet = sheets.reconstruction_sheet(
-        self._samples['source'], target, visible, pixels, objective.patch
-    )
-    loss = float(np.square(pixels - target / 255).mean())
-    return {'loss': loss}, {'clips': sheet}
+
+
+def reconstruct(
+    objective: step.VideoObjective,
+    params: Any,
+    samples: Mapping[str, np.ndarray],
+    seed: int,
+    check: Callable[[], None],
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+  """Reconstructs samples, which are the same in each process.
+
+  Args:
+    objective: objective of the run.
+    params: parameters of the objective's model.
+    samples: a few samples, as `data.pipeline` describes them.
+    seed: seed of the masks.
+    check: function that raises if the run is to stop.
+
+  Returns:
+    Scalars and pictures as `ReconstructionEvaluator` returns them.
+  """
+  check()
+  batch = {key: samples[key] for key in objective.batch}
+  found = _reconstruct(objective, params, batch, seed)
+  if found is None:
+    return {}, {}
+  target, visible, pixels = multihost_utils.process_allgather(found, tiled=True)
+  check()
+  sheet = sheets.reconstruction_sheet(
+      samples['source'], target, visible, pixels, objective.patch
+  )
+  loss = float(np.square(pixels - target / 255).mean())
+  return {'loss': loss}, {'clips': sheet}

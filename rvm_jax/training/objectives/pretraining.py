@@ -206,11 +206,16 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
   # The largest delta that the data can contain.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
   if max_delta >= rvm.NUM_DELTAS:
+    fitting = data.max_gap - max_delta + rvm.NUM_DELTAS - 1
+    remedy = (
+        f'max_gap to {fitting}'
+        if fitting >= data.min_gap
+        else 'num_source, stride or min_gap, and max_gap'
+    )
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
         f' max_gap = {max_delta} frames after the first source frame, but the'
-        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower max_gap to'
-        f' {data.max_gap - max_delta + rvm.NUM_DELTAS - 1}'
+        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower {remedy}'
     )
   return Pretraining(
       rvm.RVM(**config.model), batch_shapes(data), config.mask_ratio

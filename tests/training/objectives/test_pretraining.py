@@ -79,6 +79,7 @@ def test_encode_returns_the_states_of_the_patches(params, batch):
             'must divide config.model.decoder_width=1',
         ),
         ({'model.widht': 3}, 'model.widht is no setting.* config.model.width?'),
+        ({'data.num_source': 61}, 'lower num_source, stride or min_gap, and'),
         ({'data.max_gap': 63}, r'max_gap = 64 .*lower max_gap to 62'),
     ],
 )

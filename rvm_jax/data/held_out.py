@@ -1,0 +1,28 @@
+"""Which videos are kept out of training: a fixed share, by their names.
+
+The name of a file is hashed, without its folder and its suffix. So the choice
+depends on nothing else: a folder may be moved or given through a manifest,
+videos may be added, and files may be encoded anew. All clips of a file, and all
+files of one name, are on the same side, also in different sources: a video that
+two sources list, or that lies in two folders, is never both trained on and kept
+out. Files of one name in many folders (0001/rgb.mp4, 0002/rgb.mp4, ...) are all
+on one side too. Such a data set has to be renamed to be divided.
+"""
+
+import hashlib
+import os
+
+
+def draw(path: str) -> float:
+  """Returns a number in [0, 1) that depends on a file's name alone.
+
+  A video is kept out of training if its number is below the share of videos to
+  keep out. So a greater share keeps out the same videos, and more.
+
+  Args:
+    path: path of the file, of which only the name without suffix counts.
+  """
+  name = os.path.splitext(os.path.basename(path))[0]
+  digest = hashlib.sha256(os.fsencode(name)).digest()
+  # 53 bits are what a float holds, so that the result is below 1.
+  return (int.from_bytes(digest[:8], 'big') >> 11) / 2**53

@@ -1,0 +1,116 @@
+"""Evaluates the training loss on videos that are kept out of training."""
+
+from collections.abc import Callable, Mapping
+import functools
+import math
+from typing import Any
+
+import flax.linen as nn
+import jax
+import ml_collections
+import numpy as np
+
+from rvm_jax.data import pipeline
+from rvm_jax.evals.in_training import reconstruction
+from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import step
+
+# Least number of samples over which the loss is averaged.
+NUM_SAMPLES = 256
+# Seed of the masks. It is not that of the run, so that runs with other seeds
+# are compared on the same masks.
+_SEED = 0
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _loss(objective, params, batch, number):
+  """Returns the loss on batch `number`, with masks of its own."""
+  with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
+    rng = jax.random.fold_in(jax.random.key(_SEED), number)
+    return objective.loss(params, *objective.sample(rng, batch))
+
+
+class HeldOutEvaluator:
+  """An evaluator that returns the loss on samples that are never trained on.
+
+  The samples are cut from the videos of `config.data.held_out_share` as those
+  of the training are: with its frame gaps and random crops, and each source by
+  its weight. If there are few such videos, several samples are cut from each.
+  Samples and masks are the same at each call, for any number of processes, when
+  the run is resumed, and in runs that differ in their seed.
+  """
+
+  def __init__(
+      self,
+      config: ml_collections.ConfigDict,
+      data: pipeline.Pipeline,
+      check: Callable[[], None] = lambda: None,
+  ):
+    """Reads the samples; each process those that its devices need.
+
+    Args:
+      config: config of the run, as in configs/rvm_base.py.
+      data: training data of the run, with videos that are kept out.
+      check: function that raises if the run is to stop. It is called between
+        batches, by all processes at the same places.
+    """
+    self._check = check
+    self._sharding = mesh_lib.batch_sharding(mesh_lib.make_mesh(config.fsdp))
+    # As many rows as in a part of a training batch fit into memory, and can be
+    # divided among the devices.
+    self._batch_size = config.data.batch_size // config.num_microbatches
+    places = self._sharding.addressable_devices_indices_map((self._batch_size,))
+    rows = sorted(
+        {row for (index,) in places.values() for row in self._list_rows(index)}
+    )
+    # For each row of a batch that this process needs, its place in the arrays.
+    self._places = {row: place for place, row in enumerate(rows)}
+    self._batches = []
+    for number in range(math.ceil(NUM_SAMPLES / self._batch_size)):
+      check()
+      first = number * self._batch_size
+      self._batches.append(data.read_held_out([first + row for row in rows]))
+    self._shown = data.read_held_out(range(reconstruction.NUM_SAMPLES))
+
+  def __call__(
+      self, objective: step.VideoObjective, params: Any
+  ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
+    """Computes the loss and reconstructs a few samples.
+
+    Args:
+      objective: training objective of the run.
+      params: current parameters of the objective's model.
+
+    Returns:
+      Scalars by name: 'loss', the mean of the training loss over the samples;
+      and pictures by name: 'clips', uint8 [height, width, 3], if the objective
+      predicts pixels.
+    """
+    losses = []
+    for number, batch in enumerate(self._batches):
+      self._check()
+      on_devices = {key: self._put(batch[key]) for key in objective.batch}
+      # Waiting for each loss keeps one batch at a time on the devices.
+      losses.append(float(_loss(objective, params, on_devices, number)))
+    _, pictures = reconstruction.reconstruct(
+        objective, params, self._shown, _SEED, self._check
+    )
+    return {'loss': float(np.mean(losses))}, pictures
+
+  def _list_rows(self, index: slice) -> range:
+    """Returns the numbers of the rows of a batch that a slice takes."""
+    return range(self._batch_size)[index]
+
+  def _put(self, array: np.ndarray) -> jax.Array:
+    """Returns a batch of all processes, split over the devices.
+
+    Args:
+      array: the rows of the batch that this process needs, [rows, ...].
+    """
+
+    def take(index):
+      return array[[self._places[row] for row in self._list_rows(index[0])]]
+
+    return jax.make_array_from_callback(
+        (self._batch_size, *array.shape[1:]), self._sharding, take
+    )

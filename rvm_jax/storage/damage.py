@@ -1,0 +1,118 @@
+"""Errors of files that are damaged, as one line each."""
+
+from collections.abc import Iterator, Sequence
+import contextlib
+import functools
+import logging
+import os
+import re
+import sys
+
+# What a file that is damaged, missing or unreadable has made libraries raise.
+# Lack of memory and errors of devices are not among them.
+_ERRORS = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+)
+
+
+# Parts of messages that say nothing more than the error that is raised.
+_REPEATED = (
+    'Event loop is closed',
+    'Encountered error while reading array index',
+    'tensorstore_spec',
+    '_SignalingThread.run() raised an exception',
+)
+# What is left out of messages of TensorStore: its settings, the lines of its
+# source, and where a file is.
+_DETAILS = (
+    (r' ?\[(?:tensorstore_spec|source locations|os_error_code)=.*', ''),
+    (r' in OCDBT database at [\w ]+ "[^"]*"', ''),
+    (r'"/[^"]*/([^"/]+)/?"', r'"\1"'),
+)
+
+
+class DamagedError(ValueError):
+  """A checkpoint cannot be read, or is not what was saved.
+
+  Attributes:
+    reason: what is wrong with it, in one line.
+  """
+
+  def __init__(self, path: str | os.PathLike[str], reason: str):
+    super().__init__(f'{os.fspath(path)} is damaged: {reason}')
+    self.reason = reason
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+  """Turns what reading a damaged file raises into a `DamagedError`.
+
+  Args:
+    path: path of what is read, for the message.
+  """
+  drop_repeated()
+  try:
+    yield
+  except DamagedError:
+    raise
+  except Exception as error:
+    # Orbax itself raises `Exception`, and nothing else is caught by that name.
+    if type(error) is not Exception and not isinstance(error, _ERRORS):
+      raise
+    raise DamagedError(path, summarize(error)) from error
+
+
+def summarize(error: BaseException) -> str:
+  """Returns one line that says what is wrong.
+
+  The messages of TensorStore fill pages.
+  """
+  if type(error) is Exception and error.__cause__ is not None:
+    error = error.__cause__
+  text = str(error)
+  for pattern, kept in _DETAILS:
+    text = re.sub(pattern, kept, text, flags=re.DOTALL)
+  line = ' '.join(text.split())
+  # The beginning says what was read, the end what is wrong.
+  if len(line) > 300:
+    line = f'{line[:120]} ... {line[-170:]}'
+  if isinstance(error, KeyError) or not line:
+    return f'{type(error).__name__} {line}'.strip()
+  return line
+
+
+@functools.cache
+def drop_repeated():
+  """Keeps Python and Orbax from printing errors that are raised as well.
+
+  Orbax reads all arrays at once and leaves when the first one fails. The others
+  then find its event loop closed. Its threads that write log what they raise.
+  Each time these are pages of tracebacks.
+  """
+  hook = sys.unraisablehook
+
+  def is_repeated(text):
+    return any(part in text for part in _REPEATED)
+
+  def drop(unraisable):
+    if not is_repeated(str(unraisable.exc_value)):
+      hook(unraisable)
+
+  sys.unraisablehook = drop
+  for name in ('absl', 'asyncio'):
+    logging.getLogger(name).addFilter(
+        lambda record: not is_repeated(record.getMessage())
+    )
+
+
+def name_keys(keys: Sequence[str]) -> str:
+  """Returns a text that names the first few of some keys."""
+  more = f' and {len(keys) - 3} more' if len(keys) > 3 else ''
+  return ', '.join(keys[:3]) + more

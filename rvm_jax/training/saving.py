@@ -1,0 +1,195 @@
+"""Writes one checkpoint in the background, by all processes of a run.
+
+Each process writes its own part of the state. Then they agree on whether all
+have succeeded, and process 0 makes the checkpoint appear. If anything fails in
+any process, for instance because the disk is full, nothing appears and what was
+written is removed, in all processes alike.
+
+Orbax's own checkpointers are not used to write, because their processes wait
+for each other before they know whether one has failed: a full disk of one host
+would hold up all others for ten minutes. What Orbax writes is the same.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+import threading
+from typing import Any
+
+from absl import logging
+from etils import epath
+import jax
+import orbax.checkpoint as ocp
+
+from rvm_jax.runtime import agreement
+from rvm_jax.storage import checkpoint_files
+from rvm_jax.storage import damage
+from rvm_jax.storage import digests
+from rvm_jax.training import step as step_lib
+
+# End of the name of a checkpoint that is not whole yet; Orbax's own.
+UNFINISHED = '.orbax-checkpoint-tmp'
+
+
+class Save:
+  """A checkpoint that is being written."""
+
+  def __init__(
+      self,
+      path: epath.Path,
+      state: step_lib.TrainState,
+      data: Mapping[str, Any],
+      config: Mapping[str, Any],
+  ):
+    """Starts to write a checkpoint; all processes must do so together.
+
+    When this method returns, the state is copied or being read by its devices,
+    so that its buffers may be donated.
+
+    Args:
+      path: folder of the checkpoint, which does not exist yet.
+      state: training state.
+      data: position in the data, as a dict that JSON can hold.
+      config: config of the run, as nested dicts.
+    """
+    damage.drop_repeated()
+    self.path = path
+    # A folder cannot be renamed on a bucket.
+    is_url = checkpoint_files.is_url(path)
+    self._part = path if is_url else path.with_name(path.name + UNFINISHED)
+    self._has_begun = False
+    self._data, self._config = data, config
+    self._handler = ocp.StandardCheckpointHandler()
+    self._digests = digests.start(state)
+    self._thread: threading.Thread | None = None
+    self._reason = agreement.gather_reasons(attempt(self._begin))
+    if not self._reason:
+      # Replaced by the thread when it ends in an orderly way.
+      self._reason = 'the thread that writes it has ended'
+      is_copied = threading.Event()
+      self._thread = threading.Thread(
+          target=self._write, args=(state, is_copied), name='save'
+      )
+      self._thread.start()
+      is_copied.wait()
+
+  def finish(self) -> str:
+    """Waits until the checkpoint is whole; all processes must call this method.
+
+    Returns:
+      '' if the checkpoint is whole; else what has failed, in one line. The same
+      in all processes.
+    """
+    reason = self._reason
+    if self._thread is not None:
+      self._thread.join()
+      reason = agreement.gather_reasons(self._reason)
+    if not reason:
+      reason = agreement.gather_reasons(attempt(self._commit))
+    if reason and self._has_begun:
+      remove(self._part)
+    self._handler.close()
+    return reason
+
+  def _begin(self):
+    """Makes the folder, in process 0, and writes what is JSON."""
+    if jax.process_index() == 0:
+      if self.path.exists():
+        raise FileExistsError(f'{self.path} is there already')
+      self._has_begun = True
+      remove(self._part)
+      (self._part / checkpoint_files.STATE).mkdir(parents=True)
+      checkpoint_files.write_json(self._part, checkpoint_files.DATA, self._data)
+      checkpoint_files.write_json(
+          self._part, checkpoint_files.CONFIG, self._config
+      )
+
+  def _write(self, state: step_lib.TrainState, is_copied: threading.Event):
+    """Writes the part of the state that this process has, in a thread.
+
+    Args:
+      state: training state.
+      is_copied: is set when the state may be donated.
+    """
+
+    def write():
+      writes = asyncio.run(
+          self._handler.async_save(
+              self._part / checkpoint_files.STATE,
+              args=ocp.args.StandardSave(state),
+          )
+      )
+      is_copied.set()
+      for part in writes or ():
+        part.result()
+
+    try:
+      self._reason = attempt(write)
+    finally:
+      is_copied.set()
+
+  def _commit(self):
+    """Makes the checkpoint appear, in process 0."""
+    if jax.process_index() == 0:
+      self._handler.finalize(self._part / checkpoint_files.STATE)
+      checkpoint_files.write_digests(
+          self._part,
+          self._config,
+          self._data,
+          {key: x.text for key, x in self._digests.result().items()},
+      )
+      if self._part != self.path:
+        self._part.rename(self.path)
+
+
+def delete(path: epath.Path):
+  """Deletes a checkpoint; one that is half deleted does not look whole.
+
+  Args:
+    path: folder of the checkpoint.
+  """
+  if checkpoint_files.is_url(path):
+    remove(path / checkpoint_files.DIGESTS)
+    remove(path)
+  else:
+    remove(path.rename(path.with_name(path.name + UNFINISHED)))
+
+
+def remove(path: epath.Path):
+  """Removes a folder with all that is in it, if it exists.
+
+  What cannot be removed is logged, and left.
+  """
+  try:
+    if path.exists():
+      path.rmtree()
+  except OSError as error:
+    reason = damage.summarize(error)
+    logging.warning('%s cannot be removed: %s', path, reason)
+
+
+def remove_unfinished(directory: epath.Path):
+  """Removes what killed processes have left of checkpoints.
+
+  Args:
+    directory: folder of the checkpoints, which no other run uses.
+  """
+  whole = {str(step) for step in checkpoint_files.find_steps(directory)}
+  for path in list(directory.iterdir()):
+    is_unfinished = UNFINISHED in path.name or (
+        checkpoint_files.is_url(path) and path.name not in whole
+    )
+    if is_unfinished:
+      remove(path)
+
+
+def attempt(action: Callable[[], object]) -> str:
+  """Returns '' if an action succeeds, else what has failed, in one line.
+
+  Args:
+    action: function whose errors are those of files and devices.
+  """
+  try:
+    action()
+  except (OSError, RuntimeError, ValueError) as error:
+    return damage.summarize(error)
+  return ''
