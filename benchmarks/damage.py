@@ -25,9 +25,7 @@ _END = 40
 
 def _data(folder):
   """Returns the files that hold the arrays of a checkpoint."""
-  return [
-      path for path in (folder / 'state').rglob('d/*') if path.is_file()
-  ]
+  return [path for path in (folder / 'state').rglob('d/*') if path.is_file()]
 
 
 def flip_bits(folder: pathlib.Path):
@@ -125,7 +123,7 @@ def launch(
       cache,
       '--max_restarts=0',
       f'--config.num_steps={_END}',
-      '--config.eval_every=1000',
+      '--config.num_eval_scenes=0',
       '--config.checkpoint.save_every=10',
       '--config.checkpoint.keep_last=9',
       processes=1,

@@ -174,7 +174,9 @@ def try_fault(
     shutil.copytree(base / 'run', workdir)
   # Compiling takes long enough to be hit only without a cache.
   cache = folder / 'compiled' if moment == 'compiling' else base / 'compiled'
-  launch = _launch(workdir, cache)
+  # Scenes make an evaluation long enough to be hit.
+  num_scenes = 16 if 'evaluation' in moment else 0
+  launch = _launch(workdir, cache, f'--config.num_eval_scenes={num_scenes}')
   try:
     MOMENTS[moment](launch)
     sent = time.monotonic()
@@ -234,7 +236,9 @@ def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
     return 'not tried: no right to mount a disk'
   try:
     shutil.copytree(base / 'run', folder / 'run')
-    launch = _launch(folder / 'run', base / 'compiled')
+    launch = _launch(
+        folder / 'run', base / 'compiled', '--config.num_eval_scenes=0'
+    )
     launch.wait(runs.step_line(_START + 5))
     filler = folder / 'filler'
     with filler.open('wb', buffering=0) as file:
