@@ -23,44 +23,44 @@ _NEWEST = 30
 _END = 40
 
 
-def _largest(folder, place='state'):
-  """Returns the largest file of a part of a checkpoint: its data."""
-  files = (path for path in (folder / place).rglob('*') if path.is_file())
-  return max(files, key=lambda path: path.stat().st_size)
+def _data(folder):
+  """Returns the files that hold the arrays of a checkpoint."""
+  return [path for path in (folder / 'state').rglob('d/*') if path.is_file()]
 
 
 def flip_bits(folder: pathlib.Path):
-  """Flips all bits of 32 bytes in the middle of the arrays' largest file."""
-  path = _largest(folder)
-  data = bytearray(path.read_bytes())
-  middle = len(data) // 2
-  data[middle : middle + 32] = (255 - x for x in data[middle : middle + 32])
-  path.write_bytes(data)
+  """Flips all bits of 32 bytes in the middle of each file of arrays."""
+  for path in _data(folder):
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 32] = (255 - x for x in data[middle : middle + 32])
+    path.write_bytes(data)
 
 
 def flip_one_bit(folder: pathlib.Path):
-  """Flips one bit near the end of the arrays' largest file."""
-  path = _largest(folder)
-  data = bytearray(path.read_bytes())
-  data[len(data) * 9 // 10] ^= 1
-  path.write_bytes(data)
+  """Flips one bit near the end of each file of arrays."""
+  for path in _data(folder):
+    data = bytearray(path.read_bytes())
+    data[len(data) * 9 // 10] ^= 1
+    path.write_bytes(data)
 
 
 def truncate(folder: pathlib.Path):
-  """Cuts the arrays' largest file in half."""
-  path = _largest(folder)
-  os.truncate(path, path.stat().st_size // 2)
+  """Cuts each file of arrays in half."""
+  for path in _data(folder):
+    os.truncate(path, path.stat().st_size // 2)
 
 
-def delete_file(folder: pathlib.Path):
-  """Deletes the arrays' largest file."""
-  _largest(folder).unlink()
+def delete_files(folder: pathlib.Path):
+  """Deletes the files of arrays."""
+  for path in _data(folder):
+    path.unlink()
 
 
-def zero_file(folder: pathlib.Path):
-  """Fills the arrays' largest file with zeros."""
-  path = _largest(folder)
-  path.write_bytes(bytes(path.stat().st_size))
+def zero_files(folder: pathlib.Path):
+  """Fills the files of arrays with zeros."""
+  for path in _data(folder):
+    path.write_bytes(bytes(path.stat().st_size))
 
 
 def empty_folder(folder: pathlib.Path):
@@ -87,11 +87,11 @@ def damage_config(folder: pathlib.Path):
 
 
 def make_unreadable(folder: pathlib.Path):
-  """Puts a link to itself in the place of the arrays' largest file."""
-  # Root may read whatever the permissions say.
-  path = _largest(folder)
-  path.unlink()
-  path.symlink_to(path.name)
+  """Puts links to themselves in the place of the files of arrays."""
+  # Root may read a file whatever its permissions say.
+  for path in _data(folder):
+    path.unlink()
+    path.symlink_to(path.name)
 
 
 def leave_unfinished(folder: pathlib.Path):
@@ -103,8 +103,8 @@ KINDS: tuple[Callable[[pathlib.Path], None], ...] = (
     flip_bits,
     flip_one_bit,
     truncate,
-    delete_file,
-    zero_file,
+    delete_files,
+    zero_files,
     empty_folder,
     damage_metadata,
     damage_position,
@@ -123,7 +123,7 @@ def launch(
       cache,
       '--max_restarts=0',
       f'--config.num_steps={_END}',
-      '--config.eval_every=1000',
+      '--config.num_eval_scenes=0',
       '--config.checkpoint.save_every=10',
       '--config.checkpoint.keep_last=9',
       processes=1,

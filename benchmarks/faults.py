@@ -174,7 +174,9 @@ def try_fault(
     shutil.copytree(base / 'run', workdir)
   # Compiling takes long enough to be hit only without a cache.
   cache = folder / 'compiled' if moment == 'compiling' else base / 'compiled'
-  launch = _launch(workdir, cache)
+  # Scenes make an evaluation long enough to be hit.
+  num_scenes = 16 if 'evaluation' in moment else 0
+  launch = _launch(workdir, cache, f'--config.num_eval_scenes={num_scenes}')
   try:
     MOMENTS[moment](launch)
     sent = time.monotonic()
@@ -182,7 +184,7 @@ def try_fault(
       os.kill(pid, fault.signal)
     code = launch.process.wait(_WHOLE_SECONDS)
     seconds = time.monotonic() - sent
-  except (TimeoutError, subprocess.TimeoutExpired):
+  except subprocess.TimeoutExpired:
     return '**never ended**'
   finally:
     launch.close()
@@ -206,6 +208,7 @@ def _launch(workdir, cache, *arguments):
       f'--config.num_steps={_END}',
       '--config.eval_every=10',
       '--config.checkpoint.save_every=10',
+      '--config.checkpoint.keep_last=9',
       '--config.data.num_workers=1',
       *arguments,
   )
@@ -216,8 +219,8 @@ def make_base(base: pathlib.Path):
   base.mkdir()
   if _launch(base / 'run', base / 'compiled').end(_WHOLE_SECONDS):
     raise SystemExit(f'the run without a fault failed, see {base}/run.log')
-  shutil.rmtree(base / 'run' / 'checkpoints' / '40')
-  shutil.rmtree(base / 'run' / 'checkpoints' / '30')
+  for step in (_START + 10, _END):
+    shutil.rmtree(base / 'run' / 'checkpoints' / str(step))
 
 
 def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
@@ -233,7 +236,9 @@ def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
     return 'not tried: no right to mount a disk'
   try:
     shutil.copytree(base / 'run', folder / 'run')
-    launch = _launch(folder / 'run', base / 'compiled')
+    launch = _launch(
+        folder / 'run', base / 'compiled', '--config.num_eval_scenes=0'
+    )
     launch.wait(runs.step_line(_START + 5))
     filler = folder / 'filler'
     with filler.open('wb', buffering=0) as file:

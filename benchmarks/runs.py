@@ -17,6 +17,7 @@ import threading
 import time
 from typing import NamedTuple
 
+from absl import logging
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
@@ -267,6 +268,7 @@ def new_folder(path: pathlib.Path) -> pathlib.Path:
   if any(path.iterdir()):
     raise SystemExit(f'{path} is not empty')
   os.environ['JAX_PLATFORMS'] = 'cpu'
+  logging.set_verbosity(logging.ERROR)
   return path
 
 

@@ -109,6 +109,9 @@ _TIME_LIMIT = flags.DEFINE_string(
 _MOUNT = flags.DEFINE_string(
     'mount', None, 'CLAIM:/PATH, a persistent volume claim and its mount point.'
 )
+_PROFILE_STEPS = flags.DEFINE_string(
+    'profile_steps', None, 'FIRST:LAST, the steps to write a profile of.'
+)
 _EXTRA = flags.DEFINE_multi_string(
     'extra', [], 'Argument passed on to the back end, may be repeated.'
 )
@@ -197,6 +200,7 @@ def read_job(arguments: list[str]) -> job_lib.Job:
       queue=_QUEUE.value,
       time_limit=_TIME_LIMIT.value,
       mount=_MOUNT.value,
+      profile_steps=_PROFILE_STEPS.value,
       extra=tuple(_EXTRA.value),
   )
 

@@ -45,6 +45,7 @@ def _parse(path, overrides):
       'config', lock_config=True, flag_values=values, sys_argv=arguments
   )
   values(arguments)
+  config_lib.check_repeats(values, arguments)
   return values.config
 
 
@@ -91,6 +92,10 @@ def check(job: job_lib.Job):
   num_devices = job.processes * max(job.devices, 1)
   try:
     config_lib.validate(config, num_devices)
+    if (job.devices or job.topology) and num_devices % config.fsdp:
+      raise ValueError(
+          f'config.fsdp={config.fsdp} must divide the {num_devices} devices'
+      )
   except ValueError as error:
     raise ValueError(
         f'{job.name}: does not fit {job.processes} processes x'

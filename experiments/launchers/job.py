@@ -53,6 +53,7 @@ class Job:
     queue: Kueue's local queue, or Slurm's partition.
     time_limit: Slurm's time limit, such as '2-00:00:00'; None for its default.
     mount: CLAIM:PATH, a persistent volume claim and where it is mounted.
+    profile_steps: FIRST:LAST, the steps of which the run writes a profile.
     extra: arguments that the back end passes on unchanged.
   """
 
@@ -77,6 +78,7 @@ class Job:
   queue: str | None = None
   time_limit: str | None = None
   mount: str | None = None
+  profile_steps: str | None = None
   extra: tuple[str, ...] = ()
 
   @property
@@ -129,6 +131,7 @@ def train_command(
   arguments = [f'--config={job.config}', f'--workdir={job.workdir}']
   arguments += [f'--config.{key}={value}' for key, value in job.overrides]
   for flag, value in (
+      ('profile_steps', job.profile_steps),
       ('coordinator', coordinator),
       ('num_processes', num_processes),
       ('process_id', process_id),

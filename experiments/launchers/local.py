@@ -1,13 +1,14 @@
 """This machine: starts the processes, watches them and restarts them.
 
 Each process is the leader of a session of its own, so that a signal from the
-terminal reaches this launcher alone, which passes it on once. SIGINT is passed
-on as SIGTERM, because that is the signal after which a run saves. A second
-signal kills everything.
+terminal reaches this launcher alone, which passes it on once, as SIGTERM. A
+second signal kills everything. If the launcher itself is killed, the processes
+get SIGTERM from the kernel (on Linux), so that they save and end.
 """
 
 from collections.abc import Sequence
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ _POLL_SECONDS = 0.1
 # After one process has failed the others get this long to say why they end.
 _LINGER_SECONDS = 3.0
 _MAX_BACKOFF_SECONDS = 300.0
+_PR_SET_PDEATHSIG = 1  # Of prctl(2).
 
 
 class Process(NamedTuple):
@@ -89,11 +91,15 @@ def run(job: job_lib.Job, stop: Stop | None = None) -> int:
   stop = stop or Stop()
   delay = job.backoff_seconds
   for restarts in range(job.max_restarts + 1):
+    began = time.monotonic()
     code = run_once(processes(job, _free_port()), stop, job.grace_seconds)
     if stop.count or code not in job_lib.RESTART_CODES:
       return code
     if restarts == job.max_restarts:
       break
+    if time.monotonic() - began > _MAX_BACKOFF_SECONDS:
+      # What has run for so long does not fail at its start again and again.
+      delay = job.backoff_seconds
     _say(
         f'exit code {code}: restart {restarts + 1} of {job.max_restarts} in'
         f' {delay:g} s'
@@ -114,9 +120,11 @@ def run_once(group: Sequence[Process], stop: Stop, grace_seconds: float) -> int:
     grace_seconds: how long processes may take to end after a signal, or after
       another one has ended in order.
   """
+  end_with_launcher = _make_end_with_launcher()
   started = [
       subprocess.Popen(
           process.command,
+          preexec_fn=end_with_launcher,
           env=os.environ | process.environment,
           stdout=subprocess.PIPE,
           stderr=subprocess.STDOUT,
@@ -188,6 +196,15 @@ def _watch(started, stop, grace_seconds):
         return first or job_lib.RESTART
       time.sleep(_POLL_SECONDS)
   return first or 0
+
+
+def _make_end_with_launcher():
+  """Returns what a new process calls to get SIGTERM when the launcher dies."""
+  if sys.platform != 'linux':
+    return None
+  # Looked up before the process is forked.
+  prctl = ctypes.CDLL(None).prctl
+  return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _devices(job, process_id):

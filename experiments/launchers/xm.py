@@ -16,6 +16,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       'max_restarts': job.max_restarts,
       'grace_seconds': job.grace_seconds,
       'backoff_seconds': job.backoff_seconds,
+      'profile_steps': job.profile_steps,
   }
   command = ['xmanager', 'launch', 'experiments/xm_launch.py', '--']
   command += [f'--config={job.config}', f'--workdir={job.workdir}']

@@ -89,13 +89,15 @@ class Profiler(contextlib.AbstractContextManager):
     # Processes on one host would write to one file.
     if jax.process_count() > 1:
       parts.append(f'process_{jax.process_index()}')
+    folder = os.path.join(*parts)
     try:
-      jax.profiler.start_trace(os.path.join(*parts))
-    except RuntimeError as error:
+      os.makedirs(folder, exist_ok=True)
+      jax.profiler.start_trace(folder)
+    except (OSError, RuntimeError) as error:
       logging.warning('There is no profile of step %d: %s', first, error)
       self._wanted = None
       return
-    self._folder = os.path.join(*parts)
+    self._folder = folder
 
   def _complete(self):
     """Ends the profile in progress, if any, and writes it."""

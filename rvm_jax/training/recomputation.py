@@ -16,9 +16,8 @@ from rvm_jax import weights
 from rvm_jax.storage import json_lines
 from rvm_jax.training import ledger
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
-from rvm_jax.training import spikes
+from rvm_jax.training import program as program_lib
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import window
 from rvm_jax.weights import runs
@@ -66,29 +65,16 @@ def compute(
     )
   num_processes = find_num_processes(workdir, step)
   mesh = mesh_lib.make_mesh(config.fsdp)
-  optimizer, _ = optimizer_lib.make_optimizer(
-      num_steps=config.num_steps,
-      is_core=objective.is_core,
-      **config.optimizer,
-  )
-  init, train_step = step_lib.make(
-      objective,
-      optimizer,
-      mesh,
-      num_microbatches=config.num_microbatches,
-      guard=spikes.from_config(config),
-  )
-  shapes = jax.eval_shape(init, config.seed)
+  program = program_lib.build(config, objective, mesh)
   iterator = pipeline.iterator()
   try:
     with jax.set_mesh(mesh):
-      state, data = _start(config, workdir, step, shapes, init)
+      state, data = _start(config, workdir, step, program.shapes, program.init)
       if data is not None:
         _move(iterator, data['iterator'])
       for _ in range(step - int(state.step)):
         batch = reorder(next(iterator), num_processes)
-        taken = {key: batch[key] for key in objective.batch}
-        state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
+        state, metrics = program.dispatch(int(state.step) + 1, state, batch)
       values = {key: float(value) for key, value in metrics.items()}
   finally:
     iterator.close()

@@ -109,6 +109,22 @@ def test_every_back_end_has_a_golden_plan():
         (['--config.seed', '3'], '--config.seed must be --config.KEY=VALUE'),
         (['seed', '3'], 'seed must be --config.KEY=VALUE'),
         (['--processes=3', '--devices=5'], 'must be a multiple of 15 devices'),
+        (
+            ['--processes=2', '--devices=4', '--config.fsdp=3'],
+            'config.fsdp=3 must divide the 8 devices',
+        ),
+        (
+            ['--topology=v5e:4x4', '--config.fsdp=32'],
+            'config.fsdp=32 must divide the 16 devices',
+        ),
+        (
+            [
+                "--config.data.sources=('/a',)",
+                "--config.data.sources=('/b',)",
+            ],
+            '--config.data.sources is given more than once',
+        ),
+        (['--config.seed=-1'], 'config.seed=-1 must be'),
         (['--processes=0'], '--processes=0 must be at least 1'),
         (['--topology=v5p:4x4x12'], 'must be a multiple of 192 devices'),
         (['--topology=v9:4x4'], 'the TPU version must be one of v4, v5e'),

@@ -25,7 +25,13 @@ def test_label_keeps_names_apart():
 
 
 def test_train_command_holds_overrides_and_the_place_of_the_process():
-  job = job_lib.Job('a', 'c.py', '/w', overrides=(('data.min_gap', '2'),))
+  job = job_lib.Job(
+      'a',
+      'c.py',
+      '/w',
+      overrides=(('data.min_gap', '2'),),
+      profile_steps='3:4',
+  )
   assert job_lib.train_command(job, coordinator='h:1', process_id=0) == [
       'python',
       '-m',
@@ -33,6 +39,7 @@ def test_train_command_holds_overrides_and_the_place_of_the_process():
       '--config=c.py',
       '--workdir=/w',
       '--config.data.min_gap=2',
+      '--profile_steps=3:4',
       '--coordinator=h:1',
       '--process_id=0',
   ]

@@ -110,6 +110,17 @@ def test_run_restarts_on_restartable_codes(attempts, capfd):
     assert line in output
 
 
+def test_run_restarts_at_once_after_a_long_attempt(
+    attempts, capfd, monkeypatch
+):
+  monkeypatch.setattr(local, '_MAX_BACKOFF_SECONDS', 0.0)
+  attempts(76, 76, 76, 0)
+  assert local.run(JOB, NoSignals()) == 0
+  output = capfd.readouterr().out
+  for number in (1, 2, 3):
+    assert f'{number} of 10 in 0.01 s' in output
+
+
 def test_run_gives_up_at_the_bound(attempts, capfd):
   started = attempts(76, 76, 76, 76)
   job = job_lib.Job('a', 'c', '/w', max_restarts=2, backoff_seconds=0)
@@ -178,6 +189,20 @@ def test_run_kills_at_once_at_the_second_signal():
   process.send_signal(signal.SIGTERM)
   output, _ = process.communicate(timeout=60)
   assert process.returncode == 137, output
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='Linux has this signal')
+def test_processes_are_told_to_stop_when_the_launcher_is_killed(tmp_path):
+  told = tmp_path / 'told'
+  handler = f'lambda *_: sys.exit(open({str(told)!r}, "a").write("x"))'
+  process = start_driver(handler)
+  process.kill()
+  process.communicate()
+  for _ in range(1200):
+    if told.exists() and told.read_text() == 'xx':
+      return
+    time.sleep(0.05)
+  raise AssertionError('the processes still run')
 
 
 def test_processes_share_a_coordinator_and_split_the_gpus():
