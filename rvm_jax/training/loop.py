@@ -119,11 +119,14 @@ def train(
     # The newest step of which a checkpoint has been started.
     saving = None
     for done in range(start + 1, config.num_steps + 1):
-      profiler.before(done, state)
-      batch = ledger.watch.take(position, config.data.batch_size)
-      taken = {key: batch[key] for key in objective.batch}
-      with jax.profiler.StepTraceAnnotation('train', step_num=done):
-        state, metrics = built.step(state, mesh_lib.to_devices(taken, mesh))
+      with profiler.step(done, state):
+        batch = ledger.watch.take(position, config.data.batch_size)
+        state, metrics = built.step(
+            state,
+            mesh_lib.to_devices(
+                {key: batch[key] for key in objective.batch}, mesh
+            ),
+        )
       # This checks the step before: its metrics are read after the next step is
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
