@@ -13,8 +13,6 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rvm_jax import weights
-from rvm_jax.storage import json_lines
-from rvm_jax.training import ledger
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import program as program_lib
@@ -63,7 +61,6 @@ def compute(
         f'--step={step} must be one of the steps 1 to {config.num_steps} of'
         f' the run in {workdir}'
     )
-  num_processes = find_num_processes(workdir, step)
   mesh = mesh_lib.make_mesh(config.fsdp)
   program = program_lib.build(config, objective, mesh)
   iterator = pipeline.iterator()
@@ -73,7 +70,7 @@ def compute(
       if data is not None:
         _move(iterator, data['iterator'])
       for _ in range(step - int(state.step)):
-        batch = reorder(next(iterator), num_processes)
+        batch = next(iterator)
         state, metrics = program.dispatch(state, batch)
       values = {key: float(value) for key, value in metrics.items()}
   finally:
@@ -85,42 +82,6 @@ def compute(
 def find_steps(directory: pathlib.Path) -> list[int]:
   """Returns the steps of the checkpoints in a folder, in ascending order."""
   return sorted(ocp.utils.checkpoint_steps(directory))
-
-
-def find_num_processes(workdir: str | os.PathLike[str], step: int) -> int:
-  """Returns the number of processes that did a step, according to the ledger.
-
-  Args:
-    workdir: folder of the run. If it has no ledger, the number is 1.
-    step: number of the step, counted from 1.
-  """
-  path = os.path.join(workdir, ledger.FILE)
-  if not os.path.exists(path):
-    return 1
-  starts = [
-      record
-      for record in json_lines.read(path)
-      if record['event'] == 'start' and record['step'] < step
-  ]
-  return starts[-1]['processes'] if starts else 1
-
-
-def reorder(
-    batch: Mapping[str, np.ndarray], num_processes: int
-) -> dict[str, np.ndarray]:
-  """Returns a batch with its rows in the order of a run of several processes.
-
-  Process i of P takes the rows i, i + P, i + 2 P of what one process takes. The
-  rows of process 0 come first on the devices, then those of process 1.
-
-  Args:
-    batch: the batch as one process takes it.
-    num_processes: number of processes P.
-  """
-  return {
-      key: np.concatenate([x[i::num_processes] for i in range(num_processes)])
-      for key, x in batch.items()
-  }
 
 
 def _start(config, workdir, step, program):
