@@ -79,6 +79,9 @@ def connect(
   except TimeoutError as error:
     ending.end_now(exit_codes.RESTART, str(error))
   found = peers_lib.Peers(me, links, num_processes)
+  # On CPUs, programs that do not depend on each other would else run in another
+  # order in each process, and their collectives wait for each other for ever.
+  jax.config.update('jax_cpu_enable_async_dispatch', False)
   jax.distributed.initialize(
       relay.start(host, jax_port) if process_id else f'{address}:{jax_port}',
       num_processes,

@@ -89,6 +89,8 @@ def train(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
     position = close_at_end(position_lib.Position(pipeline))
+    # The other processes hear of an error before anything waits for them.
+    closing.enter_context(watchdog.telling())
     state, is_evaluation_due = start_or_resume(
         config, checkpoints, position, program
     )

@@ -1,6 +1,7 @@
 """The stream of batches is the same for any workers, shards and restarts."""
 
 import json
+import shutil
 import os
 
 import numpy as np
@@ -169,6 +170,22 @@ def test_shards_resume_with_another_batch_size_and_number(folders):
     for key, rows in expected.items():
       together = np.concatenate([half[key] for half in halves])
       assert np.array_equal(together, rows[begin : begin + 4])
+
+
+def test_facts_tell_other_data_apart(folders, tmp_path):
+  def facts(*sources):
+    return build(sources, weights=(1.0,) * len(sources)).facts()
+
+  found = facts(*folders)
+  assert len(found) == 2
+  assert found == facts(*folders)
+  # Hosts may reach the same videos by other paths.
+  copy = tmp_path / 'copy'
+  shutil.copytree(folders[0], copy)
+  assert facts(copy, folders[1]) == found
+  assert facts(folders[1], folders[0]) != found
+  next(copy.iterdir()).unlink()
+  assert facts(copy, folders[1]) != found
 
 
 def test_first_gives_the_first_samples_of_the_stream_in_any_shard(folders):
