@@ -19,6 +19,7 @@ from typing import Any
 import jax
 
 from rvm_jax.runtime import ending
+from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts as facts_lib
 from rvm_jax.runtime import links as links_lib
@@ -130,7 +131,7 @@ class Peers(contextlib.AbstractContextManager):
       if self._line and (is_echo or time.monotonic() >= self._end_at):
         # The thread ends this process with that line.
         self._changed.wait_for(lambda: False)
-    self.fail(' '.join(f'{kind.__name__}: {error}'.split()))
+    self.fail(errors.summarise(error))
 
   def _tell(self, **message: Any):
     """Hands a message to process 0, which may be this one."""
