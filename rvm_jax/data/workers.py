@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 
-# The signals to stop and to write a profile. They are meant for the run, and
+# The signals to stop and to write a profile, which are meant for the run and
 # may be sent to all processes of a group.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
