@@ -262,6 +262,10 @@ def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
       output,
       re.M,
   ), output
+  # So does the signal for a profile, which ends neither run nor workers.
+  os.killpg(process.pid, signal.SIGUSR1)
+  wait_for(process, f'Wrote {tmp_path}/profiles/steps_')
+  assert list(tmp_path.glob('profiles/*/plugins/profile/*/*.xplane.pb'))
   os.killpg(process.pid, signal.SIGTERM)
   output, _ = process.communicate(timeout=120)
   assert process.returncode == 75, output

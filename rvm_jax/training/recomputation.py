@@ -1,23 +1,22 @@
 """A step of a run that is computed again: see `training.replay`."""
 
 from collections.abc import Mapping
-import json
+import functools
 import os
-import pathlib
 from typing import Any, NamedTuple
 
 from absl import logging
 import jax
 import ml_collections
 import numpy as np
-import orbax.checkpoint as ocp
 
-from rvm_jax import weights
+from rvm_jax.storage import checkpoint_files
+from rvm_jax.storage import damage
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import program as program_lib
+from rvm_jax.training import resuming
 from rvm_jax.training import step as step_lib
-from rvm_jax.training import window
 from rvm_jax.weights import runs
 
 
@@ -79,48 +78,37 @@ def compute(
   return Step(values, batch, clips)
 
 
-def find_steps(directory: pathlib.Path) -> list[int]:
-  """Returns the steps of the checkpoints in a folder, in ascending order."""
-  return sorted(ocp.utils.checkpoint_steps(directory))
-
-
 def _start(config, workdir, step, program):
   """Returns the newest good state before a step, and the position in the data.
 
   The position is None for an initial state.
   """
-  directory = pathlib.Path(workdir) / runs.CHECKPOINTS
-  for number in reversed(find_steps(directory)):
-    if number < step:
-      return _read(directory / str(number), program.shapes)
+  directory = checkpoint_files.locate(workdir) / runs.CHECKPOINTS
+  for number in reversed(checkpoint_files.find_steps(directory)):
+    if number >= step:
+      continue
+    try:
+      return resuming.read(
+          directory / str(number),
+          program.shapes,
+          config.to_dict(),
+          verify=True,
+      )
+    except damage.DamagedError as error:
+      logging.warning('%s. An earlier checkpoint is taken', error)
   logging.warning(
-      '%s has no checkpoint before step %d: all steps are done from the first'
-      ' one on',
+      '%s has no good checkpoint before step %d: all steps are done from the'
+      ' first one on',
       workdir,
       step,
   )
-  if config.checkpoint.init_from is None:
-    return program.init(config.seed), None
-  initial = weights.read_initial(
-      config.checkpoint.init_from,
-      program.shapes.params,
+  state = resuming.make_initial(
+      program.shapes,
+      functools.partial(program.init, config.seed),
+      init_from=config.checkpoint.init_from,
       fresh_decoder=config.checkpoint.fresh_decoder,
   )
-  fresh = program.init(config.seed)
-  params = weights.put_initial(initial, fresh.params)
-  return fresh.replace(params=params), None
-
-
-def _read(path: pathlib.Path, shapes: step_lib.TrainState):
-  """Reads the state and the position in the data of a checkpoint."""
-  arrays = ocp.PyTreeCheckpointHandler().metadata(path / 'state')
-  state = ocp.StandardCheckpointHandler().restore(
-      path / 'state',
-      args=ocp.args.StandardRestore(window.as_saved(shapes, arrays)),
-  )
-  data = json.loads((path / 'data' / 'metadata').read_text())
-  logging.info('Replaying from %s', path)
-  return window.as_wanted(state, shapes), data
+  return state, None
 
 
 def _move(iterator: Any, saved: Mapping[str, Any]):

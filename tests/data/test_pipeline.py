@@ -1,8 +1,8 @@
 """The stream of batches is the same for any workers, shards and restarts."""
 
 import json
-import shutil
 import os
+import shutil
 
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
 """A step that is computed again has the values of the run."""
 
+import shutil
+
 from absl import logging
 import jax
 import pytest
@@ -75,10 +77,22 @@ def test_compute_starts_from_the_newest_checkpoint_before_the_step(
   steps = sorted(int(x.name) for x in (workdir / 'checkpoints').iterdir())
   assert steps == [25, 30]
   compute(workdir, 30)
-  assert f'Replaying from {workdir}/checkpoints/25' in messages
+  assert f'Resumed from {workdir}/checkpoints/25' in messages
   assert not warnings
   compute(workdir, 25)
-  assert 'no checkpoint before step 25: all steps are done' in warnings[0]
+  assert 'no good checkpoint before step 25: all steps are done' in warnings[0]
+
+
+def test_compute_passes_over_a_damaged_checkpoint_and_leaves_it(
+    workdir, tmp_path, warnings
+):
+  copy = shutil.copytree(workdir, tmp_path / 'run')
+  shutil.copytree(copy / 'checkpoints' / '25', copy / 'checkpoints' / '28')
+  (copy / 'checkpoints' / '28' / 'config' / 'metadata').write_text('{')
+  before = snapshot(copy)
+  assert compute(copy, 30).metrics == compute(workdir, 30).metrics
+  assert snapshot(copy) == before
+  assert 'checkpoints/28 is damaged' in warnings[0]
 
 
 @pytest.mark.parametrize('step', [0, -1, 31])
