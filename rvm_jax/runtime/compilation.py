@@ -1,11 +1,11 @@
 """Where compiled programs are kept, so that the next start need not compile.
 
-They are in `$XDG_CACHE_HOME/rvm_jax/xla` (by default `~/.cache/rvm_jax/xla`), in
-a folder for each kind of processor: what is compiled for a processor may crash
-on another one, and a home folder may be shared. JAX names a program by all that
-it depends on, so that the folder can be shared by any runs, and deleted while
-nothing runs. Whoever sets JAX_COMPILATION_CACHE_DIR has the programs there, and
-JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+They are in `$XDG_CACHE_HOME/rvm_jax/xla` (by default `~/.cache/rvm_jax/xla`),
+in a folder for each kind of processor: what is compiled for a processor may
+crash on another one, and a home folder may be shared. JAX names a program by
+all that it depends on, so that any runs can share the folder. It may be deleted
+while nothing runs. Whoever sets JAX_COMPILATION_CACHE_DIR has the programs
+there, and JAX_ENABLE_COMPILATION_CACHE=false keeps none.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def folder() -> str:
 
 
 def describe_cpu() -> list[str]:
-  """Returns texts that are the same on processors that run the same programs."""
+  """Returns texts that are equal on processors that run the same programs."""
   try:
     lines = _CPU_INFO.read_text().splitlines()
   except OSError:

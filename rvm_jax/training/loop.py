@@ -117,9 +117,9 @@ def train(
     # The newest step of which a checkpoint has been started.
     saving = None
     for done in range(start + 1, config.num_steps + 1):
-      profiler.before(done, state)
-      batch = ledger.watch.take(position, config.data.batch_size)
-      state, metrics = program.dispatch(done, state, batch)
+      with profiler.step(done, state):
+        batch = ledger.watch.take(position, config.data.batch_size)
+        state, metrics = program.dispatch(state, batch)
       # This checks the step before: its metrics are read after the next step is
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
@@ -153,7 +153,7 @@ def train(
         with ledger.timed('save'):
           checkpoints.save(done, state, data, config.to_dict())
           if is_stopped or is_last:
-            checkpoints.wait()
+            checkpoints.finish()
         saving = done
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')

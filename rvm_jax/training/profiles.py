@@ -56,14 +56,27 @@ class Profiler(contextlib.AbstractContextManager):
   def __exit__(self, *_):
     self._complete()
 
-  def before(self, step: int, state: Any):
-    """Starts or ends a profile, if that is due; called before each step.
+  def step(
+      self, step: int, state: Any
+  ) -> contextlib.AbstractContextManager[None]:
+    """Returns a context for a step, which the profile shows as one.
+
+    If a profile is due, it begins or ends before the context is returned.
 
     Args:
       step: number of the step that comes next, counted from 1.
       state: training state after the step before. It is waited for at the
         beginning and at the end of a profile.
     """
+    self._begin_or_end(step, state)
+    return jax.profiler.StepTraceAnnotation('train', step_num=step)
+
+  def _ask(self, *_):
+    """Handles SIGUSR1."""
+    self._is_asked = True
+
+  def _begin_or_end(self, step: int, state: Any):
+    """Begins or ends a profile, if that is due before a step."""
     if self._is_asked:
       self._is_asked = False
       if self._folder is None:
@@ -78,10 +91,6 @@ class Profiler(contextlib.AbstractContextManager):
     elif step >= first and self._folder is None:
       jax.block_until_ready(state)
       self._start(step, last)
-
-  def _ask(self, *_):
-    """Handles SIGUSR1."""
-    self._is_asked = True
 
   def _start(self, first: int, last: int):
     """Starts a profile."""
@@ -119,8 +128,12 @@ class Profiler(contextlib.AbstractContextManager):
 class Off:
   """Takes the place of a `Profiler` where nobody asks for profiles."""
 
-  def before(self, step: int, state: Any):
-    """Does nothing."""
+  def step(
+      self, step: int, state: Any
+  ) -> contextlib.AbstractContextManager[None]:
+    """Returns a context that does nothing."""
+    del step, state
+    return contextlib.nullcontext()
 
 
 OFF = Off()

@@ -37,15 +37,11 @@ class Program(NamedTuple):
   mesh: jax.sharding.Mesh
 
   def dispatch(
-      self,
-      step: int,
-      state: step_lib.TrainState,
-      batch: Mapping[str, np.ndarray],
+      self, state: step_lib.TrainState, batch: Mapping[str, np.ndarray]
   ) -> tuple[step_lib.TrainState, step_lib.Metrics]:
     """Starts a step on the devices, without waiting for it.
 
     Args:
-      step: number of the step, counted from 1, by which profiles name it.
       state: training state before the step; its buffers are donated.
       batch: this process's rows of the batch.
 
@@ -53,8 +49,7 @@ class Program(NamedTuple):
       The training state after the step, and the metrics of the step.
     """
     taken = {key: batch[key] for key in self.objective.batch}
-    with jax.profiler.StepTraceAnnotation('train', step_num=step):
-      return self.step(state, mesh_lib.to_devices(taken, self.mesh))
+    return self.step(state, mesh_lib.to_devices(taken, self.mesh))
 
 
 def build(

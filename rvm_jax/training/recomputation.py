@@ -69,12 +69,12 @@ def compute(
   iterator = pipeline.iterator()
   try:
     with jax.set_mesh(mesh):
-      state, data = _start(config, workdir, step, program.shapes, program.init)
+      state, data = _start(config, workdir, step, program)
       if data is not None:
         _move(iterator, data['iterator'])
       for _ in range(step - int(state.step)):
         batch = reorder(next(iterator), num_processes)
-        state, metrics = program.dispatch(int(state.step) + 1, state, batch)
+        state, metrics = program.dispatch(state, batch)
       values = {key: float(value) for key, value in metrics.items()}
   finally:
     iterator.close()
@@ -123,7 +123,7 @@ def reorder(
   }
 
 
-def _start(config, workdir, step, shapes, init):
+def _start(config, workdir, step, program):
   """Returns the newest good state before a step, and the position in the data.
 
   The position is None for an initial state.
@@ -131,7 +131,7 @@ def _start(config, workdir, step, shapes, init):
   directory = pathlib.Path(workdir) / runs.CHECKPOINTS
   for number in reversed(find_steps(directory)):
     if number < step:
-      return _read(directory / str(number), shapes)
+      return _read(directory / str(number), program.shapes)
   logging.warning(
       '%s has no checkpoint before step %d: all steps are done from the first'
       ' one on',
@@ -139,13 +139,13 @@ def _start(config, workdir, step, shapes, init):
       step,
   )
   if config.checkpoint.init_from is None:
-    return init(config.seed), None
+    return program.init(config.seed), None
   initial = weights.read_initial(
       config.checkpoint.init_from,
-      shapes.params,
+      program.shapes.params,
       fresh_decoder=config.checkpoint.fresh_decoder,
   )
-  fresh = init(config.seed)
+  fresh = program.init(config.seed)
   params = weights.put_initial(initial, fresh.params)
   return fresh.replace(params=params), None
 

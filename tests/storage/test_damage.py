@@ -7,8 +7,8 @@ import pytest
 from rvm_jax.storage import damage
 
 TENSORSTORE = (
-    'RESOURCE_EXHAUSTED: Error writing "params.k/0.0" in OCDBT database at local'
-    ' file "/tmp/run/checkpoints/8/state/": Failed writing:'
+    'RESOURCE_EXHAUSTED: Error writing "params.k/0.0" in OCDBT database at'
+    ' local file "/tmp/run/checkpoints/8/state/": Failed writing:'
     ' "/tmp/run/checkpoints/8/state/d/0fc1": No space left on device'
     " [os_error_code='28'] [tensorstore_spec='{\\\"context\\\":{}}']"
 )

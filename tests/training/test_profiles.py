@@ -33,8 +33,7 @@ def run(profiler, first, last, *, ask_at=()):
   for step in range(first, last + 1):
     if step in ask_at:
       os.kill(os.getpid(), signal.SIGUSR1)
-    profiler.before(step, state)
-    with jax.profiler.StepTraceAnnotation('train', step_num=step):
+    with profiler.step(step, state):
       state = add(state)
 
 

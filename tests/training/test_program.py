@@ -33,9 +33,9 @@ def test_build_gives_the_shapes_that_init_returns(program):
 def test_dispatch_takes_from_a_batch_what_the_objective_names(program):
   batch = {'source': np.ones((4, 2), np.float32), 'clip': np.zeros(4, object)}
   with jax.set_mesh(program.mesh):
-    state, _ = program.dispatch(1, program.init(0), batch)
+    state, _ = program.dispatch(program.init(0), batch)
     mean = float(state.params['mean'][0])
-    state, metrics = program.dispatch(2, state, batch)
+    state, metrics = program.dispatch(state, batch)
   # The learning rate of the first step is 0, and Adam's first move has the size
   # of the learning rate, which is at its peak in the second step.
   assert float(metrics['loss']) == pytest.approx((mean - 1) ** 2, rel=1e-6)
