@@ -9,9 +9,11 @@ Exit codes:
     command again to resume it.
   76: the run ended for a reason that is not the user's, such as a lost process;
     run the same command again.
-  1: an error, which the last lines of the log describe.
+  1: an error, which the last line on the screen describes.
+  130: a second Ctrl-C has ended the run, and nothing is saved.
 """
 
+import contextlib
 import os
 import sys
 
@@ -23,8 +25,11 @@ from ml_collections import config_flags
 
 from rvm_jax import config as config_lib
 from rvm_jax.evals.in_training import evaluators as evaluators_lib
+from rvm_jax.runtime import compilation
+from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import facts
+from rvm_jax.runtime import lock
 from rvm_jax.runtime import peers as peers_lib
 from rvm_jax.runtime import processes
 from rvm_jax.runtime import stops
@@ -73,26 +78,32 @@ flags.mark_flags_as_required(['config', 'workdir'])
 
 def main(argv: list[str]):
   """Trains the model that the flag --config describes, in --workdir."""
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
-  config, workdir = _CONFIG.value, _WORKDIR.value
-  config_lib.check_repeats(flags.FLAGS, sys.argv)
-  config_lib.check_settings(config)
-  profiler = profiles.Profiler(
-      workdir, profiles.parse_steps(_PROFILE_STEPS.value)
-  )
-  # A signal that comes before all processes have met ends this one at once.
-  with processes.connect(
-      _COORDINATOR.value,
-      _NUM_PROCESSES.value,
-      _PROCESS_ID.value,
-      _JOIN_TIMEOUT.value,
-  ) as peers:
-    stop = stops.Stop()
-    peers.agree(facts.of_run(config, workdir))
-    with profiler:
-      train(config, workdir, peers, stop, profiler)
+  with errors.Reports() as reports:
+    compilation.use_cache()
+    if len(argv) > 1:
+      raise ValueError(f'unexpected arguments: {argv[1:]}')
+    config, workdir = _CONFIG.value, _WORKDIR.value
+    config_lib.check_repeats(flags.FLAGS, sys.argv)
+    config_lib.check_settings(config)
+    profiler = profiles.Profiler(
+        workdir, profiles.parse_steps(_PROFILE_STEPS.value)
+    )
+    # A signal that comes before all processes have met ends this one at once.
+    with processes.connect(
+        _COORDINATOR.value,
+        _NUM_PROCESSES.value,
+        _PROCESS_ID.value,
+        _JOIN_TIMEOUT.value,
+    ) as peers:
+      stop = stops.Stop()
+      is_first = peers.me.process == 0
+      with lock.held(workdir) if is_first else contextlib.nullcontext():
+        peers.agree(facts.of_run(config, workdir))
+        # From here on the workdir belongs to this run.
+        reports.workdir = workdir
+        with profiler:
+          train(config, workdir, peers, stop, profiler)
 
 
 def train(
@@ -142,4 +153,4 @@ def train(
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=errors.parse_flags)

@@ -180,6 +180,15 @@ def test_a_config_of_another_kind_is_refused():
     config_lib.check_settings({})
 
 
+def test_a_config_file_that_is_missing_is_named():
+  arguments = ['main', '--config=no/such/file.py']
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file('config', flag_values=values)
+  values(arguments)
+  with pytest.raises(OSError, match='(?s)no/such/file.py.*No such file'):
+    config_lib.check_settings(values.config)
+
+
 def test_scenes_can_be_switched_off():
   config = tiny.get_config()
   config.num_eval_scenes = 0

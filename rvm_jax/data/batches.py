@@ -6,6 +6,7 @@ from typing import Any
 from absl import logging
 import numpy as np
 
+from rvm_jax.data import blocks
 from rvm_jax.data import workers
 
 
@@ -15,15 +16,23 @@ class Batches(Iterator):
   It must be closed when done, since it may have started worker processes.
   """
 
-  def __init__(self, iterator: Any, lengths: list[int], num_workers: int):
+  def __init__(
+      self,
+      iterator: Any,
+      samples: blocks.Blocks,
+      lengths: list[int],
+      num_workers: int,
+  ):
     """Wraps an iterator.
 
     Args:
       iterator: iterator of grain over batches.
+      samples: the samples that it takes.
       lengths: number of records of each source.
       num_workers: number of worker processes that the iterator starts.
     """
     self._iterator = iterator
+    self._samples = samples
     self._lengths = lengths
     self._has_workers = num_workers > 0
 
@@ -58,6 +67,8 @@ class Batches(Iterator):
           state['num_records'],
           self._lengths,
       )
+    # Batches begin here, also if their size has changed since.
+    self._samples.start = state['global_next_index']
     self._iterator.set_state(state)
 
   def close(self):

@@ -27,6 +27,7 @@ from grain import experimental as grain_experimental
 import numpy as np
 
 from rvm_jax.data import batches
+from rvm_jax.data import blocks
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import records
 from rvm_jax.data import sampler as sampler_lib
@@ -59,7 +60,7 @@ class Pipeline:
       crop_aspect: tuple[float, float],
       flip: float,
       max_bad_share: float,
-      held_out_share: float,
+      held_out_share: float = 0.0,
       num_workers: int,
       prefetch: int,
       seed: int,
@@ -176,8 +177,11 @@ class Pipeline:
 
   def iterator(self) -> batches.Batches:
     """Returns a new iterator at the beginning of the stream."""
+    samples = blocks.Blocks(
+        self._dataset, self._batch_size, self._shard.shard_count
+    )
     elastic = grain_experimental.ElasticIterator(
-        self._dataset,
+        samples,
         self._batch_size,
         self._shard,
         read_options=grain.ReadOptions(
@@ -188,7 +192,7 @@ class Pipeline:
         ),
     )
     lengths = [len(source) for source in self._sources]
-    return batches.Batches(elastic, lengths, self._num_workers)
+    return batches.Batches(elastic, samples, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.

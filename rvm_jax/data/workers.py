@@ -9,8 +9,8 @@ import os
 import signal
 import threading
 
-# The signals that are meant for the run and sent to all processes of a group: to
-# stop, and to write a profile.
+# The signals to stop and to write a profile, which are meant for the run and
+# may be sent to all processes of a group.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 

@@ -51,6 +51,7 @@ full, and nothing is written to --out.
 """
 
 from collections.abc import Callable
+import functools
 from importlib import metadata
 import os
 import platform
@@ -77,6 +78,7 @@ from rvm_jax.evals.benchmarks import waymo
 from rvm_jax.evals.encoders import loading
 from rvm_jax.evals.encoders import sizes
 from rvm_jax.evals.scenes import benchmark as benchmark_lib
+from rvm_jax.runtime import errors
 from rvm_jax.training import logs
 
 
@@ -228,23 +230,6 @@ def run(
   return report
 
 
-def _parse(argv: list[str]) -> list[str]:
-  """Reads the flags; exits with code 2 if they or the config are wrong."""
-  try:
-    return flags.FLAGS(argv)
-  except flags.Error as error:
-    print(f'error: {error}', file=sys.stderr)
-  except (AttributeError, KeyError) as error:
-    # A ConfigDict that lacks a setting raises while it handles a KeyError. All
-    # other errors come from the code of the config file, and need a traceback.
-    lacking = error.args[0] if isinstance(error, AttributeError) else error
-    if not isinstance(getattr(lacking, '__context__', None), KeyError):
-      raise
-    text = ' '.join(lacking.args[0].split())
-    print(f'error: the config lacks a setting: {text}', file=sys.stderr)
-  sys.exit(2)
-
-
 if __name__ == '__main__':
   config_flags.DEFINE_config_file(
       'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
@@ -257,4 +242,4 @@ if __name__ == '__main__':
       'workdir', None, 'Folder for features and checkpoints of a readout.'
   )
   flags.mark_flags_as_required(['config', 'checkpoint', 'out'])
-  app.run(main, flags_parser=_parse)
+  app.run(main, flags_parser=functools.partial(errors.parse_flags, mistake=2))

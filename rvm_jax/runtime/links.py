@@ -70,8 +70,11 @@ class Link:
       data = self._connection.recv(2**16)
     except TimeoutError:
       return []
+    except ConnectionResetError:
+      # It was closed before all that was sent to it was read.
+      data = b''
     except OSError as error:
-      raise EOFError(str(error)) from error
+      raise EOFError(f'its connection broke: {error.strerror}') from error
     if not data:
       raise EOFError('its connection was closed')
     *lines, self._rest = (self._rest + data).split(b'\n')

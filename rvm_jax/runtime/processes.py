@@ -14,6 +14,7 @@ from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import meeting
 from rvm_jax.runtime import peers as peers_lib
+from rvm_jax.runtime import relay
 
 # Value of --coordinator that leaves the addresses to the cluster.
 AUTO = 'auto'
@@ -79,7 +80,7 @@ def connect(
     ending.end_now(exit_codes.RESTART, str(error))
   found = peers_lib.Peers(me, links, num_processes)
   jax.distributed.initialize(
-      f'{address}:{jax_port}',
+      relay.start(host, jax_port) if process_id else f'{address}:{jax_port}',
       num_processes,
       process_id,
       local_devices,

@@ -91,7 +91,7 @@ class Stop:
       Stopped: one of them was told to stop. It is raised in all of them.
     """
     if self.ask().result():
-      raise Stopped('the run was told to stop')
+      raise Stopped('stopped, there was nothing to save')
 
   def close(self):
     """Gives the signals back to the handlers that they had before."""

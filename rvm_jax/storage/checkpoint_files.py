@@ -219,7 +219,7 @@ def compare(
       finite.
   """
   if saved is not None:
-    changed = [key for key, x in found.items() if saved.get(key) != x.text]
+    changed = sorted(k for k, x in found.items() if saved.get(k) != x.text)
     if changed:
       raise damage.DamagedError(
           path, f'{damage.name_keys(changed)} changed since it was saved'

@@ -57,7 +57,7 @@ class Checkpoints:
       save_every: int,
       keep_last: int,
       keep_every: int,
-      verify: bool,
+      verify: bool = True,
       init_from: str | None,
       fresh_decoder: bool,
   ):

@@ -28,7 +28,7 @@ from rvm_jax.training import wall_time
 
 
 def summary(goodput: wall_time.Goodput) -> dict[str, str]:
-  """Returns the most important figures as text, by name."""
+  """Returns the most important figures that are known, as text, by name."""
   starts = goodput.starts
   # The median over time is not moved by a few slow intervals.
   speeds = sorted(speed for *_, speed in goodput.speeds)
@@ -41,8 +41,6 @@ def summary(goodput: wall_time.Goodput) -> dict[str, str]:
       ),
       'starts': str(len(starts)),
       'steps done again': f'{sum(start.lost for start in starts):,}',
-      'MFU in steps': 'not known',
-      'MFU overall': 'not known',
   }
   if goodput.mfu is not None:
     facts['MFU in steps'] = percent(goodput.mfu)

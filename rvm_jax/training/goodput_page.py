@@ -194,7 +194,7 @@ def draw_speeds(
 <div class="along" aria-hidden="true">{marks}</div>
 </div>
 <p class="note">Time since the first start. Dashed lines are restarts. Steps are
-timed without evaluations and checkpoints.</p>"""
+timed with waiting for data, without evaluations and checkpoints.</p>"""
 
 
 def _ticks(last: float) -> list[tuple[int, str]]:

@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping
 import contextlib
 import functools
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
-from absl import logging
-from clu import parameter_overview
 import jax
 import ml_collections
 import numpy as np
@@ -18,9 +16,9 @@ from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import health
 from rvm_jax.training import ledger as ledger_lib
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import profiles
+from rvm_jax.training import program as program_lib
 from rvm_jax.training import reporting
 from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
@@ -79,7 +77,7 @@ def train(
       has more steps than `config.num_steps`.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
-  built = build(config, objective, mesh)
+  program = program_lib.build(config, objective, mesh)
   with contextlib.ExitStack() as closing:
     closing.enter_context(jax.set_mesh(mesh))
 
@@ -92,7 +90,7 @@ def train(
     )
     position = close_at_end(position_lib.Position(pipeline))
     state, is_evaluation_due = start_or_resume(
-        config, checkpoints, position, built
+        config, checkpoints, position, program
     )
     start = int(state.step)
     ledger.start(
@@ -111,7 +109,7 @@ def train(
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
     monitor = health.Monitor(
-        pipeline, checkpoints, watchdog, built.guard, workdir
+        pipeline, checkpoints, watchdog, program.guard, workdir
     )
     # Whether the run is to stop is asked once a step. The answer is read after
     # the next step is dispatched, as the metrics are.
@@ -119,11 +117,9 @@ def train(
     # The newest step of which a checkpoint has been started.
     saving = None
     for done in range(start + 1, config.num_steps + 1):
-      profiler.before(done, state)
-      batch = ledger.watch.take(position, config.data.batch_size)
-      taken = {key: batch[key] for key in objective.batch}
-      with jax.profiler.StepTraceAnnotation('train', step_num=done):
-        state, metrics = built.step(state, mesh_lib.to_devices(taken, mesh))
+      with profiler.step(done, state):
+        batch = ledger.watch.take(position, config.data.batch_size)
+        state, metrics = program.dispatch(state, batch)
       # This checks the step before: its metrics are read after the next step is
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
@@ -136,7 +132,7 @@ def train(
 
       if done % config.log_every == 0:
         scalars = {key: float(value) for key, value in metrics.items()}
-        report(done, scalars, config, built, ledger, position, writer)
+        report(done, scalars, config, program, ledger, position, writer)
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
@@ -157,69 +153,18 @@ def train(
         with ledger.timed('save'):
           checkpoints.save(done, state, data, config.to_dict())
           if is_stopped or is_last:
-            checkpoints.wait()
+            checkpoints.finish()
         saving = done
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
     return state
 
 
-class Built(NamedTuple):
-  """What `build` makes of a config.
-
-  Attributes:
-    init: function that returns the state of a new run from a seed.
-    step: function that does one step, as `step.make` describes it.
-    schedule: function that returns the learning rate after a number of updates.
-    guard: what finds spikes; None if the policy is to let them pass.
-    shapes: the state as `jax.ShapeDtypeStruct`s with shardings.
-  """
-
-  init: Callable[[int], step_lib.TrainState]
-  step: Callable[..., tuple[step_lib.TrainState, step_lib.Metrics]]
-  schedule: Callable[[int], float]
-  guard: spikes.Guard | None
-  shapes: step_lib.TrainState
-
-
-def build(
-    config: ml_collections.ConfigDict,
-    objective: step_lib.Objective,
-    mesh: jax.sharding.Mesh,
-) -> Built:
-  """Builds the optimizer and the step of a run, and logs its parameters.
-
-  Args:
-    config: config of the run.
-    objective: objective to train.
-    mesh: the mesh, as returned by `mesh.make_mesh`.
-  """
-  optimizer, schedule = optimizer_lib.make_optimizer(
-      num_steps=config.num_steps,
-      is_core=objective.is_core,
-      **config.optimizer,
-  )
-  guard = spikes.from_config(config)
-  init, step = step_lib.make(
-      objective,
-      optimizer,
-      mesh,
-      num_microbatches=config.num_microbatches,
-      guard=guard,
-  )
-  shapes = jax.eval_shape(init, config.seed)
-  overview = parameter_overview.get_parameter_overview(
-      shapes.params, include_stats=False
-  )
-  logging.info('Parameters:\n%s', overview)
-  return Built(init, step, schedule, guard, shapes)
-
-
 def start_or_resume(
     config: ml_collections.ConfigDict,
     checkpoints: checkpoints_lib.Checkpoints,
     position: position_lib.Position,
-    built: Built,
+    program: program_lib.Program,
 ) -> tuple[step_lib.TrainState, bool]:
   """Returns the state that this start of the run begins with.
 
@@ -227,16 +172,16 @@ def start_or_resume(
     config: config of the run.
     checkpoints: checkpoints of the run.
     position: position in the data, which is moved to that of the checkpoint.
-    built: what `build` has made of the config.
+    program: what the run computes.
 
   Returns:
     The state, and whether it has yet to be evaluated: that of a new run, or one
     whose evaluation was interrupted.
   """
-  restored = checkpoints.restore(built.shapes, config.to_dict())
+  restored = checkpoints.restore(program.shapes, config.to_dict())
   if restored is None:
-    init = functools.partial(built.init, config.seed)
-    return checkpoints.start(built.shapes, init), True
+    init = functools.partial(program.init, config.seed)
+    return checkpoints.start(program.shapes, init), True
   state, data = restored
   position.set_state(data)
   # Older checkpoints do not say it: they were saved after an evaluation.
@@ -247,7 +192,7 @@ def report(
     step: int,
     scalars: Mapping[str, float],
     config: ml_collections.ConfigDict,
-    built: Built,
+    program: program_lib.Program,
     ledger: ledger_lib.Ledger,
     position: position_lib.Position,
     writer: reporting.Writer,
@@ -258,7 +203,7 @@ def report(
     step: number of steps done.
     scalars: metrics of the step.
     config: config of the run.
-    built: what `build` has made of the config.
+    program: what the run computes.
     ledger: ledger of the run, which says how fast it is.
     position: position in the data, which says how many clips were seen.
     writer: writer of the results.
@@ -268,7 +213,7 @@ def report(
       **scalars,
       **ledger.steps(),
       **position.counts(),
-      'learning_rate': float(built.schedule(updates)),
+      'learning_rate': float(program.schedule(updates)),
   }
   with ledger.watch.apart():
     writer.progress(step, scalars, config.data.batch_size)

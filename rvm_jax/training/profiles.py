@@ -56,14 +56,27 @@ class Profiler(contextlib.AbstractContextManager):
   def __exit__(self, *_):
     self._complete()
 
-  def before(self, step: int, state: Any):
-    """Starts or ends a profile, if that is due; called before each step.
+  def step(
+      self, step: int, state: Any
+  ) -> contextlib.AbstractContextManager[None]:
+    """Returns a context for a step, which the profile shows as one.
+
+    If a profile is due, it begins or ends before the context is returned.
 
     Args:
       step: number of the step that comes next, counted from 1.
       state: training state after the step before. It is waited for at the
         beginning and at the end of a profile.
     """
+    self._begin_or_end(step, state)
+    return jax.profiler.StepTraceAnnotation('train', step_num=step)
+
+  def _ask(self, *_):
+    """Handles SIGUSR1."""
+    self._is_asked = True
+
+  def _begin_or_end(self, step: int, state: Any):
+    """Begins or ends a profile, if that is due before a step."""
     if self._is_asked:
       self._is_asked = False
       if self._folder is None:
@@ -79,23 +92,21 @@ class Profiler(contextlib.AbstractContextManager):
       jax.block_until_ready(state)
       self._start(step, last)
 
-  def _ask(self, *_):
-    """Handles SIGUSR1."""
-    self._is_asked = True
-
   def _start(self, first: int, last: int):
     """Starts a profile."""
     parts = [self._workdir, FOLDER, f'steps_{first}-{last}']
     # Processes on one host would write to one file.
     if jax.process_count() > 1:
       parts.append(f'process_{jax.process_index()}')
+    folder = os.path.join(*parts)
     try:
-      jax.profiler.start_trace(os.path.join(*parts))
-    except RuntimeError as error:
+      os.makedirs(folder, exist_ok=True)
+      jax.profiler.start_trace(folder)
+    except (OSError, RuntimeError) as error:
       logging.warning('There is no profile of step %d: %s', first, error)
       self._wanted = None
       return
-    self._folder = os.path.join(*parts)
+    self._folder = folder
 
   def _complete(self):
     """Ends the profile in progress, if any, and writes it."""
@@ -117,8 +128,12 @@ class Profiler(contextlib.AbstractContextManager):
 class Off:
   """Takes the place of a `Profiler` where nobody asks for profiles."""
 
-  def before(self, step: int, state: Any):
-    """Does nothing."""
+  def step(
+      self, step: int, state: Any
+  ) -> contextlib.AbstractContextManager[None]:
+    """Returns a context that does nothing."""
+    del step, state
+    return contextlib.nullcontext()
 
 
 OFF = Off()

@@ -16,9 +16,8 @@ from rvm_jax import weights
 from rvm_jax.storage import json_lines
 from rvm_jax.training import ledger
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import position as position_lib
-from rvm_jax.training import spikes
+from rvm_jax.training import program as program_lib
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import window
 from rvm_jax.weights import runs
@@ -66,29 +65,16 @@ def compute(
     )
   num_processes = find_num_processes(workdir, step)
   mesh = mesh_lib.make_mesh(config.fsdp)
-  optimizer, _ = optimizer_lib.make_optimizer(
-      num_steps=config.num_steps,
-      is_core=objective.is_core,
-      **config.optimizer,
-  )
-  init, train_step = step_lib.make(
-      objective,
-      optimizer,
-      mesh,
-      num_microbatches=config.num_microbatches,
-      guard=spikes.from_config(config),
-  )
-  shapes = jax.eval_shape(init, config.seed)
+  program = program_lib.build(config, objective, mesh)
   iterator = pipeline.iterator()
   try:
     with jax.set_mesh(mesh):
-      state, data = _start(config, workdir, step, shapes, init)
+      state, data = _start(config, workdir, step, program)
       if data is not None:
         _move(iterator, data['iterator'])
       for _ in range(step - int(state.step)):
         batch = reorder(next(iterator), num_processes)
-        taken = {key: batch[key] for key in objective.batch}
-        state, metrics = train_step(state, mesh_lib.to_devices(taken, mesh))
+        state, metrics = program.dispatch(state, batch)
       values = {key: float(value) for key, value in metrics.items()}
   finally:
     iterator.close()
@@ -137,7 +123,7 @@ def reorder(
   }
 
 
-def _start(config, workdir, step, shapes, init):
+def _start(config, workdir, step, program):
   """Returns the newest good state before a step, and the position in the data.
 
   The position is None for an initial state.
@@ -145,7 +131,7 @@ def _start(config, workdir, step, shapes, init):
   directory = pathlib.Path(workdir) / runs.CHECKPOINTS
   for number in reversed(find_steps(directory)):
     if number < step:
-      return _read(directory / str(number), shapes)
+      return _read(directory / str(number), program.shapes)
   logging.warning(
       '%s has no checkpoint before step %d: all steps are done from the first'
       ' one on',
@@ -153,13 +139,13 @@ def _start(config, workdir, step, shapes, init):
       step,
   )
   if config.checkpoint.init_from is None:
-    return init(config.seed), None
+    return program.init(config.seed), None
   initial = weights.read_initial(
       config.checkpoint.init_from,
-      shapes.params,
+      program.shapes.params,
       fresh_decoder=config.checkpoint.fresh_decoder,
   )
-  fresh = init(config.seed)
+  fresh = program.init(config.seed)
   params = weights.put_initial(initial, fresh.params)
   return fresh.replace(params=params), None
 

@@ -33,6 +33,7 @@ from ml_collections import config_flags
 import numpy as np
 from PIL import Image
 
+from rvm_jax.runtime import compilation
 from rvm_jax.storage import files
 from rvm_jax.storage import json_lines
 from rvm_jax.training import logs
@@ -48,6 +49,7 @@ def main(argv: list[str]) -> int:
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments: {argv[1:]}')
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
+  compilation.use_cache()
   given = flags.FLAGS
   try:
     if given.out is not None and os.path.lexists(given.out):

@@ -103,11 +103,7 @@ def read_config(checkpoint: str) -> dict[str, Any]:
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   """Adds the keys that configs of earlier versions lack to a run's config."""
   # Before there was a choice of objectives, every run trained an RVM.
-  completed = {'objective': 'rvm', **config}
-  # Before videos could be kept out of training, none were.
-  if 'data' in completed:
-    completed['data'] = {'held_out_share': 0.0, **completed['data']}
-  return completed
+  return {'objective': 'rvm', **config}
 
 
 def read_params(

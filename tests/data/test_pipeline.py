@@ -149,8 +149,26 @@ def test_shards_together_give_the_whole_batch(folders):
   for batch, *halves in zip(whole, *parts):
     for key in batch:
       assert len(halves[0][key]) == 2
-      together = np.stack([half[key] for half in halves], axis=1)
-      assert np.array_equal(together.reshape(batch[key].shape), batch[key])
+      together = np.concatenate([half[key] for half in halves])
+      assert np.array_equal(together, batch[key])
+
+
+def test_shards_resume_with_another_batch_size_and_number(folders):
+  whole = build(folders).iterator()
+  expected = join(take(whole, 7))
+  first = build(folders, batch_size=6, shard_index=1, shard_count=3).iterator()
+  next(first)
+  state = first.get_state()
+  parts = []
+  for i in range(2):
+    shard = build(folders, shard_index=i, shard_count=2).iterator()
+    shard.set_state(state)
+    parts.append(take(shard, 2))
+  for number, halves in enumerate(zip(*parts)):
+    begin = 6 + 4 * number
+    for key, rows in expected.items():
+      together = np.concatenate([half[key] for half in halves])
+      assert np.array_equal(together, rows[begin : begin + 4])
 
 
 def test_first_gives_the_first_samples_of_the_stream_in_any_shard(folders):

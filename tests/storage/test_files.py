@@ -135,3 +135,18 @@ with files.write_whole({str(tmp_path / 'a.txt')!r}) as part:
   (warning,) = caplog.messages
   assert warning.startswith(f'{left} was left by a process that was killed')
   assert sorted(tmp_path.iterdir()) == [left, tmp_path / 'a.txt']
+
+
+def test_append_whole_adds_to_a_file_that_may_have_gone_meanwhile(tmp_path):
+  path = tmp_path / 'log'
+  files.append_whole(path, b'one')
+  files.append_whole(path, b' two')
+  assert path.read_bytes() == b'one two'
+  path.unlink()
+  files.append_whole(path, b'three')
+  assert path.read_bytes() == b'three'
+
+
+def test_append_whole_to_a_folder_that_is_missing_raises(tmp_path):
+  with pytest.raises(FileNotFoundError):
+    files.append_whole(tmp_path / 'missing' / 'log', b'one')

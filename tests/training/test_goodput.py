@@ -56,13 +56,15 @@ def test_goodput_writes_a_page(tmp_path):
   assert '22.2 %' in text
 
 
-def test_goodput_of_a_run_without_steps_has_a_page(tmp_path):
+def test_goodput_of_a_run_without_steps_has_a_page(tmp_path, capsys):
   writer = ledgers.Writer()
   writer.start(0)
   (tmp_path / 'ledger.jsonl').write_text(json.dumps(writer.lines[0]) + '\n')
   page = tmp_path / 'page.html'
   assert goodput.main([str(tmp_path), f'--html={page}']) == 0
   assert 'No steps were timed yet' in page.read_text()
+  # No peak is known, so that there is no utilisation.
+  assert 'MFU' not in capsys.readouterr().out + page.read_text()
 
 
 def test_goodput_of_a_folder_without_ledger_is_an_error(tmp_path, capsys):

@@ -33,8 +33,7 @@ def run(profiler, first, last, *, ask_at=()):
   for step in range(first, last + 1):
     if step in ask_at:
       os.kill(os.getpid(), signal.SIGUSR1)
-    profiler.before(step, state)
-    with jax.profiler.StepTraceAnnotation('train', step_num=step):
+    with profiler.step(step, state):
       state = add(state)
 
 
@@ -56,8 +55,10 @@ def test_profile_has_the_steps_that_were_asked_for(tmp_path, messages):
     run(profiler, 1, 6)
   assert profiled(tmp_path / 'profiles' / 'steps_3-4') == [3, 4]
   assert messages == [
-      f'Wrote {tmp_path}/profiles/steps_3-4. To see it: pip install xprof;'
-      f' xprof --logdir={tmp_path}/profiles'
+      (
+          f'Wrote {tmp_path}/profiles/steps_3-4. To see it: pip install xprof;'
+          f' xprof --logdir={tmp_path}/profiles'
+      )
   ]
 
 
@@ -93,17 +94,31 @@ def test_second_profiler_in_a_process_is_a_warning(tmp_path, warnings):
       run(profiler, 1, 5)
   assert len(warnings) == 1
   assert 'There is no profile of step 2: ' in warnings[0]
-  assert not (tmp_path / 'profiles').exists()
+
+
+def test_profile_whose_folder_cannot_be_made_is_a_warning(tmp_path, warnings):
+  (tmp_path / 'profiles').write_text('in the way')
+  with profiles.Profiler(tmp_path, (2, 3)) as profiler:
+    run(profiler, 1, 5)
+  assert len(warnings) == 1
+  assert 'There is no profile of step 2: ' in warnings[0]
 
 
 def test_profile_that_cannot_be_written_is_a_warning(
     tmp_path, monkeypatch, warnings
 ):
-  (tmp_path / 'profiles').write_text('in the way')
+  stop = jax.profiler.stop_trace
+
+  def fail():
+    stop()
+    raise jax.errors.JaxRuntimeError('the disk is full')
+
+  monkeypatch.setattr(jax.profiler, 'stop_trace', fail)
   with profiles.Profiler(tmp_path, (2, 3)) as profiler:
     run(profiler, 1, 5)
-  assert len(warnings) == 1
-  assert f'{tmp_path}/profiles/steps_2-3 cannot be written' in warnings[0]
+  assert warnings == [
+      f'{tmp_path}/profiles/steps_2-3 cannot be written: the disk is full'
+  ]
 
 
 def test_each_process_has_a_folder_of_its_own(tmp_path, monkeypatch):

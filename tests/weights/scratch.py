@@ -34,8 +34,8 @@ def full_disk(num_bytes: int) -> Iterator[None]:
 
 
 def save_run(workdir: pathlib.Path, model: rvm.RVM, params: Mapping[str, Any]):
-  """Writes a checkpoint of step 7 into `workdir`, as training does."""
-  config = {'model': _settings(model)}
+  """Writes a checkpoint of step 7 into `workdir`, as version 0.1.0 did."""
+  config = {'model': settings(model)}
   with ocp.CheckpointManager(workdir / 'checkpoints') as manager:
     manager.save(
         7,
@@ -47,7 +47,8 @@ def save_run(workdir: pathlib.Path, model: rvm.RVM, params: Mapping[str, Any]):
     )
 
 
-def _settings(model):
+def settings(model: rvm.RVM) -> dict[str, Any]:
+  """Returns the group `model` of the config of a run."""
   own = {'parent', 'name'}
   fields = {field.name for field in dataclasses.fields(model)} - own
   return {name: getattr(model, name) for name in fields}

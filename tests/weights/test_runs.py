@@ -2,11 +2,16 @@
 
 import os
 import pathlib
+import shutil
 
+from etils import epath
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rvm_jax import weights
+from rvm_jax.training import saving
 from rvm_jax.weights import trees
 from tests.weights import scratch
 
@@ -60,3 +65,94 @@ def test_a_damaged_checkpoint_is_named(golden, tmp_path, num_damaged):
   text = str(error.value)
   assert text.startswith(f'{checkpoint} is damaged: ')
   assert 'byte range' in text and 'tensorstore_spec' not in text
+
+
+def save_steps(workdir, model, params, *steps):
+  """Writes checkpoints with digests, as training does."""
+  config = {'model': scratch.settings(model)}
+  for step in steps:
+    path = epath.Path(workdir) / 'checkpoints' / str(step)
+    state = {'params': jax.tree.map(jnp.asarray, params)}
+    assert not saving.Save(path, state, {}, config).finish()
+
+
+def exchange_bytes(checkpoint):
+  """Changes bytes of the largest file, which holds the parameters."""
+  path = max(checkpoint.rglob('d/*'), key=lambda path: path.stat().st_size)
+  contents = bytearray(path.read_bytes())
+  for place in range(1000, len(contents), len(contents) // 32):
+    contents[place] ^= 0x55
+  path.write_bytes(contents)
+
+
+def test_changed_bytes_are_an_error_that_names_the_good_one_before(
+    golden, tmp_path
+):
+  save_steps(tmp_path, *golden, 2, 4, 6, 8)
+  folder = tmp_path / 'checkpoints'
+  exchange_bytes(folder / '6')
+  exchange_bytes(folder / '8')
+  for path in (tmp_path, folder / '8'):
+    with pytest.raises(ValueError) as error:
+      weights.load(path)
+    text = str(error.value)
+    assert text.startswith(f'{folder}/8 is damaged: ')
+    assert text.endswith(f'. The newest good one before it is {folder}/4')
+  assert weights.load(folder / '4')[0] == golden[0]
+  shutil.rmtree(folder / '2')
+  shutil.rmtree(folder / '4')
+  with pytest.raises(ValueError, match='No checkpoint before it is good'):
+    weights.load(tmp_path)
+
+
+def test_an_empty_newest_checkpoint_is_an_error(golden, tmp_path):
+  save_steps(tmp_path, *golden, 2)
+  (tmp_path / 'checkpoints' / '4').mkdir()
+  with pytest.raises(ValueError) as error:
+    weights.load_run(tmp_path)
+  assert str(error.value).endswith(f'before it is {tmp_path}/checkpoints/2')
+
+
+def test_parameters_of_another_checkpoint_load_only_unverified(
+    golden, tmp_path
+):
+  model, params = golden
+  save_steps(tmp_path, model, params, 2)
+  save_steps(tmp_path, model, jax.tree.map(lambda x: x + 1, params), 4)
+  newest = tmp_path / 'checkpoints' / '4'
+  shutil.rmtree(newest / 'state')
+  shutil.copytree(tmp_path / 'checkpoints' / '2' / 'state', newest / 'state')
+  with pytest.raises(ValueError, match='changed since it was saved'):
+    weights.load(tmp_path)
+  _, found = weights.load(tmp_path, verify=False)
+  assert trees.fingerprint(found) == trees.fingerprint(params)
+
+
+@pytest.mark.parametrize('verify', [True, False])
+@pytest.mark.parametrize('save', [save_steps, scratch.save_run])
+def test_parameters_that_are_not_finite_are_refused(
+    golden, tmp_path, save, verify
+):
+  model, params = golden
+  flat = trees.flatten(params)
+  flat['mask_token'] = flat['mask_token'].at[0, 3].set(np.nan)
+  params = trees.unflatten(flat)
+  if save is save_steps:
+    save(tmp_path, model, params, 7)
+  else:
+    save(tmp_path, model, params)
+  with pytest.raises(ValueError, match=r'not finite .*mask_token \(1'):
+    weights.load(tmp_path, verify=verify)
+
+
+def test_runs_of_earlier_versions_load_with_a_warning(
+    golden, tmp_path, warnings
+):
+  scratch.save_run(tmp_path, *golden)
+  weights.load(tmp_path)
+  assert warnings == [
+      (
+          f'{tmp_path}/checkpoints/7 has no digests to verify it with: an'
+          ' earlier version saved it'
+      )
+  ]

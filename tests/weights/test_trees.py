@@ -71,3 +71,17 @@ def test_check_match_lists_missing_unused_and_misshapen_keys(tree):
       '    a: expected float32[2], got float16[2]\n'
       '    b/kernel: expected float32[2, 3], got float32[3, 2]'
   )
+
+
+def test_check_finite_names_the_first_arrays_and_counts():
+  arrays = {k: np.ones((2, 3), np.float32) for k in 'abcdef'}
+  trees.check_finite('x', arrays)
+  for key in 'bcdf':
+    arrays[key][0, 0] = np.nan
+  arrays['b'][1, 1] = -np.inf
+  with pytest.raises(ValueError) as error:
+    trees.check_finite('x', arrays)
+  assert str(error.value) == (
+      'x has parameters that are not finite (number of elements): b (2 of 6),'
+      ' c (1 of 6), d (1 of 6) and 1 more'
+  )
