@@ -151,8 +151,8 @@ def get_config() -> ml_collections.ConfigDict:
       # Checkpoints whose step is a multiple of this number are never deleted.
       keep_every=50_000,
       # Whether a checkpoint is compared with its digests when a run resumes
-      # from it. The devices compute them: 1 s for each GB on a CPU core, as
-      # long as it takes to read memory once on a GPU or TPU.
+      # from it. It takes 1 s for each GB of state on a CPU core. Without it,
+      # only parameters that are not finite are noticed.
       verify=True,
       # Path of the parameters that a run without checkpoints starts from: a
       # released .npz, a .safetensors file, or the workdir of another run. The

@@ -88,8 +88,8 @@ def check_settings(config: ml_collections.ConfigDict):
     ValueError: a setting is unknown, missing or wrong. The message is one line
       and names the setting, its value and what is allowed.
   """
-  # In place of a config that cannot be read, ml_collections gives an object that
-  # raises the reason as soon as an attribute is asked for.
+  # In place of a config that cannot be read, ml_collections gives an object
+  # that raises the reason as soon as an attribute is asked for.
   if not hasattr(config, 'to_dict'):
     raise ValueError(
         'get_config() of the config file must return a ConfigDict, got'

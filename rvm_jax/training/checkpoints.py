@@ -25,7 +25,6 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
-from rvm_jax import weights
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.training import resuming
@@ -209,25 +208,13 @@ class Checkpoints:
       shapes: step_lib.TrainState,
       init: Callable[[], step_lib.TrainState],
   ) -> step_lib.TrainState:
-    """Returns the initial state of a run that has no checkpoint.
-
-    Args:
-      shapes: the training state as `jax.ShapeDtypeStruct`s.
-      init: function that returns an initialised training state. It is called
-        only after the parameters at `init_from`, if set, have been read.
-
-    Raises:
-      OSError: nothing can be read at `init_from`.
-      ValueError: the parameters at `init_from` do not fit, see
-        `weights.read_initial`.
-    """
-    if self._init_from is None:
-      return init()
-    initial = weights.read_initial(
-        self._init_from, shapes.params, fresh_decoder=self._fresh_decoder
+    """Returns the initial state of a run; see `resuming.make_initial`."""
+    return resuming.make_initial(
+        shapes,
+        init,
+        init_from=self._init_from,
+        fresh_decoder=self._fresh_decoder,
     )
-    fresh = init()
-    return fresh.replace(params=weights.put_initial(initial, fresh.params))
 
   def last_saved(self) -> str:
     """Returns the path of the newest good checkpoint, or 'none'.

@@ -133,8 +133,7 @@ def train(
           checkpoints.wait()
 
       if done % config.log_every == 0:
-        scalars = {key: float(value) for key, value in metrics.items()}
-        report(done, scalars, config, program, ledger, position, writer)
+        report(done, metrics, config, program, ledger, position, writer)
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
@@ -192,31 +191,28 @@ def start_or_resume(
 
 def report(
     step: int,
-    scalars: Mapping[str, float],
+    metrics: step_lib.Metrics,
     config: ml_collections.ConfigDict,
     program: program_lib.Program,
     ledger: ledger_lib.Ledger,
     position: position_lib.Position,
     writer: reporting.Writer,
 ):
-  """Writes the progress line and the scalars of a step that is done.
+  """Writes the progress line and the scalars of a step.
 
   Args:
     step: number of steps done.
-    scalars: metrics of the step.
+    metrics: metrics of the step; reading them waits for it to be done.
     config: config of the run.
     program: what the run computes.
     ledger: ledger of the run, which says how fast it is.
     position: position in the data, which says how many clips were seen.
     writer: writer of the results.
   """
+  scalars = {key: float(value) for key, value in metrics.items()}
   updates = spikes.count_updates(step - 1, scalars)
-  scalars = {
-      **scalars,
-      **ledger.steps(),
-      **position.counts(),
-      'learning_rate': float(program.schedule(updates)),
-  }
+  scalars['learning_rate'] = float(program.schedule(updates))
+  scalars |= ledger.steps() | position.counts()
   with ledger.watch.apart():
     writer.progress(step, scalars, config.data.batch_size)
 
