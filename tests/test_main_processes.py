@@ -177,12 +177,11 @@ def test_processes_with_other_settings_are_refused(start_run, tmp_path):
   )
   assert codes == [1, 1], outputs
   for output in outputs:
-    assert last_lines(output) == [
-        (
-            'error: the processes of the run differ in config.optimizer'
-            '.learning_rate: process 0 has 0.1, process 1 has 0.2'
-        )
-    ]
+    (line,) = last_lines(output)
+    assert line == (
+        'error: the processes of the run differ in config.optimizer'
+        '.learning_rate: process 0 has 0.1, process 1 has 0.2'
+    )
   assert not (tmp_path / 'checkpoints').exists()
 
 
