@@ -102,6 +102,7 @@ def main():
         keep_last=2,
         keep_every=10**9,
         verify=True,
+        bucket=None,
         init_from=None,
         fresh_decoder=False,
     )

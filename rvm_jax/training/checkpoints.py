@@ -41,7 +41,7 @@ class SaveError(OSError):
 
 
 class Checkpoints:
-  """The checkpoints of one run, in `workdir`/checkpoints/STEP.
+  """The checkpoints of one run, in `workdir` or `bucket`/checkpoints/STEP.
 
   All processes of the run must call each method together.
 
@@ -57,6 +57,7 @@ class Checkpoints:
       keep_last: int,
       keep_every: int,
       verify: bool = True,
+      bucket: str | None = None,
       init_from: str | None,
       fresh_decoder: bool,
   ):
@@ -70,6 +71,8 @@ class Checkpoints:
       keep_every: checkpoints whose step is a multiple of this number are never
         deleted.
       verify: whether `restore` compares a checkpoint with its digests.
+      bucket: URL of a folder that takes the place of `workdir`, such as
+        'gs://bucket/run'; None to use `workdir`.
       init_from: path of the parameters that a run without a checkpoint starts
         from, see `weights.read_initial`; None to initialise them.
       fresh_decoder: whether only the encoder and the core are taken from
@@ -77,6 +80,7 @@ class Checkpoints:
 
     Raises:
       OSError: the folder cannot be made.
+      ValueError: `bucket` is no URL that can be written to.
     """
     self._init_from = init_from
     self._fresh_decoder = fresh_decoder
@@ -84,7 +88,7 @@ class Checkpoints:
     self._keep_last = keep_last
     self._keep_every = keep_every
     self._verify = verify
-    self._workdir = checkpoint_files.locate(workdir)
+    self._workdir = checkpoint_files.locate(bucket or workdir)
     self.directory = self._workdir / runs.CHECKPOINTS
     self._save: saving.Save | None = None
     # Why the newest checkpoint could not be saved, '' if it was.

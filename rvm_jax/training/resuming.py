@@ -137,6 +137,9 @@ def move_aside(path: epath.Path, folder: epath.Path, reason: str):
       place = folder / f'{path.name}_{number}'
       number += 1
     folder.mkdir(exist_ok=True)
+    # A folder of a bucket exists only while something is in it.
+    if checkpoint_files.is_url(folder):
+      (folder / f'{place.name}.txt').write_text(reason)
     path.rename(place)
     logging.warning(
         '%s is damaged: %s. It was moved to %s; the run resumes from the'
