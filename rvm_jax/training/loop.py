@@ -15,7 +15,6 @@ from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import health
 from rvm_jax.training import ledger as ledger_lib
-from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import profiles
 from rvm_jax.training import program as program_lib
@@ -76,10 +75,9 @@ def train(
     ValueError: the checkpoint in `workdir` is of another objective or model, or
       has more steps than `config.num_steps`.
   """
-  mesh = mesh_lib.make_mesh(config.fsdp)
-  program = program_lib.build(config, objective, mesh)
+  program = program_lib.build(config, objective)
   with contextlib.ExitStack() as closing:
-    closing.enter_context(jax.set_mesh(mesh))
+    closing.enter_context(jax.set_mesh(program.mesh))
 
     def close_at_end(x):
       return closing.enter_context(contextlib.closing(x))
@@ -107,7 +105,8 @@ def train(
     evaluate_now = functools.partial(
         evaluate, objective, evaluators, writer, ledger, stop
     )
-    if is_evaluation_due and not evaluate_now(start, state.params):
+    is_stopped = is_evaluation_due and not evaluate_now(start, state.params)
+    if is_stopped or stop.ask().result():
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
     monitor = health.Monitor(

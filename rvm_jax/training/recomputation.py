@@ -12,7 +12,6 @@ import numpy as np
 
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
-from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import program as program_lib
 from rvm_jax.training import resuming
@@ -60,11 +59,10 @@ def compute(
         f'--step={step} must be one of the steps 1 to {config.num_steps} of'
         f' the run in {workdir}'
     )
-  mesh = mesh_lib.make_mesh(config.fsdp)
-  program = program_lib.build(config, objective, mesh)
+  program = program_lib.build(config, objective)
   iterator = pipeline.iterator()
   try:
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(program.mesh):
       state, data = _start(config, workdir, step, program)
       if data is not None:
         _move(iterator, data['iterator'])
