@@ -60,7 +60,7 @@ class Batches(Iterator):
       if not lost:
         raise
       raise process.BrokenProcessPool(
-          f'signal {lost[1]} has ended a data worker, perhaps for lack of memory'
+          f'signal {lost[1]} has ended a data worker, perhaps it lacked memory'
       ) from error
 
   def get_state(self) -> dict[str, Any]:
