@@ -1,6 +1,8 @@
 """The stream of batches is the same for any workers, shards and restarts."""
 
+from concurrent.futures import process
 import json
+import multiprocessing
 import os
 import shutil
 
@@ -346,3 +348,16 @@ def test_a_share_that_keeps_out_nothing_changes_nothing(folders, warnings):
 def test_a_share_that_leaves_nothing_to_train_on_is_refused(folders):
   with pytest.raises(ValueError, match='=0.99 keeps all of .*many.*, 5 clips'):
     build(folders, held_out_share=0.99)
+
+
+def test_batches_say_that_a_worker_was_killed(folders):
+  batches = build(folders, num_workers=1).iterator()
+  try:
+    next(batches)
+    for worker in multiprocessing.active_children():
+      worker.kill()
+    with pytest.raises(process.BrokenProcessPool, match='signal 9 has ended a'):
+      for _ in range(100):
+        next(batches)
+  finally:
+    batches.close()
