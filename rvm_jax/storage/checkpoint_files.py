@@ -74,8 +74,8 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 def find_steps(directory: epath.Path) -> list[int]:
   """Returns the steps of all checkpoints in a folder in ascending order.
 
-  The list is empty if the folder does not exist. An empty folder on a local disk
-  is listed too: something has happened to that checkpoint.
+  Without the folder there are none. An empty folder of a step on a local disk
+  is listed too: something has happened to it.
   """
   if not directory.is_dir():
     return []
@@ -107,8 +107,8 @@ def write_digests(
     arrays: Mapping[str, str],
 ):
   """Writes the digests of a checkpoint: the last of its parts."""
-  contents = {'arrays': arrays, 'json': _hash(config, data, arrays)}
-  write_json(path, DIGESTS, contents)
+  sums = _hash(config, data, arrays)
+  write_json(path, DIGESTS, {'arrays': arrays, 'json': sums})
 
 
 def read_contents(path: epath.Path) -> Contents:
@@ -189,9 +189,7 @@ def read_arrays(path: epath.Path, shapes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_state(path: epath.Path, shapes: Any) -> Any:
-  """Reads the state of a checkpoint to devices.
-
-  Each process reads its own part; none waits for another one.
+  """Reads the state of a checkpoint to devices, each process its own part.
 
   Args:
     path: folder of the checkpoint.
