@@ -42,7 +42,8 @@ SETTINGS = {
     'data.flip': rules.SHARE,
     'data.max_bad_share': rules.SHARE,
     'data.held_out_share': rules.SHARE_BELOW_ONE,
-    'data.num_workers': rules.COUNT_OR_ZERO,
+    # No host has so many cores: each worker is a process of its own.
+    'data.num_workers': rules.whole(0, 1024),
     'data.prefetch': rules.COUNT,
     'mask_ratio': rules.SHARE_BELOW_ONE,
     'optimizer.learning_rate': rules.POSITIVE,
@@ -88,8 +89,8 @@ def check_settings(config: ml_collections.ConfigDict):
     ValueError: a setting is unknown, missing or wrong. The message is one line
       and names the setting, its value and what is allowed.
   """
-  # In place of a config that cannot be read, ml_collections gives an object that
-  # raises the reason as soon as an attribute is asked for.
+  # In place of a config that cannot be read, ml_collections gives an object
+  # that raises the reason as soon as an attribute is asked for.
   if not hasattr(config, 'to_dict'):
     raise ValueError(
         'get_config() of the config file must return a ConfigDict, got'
