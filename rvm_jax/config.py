@@ -66,6 +66,7 @@ SETTINGS = {
     'checkpoint.init_from': rules.optional(rules.TEXT),
     'checkpoint.fresh_decoder': rules.FLAG,
     'checkpoint.verify': rules.FLAG,
+    'checkpoint.bucket': rules.optional(rules.TEXT),
     'wandb_project': rules.optional(rules.TEXT),
     'log_every': rules.COUNT,
     'eval_every': rules.COUNT,

@@ -23,6 +23,8 @@ from experiments.launchers import job as job_lib
 _POLL_SECONDS = 0.1
 # After one process has failed the others get this long to say why they end.
 _LINGER_SECONDS = 3.0
+# What a process leaves behind gets this long to end by itself.
+_LEFT_SECONDS = 3.0
 _MAX_BACKOFF_SECONDS = 300.0
 _PR_SET_PDEATHSIG = 1  # Of prctl(2).
 
@@ -144,8 +146,10 @@ def run_once(group: Sequence[Process], stop: Stop, grace_seconds: float) -> int:
     code = _watch(started, stop, grace_seconds)
   finally:
     for process in started:
-      _kill_group(process)
+      process.kill()
       process.wait()
+    for process in started:
+      _end_group(process)
     for printer in printers:
       printer.join()
   return code
@@ -232,9 +236,18 @@ def _print_lines(index, process):
     sys.stdout.flush()
 
 
-def _kill_group(process):
+def _end_group(process):
+  """Waits for what a process has left to end, and kills it if it does not.
+
+  Workers end with their parent, and then the process of multiprocessing that
+  removes their shared memory, which would stay for ever if it was killed.
+  """
+  deadline = time.monotonic() + _LEFT_SECONDS
   # There is no such group once all of its processes have ended.
   with contextlib.suppress(ProcessLookupError):
+    while time.monotonic() < deadline:
+      os.killpg(process.pid, 0)
+      time.sleep(_POLL_SECONDS)
     os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -101,6 +101,24 @@ raise SystemExit(1)
   raise AssertionError('the worker of a dead process still runs')
 
 
+def test_run_once_leaves_no_shared_memory_of_a_dead_leader(tmp_path):
+  name = tmp_path / 'name'
+  code = f"""
+import os, pathlib, subprocess, sys
+from multiprocessing import resource_tracker, shared_memory
+memory = shared_memory.SharedMemory(create=True, size=8)
+pathlib.Path({str(name)!r}).write_text(memory.name)
+# A worker, which keeps the tracker of shared memory alive and then ends.
+subprocess.Popen(
+    [sys.executable, '-c', 'import time; time.sleep(1)'],
+    pass_fds=[resource_tracker.getfd()],
+)
+os.kill(os.getpid(), 9)
+"""
+  assert run_once(code) == 137
+  assert not pathlib.Path('/dev/shm', name.read_text()).exists()
+
+
 def test_run_restarts_on_restartable_codes(attempts, capfd):
   started = attempts(76, 75, 134, 0)
   assert local.run(JOB, NoSignals()) == 0
