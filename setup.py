@@ -55,6 +55,7 @@ setuptools.setup(
         'bench': ['matplotlib>=3.10,<4'],
         'dev': ['pre-commit>=4.5,<5', *LINT, *DOCS, *TEST],
         'docs': DOCS,
+        'gcs': ['gcsfs>=2025.3'],
         'lint': LINT,
         'test': TEST,
         'tfds': TFDS,

@@ -17,6 +17,9 @@ import pathlib
 import shutil
 import time
 
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
 import runs
 
 _NEWEST = 30
@@ -94,6 +97,18 @@ def make_unreadable(folder: pathlib.Path):
     path.symlink_to(path.name)
 
 
+def write_nan(folder: pathlib.Path):
+  """Writes all arrays anew, with a number in one of them that is none."""
+  state = runs.read_state(folder / 'state')
+  leaves, structure = jax.tree.flatten(state)
+  largest = max(range(len(leaves)), key=lambda i: leaves[i].size)
+  leaves[largest] = leaves[largest].copy()
+  leaves[largest].flat[0] = np.nan
+  with ocp.PyTreeCheckpointer() as checkpointer:
+    state = jax.tree.unflatten(structure, leaves)
+    checkpointer.save(folder / 'state', state, force=True)
+
+
 def leave_unfinished(folder: pathlib.Path):
   """Makes the checkpoint one that was being written when the run died."""
   folder.rename(folder.with_name(f'{folder.name}.orbax-checkpoint-tmp'))
@@ -110,6 +125,7 @@ KINDS: tuple[Callable[[pathlib.Path], None], ...] = (
     damage_position,
     damage_config,
     make_unreadable,
+    write_nan,
     leave_unfinished,
 )
 
@@ -166,7 +182,9 @@ def try_damage(
       str(attempt.resumed),
       'yes' if is_same else '**no**',
       f'{seconds:.0f}',
-      said[0] if len(said) == 1 else f'{len(said)} lines',
+      said[0][said[0].find(str(folder)) :].replace(f'{folder}/', '')
+      if len(said) == 1
+      else f'{len(said)} lines',
   ]
 
 

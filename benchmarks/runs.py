@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from absl import logging
 import jax
@@ -313,14 +313,20 @@ def read(workdir: pathlib.Path, step: int) -> dict[str, bytes]:
     Name -> bytes of an array, or of the data position.
   """
   path = workdir / 'checkpoints' / str(step)
-  with ocp.PyTreeCheckpointer() as checkpointer:
-    tree = checkpointer.metadata(path / 'state').item_metadata.tree
-    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
-    state = checkpointer.restore(
-        path / 'state', restore_args=jax.tree.map(lambda _: as_numpy, tree)
-    )
   contents = {
       jax.tree_util.keystr(key): np.asarray(leaf).tobytes()
-      for key, leaf in jax.tree_util.tree_leaves_with_path(state)
+      for key, leaf in jax.tree_util.tree_leaves_with_path(
+          read_state(path / 'state')
+      )
   }
   return contents | {'data': (path / 'data' / 'metadata').read_bytes()}
+
+
+def read_state(path: pathlib.Path) -> Any:
+  """Returns the training state in a folder, as a tree of NumPy arrays."""
+  with ocp.PyTreeCheckpointer() as checkpointer:
+    tree = checkpointer.metadata(path).item_metadata.tree
+    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
+    return checkpointer.restore(
+        path, restore_args=jax.tree.map(lambda _: as_numpy, tree)
+    )

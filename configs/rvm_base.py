@@ -151,9 +151,13 @@ def get_config() -> ml_collections.ConfigDict:
       # Checkpoints whose step is a multiple of this number are never deleted.
       keep_every=50_000,
       # Whether a checkpoint is compared with its digests when a run resumes
-      # from it. The devices compute them: 1 s for each GB on a CPU core, as
-      # long as it takes to read memory once on a GPU or TPU.
+      # from it. It takes 1 s for each GB of state on a CPU core. Without it,
+      # only parameters that are not finite are noticed.
       verify=True,
+      # URL of a folder for the checkpoints, such as gs://bucket/run, if they
+      # are not to be in the workdir; needs the package gcsfs. No two runs may
+      # have the same one. rvm_jax.load and `init_from` take it as a workdir.
+      bucket=config_dict.placeholder(str),
       # Path of the parameters that a run without checkpoints starts from: a
       # released .npz, a .safetensors file, or the workdir of another run. The
       # optimizer's state, the data position and the step count are not taken

@@ -65,6 +65,7 @@ SETTINGS = {
     'checkpoint.init_from': rules.optional(rules.TEXT),
     'checkpoint.fresh_decoder': rules.FLAG,
     'checkpoint.verify': rules.FLAG,
+    'checkpoint.bucket': rules.optional(rules.TEXT),
     'wandb_project': rules.optional(rules.TEXT),
     'log_every': rules.COUNT,
     'eval_every': rules.COUNT,
@@ -88,8 +89,8 @@ def check_settings(config: ml_collections.ConfigDict):
     ValueError: a setting is unknown, missing or wrong. The message is one line
       and names the setting, its value and what is allowed.
   """
-  # In place of a config that cannot be read, ml_collections gives an object that
-  # raises the reason as soon as an attribute is asked for.
+  # In place of a config that cannot be read, ml_collections gives an object
+  # that raises the reason as soon as an attribute is asked for.
   if not hasattr(config, 'to_dict'):
     raise ValueError(
         'get_config() of the config file must return a ConfigDict, got'

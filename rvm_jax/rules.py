@@ -25,12 +25,14 @@ class Rule(NamedTuple):
 
 def is_whole(value: Any) -> bool:
   """Returns whether a value is an int that 32 bits hold, and no bool."""
-  return type(value) is int and abs(value) < 2**31
+  is_int = isinstance(value, int) and not isinstance(value, bool)
+  return is_int and abs(value) < 2**31
 
 
 def is_number(value: Any) -> bool:
   """Returns whether a value is a finite number, and no bool."""
-  return type(value) in (int, float) and math.isfinite(value)
+  is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+  return is_real and math.isfinite(value)
 
 
 def is_text(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from rvm_jax import rules
@@ -24,7 +25,11 @@ def test_check_accepts_settings_that_keep_their_rules():
     'rule, good, bad',
     [
         (rules.whole(2), [2, 2**31 - 1], [1, 2.0, True, '2', None, 2**31]),
-        (rules.POSITIVE, [1, 1e-9], [0, -1.0, math.nan, math.inf, True, 'x']),
+        (
+            rules.POSITIVE,
+            [1, 1e-9, np.float64(2)],
+            [0, -1.0, math.nan, math.inf, True, 'x'],
+        ),
         (rules.SHARE, [0, 0.5, 1.0], [-0.1, 1.1, math.nan]),
         (rules.SHARE_BELOW_ONE, [0, 0.99], [1, -0.1]),
         (rules.one_of('a', 'b'), ['a', 'b'], ['c', '', 1]),

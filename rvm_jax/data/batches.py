@@ -1,6 +1,8 @@
 """The iterator over the batches of a stream, and its position."""
 
 from collections.abc import Iterator
+from concurrent.futures import process
+import re
 from typing import Any
 
 from absl import logging
@@ -8,6 +10,11 @@ import numpy as np
 
 from rvm_jax.data import blocks
 from rvm_jax.data import workers
+
+# What Grain says of a worker that a signal has ended.
+_LOST_WORKER = re.compile(
+    'Worker process was terminated .* exit code -([0-9]+)'
+)
 
 
 class Batches(Iterator):
@@ -37,12 +44,24 @@ class Batches(Iterator):
     self._has_workers = num_workers > 0
 
   def __next__(self) -> dict[str, np.ndarray]:
-    """Returns this shard's samples of the next batch; see `pipeline`."""
+    """Returns this shard's samples of the next batch; see `pipeline`.
+
+    Raises:
+      BrokenProcessPool: a worker was killed. The run may be started again.
+    """
     if not self._has_workers:
       return next(self._iterator)
-    # The first call starts the workers, and so does the one after `set_state`.
-    with workers.without_signals():
-      return next(self._iterator)
+    try:
+      # The first call starts the workers; so does the one after `set_state`.
+      with workers.without_signals():
+        return next(self._iterator)
+    except RuntimeError as error:
+      lost = _LOST_WORKER.search(str(error))
+      if not lost:
+        raise
+      raise process.BrokenProcessPool(
+          f'signal {lost[1]} has ended a data worker, perhaps it lacked memory'
+      ) from error
 
   def get_state(self) -> dict[str, Any]:
     """Returns the position in the stream, which is the same in all shards.

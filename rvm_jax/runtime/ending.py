@@ -4,9 +4,11 @@ from collections.abc import Callable
 import multiprocessing
 import os
 import sys
+import threading
 
 from absl import logging
 
+_ending = threading.Lock()
 _listeners: list[Callable[[int, str], None]] = []
 
 
@@ -35,6 +37,9 @@ def end_now(code: int, line: str):
     code: exit code, see `exit_codes`.
     line: what has happened, printed to stderr after all that was logged.
   """
+  # Of several threads that end the process the first says why; the others wait
+  # here.
+  _ending.acquire()
   logging.flush()
   for worker in multiprocessing.active_children():
     worker.kill()

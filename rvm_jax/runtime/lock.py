@@ -245,10 +245,14 @@ def _exists(pid: int) -> bool:
 
 
 def _start_time(pid: int) -> str:
-  """Returns when a process started, in ticks since boot; '' if not known."""
+  """Returns when a process started, in ticks since boot.
+
+  It is '' where this is not known, and for a zombie: a process that has ended
+  and that its parent has not noticed.
+  """
   # The second field is the name, in parentheses, and may contain spaces.
   stat = _read_text(f'/proc/{pid}/stat').rpartition(')')[2].split()
-  return stat[19] if stat else ''
+  return stat[19] if stat and stat[0] != 'Z' else ''
 
 
 def _read_text(path: str) -> str:

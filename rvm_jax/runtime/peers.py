@@ -36,6 +36,8 @@ _ECHO_SECONDS = 3.0
 # How long process 0 stays for the others to hear its last message, because JAX
 # aborts a process whose coordinator is gone.
 _LINGER_SECONDS = 4.0
+# How long a process that fails may go on closing after the others have gone.
+_ALONE_SECONDS = 5.0
 _POLL_SECONDS = 0.25
 
 
@@ -73,8 +75,12 @@ class Peers(contextlib.AbstractContextManager):
     self._is_over = False
     self._line = ''
     self._end_at = float('inf')
-    # Whether this process fails by itself, so that no line of others ends it.
+    # Whether this process fails by itself, so that no line of others ends it;
+    # with which error, if the others were told of one; and since when there are
+    # no others.
     self._is_failing = False
+    self._told: BaseException | None = None
+    self._alone_since = float('inf')
     # Guards and announces all of the above.
     self._changed = threading.Condition()
     self._thread = threading.Thread(
@@ -114,6 +120,30 @@ class Peers(contextlib.AbstractContextManager):
       if not self.me.process:
         self._changed.wait_for(lambda: not self._links, _LINGER_SECONDS)
 
+  def tell(self, error: BaseException):
+    """Tells the others of an error that ends this process, and only once.
+
+    If the error is the echo of a lost process, this process ends here with the
+    line that says so. What is closed later may wait for the others in vain: it
+    has a moment after they have gone, and then this process ends.
+
+    Args:
+      error: the error.
+    """
+    if self._told is not None or _is_orderly(error) or self._count == 1:
+      return
+    is_echo = isinstance(
+        error, jax.errors.JaxRuntimeError
+    ) and 'RESOURCE_EXHAUSTED' not in str(error)
+    with self._changed:
+      if is_echo:
+        self._changed.wait_for(lambda: self._line, _ECHO_SECONDS)
+      if self._line and (is_echo or time.monotonic() >= self._end_at):
+        # The thread ends this process with that line.
+        self._changed.wait_for(lambda: False)
+      self._told = error
+    self.fail(errors.summarise(error))
+
   def __exit__(self, kind, error, traceback):
     if error is None or _is_orderly(error):
       with self._changed:
@@ -122,16 +152,10 @@ class Peers(contextlib.AbstractContextManager):
       if self._links:
         self._thread.join()
       return
-    is_echo = isinstance(
-        error, jax.errors.JaxRuntimeError
-    ) and 'RESOURCE_EXHAUSTED' not in str(error)
-    with self._changed:
-      if is_echo and self._links:
-        self._changed.wait_for(lambda: self._line, _ECHO_SECONDS)
-      if self._line and (is_echo or time.monotonic() >= self._end_at):
-        # The thread ends this process with that line.
-        self._changed.wait_for(lambda: False)
-    self.fail(errors.summarise(error))
+    self.tell(error)
+    if self._told is not None and self._told is not error:
+      # What fails while a run is closed is not what has ended it.
+      raise self._told
 
   def _tell(self, **message: Any):
     """Hands a message to process 0, which may be this one."""
@@ -182,6 +206,8 @@ class Peers(contextlib.AbstractContextManager):
     is_expected = self._is_over or self._line or member.process in self._done
     if not is_expected:
       self._announce(end=f'{member} is lost: {why}', delay=0)
+    if not self._links:
+      self._alone_since = time.monotonic()
     self._changed.notify_all()
 
   def _watch(self):
@@ -209,11 +235,14 @@ class Peers(contextlib.AbstractContextManager):
             # The others leave first, so that they hear that all are done.
             if self.me.process or self._may_leave(over_at):
               break
-          if (
-              self._line
-              and not self._is_failing
-              and self._may_leave(self._end_at)
-          ):
+          if self._is_failing:
+            is_late = now > self._alone_since + _ALONE_SECONDS
+            if is_late and self._told is not None:
+              ending.end_now(
+                  errors.choose_code(self._told),
+                  f'error: {errors.summarise(self._told)}',
+              )
+          elif self._line and self._may_leave(self._end_at):
             ending.end_now(exit_codes.RESTART, self._line)
     for link in self._links:
       link.close()

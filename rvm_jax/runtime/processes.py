@@ -66,9 +66,7 @@ def connect(
         f'--coordinator is needed for {num_processes} processes: HOST:PORT of'
         ' process 0, or auto'
     )
-  address, port = _split(coordinator)
-  # The brackets of an IPv6 address are not part of it.
-  host = address.strip('[]')
+  host, port = _split(coordinator)
   try:
     if process_id == 0:
       links, jax_port = meeting.gather(host, port, num_processes, join_timeout)
@@ -79,8 +77,11 @@ def connect(
   except TimeoutError as error:
     ending.end_now(exit_codes.RESTART, str(error))
   found = peers_lib.Peers(me, links, num_processes)
+  # On CPUs, programs that do not depend on each other would else run in another
+  # order in each process, and their collectives wait for each other for ever.
+  jax.config.update('jax_cpu_enable_async_dispatch', False)
   jax.distributed.initialize(
-      relay.start(host, jax_port) if process_id else f'{address}:{jax_port}',
+      relay.start(host, jax_port) if process_id else f'127.0.0.1:{jax_port}',
       num_processes,
       process_id,
       local_devices,
@@ -146,4 +147,5 @@ def _split(coordinator: str) -> tuple[str, int]:
     raise ValueError(
         f'--coordinator={coordinator} must be HOST:PORT of process 0, or auto'
     )
-  return host, int(port)
+  # The brackets of an IPv6 address are not part of it.
+  return host.strip('[]'), int(port)

@@ -54,6 +54,10 @@ class Off:
     del what
     return contextlib.nullcontext()
 
+  def telling(self) -> contextlib.AbstractContextManager[None]:
+    """Does nothing."""
+    return contextlib.nullcontext()
+
 
 OFF = Off()
 
@@ -150,6 +154,22 @@ class Watchdog(contextlib.AbstractContextManager):
         now = self._activities[-1].since = time.monotonic()
         if len(self._activities) == 1:
           self._allowed += now - start
+
+  @contextlib.contextmanager
+  def telling(self) -> Iterator[None]:
+    """Tells the other processes of an error that ends a `with` block.
+
+    What is closed after the block may wait for them, and has an hour.
+    """
+    try:
+      yield
+    except Exception as error:
+      self._peers.tell(error)
+      with self._lock:
+        self._activities.append(
+            _Activity('end after an error', time.monotonic(), _LONG_SECONDS)
+        )
+      raise
 
   def _limit(self) -> float:
     """Returns the longest time from now to the next step, in seconds."""

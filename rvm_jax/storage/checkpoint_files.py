@@ -53,8 +53,16 @@ def locate(path: str | os.PathLike[str]) -> epath.Path:
 
   Args:
     path: a local path, or a URL such as 'gs://bucket/run'.
+
+  Raises:
+    ValueError: it is a URL of another kind.
   """
   text = os.fspath(path)
+  if is_url(text) and not text.startswith('gs://'):
+    raise ValueError(
+        f'{text} must be a local path or begin with gs://: Orbax writes to no'
+        ' other kind of bucket. Mount the bucket, and give the path of a folder'
+    )
   return epath.Path(text if is_url(text) else os.path.abspath(text))
 
 

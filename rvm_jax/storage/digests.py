@@ -8,7 +8,9 @@ element's integer is a bijection of its bits: a change of one element always
 changes the digest. Other changes go unnoticed with a probability of about
 2^-64. Digests do not protect against someone who wants to deceive.
 
-What it costs is measured by benchmarks/checkpoints.py.
+A state of 1266 arrays and 315 MB takes 0.3 s on one CPU core, 6 % of the time
+in which its checkpoint is written (`python benchmarks/checkpoints.py`,
+2026-11-26). On the host it takes about a second for each GB.
 """
 
 from collections.abc import Iterable

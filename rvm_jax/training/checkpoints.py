@@ -25,7 +25,6 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
-from rvm_jax import weights
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.training import resuming
@@ -42,7 +41,7 @@ class SaveError(OSError):
 
 
 class Checkpoints:
-  """The checkpoints of one run, in `workdir`/checkpoints/STEP.
+  """The checkpoints of one run, in `workdir` or `bucket`/checkpoints/STEP.
 
   All processes of the run must call each method together.
 
@@ -58,6 +57,7 @@ class Checkpoints:
       keep_last: int,
       keep_every: int,
       verify: bool = True,
+      bucket: str | None = None,
       init_from: str | None,
       fresh_decoder: bool,
   ):
@@ -71,6 +71,8 @@ class Checkpoints:
       keep_every: checkpoints whose step is a multiple of this number are never
         deleted.
       verify: whether `restore` compares a checkpoint with its digests.
+      bucket: URL of a folder that takes the place of `workdir`, such as
+        'gs://bucket/run'; None to use `workdir`.
       init_from: path of the parameters that a run without a checkpoint starts
         from, see `weights.read_initial`; None to initialise them.
       fresh_decoder: whether only the encoder and the core are taken from
@@ -78,6 +80,7 @@ class Checkpoints:
 
     Raises:
       OSError: the folder cannot be made.
+      ValueError: `bucket` is no URL that can be written to.
     """
     self._init_from = init_from
     self._fresh_decoder = fresh_decoder
@@ -85,7 +88,7 @@ class Checkpoints:
     self._keep_last = keep_last
     self._keep_every = keep_every
     self._verify = verify
-    self._workdir = checkpoint_files.locate(workdir)
+    self._workdir = checkpoint_files.locate(bucket or workdir)
     self.directory = self._workdir / runs.CHECKPOINTS
     self._save: saving.Save | None = None
     # Why the newest checkpoint could not be saved, '' if it was.
@@ -209,25 +212,13 @@ class Checkpoints:
       shapes: step_lib.TrainState,
       init: Callable[[], step_lib.TrainState],
   ) -> step_lib.TrainState:
-    """Returns the initial state of a run that has no checkpoint.
-
-    Args:
-      shapes: the training state as `jax.ShapeDtypeStruct`s.
-      init: function that returns an initialised training state. It is called
-        only after the parameters at `init_from`, if set, have been read.
-
-    Raises:
-      OSError: nothing can be read at `init_from`.
-      ValueError: the parameters at `init_from` do not fit, see
-        `weights.read_initial`.
-    """
-    if self._init_from is None:
-      return init()
-    initial = weights.read_initial(
-        self._init_from, shapes.params, fresh_decoder=self._fresh_decoder
+    """Returns the initial state of a run; see `resuming.make_initial`."""
+    return resuming.make_initial(
+        shapes,
+        init,
+        init_from=self._init_from,
+        fresh_decoder=self._fresh_decoder,
     )
-    fresh = init()
-    return fresh.replace(params=weights.put_initial(initial, fresh.params))
 
   def last_saved(self) -> str:
     """Returns the path of the newest good checkpoint, or 'none'.

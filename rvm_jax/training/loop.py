@@ -15,7 +15,6 @@ from rvm_jax.runtime import watchdog as watchdog_lib
 from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import health
 from rvm_jax.training import ledger as ledger_lib
-from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import profiles
 from rvm_jax.training import program as program_lib
@@ -76,10 +75,9 @@ def train(
     ValueError: the checkpoint in `workdir` is of another objective or model, or
       has more steps than `config.num_steps`.
   """
-  mesh = mesh_lib.make_mesh(config.fsdp)
-  program = program_lib.build(config, objective, mesh)
+  program = program_lib.build(config, objective)
   with contextlib.ExitStack() as closing:
-    closing.enter_context(jax.set_mesh(mesh))
+    closing.enter_context(jax.set_mesh(program.mesh))
 
     def close_at_end(x):
       return closing.enter_context(contextlib.closing(x))
@@ -89,6 +87,8 @@ def train(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
     position = close_at_end(position_lib.Position(pipeline))
+    # The other processes hear of an error before anything waits for them.
+    closing.enter_context(watchdog.telling())
     state, is_evaluation_due = start_or_resume(
         config, checkpoints, position, program
     )
@@ -105,7 +105,8 @@ def train(
     evaluate_now = functools.partial(
         evaluate, objective, evaluators, writer, ledger, stop
     )
-    if is_evaluation_due and not evaluate_now(start, state.params):
+    is_stopped = is_evaluation_due and not evaluate_now(start, state.params)
+    if is_stopped or stop.ask().result():
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
     monitor = health.Monitor(
@@ -131,8 +132,7 @@ def train(
           checkpoints.wait()
 
       if done % config.log_every == 0:
-        scalars = {key: float(value) for key, value in metrics.items()}
-        report(done, scalars, config, program, ledger, position, writer)
+        report(done, metrics, config, program, ledger, position, writer)
         position.check(config.data.max_bad_share)
 
       is_last = done == config.num_steps
@@ -190,31 +190,28 @@ def start_or_resume(
 
 def report(
     step: int,
-    scalars: Mapping[str, float],
+    metrics: step_lib.Metrics,
     config: ml_collections.ConfigDict,
     program: program_lib.Program,
     ledger: ledger_lib.Ledger,
     position: position_lib.Position,
     writer: reporting.Writer,
 ):
-  """Writes the progress line and the scalars of a step that is done.
+  """Writes the progress line and the scalars of a step.
 
   Args:
     step: number of steps done.
-    scalars: metrics of the step.
+    metrics: metrics of the step; reading them waits for it to be done.
     config: config of the run.
     program: what the run computes.
     ledger: ledger of the run, which says how fast it is.
     position: position in the data, which says how many clips were seen.
     writer: writer of the results.
   """
+  scalars = {key: float(value) for key, value in metrics.items()}
   updates = spikes.count_updates(step - 1, scalars)
-  scalars = {
-      **scalars,
-      **ledger.steps(),
-      **position.counts(),
-      'learning_rate': float(program.schedule(updates)),
-  }
+  scalars['learning_rate'] = float(program.schedule(updates))
+  scalars |= ledger.steps() | position.counts()
   with ledger.watch.apart():
     writer.progress(step, scalars, config.data.batch_size)
 

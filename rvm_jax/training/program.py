@@ -53,17 +53,15 @@ class Program(NamedTuple):
 
 
 def build(
-    config: ml_collections.ConfigDict,
-    objective: step_lib.Objective,
-    mesh: jax.sharding.Mesh,
+    config: ml_collections.ConfigDict, objective: step_lib.Objective
 ) -> Program:
-  """Builds the optimizer and the step of a run, and logs its parameters.
+  """Builds the mesh, the optimizer and the step; logs the parameters.
 
   Args:
     config: config of the run.
     objective: objective to train.
-    mesh: the mesh, as returned by `mesh.make_mesh`.
   """
+  mesh = mesh_lib.make_mesh(config.fsdp)
   optimizer, schedule = optimizer_lib.make_optimizer(
       num_steps=config.num_steps,
       is_core=objective.is_core,

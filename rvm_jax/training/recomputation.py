@@ -1,25 +1,21 @@
 """A step of a run that is computed again: see `training.replay`."""
 
 from collections.abc import Mapping
-import json
+import functools
 import os
-import pathlib
 from typing import Any, NamedTuple
 
 from absl import logging
 import jax
 import ml_collections
 import numpy as np
-import orbax.checkpoint as ocp
 
-from rvm_jax import weights
-from rvm_jax.storage import json_lines
-from rvm_jax.training import ledger
-from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.storage import checkpoint_files
+from rvm_jax.storage import damage
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import program as program_lib
+from rvm_jax.training import resuming
 from rvm_jax.training import step as step_lib
-from rvm_jax.training import window
 from rvm_jax.weights import runs
 
 
@@ -63,17 +59,15 @@ def compute(
         f'--step={step} must be one of the steps 1 to {config.num_steps} of'
         f' the run in {workdir}'
     )
-  num_processes = find_num_processes(workdir, step)
-  mesh = mesh_lib.make_mesh(config.fsdp)
-  program = program_lib.build(config, objective, mesh)
+  program = program_lib.build(config, objective)
   iterator = pipeline.iterator()
   try:
-    with jax.set_mesh(mesh):
+    with jax.set_mesh(program.mesh):
       state, data = _start(config, workdir, step, program)
       if data is not None:
         _move(iterator, data['iterator'])
       for _ in range(step - int(state.step)):
-        batch = reorder(next(iterator), num_processes)
+        batch = next(iterator)
         state, metrics = program.dispatch(state, batch)
       values = {key: float(value) for key, value in metrics.items()}
   finally:
@@ -82,84 +76,37 @@ def compute(
   return Step(values, batch, clips)
 
 
-def find_steps(directory: pathlib.Path) -> list[int]:
-  """Returns the steps of the checkpoints in a folder, in ascending order."""
-  return sorted(ocp.utils.checkpoint_steps(directory))
-
-
-def find_num_processes(workdir: str | os.PathLike[str], step: int) -> int:
-  """Returns the number of processes that did a step, according to the ledger.
-
-  Args:
-    workdir: folder of the run. If it has no ledger, the number is 1.
-    step: number of the step, counted from 1.
-  """
-  path = os.path.join(workdir, ledger.FILE)
-  if not os.path.exists(path):
-    return 1
-  starts = [
-      record
-      for record in json_lines.read(path)
-      if record['event'] == 'start' and record['step'] < step
-  ]
-  return starts[-1]['processes'] if starts else 1
-
-
-def reorder(
-    batch: Mapping[str, np.ndarray], num_processes: int
-) -> dict[str, np.ndarray]:
-  """Returns a batch with its rows in the order of a run of several processes.
-
-  Process i of P takes the rows i, i + P, i + 2 P of what one process takes. The
-  rows of process 0 come first on the devices, then those of process 1.
-
-  Args:
-    batch: the batch as one process takes it.
-    num_processes: number of processes P.
-  """
-  return {
-      key: np.concatenate([x[i::num_processes] for i in range(num_processes)])
-      for key, x in batch.items()
-  }
-
-
 def _start(config, workdir, step, program):
   """Returns the newest good state before a step, and the position in the data.
 
   The position is None for an initial state.
   """
-  directory = pathlib.Path(workdir) / runs.CHECKPOINTS
-  for number in reversed(find_steps(directory)):
-    if number < step:
-      return _read(directory / str(number), program.shapes)
+  directory = checkpoint_files.locate(workdir) / runs.CHECKPOINTS
+  for number in reversed(checkpoint_files.find_steps(directory)):
+    if number >= step:
+      continue
+    try:
+      return resuming.read(
+          directory / str(number),
+          program.shapes,
+          config.to_dict(),
+          verify=True,
+      )
+    except damage.DamagedError as error:
+      logging.warning('%s. An earlier checkpoint is taken', error)
   logging.warning(
-      '%s has no checkpoint before step %d: all steps are done from the first'
-      ' one on',
+      '%s has no good checkpoint before step %d: all steps are done from the'
+      ' first one on',
       workdir,
       step,
   )
-  if config.checkpoint.init_from is None:
-    return program.init(config.seed), None
-  initial = weights.read_initial(
-      config.checkpoint.init_from,
-      program.shapes.params,
+  state = resuming.make_initial(
+      program.shapes,
+      functools.partial(program.init, config.seed),
+      init_from=config.checkpoint.init_from,
       fresh_decoder=config.checkpoint.fresh_decoder,
   )
-  fresh = program.init(config.seed)
-  params = weights.put_initial(initial, fresh.params)
-  return fresh.replace(params=params), None
-
-
-def _read(path: pathlib.Path, shapes: step_lib.TrainState):
-  """Reads the state and the position in the data of a checkpoint."""
-  arrays = ocp.PyTreeCheckpointHandler().metadata(path / 'state')
-  state = ocp.StandardCheckpointHandler().restore(
-      path / 'state',
-      args=ocp.args.StandardRestore(window.as_saved(shapes, arrays)),
-  )
-  data = json.loads((path / 'data' / 'metadata').read_text())
-  logging.info('Replaying from %s', path)
-  return window.as_wanted(state, shapes), data
+  return state, None
 
 
 def _move(iterator: Any, saved: Mapping[str, Any]):

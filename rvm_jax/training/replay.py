@@ -13,16 +13,14 @@ The config is that of the checkpoint that the run saved after the step, or else
 of its newest one. To use another one, give it as to the run: --config=FILE
 --config.KEY=VALUE. The numbers are the same to the last bit on the same number
 of devices of the same kind, with the same versions of the libraries. On others
-they agree as far as rounding allows. The step of a run of several processes is
-replayed by one process, which puts the clips into the order of theirs.
+they agree as far as rounding allows. One process replays the step of any number
+of processes.
 
 Exit code: 0 if the step was computed, 1 if there is an error.
 """
 
 import json
 import os
-import pathlib
-import sys
 from typing import Any
 
 from absl import app
@@ -34,6 +32,8 @@ import numpy as np
 from PIL import Image
 
 from rvm_jax.runtime import compilation
+from rvm_jax.runtime import errors
+from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import files
 from rvm_jax.storage import json_lines
 from rvm_jax.training import logs
@@ -44,14 +44,14 @@ from rvm_jax.training import spikes
 from rvm_jax.weights import runs
 
 
-def main(argv: list[str]) -> int:
-  """Replays the step that the flags name; returns the exit code."""
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments: {argv[1:]}')
+def main(argv: list[str]):
+  """Replays the step that the flags name."""
   logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
-  compilation.use_cache()
-  given = flags.FLAGS
-  try:
+  with errors.Reports():
+    if len(argv) > 1:
+      raise ValueError(f'unexpected arguments: {argv[1:]}')
+    compilation.use_cache()
+    given = flags.FLAGS
     if given.out is not None and os.path.lexists(given.out):
       raise FileExistsError(f'--out={given.out} is there already')
     config = given.config or find_config(given.workdir, given.step)
@@ -64,10 +64,6 @@ def main(argv: list[str]) -> int:
     if given.out is not None:
       write_pictures(replayed, given.out)
       print(f'Wrote {given.out}')
-  except (OSError, ValueError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 1
-  return 0
 
 
 def find_config(
@@ -82,8 +78,8 @@ def find_config(
   Raises:
     FileNotFoundError: the run has no checkpoint.
   """
-  directory = pathlib.Path(workdir) / runs.CHECKPOINTS
-  steps = recomputation.find_steps(directory)
+  directory = checkpoint_files.locate(workdir) / runs.CHECKPOINTS
+  steps = checkpoint_files.find_steps(directory)
   if not steps:
     raise FileNotFoundError(
         f'{workdir} has no checkpoint of a run that says its config: give'

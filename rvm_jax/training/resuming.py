@@ -4,7 +4,7 @@ All processes fail alike: an error in the part that one of them reads makes all
 of them raise, before the next step in which all take part.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 from typing import Any
 
@@ -12,6 +12,7 @@ from absl import logging
 from etils import epath
 import jax
 
+from rvm_jax import weights
 from rvm_jax.runtime import agreement
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
@@ -85,6 +86,38 @@ def read(
   return window.as_wanted(state, shapes), contents.data
 
 
+def make_initial(
+    shapes: step_lib.TrainState,
+    init: Callable[[], step_lib.TrainState],
+    *,
+    init_from: str | None,
+    fresh_decoder: bool,
+) -> step_lib.TrainState:
+  """Returns the initial state of a run that has no checkpoint.
+
+  Args:
+    shapes: the training state as `jax.ShapeDtypeStruct`s.
+    init: function that returns an initialised training state. It is called only
+      after the parameters at `init_from`, if set, have been read.
+    init_from: path of the parameters that the run starts from, see
+      `weights.read_initial`; None to initialise them.
+    fresh_decoder: whether only the encoder and the core are taken from
+      `init_from`, and the decoder is initialised.
+
+  Raises:
+    OSError: nothing can be read at `init_from`.
+    ValueError: the parameters at `init_from` do not fit, see
+      `weights.read_initial`.
+  """
+  if init_from is None:
+    return init()
+  initial = weights.read_initial(
+      init_from, shapes.params, fresh_decoder=fresh_decoder
+  )
+  fresh = init()
+  return fresh.replace(params=weights.put_initial(initial, fresh.params))
+
+
 def move_aside(path: epath.Path, folder: epath.Path, reason: str):
   """Moves a damaged checkpoint out of the way, with a warning.
 
@@ -104,6 +137,9 @@ def move_aside(path: epath.Path, folder: epath.Path, reason: str):
       place = folder / f'{path.name}_{number}'
       number += 1
     folder.mkdir(exist_ok=True)
+    # A folder of a bucket exists only while something is in it.
+    if checkpoint_files.is_url(folder):
+      (folder / f'{place.name}.txt').write_text(reason)
     path.rename(place)
     logging.warning(
         '%s is damaged: %s. It was moved to %s; the run resumes from the'

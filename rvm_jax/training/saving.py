@@ -173,6 +173,9 @@ def remove_unfinished(directory: epath.Path):
   Args:
     directory: folder of the checkpoints, which no other run uses.
   """
+  # A folder of a bucket exists only while something is in it.
+  if not directory.is_dir():
+    return
   whole = {str(step) for step in checkpoint_files.find_steps(directory)}
   for path in list(directory.iterdir()):
     is_unfinished = UNFINISHED in path.name or (

@@ -164,13 +164,7 @@ class Guard(Protocol):
   def judge(
       self, before: Any, after: Any, metrics: Metrics
   ) -> tuple[TrainState, Metrics]:
-    """Returns the state that the run goes on with, and more metrics.
-
-    Args:
-      before: training state before a step.
-      after: training state after the step.
-      metrics: metrics of the step, as `train_step` returns them.
-    """
+    """Returns the state to go on with after a step, and more metrics of it."""
 
 
 def make(

@@ -28,7 +28,8 @@ def load(
   Args:
     path: path of a `.npz` in the released layout, of a `.safetensors` file that
       `save_safetensors` wrote, of the workdir of a run (its newest checkpoint
-      is read), or of one checkpoint, `workdir`/checkpoints/STEP. A file without
+      is read), or of one checkpoint, `workdir`/checkpoints/STEP; a workdir may
+      be on a bucket, such as 'gs://bucket/run'. A file without
       decoder gives a model with `decoder_layers=0`, which encodes but cannot
       reconstruct.
     dtype: dtype of the model's matrix products, 'float32' or 'bfloat16'. The

@@ -1,7 +1,10 @@
 """The stream of batches is the same for any workers, shards and restarts."""
 
+from concurrent.futures import process
 import json
+import multiprocessing
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -171,6 +174,22 @@ def test_shards_resume_with_another_batch_size_and_number(folders):
       assert np.array_equal(together, rows[begin : begin + 4])
 
 
+def test_facts_tell_other_data_apart(folders, tmp_path):
+  def facts(*sources):
+    return build(sources, weights=(1.0,) * len(sources)).facts()
+
+  found = facts(*folders)
+  assert len(found) == 2
+  assert found == facts(*folders)
+  # Hosts may reach the same videos by other paths.
+  copy = tmp_path / 'copy'
+  shutil.copytree(folders[0], copy)
+  assert facts(copy, folders[1]) == found
+  assert facts(folders[1], folders[0]) != found
+  next(copy.iterdir()).unlink()
+  assert facts(copy, folders[1]) != found
+
+
 def test_first_gives_the_first_samples_of_the_stream_in_any_shard(folders):
   expected = join(take(build(folders).iterator(), 2))
   for changes in ({}, {'num_workers': 1}, dict(shard_index=1, shard_count=2)):
@@ -329,3 +348,16 @@ def test_a_share_that_keeps_out_nothing_changes_nothing(folders, warnings):
 def test_a_share_that_leaves_nothing_to_train_on_is_refused(folders):
   with pytest.raises(ValueError, match='=0.99 keeps all of .*many.*, 5 clips'):
     build(folders, held_out_share=0.99)
+
+
+def test_batches_say_that_a_worker_was_killed(folders):
+  batches = build(folders, num_workers=1).iterator()
+  try:
+    next(batches)
+    for worker in multiprocessing.active_children():
+      worker.kill()
+    with pytest.raises(process.BrokenProcessPool, match='signal 9 has ended a'):
+      for _ in range(100):
+        next(batches)
+  finally:
+    batches.close()

@@ -202,6 +202,43 @@ def test_error_of_jax_without_a_loss_is_told(make_run, monkeypatch):
   assert line == f'{member(1)} failed: broken'
 
 
+def test_error_while_closing_is_not_the_one_that_is_raised(make_run):
+  run = make_run(2)
+  run.start(0)
+
+  def fail(peers):
+    with peers:
+      try:
+        raise OSError('disk full')
+      except OSError as error:
+        peers.tell(error)
+        raise ValueError('cannot close') from error
+
+  failed = start(fail, run.start(1))
+  with pytest.raises(OSError, match='disk full'):
+    failed.result(30)
+  assert run.wait_for(0) == {f'{member(1)} failed: disk full'}
+
+
+def test_closing_does_not_wait_for_ever_for_those_who_have_gone(
+    make_run, monkeypatch
+):
+  monkeypatch.setattr(peers_lib, '_OWN_ERROR_SECONDS', 0.2)
+  monkeypatch.setattr(peers_lib, '_ALONE_SECONDS', 0.2)
+  run = make_run(2)
+  run.start(0)
+  run.start(1).tell(OSError('disk full'))
+  end = time.monotonic() + 30
+  while 0 not in run.ended and time.monotonic() < end:
+    time.sleep(0.05)
+  # An exit closes the connections.
+  for link in run.near:
+    link.close()
+  while 1 not in run.ended and time.monotonic() < end:
+    time.sleep(0.05)
+  assert run.ended[1] == (1, 'error: disk full')
+
+
 @pytest.mark.parametrize('error', [SystemExit(75), stops.Stopped('told to')])
 def test_stop_of_all_processes_is_orderly(make_run, error):
   run = make_run(2)

@@ -23,6 +23,9 @@ class FakePeers:
   def fail(self, line):
     self.told.append(line)
 
+  def tell(self, error):
+    self.told.append(error)
+
 
 class Clock:
   """Time that a test sets."""
@@ -90,6 +93,15 @@ def test_what_is_allowed_has_its_own_limit_and_is_no_step(tmp_path, clock):
   clock.now += 3
   watchdog.beat(2)
   assert list(watchdog._seconds) == [5]
+
+
+def test_error_is_told_before_anything_is_closed(tmp_path):
+  watchdog = make(tmp_path, limit=7.5)
+  error = ValueError('mistake')
+  with pytest.raises(ValueError, match='mistake'), watchdog.telling():
+    raise error
+  assert watchdog._peers.told == [error]
+  assert limit_of(watchdog) == 3600
 
 
 def test_hang_writes_stacks_tells_the_others_and_ends(

@@ -4,8 +4,10 @@ import contextlib
 import os
 import random
 import shutil
+import socket
 import subprocess
 
+from etils import epath
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
@@ -14,6 +16,7 @@ import pytest
 
 from rvm_jax.training import checkpoints
 from rvm_jax.training import step as step_lib
+from rvm_jax.weights import runs
 from tests.weights import scratch
 
 CONFIG = {
@@ -49,7 +52,7 @@ def open_run(tmp_path):
   """Opens the same workdir each time; all are closed at the end."""
   opened = []
 
-  def open_(init_from=None, verify=True, workdir=tmp_path):
+  def open_(init_from=None, verify=True, workdir=tmp_path, bucket=None):
     opened.append(
         checkpoints.Checkpoints(
             workdir,
@@ -57,6 +60,7 @@ def open_run(tmp_path):
             keep_last=2,
             keep_every=4,
             verify=verify,
+            bucket=bucket,
             init_from=init_from,
             fresh_decoder=False,
         )
@@ -446,3 +450,49 @@ def test_a_disk_that_fills_up_and_has_room_again(
   assert sorted(os.listdir(small_disk / 'checkpoints')) == ['2', '8']
   assert_restores(open_run(workdir=small_disk), 8)
   run.close()
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+  """URL of a folder in a bucket of a server on this machine."""
+  pytest.importorskip('gcsfs')
+  server = pytest.importorskip('gcp_storage_emulator.server')
+  with socket.socket() as s:
+    s.bind(('localhost', 0))
+    port = s.getsockname()[1]
+  for name in ('STORAGE_EMULATOR_HOST', 'TENSORSTORE_GCS_HTTP_URL'):
+    monkeypatch.setenv(name, f'http://localhost:{port}')
+  monkeypatch.setenv('GOOGLE_AUTH_TOKEN_FOR_TESTING', 'any')
+  running = server.create_server(
+      'localhost', port, in_memory=True, default_bucket='tests'
+  )
+  running.start()
+  yield 'gs://tests/run'
+  running.stop()
+
+
+def test_checkpoints_on_a_bucket(open_run, bucket, tmp_path, warnings):
+  run = open_run(bucket=bucket)
+  for step in (2, 6, 8):
+    run.save(step, make_state(step), {'at': 10 * step}, CONFIG)
+    run.wait()
+  run.close()
+  folder = epath.Path(bucket) / 'checkpoints'
+  assert sorted(path.name for path in folder.iterdir()) == ['6', '8']
+  assert runs.find_checkpoint(bucket) == f'{bucket}/checkpoints/8'
+  # What has no digests is the rest of a run that was killed.
+  (folder / '9' / 'state' / 'manifest.ocdbt').write_text('half')
+  (folder / '8' / 'state' / 'manifest.ocdbt').write_text('damaged')
+  run = open_run(bucket=bucket)
+  assert run.last_saved() == f'{bucket}/checkpoints/6'
+  assert_restores(run, 6)
+  assert len(warnings) == 1
+  assert sorted(path.name for path in folder.iterdir()) == ['6']
+  aside = epath.Path(bucket) / 'damaged_checkpoints'
+  assert sorted(path.name for path in aside.iterdir()) == ['8', '8.txt']
+  assert not (tmp_path / 'checkpoints').exists()
+
+
+def test_other_buckets_are_refused(open_run):
+  with pytest.raises(ValueError, match='s3://b/run must be a local path or'):
+    open_run(bucket='s3://b/run')

@@ -183,6 +183,12 @@ def test_train_writes_what_each_start_did_to_the_ledger(train, tmp_path):
   assert rates == {2: True, 4: False, 6: True}
 
 
+def test_train_stopped_before_its_first_step_leaves_all_as_it_was(train, whole):
+  stop(train, 'stopped at step 4, all saved', step=4)
+  stop(train, 'stopped at step 4, there was nothing to save', step=0)
+  assert resume(train, whole) == whole[1]
+
+
 def test_train_of_a_finished_run_does_nothing(train, whole):
   assert resume(train, whole) == whole[1]
   assert resume(train, whole) == whole[1]

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import program as program_lib
 from tests import tiny
 from tests.training import test_loop
@@ -17,8 +16,7 @@ def program():
   config.optimizer.update(
       learning_rate=0.1, warmup_steps=1, weight_decay=0.0, clip_norm=1e9
   )
-  mesh = mesh_lib.make_mesh(1)
-  return program_lib.build(config, test_loop.Mean(), mesh)
+  return program_lib.build(config, test_loop.Mean())
 
 
 def test_build_gives_the_shapes_that_init_returns(program):

@@ -1,15 +1,14 @@
 """A step that is computed again has the values of the run."""
 
+import shutil
+
 from absl import logging
 import jax
-import numpy as np
 import pytest
 
-from rvm_jax.data import pipeline as pipeline_lib
 from rvm_jax.storage import json_lines
 from rvm_jax.training import loop
 from rvm_jax.training import recomputation
-from tests import tiny
 from tests.training import regression
 
 CONFIG = regression.get_config('skip')
@@ -78,10 +77,22 @@ def test_compute_starts_from_the_newest_checkpoint_before_the_step(
   steps = sorted(int(x.name) for x in (workdir / 'checkpoints').iterdir())
   assert steps == [25, 30]
   compute(workdir, 30)
-  assert f'Replaying from {workdir}/checkpoints/25' in messages
+  assert f'Resumed from {workdir}/checkpoints/25' in messages
   assert not warnings
   compute(workdir, 25)
-  assert 'no checkpoint before step 25: all steps are done' in warnings[0]
+  assert 'no good checkpoint before step 25: all steps are done' in warnings[0]
+
+
+def test_compute_passes_over_a_damaged_checkpoint_and_leaves_it(
+    workdir, tmp_path, warnings
+):
+  copy = shutil.copytree(workdir, tmp_path / 'run')
+  shutil.copytree(copy / 'checkpoints' / '25', copy / 'checkpoints' / '28')
+  (copy / 'checkpoints' / '28' / 'config' / 'metadata').write_text('{')
+  before = snapshot(copy)
+  assert compute(copy, 30).metrics == compute(workdir, 30).metrics
+  assert snapshot(copy) == before
+  assert 'checkpoints/28 is damaged' in warnings[0]
 
 
 @pytest.mark.parametrize('step', [0, -1, 31])
@@ -102,36 +113,6 @@ def test_compute_uses_another_config_if_it_is_given_one(workdir):
   found, expected = compute(workdir, 28, config=config), compute(workdir, 28)
   assert 'skipped_updates' not in found.metrics
   assert found.metrics['loss'] == expected.metrics['loss']
-
-
-def test_reorder_gives_the_rows_of_all_processes_one_after_the_other():
-  data = tiny.get_config().data
-  data.update(num_workers=0, num_scenes=16)
-
-  def take(index, count):
-    stream = pipeline_lib.Pipeline(
-        **data, seed=0, shard_index=index, shard_count=count
-    ).iterator()
-    try:
-      return next(stream)
-    finally:
-      stream.close()
-
-  parts = [take(i, 2) for i in range(2)]
-  found = recomputation.reorder(take(0, 1), 2)
-  for key, x in found.items():
-    expected = np.concatenate([part[key] for part in parts])
-    np.testing.assert_array_equal(x, expected, err_msg=key)
-
-
-def test_num_processes_is_that_of_the_start_that_did_the_step(tmp_path):
-  assert recomputation.find_num_processes(tmp_path, 5) == 1
-  ledger = json_lines.Appender(tmp_path / 'ledger.jsonl')
-  for step, number in ((0, 2), (10, 4), (6, 8), (20, 16)):
-    ledger.append({'event': 'start', 'step': step, 'processes': number})
-    ledger.append({'event': 'steps', 'step': step + 1})
-  for step, number in ((1, 2), (6, 2), (7, 8), (20, 8), (21, 16)):
-    assert recomputation.find_num_processes(tmp_path, step) == number
 
 
 def test_ledger_of_a_run_has_its_processes(workdir):

@@ -45,7 +45,7 @@ def test_replay_prints_what_was_logged_and_writes_the_clips(workdir, tmp_path):
   out = tmp_path / 'out'
   code, output, log = run(f'--workdir={workdir}', '--step=4', f'--out={out}')
   assert code == 0, log
-  assert f'Replaying from {workdir}/checkpoints/2' in log
+  assert f'Resumed from {workdir}/checkpoints/2' in log
   lines = output.splitlines()
   values, clips = lines[:3], lines[4:8]
   assert {line.split()[0] for line in values} == {

@@ -64,6 +64,7 @@ def main(address, process, workdir):
       keep_last=9,
       keep_every=9,
       verify=True,
+      bucket=None,
       init_from=None,
       fresh_decoder=False,
   )

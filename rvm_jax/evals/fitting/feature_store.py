@@ -120,6 +120,7 @@ def extract(
   if os.path.exists(path):
     store = arrays_lib.open_existing(path, identity | {'dtype': dtype})
     if store.is_complete:
+      _check_bad(store.attributes['skipped'], len(records), max_bad_share)
       return Stored(store)
     # An interrupted extraction has saved the number of the next record to read,
     # followed by the numbers of the broken records.
@@ -184,7 +185,8 @@ def encode(
   for number, example in examples_lib.read_all(records, start, num_workers):
     if example is None:
       bad.add(number)
-      _check_bad(bad, records, max_bad_share)
+      names = [records[number].name for number in sorted(bad)]
+      _check_bad(names, len(records), max_bad_share)
     else:
       # All examples must have arrays of the same names, dtypes and shapes.
       example = {key: np.asarray(x) for key, x in example.items()}
@@ -285,14 +287,13 @@ def _create(path, identity, dtype, rows) -> arrays_lib.Store:
   )
 
 
-def _check_bad(bad, records, max_bad_share):
+def _check_bad(names, num_records, max_bad_share):
   """Raises RuntimeError if too large a share of the records is broken."""
-  if len(bad) > max_bad_share * len(records):
-    names = ', '.join(records[number].name for number in sorted(bad)[:5])
+  if len(names) > max_bad_share * num_records:
     raise RuntimeError(
-        f'{len(bad)} of {len(records)} examples could not be read, more than'
-        f' features.max_bad_share={max_bad_share}: {names}'
-        f'{", ..." * (len(bad) > 5)}; the log says why'
+        f'{len(names)} of {num_records} examples could not be read, more than'
+        f' features.max_bad_share={max_bad_share}: {", ".join(names[:5])}'
+        f'{", ..." * (len(names) > 5)}; the log says why'
     )
 
 

@@ -194,6 +194,7 @@ def fit(
               keep_last=1,
               keep_every=num_steps,
               verify=True,
+              bucket=None,
               init_from=None,
               fresh_decoder=False,
           ),

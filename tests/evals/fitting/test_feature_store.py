@@ -190,6 +190,9 @@ def test_more_broken_records_than_max_bad_share_are_an_error(tmp_path):
   extract(tmp_path / 'a.zarr', records)
   with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
     extract(tmp_path / 'b.zarr', records, max_bad_share=0.09)
+  # A store that is complete keeps to the share of now.
+  with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
+    extract(tmp_path / 'a.zarr', records, max_bad_share=0.09)
   all_broken = tiny_examples.records(2, broken={0, 1})
   with pytest.raises(RuntimeError, match='none of the 2 examples'):
     extract(tmp_path / 'c.zarr', all_broken, max_bad_share=1.0)
