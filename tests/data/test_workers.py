@@ -122,9 +122,9 @@ import os
 from multiprocessing import shared_memory
 from rvm_jax.data import workers
 
-with workers.without_signals():
-  print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
-  os._exit(0)
+workers.Pool(1)
+print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
+os._exit(0)
 """
 
 
@@ -133,3 +133,25 @@ def test_shared_memory_that_is_left_is_removed_without_a_warning(tmp_path):
   done = run(tmp_path, LEAVING)
   assert done.stderr == ''
   assert not os.path.exists(f'/dev/shm/{done.stdout.strip()}')
+
+
+# A pool of which the process is hit before it has run a line of Python.
+POOL = """
+import multiprocessing
+import os
+import signal
+from rvm_jax.data import workers
+
+if __name__ == '__main__':
+  with workers.Pool(1) as pool:
+    number = pool.submit(os.getpid)
+    (child,) = multiprocessing.active_children()
+    os.kill(child.pid, signal.SIGTERM)
+    os.kill(child.pid, signal.SIGINT)
+    print(number.result() == child.pid, list(pool.map(abs, [-1, -2])))
+"""
+
+
+def test_signal_does_not_end_a_process_of_a_pool(tmp_path):
+  done = run(tmp_path, POOL)
+  assert done.stdout == 'True [1, 2]\n', done.stderr
