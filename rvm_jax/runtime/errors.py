@@ -52,6 +52,16 @@ _LASTING = (
     'NOT_FOUND',
     'UNIMPLEMENTED',
 )
+# How errors of other types begin in which JAX says that a process or a device
+# was lost: a step that cannot be dispatched raises a ValueError.
+_LOST = (
+    'ABORTED:',
+    'CANCELLED:',
+    'DEADLINE_EXCEEDED:',
+    'INTERNAL:',
+    'UNAVAILABLE:',
+    'UNKNOWN:',
+)
 _MAX_CHARACTERS = 500
 # What TensorStore and JAX append to messages, such as places in their code, and
 # how Python begins those of the system.
@@ -181,11 +191,16 @@ def summarise(error: BaseException) -> str:
 
 def choose_code(error: BaseException) -> int:
   """Returns the exit code that tells whether the same command may succeed."""
+  if is_of_devices(error) or isinstance(error, _RESTARTABLE):
+    return exit_codes.RESTART
+  return exit_codes.ERROR
+
+
+def is_of_devices(error: BaseException) -> bool:
+  """Returns whether a lost process or device can have caused an error."""
   if isinstance(error, jax.errors.JaxRuntimeError):
-    is_lasting = str(error).startswith(_LASTING)
-  else:
-    is_lasting = not isinstance(error, _RESTARTABLE)
-  return exit_codes.ERROR if is_lasting else exit_codes.RESTART
+    return not str(error).startswith(_LASTING)
+  return str(error).startswith(_LOST)
 
 
 def parse_flags(argv: list[str], mistake: int = exit_codes.ERROR) -> list[str]:

@@ -16,8 +16,6 @@ import threading
 import time
 from typing import Any
 
-import jax
-
 from rvm_jax.runtime import ending
 from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
@@ -31,8 +29,10 @@ SILENCE_SECONDS = 15.0
 # A mistake that all processes share fails in each of them. After the first has
 # said so, the others have this long to say it themselves.
 _OWN_ERROR_SECONDS = 2.0
-# An error of JAX may be the echo of a lost process, whose news come soon.
+# An error may be the echo of a lost process, whose news come soon: sooner than
+# an error that says so, where it is not of JAX.
 _ECHO_SECONDS = 3.0
+_MOMENT = 0.5
 # How long process 0 stays for the others to hear its last message, because JAX
 # aborts a process whose coordinator is gone.
 _LINGER_SECONDS = 4.0
@@ -132,12 +132,11 @@ class Peers(contextlib.AbstractContextManager):
     """
     if self._told is not None or _is_orderly(error) or self._count == 1:
       return
-    is_echo = isinstance(
-        error, jax.errors.JaxRuntimeError
-    ) and 'RESOURCE_EXHAUSTED' not in str(error)
+    is_echo = errors.is_of_devices(error)
     with self._changed:
-      if is_echo:
-        self._changed.wait_for(lambda: self._line, _ECHO_SECONDS)
+      self._changed.wait_for(
+          lambda: self._line, _ECHO_SECONDS if is_echo else _MOMENT
+      )
       if self._line and (is_echo or time.monotonic() >= self._end_at):
         # The thread ends this process with that line.
         self._changed.wait_for(lambda: False)

@@ -134,6 +134,14 @@ def test_error_of_jax_asks_for_a_restart_unless_it_would_repeat(message, code):
   assert errors.choose_code(jax.errors.JaxRuntimeError(message)) == code
 
 
+@pytest.mark.parametrize(
+    'message, code',
+    [('UNKNOWN: Gloo AllGather failed', 76), ('DATA_LOSS: a checksum', 1)],
+)
+def test_value_error_of_a_lost_process_asks_for_a_restart(message, code):
+  assert errors.choose_code(ValueError(message)) == code
+
+
 def test_summary_is_one_line_and_says_what_helps():
   def summarise(error):
     line = errors.summarise(error)

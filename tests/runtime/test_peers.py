@@ -179,12 +179,29 @@ def test_error_that_all_share_stays_their_own(make_run):
   assert not run.ended
 
 
-def test_error_of_jax_after_a_loss_is_its_echo(make_run):
+@pytest.mark.parametrize(
+    'error',
+    [
+        jax.errors.JaxRuntimeError('Gloo: closed'),
+        ValueError('UNKNOWN: Gloo AllGather failed'),
+    ],
+)
+def test_error_of_jax_before_the_news_of_a_loss_is_its_echo(make_run, error):
   run = make_run(2)
   peers = run.start(0)
-  echo = start(leave, peers, jax.errors.JaxRuntimeError('Gloo: closed'))
+  echo = start(leave, peers, error)
   time.sleep(0.3)
   assert not echo.done()
+  run.far[0].close()
+  (line,) = run.wait_for(0)
+  assert line.startswith(f'{member(1)} is lost')
+  assert not echo.done()
+
+
+def test_any_error_at_the_moment_of_a_loss_is_its_echo(make_run, monkeypatch):
+  monkeypatch.setattr(peers_lib, '_MOMENT', 20.0)
+  run = make_run(2)
+  echo = start(leave, run.start(0), OSError('barrier'))
   run.far[0].close()
   (line,) = run.wait_for(0)
   assert line.startswith(f'{member(1)} is lost')
