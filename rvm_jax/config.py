@@ -46,7 +46,7 @@ SETTINGS = {
     'data.num_workers': rules.whole(0, 1024),
     'data.prefetch': rules.COUNT,
     'mask_ratio': rules.SHARE_BELOW_ONE,
-    'optimizer.learning_rate': rules.POSITIVE,
+    'optimizer.learning_rate': rules.NOT_NEGATIVE,
     'optimizer.warmup_steps': rules.COUNT_OR_ZERO,
     'optimizer.final_learning_rate': rules.NOT_NEGATIVE,
     'optimizer.weight_decay': rules.NOT_NEGATIVE,
