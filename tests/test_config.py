@@ -139,7 +139,7 @@ def test_validate_names_conflicts_with_their_fix(changes, message):
         ({'mask_ratio': 1.0}, r'mask_ratio=1.0 must be in \[0, 1\)'),
         (
             {'optimizer.learning_rate': -1.0},
-            'learning_rate=-1.0 must be at least 0',
+            '_rate=-1.0 must be at least 0',
         ),
         ({'optimizer.learning_rate': -1.0}, 'must be above 0'),
         ({'optimizer.learning_rate': np.nan}, 'rate=nan must be a finite'),
