@@ -137,11 +137,7 @@ def test_validate_names_conflicts_with_their_fix(changes, message):
         ({'data.flip': 1.5}, r'flip=1.5 must be in \[0, 1\]'),
         ({'data.max_bad_share': -0.1}, r'max_bad_share=-0.1 must be in \[0, 1'),
         ({'mask_ratio': 1.0}, r'mask_ratio=1.0 must be in \[0, 1\)'),
-        (
-            {'optimizer.learning_rate': -1.0},
-            '_rate=-1.0 must be at least 0',
-        ),
-        ({'optimizer.learning_rate': -1.0}, 'must be above 0'),
+        ({'optimizer.learning_rate': -1.0}, 'rate=-1.0 must be at least 0'),
         ({'optimizer.learning_rate': np.nan}, 'rate=nan must be a finite'),
         ({'optimizer.warmup_steps': -1}, 'warmup_steps=-1 must be at least 0'),
         ({'optimizer.weight_decay': -0.1}, 'weight_decay=-0.1 must be at leas'),
