@@ -21,6 +21,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import runs
+import saved
 
 _NEWEST = 30
 _END = 40
@@ -99,7 +100,7 @@ def make_unreadable(folder: pathlib.Path):
 
 def write_nan(folder: pathlib.Path):
   """Writes all arrays anew, with a number in one of them that is none."""
-  state = runs.read_state(folder / 'state')
+  state = saved.read_state(folder / 'state')
   leaves, structure = jax.tree.flatten(state)
   largest = max(range(len(leaves)), key=lambda i: leaves[i].size)
   leaves[largest] = leaves[largest].copy()
@@ -173,7 +174,7 @@ def try_damage(
       for line in launched.lines
       if f'checkpoints/{_NEWEST}' in line.text
   ]
-  is_same = code == 0 and runs.read(folder, _END) == runs.read(
+  is_same = code == 0 and saved.read(folder, _END) == saved.read(
       workdir / 'end', _END
   )
   return [

@@ -30,6 +30,7 @@ import time
 from typing import NamedTuple
 
 import runs
+import saved
 
 _START = 20
 _END = 40
@@ -85,7 +86,7 @@ def _evaluation(launch):
 
 def _saving(launch):
   launch.wait(runs.step_line(_START + 10))
-  runs.wait_for_save(launch)
+  saved.wait(launch)
 
 
 def _last_step(launch):
@@ -196,7 +197,7 @@ def try_fault(
   else:
     text = str(code)
   last = max(attempt.steps, default=attempt.resumed)
-  lost = max(0, last - max(runs.saved_steps(workdir), default=0))
+  lost = max(0, last - max(saved.steps(workdir), default=0))
   return f'{text}, {seconds:.1f} s, {lost}'
 
 
@@ -255,7 +256,7 @@ def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
         for line in launch.lines
         if re.search('[Nn]o space|disk|RESOURCE_EXHAUSTED', line.text)
     ]
-    steps = runs.saved_steps(folder / 'run')
+    steps = saved.steps(folder / 'run')
   finally:
     subprocess.run(['umount', '--lazy', str(folder)])
   return f'exit code {code}, checkpoints {steps}, lines:\n' + '\n'.join(said)

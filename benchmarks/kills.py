@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 import runs
+import saved
 
 # For each phase, the line of process 0 that it begins with, if it does not
 # begin with a step, and about how many seconds it lasts.
@@ -90,7 +91,7 @@ class Killer:
     for pid in pids:
       os.kill(pid, signal.SIGKILL)
     self._begin = self._launch.wait(runs.RESTART, self._begin) + 1
-    newest = max(runs.saved_steps(self._launch.workdir), default=0)
+    newest = max(saved.steps(self._launch.workdir), default=0)
     return Kill(phase, victim, seconds, newest)
 
   def _choose_phase(self, number):
@@ -117,7 +118,7 @@ class Killer:
     if line:
       self._launch.wait(line, self._begin)
     if phase == 'save':
-      runs.wait_for_save(self._launch)
+      saved.wait(self._launch)
     time.sleep(self._rng.uniform(0, seconds))
 
   def _choose_victim(self):
@@ -131,7 +132,7 @@ class Killer:
     return f'process {index}', [leader]
 
   def _newest(self):
-    return max(runs.saved_steps(self._launch.workdir), default=0)
+    return max(saved.steps(self._launch.workdir), default=0)
 
 
 def check(
@@ -227,7 +228,7 @@ def main():
     raise SystemExit(f'exit code {code}, see {options.workdir}/killed.log')
   rows = check(kills, killed.attempts(), options.save_every)
   left, right = (
-      runs.read(options.workdir / name, options.num_steps)
+      saved.read(options.workdir / name, options.num_steps)
       for name in ('whole', 'killed')
   )
   if left != right:

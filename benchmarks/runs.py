@@ -15,12 +15,10 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import logging
 import jax
-import numpy as np
-import orbax.checkpoint as ocp
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Most of the time of such a run goes into compiling: without optimisation it
@@ -280,53 +278,3 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]):
       f'\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, jax'
       f' {jax.__version__}, {time.strftime("%Y-%m-%d")}\n'
   )
-
-
-def saved_steps(workdir: pathlib.Path) -> list[int]:
-  """Returns the steps of the whole checkpoints of a workdir, ascending."""
-  names = [path.name for path in (workdir / 'checkpoints').glob('*')]
-  return sorted(int(name) for name in names if name.isdigit())
-
-
-def wait_for_save(launch: Launch, seconds: float = 120):
-  """Waits until a checkpoint has been begun and is not whole.
-
-  Raises:
-    TimeoutError: none was begun in time.
-  """
-  deadline = time.monotonic() + seconds
-  checkpoints = launch.workdir / 'checkpoints'
-  while not any(checkpoints.glob('*.orbax-checkpoint-tmp*')):
-    if time.monotonic() > deadline or launch.process.poll() is not None:
-      raise TimeoutError(f'no save in {launch.workdir}')
-    time.sleep(_POLL_SECONDS)
-
-
-def read(workdir: pathlib.Path, step: int) -> dict[str, bytes]:
-  """Reads a checkpoint.
-
-  Args:
-    workdir: folder of the run.
-    step: step of the checkpoint.
-
-  Returns:
-    Name -> bytes of an array, or of the data position.
-  """
-  path = workdir / 'checkpoints' / str(step)
-  contents = {
-      jax.tree_util.keystr(key): np.asarray(leaf).tobytes()
-      for key, leaf in jax.tree_util.tree_leaves_with_path(
-          read_state(path / 'state')
-      )
-  }
-  return contents | {'data': (path / 'data' / 'metadata').read_bytes()}
-
-
-def read_state(path: pathlib.Path) -> Any:
-  """Returns the training state in a folder, as a tree of NumPy arrays."""
-  with ocp.PyTreeCheckpointer() as checkpointer:
-    tree = checkpointer.metadata(path).item_metadata.tree
-    as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
-    return checkpointer.restore(
-        path, restore_args=jax.tree.map(lambda _: as_numpy, tree)
-    )

@@ -42,10 +42,11 @@ SETTINGS = {
     'data.flip': rules.SHARE,
     'data.max_bad_share': rules.SHARE,
     'data.held_out_share': rules.SHARE_BELOW_ONE,
-    'data.num_workers': rules.COUNT_OR_ZERO,
+    # No host has so many cores: each worker is a process of its own.
+    'data.num_workers': rules.whole(0, 1024),
     'data.prefetch': rules.COUNT,
     'mask_ratio': rules.SHARE_BELOW_ONE,
-    'optimizer.learning_rate': rules.POSITIVE,
+    'optimizer.learning_rate': rules.NOT_NEGATIVE,
     'optimizer.warmup_steps': rules.COUNT_OR_ZERO,
     'optimizer.final_learning_rate': rules.NOT_NEGATIVE,
     'optimizer.weight_decay': rules.NOT_NEGATIVE,

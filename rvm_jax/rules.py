@@ -40,13 +40,14 @@ def is_text(value: Any) -> bool:
   return isinstance(value, str) and bool(value)
 
 
-def whole(least: int) -> Rule:
-  """Returns the rule of a whole number that is `least` or more."""
+def whole(least: int, most: int | None = None) -> Rule:
+  """Returns the rule of a whole number from `least` to `most`, or any above."""
+  bounds = f'at least {least}' if most is None else f'in {least}..{most}'
   return Rule(
       'a whole number below 2 ** 31',
-      f'at least {least}',
+      bounds,
       is_whole,
-      lambda x: x >= least,
+      lambda x: x >= least and (most is None or x <= most),
   )
 
 

@@ -1,6 +1,7 @@
 """How long worker processes live, and who acts on signals."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent import futures
 import contextlib
 import functools
 import multiprocessing
@@ -30,6 +31,29 @@ def without_signals() -> Iterator[None]:
     yield
   finally:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class Pool(futures.ProcessPoolExecutor):
+  """Processes that end with this one, and not by a signal to stop."""
+
+  def __init__(self, count: int):
+    """Makes a pool; processes are started when there is something to do.
+
+    Args:
+      count: greatest number of processes.
+    """
+    # The queues of the pool need the resource tracker.
+    _start_resource_tracker()
+    super().__init__(
+        count,
+        multiprocessing.get_context('spawn'),
+        initializer=live_with_parent,
+    )
+
+  def submit(self, function: Callable, /, *arguments, **keywords):
+    """Calls a function in a process, which may be started for it."""
+    with without_signals():
+      return super().submit(function, *arguments, **keywords)
 
 
 @functools.cache
@@ -66,9 +90,12 @@ def _start_resource_tracker():
   given = os.environ.get('PYTHONWARNINGS')
   ignored = 'ignore:resource_tracker'
   os.environ['PYTHONWARNINGS'] = f'{given},{ignored}' if given else ignored
+  # It protects itself from the signals to stop alone.
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
   try:
     resource_tracker.ensure_running()
   finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if given is None:
       del os.environ['PYTHONWARNINGS']
     else:

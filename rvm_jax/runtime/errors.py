@@ -37,9 +37,15 @@ _MISTAKES = (
     ValueError,
     flags.Error,
 )
-# Errors after which the same command may succeed: of the network, and of a
-# worker process that was killed.
+
+
+class Restartable(Exception):
+  """An error after which the same command may succeed."""
+
+
+# Others of this kind: of the network, and of a worker process that was killed.
 _RESTARTABLE = (
+    Restartable,
     ConnectionError,
     TimeoutError,
     concurrent.futures.BrokenExecutor,

@@ -61,7 +61,7 @@ def locate(path: str | os.PathLike[str]) -> epath.Path:
   if is_url(text) and not text.startswith('gs://'):
     raise ValueError(
         f'{text} must be a local path or begin with gs://: Orbax writes to no'
-        ' other kind of bucket. Mount the bucket, and give the path of a folder'
+        ' other kind of bucket. Mount the bucket as a folder'
     )
   return epath.Path(text if is_url(text) else os.path.abspath(text))
 
@@ -74,8 +74,8 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 def find_steps(directory: epath.Path) -> list[int]:
   """Returns the steps of all checkpoints in a folder in ascending order.
 
-  The list is empty if the folder does not exist. A local checkpoint is listed
-  even if its folder is empty: something has happened to it.
+  Without the folder there are none. An empty folder of a step on a local disk
+  is listed too: something has happened to it.
   """
   if not directory.is_dir():
     return []
@@ -96,9 +96,8 @@ def write_json(path: epath.Path, part: str, contents: Mapping[str, Any]):
     part: name of the part.
     contents: values that JSON can hold.
   """
-  file = _file(path, part)
-  file.parent.mkdir(parents=True, exist_ok=True)
-  file.write_text(json.dumps(contents))
+  _file(path, part).parent.mkdir(parents=True, exist_ok=True)
+  _file(path, part).write_text(json.dumps(contents))
 
 
 def write_digests(
@@ -108,8 +107,8 @@ def write_digests(
     arrays: Mapping[str, str],
 ):
   """Writes the digests of a checkpoint: the last of its parts."""
-  contents = {'arrays': arrays, 'json': _hash(config, data, arrays)}
-  write_json(path, DIGESTS, contents)
+  sums = _hash(config, data, arrays)
+  write_json(path, DIGESTS, {'arrays': arrays, 'json': sums})
 
 
 def read_contents(path: epath.Path) -> Contents:
@@ -190,9 +189,7 @@ def read_arrays(path: epath.Path, shapes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_state(path: epath.Path, shapes: Any) -> Any:
-  """Reads the state of a checkpoint to devices.
-
-  Each process reads its own part; none waits for another one.
+  """Reads the state of a checkpoint to devices, each process its own part.
 
   Args:
     path: folder of the checkpoint.
@@ -298,5 +295,6 @@ def _read_json(path: epath.Path, part: str) -> dict[str, Any]:
 
 
 def _hash(*contents: Mapping[str, Any] | None) -> str:
-  text = json.dumps(contents, sort_keys=True)
-  return fingerprints.hash_parts([text.encode()])
+  return fingerprints.hash_parts(
+      [json.dumps(contents, sort_keys=True).encode()]
+  )

@@ -13,13 +13,14 @@ in which its checkpoint is written (`python benchmarks/checkpoints.py`,
 2026-11-26). On the host it takes about a second for each GB.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import functools
 import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 from rvm_jax.storage import fingerprints
@@ -49,20 +50,25 @@ class Pending(NamedTuple):
   Attributes:
     paths: path of each leaf, its keys joined with '/'.
     leaves: dtype and shape of each leaf, such as 'float32[48, 96]'.
-    sums: uint32 [3] for each leaf, whole on every device: two sums, and the
-      number of elements that are not finite.
+    sums: for the leaves on each mesh, in their order, uint32 [leaves, 3]: two
+      sums, and the number of elements that are not finite. They are whole on
+      every device of the mesh.
+    meshes: mesh of each leaf.
   """
 
   paths: list[str]
   leaves: list[str]
-  sums: list[jax.Array]
+  sums: dict[Any, jax.Array]
+  meshes: list[Any]
 
   def result(self) -> dict[str, Digest]:
     """Waits for the devices; returns the digest of each leaf by its path."""
-    sums = jax.device_get(self.sums)
+    rows = {mesh: iter(jax.device_get(x)) for mesh, x in self.sums.items()}
     return {
-        path: _finish(leaf, *map(int, row))
-        for path, leaf, row in zip(self.paths, self.leaves, sums, strict=True)
+        path: _finish(leaf, *map(int, next(rows[mesh])))
+        for path, leaf, mesh in zip(
+            self.paths, self.leaves, self.meshes, strict=True
+        )
     }
 
 
@@ -77,24 +83,18 @@ def start(tree: Any) -> Pending:
   """
   flat = flatten(tree)
   leaves = [_data(leaf) for leaf in flat.values()]
-  meshes = {
-      leaf.sharding.mesh
-      for leaf in leaves
-      if isinstance(leaf.sharding, jax.sharding.NamedSharding)
+  # Arrays of one shape and sharding share a program. A single program for a
+  # thousand arrays would be compiled for a minute. Each device adds up its own
+  # part, and all parts of all arrays on a mesh are put together at once: a sum
+  # over devices for each array would wait for other processes each time.
+  placed = [_on_mesh(leaf) for leaf in leaves]
+  meshes = [sharding.mesh for _, sharding in placed]
+  parts = [_parts_on(sharding)(leaf) for leaf, sharding in placed]
+  sums = {
+      mesh: _total_on(mesh)([x for x, m in zip(parts, meshes) if m == mesh])
+      for mesh in dict.fromkeys(meshes)
   }
-  whole = None
-  if meshes:
-    whole = jax.sharding.NamedSharding(
-        meshes.pop(), jax.sharding.PartitionSpec()
-    )
-  # Arrays of one shape share a program. A single program for a thousand arrays
-  # would be compiled for a minute.
-  sums = _jitted(whole)
-  return Pending(
-      list(flat),
-      [describe(leaf) for leaf in leaves],
-      [sums(leaf) for leaf in leaves],
-  )
+  return Pending(list(flat), list(map(describe, leaves)), sums, meshes)
 
 
 def of_array(array: np.ndarray) -> Digest:
@@ -139,33 +139,107 @@ def describe(array: Any) -> str:
   return f'{np.dtype(array.dtype)}{list(array.shape)}'
 
 
+def _on_mesh(array: jax.Array) -> tuple[jax.Array, NamedSharding]:
+  """Returns an array on a mesh, at least of one device, and its sharding."""
+  sharding = array.sharding
+  if isinstance(sharding, NamedSharding):
+    return array, sharding
+  (device,) = sharding.device_set
+  mesh = Mesh(np.array([device]), ('device',))
+  sharding = NamedSharding(mesh, PartitionSpec())
+  return jax.device_put(array, sharding), sharding
+
+
 @functools.cache
-def _jitted(whole: jax.sharding.Sharding | None) -> Any:
-  """Returns `_sums`, jitted; `whole` is the sharding of its result."""
-  return jax.jit(_sums, out_shardings=whole)
+def _parts_on(sharding: NamedSharding) -> Any:
+  """Returns the function that adds up each device's part of an array.
+
+  It takes an array with this sharding, and returns uint32 [devices, 3].
+  """
+  mesh, spec = sharding.mesh, sharding.spec
+  # The axes of the mesh that each axis of the array is split over.
+  splits = [
+      () if names is None else (names,) if isinstance(names, str) else names
+      for names in spec
+  ]
+  used = {name for names in splits for name in names}
+  unused = tuple(name for name in mesh.axis_names if name not in used)
+
+  def add_up(block):
+    offsets = [
+        jax.lax.axis_index(names) * size if names else 0
+        for names, size in zip(splits, block.shape)
+    ]
+    counts = [
+        size * math.prod(mesh.shape[name] for name in names)
+        for names, size in zip(splits, block.shape)
+    ]
+    # An axis that the sharding does not name is whole.
+    rest = block.shape[len(splits) :]
+    sums = _sums(block, [*offsets, *(0 for _ in rest)], (*counts, *rest))
+    if unused:
+      # Of several copies one counts.
+      is_first = jax.lax.axis_index(unused) == 0
+      sums = jnp.where(is_first, sums, jnp.zeros_like(sums))
+    return sums[None]
+
+  return jax.jit(
+      jax.shard_map(
+          add_up,
+          mesh=mesh,
+          in_specs=spec,
+          out_specs=PartitionSpec(mesh.axis_names),
+          check_vma=False,
+      )
+  )
 
 
-def _sums(array: jax.Array) -> jax.Array:
-  """Returns two sums and the number of elements that are not finite, [3]."""
-  if array.dtype.itemsize > 4:
-    words = jax.lax.bitcast_convert_type(array, jnp.uint32)
-  elif array.dtype == bool:
-    words = array.astype(jnp.uint32)
+@functools.cache
+def _total_on(mesh: Mesh) -> Any:
+  """Returns the function that adds up all parts of arrays on a mesh.
+
+  It takes a list of L results of `_parts_on`, and returns uint32 [L, 3], whole
+  on every device.
+  """
+
+  def add_up(parts):
+    return jnp.stack(parts).sum(1, dtype=jnp.uint32)
+
+  return jax.jit(add_up, out_shardings=NamedSharding(mesh, PartitionSpec()))
+
+
+def _sums(
+    block: jax.Array, offsets: Sequence[Any], shape: Sequence[int]
+) -> jax.Array:
+  """Adds up a part of an array.
+
+  Args:
+    block: the part.
+    offsets: index of the block's first element along each axis.
+    shape: shape of the whole array.
+
+  Returns:
+    Two sums and the number of elements that are not finite, uint32 [3].
+  """
+  if block.dtype.itemsize > 4:
+    words = jax.lax.bitcast_convert_type(block, jnp.uint32)
+    offsets, shape = (*offsets, 0), (*shape, words.shape[-1])
+  elif block.dtype == bool:
+    words = block.astype(jnp.uint32)
   else:
-    unsigned = jnp.dtype(f'uint{8 * array.dtype.itemsize}')
-    words = jax.lax.bitcast_convert_type(array, unsigned).astype(jnp.uint32)
-  # The index of an element in the flat array, modulo 2^32. It is computed along
-  # each axis, so that it is split over devices as the array is.
+    unsigned = jnp.dtype(f'uint{8 * block.dtype.itemsize}')
+    words = jax.lax.bitcast_convert_type(block, unsigned).astype(jnp.uint32)
+  # The index of an element in the flat array, modulo 2^32.
   indices = jnp.zeros(words.shape, jnp.uint32)
-  for axis in range(words.ndim):
-    stride = math.prod(words.shape[axis + 1 :]) % 2**32
+  for axis, offset in enumerate(offsets):
+    stride = np.uint32(math.prod(shape[axis + 1 :]) % 2**32)
     along = jax.lax.broadcasted_iota(jnp.uint32, words.shape, axis)
-    indices += along * np.uint32(stride)
+    indices += (along + jnp.uint32(offset)) * stride
   terms = _mix(words ^ (indices * np.uint32(0x9E3779B1)))
   weights = _mix(indices) | np.uint32(1)
   non_finite = jnp.zeros((), jnp.uint32)
-  if jnp.issubdtype(array.dtype, jnp.inexact):
-    non_finite = (~jnp.isfinite(array)).sum(dtype=jnp.uint32)
+  if jnp.issubdtype(block.dtype, jnp.inexact):
+    non_finite = (~jnp.isfinite(block)).sum(dtype=jnp.uint32)
   return jnp.stack(
       [
           terms.sum(dtype=jnp.uint32),

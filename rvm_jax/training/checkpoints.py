@@ -25,6 +25,7 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
+from rvm_jax.runtime import errors
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.training import resuming
@@ -38,6 +39,10 @@ DAMAGED = 'damaged_checkpoints'
 
 class SaveError(OSError):
   """The last checkpoint of a run could not be written."""
+
+
+class StopNotSavedError(SaveError, errors.Restartable):
+  """A run that was told to stop could not write a checkpoint."""
 
 
 class Checkpoints:
@@ -153,18 +158,21 @@ class Checkpoints:
       self._deletion = threading.Thread(target=self._delete_old, name='delete')
       self._deletion.start()
 
-  def finish(self):
-    """Waits as `wait` does, at the end of a run.
+  def finish(self, *, is_last: bool):
+    """Waits as `wait` does, before a run ends.
+
+    Args:
+      is_last: whether all steps are done; else the run was told to stop.
 
     Raises:
       SaveError: the newest checkpoint could not be saved. The message names the
-        newest one that there is.
+        newest one that there is. If the run was told to stop, it is a
+        StopNotSavedError: a restart may go on from there.
     """
     self.wait()
     if self._failure:
-      raise SaveError(
-          f'{self._failure}. Newest checkpoint: {self._name_newest()}'
-      )
+      error = SaveError if is_last else StopNotSavedError
+      raise error(f'{self._failure}. Newest checkpoint: {self._name_newest()}')
 
   def restore(
       self, shapes: step_lib.TrainState, config: Mapping[str, Any]

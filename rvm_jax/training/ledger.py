@@ -34,6 +34,7 @@ from typing import Any
 import jax
 
 from rvm_jax.runtime import ending
+from rvm_jax.runtime import errors
 from rvm_jax.runtime import exit_codes
 from rvm_jax.runtime import stops
 from rvm_jax.runtime import watchdog as watchdog_lib
@@ -185,11 +186,10 @@ class Ledger:
     ending.tell_no_more(self.end)
     if error is None:
       self.end(exit_codes.DONE, 'done')
+    elif isinstance(error, stops.Stopped):
+      self.end(exit_codes.PREEMPTED, str(error))
     else:
-      first, *_ = str(error).splitlines() or ['']
-      is_stopped = isinstance(error, stops.Stopped)
-      code = exit_codes.PREEMPTED if is_stopped else exit_codes.ERROR
-      self.end(code, f'{type(error).__name__}: {first}')
+      self.end(errors.choose_code(error), errors.summarise(error))
 
   def _read(self, event: str) -> stopwatch.Interval:
     """Reads the stopwatch, and writes an event if steps were done."""

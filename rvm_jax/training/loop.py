@@ -153,7 +153,7 @@ def train(
         with ledger.timed('save'):
           checkpoints.save(done, state, data, config.to_dict())
           if is_stopped or is_last:
-            checkpoints.finish()
+            checkpoints.finish(is_last=is_last)
         saving = done
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')

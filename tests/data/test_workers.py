@@ -104,6 +104,7 @@ def run(tmp_path, code):
       text=True,
       env=os.environ | {'PYTHONPATH': os.getcwd()},
       timeout=120,
+      start_new_session=True,
   )
 
 
@@ -119,12 +120,16 @@ def test_signal_does_not_end_a_worker_that_is_being_started(tmp_path):
 # A parent that ends, however that may be, while a batch is in shared memory.
 LEAVING = """
 import os
+import signal
 from multiprocessing import shared_memory
 from rvm_jax.data import workers
 
-with workers.without_signals():
-  print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
-  os._exit(0)
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+workers.Pool(1)
+print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
+# The signal for a profile goes to all processes of the group.
+os.killpg(0, signal.SIGUSR1)
+os._exit(0)
 """
 
 
@@ -133,3 +138,25 @@ def test_shared_memory_that_is_left_is_removed_without_a_warning(tmp_path):
   done = run(tmp_path, LEAVING)
   assert done.stderr == ''
   assert not os.path.exists(f'/dev/shm/{done.stdout.strip()}')
+
+
+# A pool of which the process is hit before it has run a line of Python.
+POOL = """
+import multiprocessing
+import os
+import signal
+from rvm_jax.data import workers
+
+if __name__ == '__main__':
+  with workers.Pool(1) as pool:
+    number = pool.submit(os.getpid)
+    (child,) = multiprocessing.active_children()
+    os.kill(child.pid, signal.SIGTERM)
+    os.kill(child.pid, signal.SIGINT)
+    print(number.result() == child.pid, list(pool.map(abs, [-1, -2])))
+"""
+
+
+def test_signal_does_not_end_a_process_of_a_pool(tmp_path):
+  done = run(tmp_path, POOL)
+  assert done.stdout == 'True [1, 2]\n', done.stderr

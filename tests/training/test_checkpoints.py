@@ -14,6 +14,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 import numpy as np
 import pytest
 
+from rvm_jax.runtime import errors
+from rvm_jax.runtime import exit_codes
 from rvm_jax.training import checkpoints
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
@@ -404,12 +406,16 @@ def test_a_full_disk_costs_a_warning_and_the_next_save_works(
       f' {tmp_path}/checkpoints/8'
   )
   assert sorted(os.listdir(tmp_path / 'checkpoints')) == ['4', '6', '8']
-  with pytest.raises(checkpoints.SaveError, match='/10 could not be saved'):
-    saved.finish()
+  with pytest.raises(checkpoints.SaveError, match='/10 could not') as caught:
+    saved.finish(is_last=True)
+  assert errors.choose_code(caught.value) == exit_codes.ERROR
+  with pytest.raises(checkpoints.SaveError) as caught:
+    saved.finish(is_last=False)
+  assert errors.choose_code(caught.value) == exit_codes.RESTART
   assert saved.last_saved() == f'{tmp_path}/checkpoints/8'
 
   saved.save(12, make_state(12), {'at': 120}, CONFIG)
-  saved.finish()
+  saved.finish(is_last=True)
   saved.close()
   assert sorted(os.listdir(tmp_path / 'checkpoints')) == ['12', '4', '8']
   assert len(warnings) == 1

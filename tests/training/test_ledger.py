@@ -116,7 +116,7 @@ def test_ledger_says_how_a_run_ended(clock, tmp_path):
     raise stops.Stopped
   done, failed, stopped = lines(tmp_path, 'end')
   assert (done['code'], done['why'], done['step']) == (0, 'done', 1)
-  assert (failed['code'], failed['why']) == (1, 'OSError: no such')
+  assert (failed['code'], failed['why']) == (1, 'no such file')
   assert stopped['code'] == 75
   down = [line.get('down') for line in lines(tmp_path, 'start')]
   assert down == [None, 0, 10]

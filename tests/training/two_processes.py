@@ -79,7 +79,7 @@ def main(address, process, workdir):
     seen['steps'].append(checkpoint_files.find_steps(checkpoints.directory))
     if step == 4:
       try:
-        checkpoints.finish()
+        checkpoints.finish(is_last=True)
       except checkpoints_lib.SaveError as error:
         seen['error'] = str(error)
   seen['last'] = checkpoints.last_saved()

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import process
 import contextlib
-import multiprocessing
 import os
 
 from rvm_jax.data import workers
@@ -38,7 +37,7 @@ def scan_all(
         while waiting or running:
           # Keep two files for each process in the pool, so that none is idle.
           while waiting and len(running) < 2 * num_processes:
-            running[_submit(pool, _scan, waiting[-1])] = waiting[-1]
+            running[pool.submit(_scan, waiting[-1])] = waiting[-1]
             waiting.pop()
           done, _ = futures.wait(running, return_when='FIRST_COMPLETED')
           for future in done:
@@ -62,7 +61,7 @@ def _scan_alone(path: str) -> reader.Contents | str:
   """Scans a file in a process of its own, which it may crash."""
   with _processes(1) as pool:
     try:
-      return _submit(pool, _scan, path).result()
+      return pool.submit(_scan, path).result()
     except process.BrokenProcessPool:
       return 'the decoder crashes'
 
@@ -73,19 +72,9 @@ def _processes(count: int):
 
   If none can start, this raises; a crash later on is the fault of a file.
   """
-  pool = futures.ProcessPoolExecutor(
-      count,
-      multiprocessing.get_context('spawn'),
-      initializer=workers.live_with_parent,
-  )
+  pool = workers.Pool(count)
   try:
-    _submit(pool, os.getpid).result()
+    pool.submit(os.getpid).result()
     yield pool
   finally:
     pool.shutdown(cancel_futures=True)
-
-
-def _submit(pool: futures.ProcessPoolExecutor, function, *arguments):
-  """Calls a function in a pool, which may start a process for it."""
-  with workers.without_signals():
-    return pool.submit(function, *arguments)

@@ -11,10 +11,9 @@ A clip depends on its split and number alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import concurrent.futures
 import contextlib
 import dataclasses
-import multiprocessing
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -182,18 +181,9 @@ def start_workers(num_workers: int) -> Iterator[Callable]:
   if not num_workers:
     yield map
     return
-  with concurrent.futures.ProcessPoolExecutor(
-      num_workers,
-      multiprocessing.get_context('spawn'),
-      initializer=workers_lib.live_with_parent,
-  ) as pool:
-
-    def map_(function, numbers):
-      with workers_lib.without_signals():
-        return pool.map(function, numbers, chunksize=_CHUNK_SIZE)
-
+  with workers_lib.Pool(num_workers) as pool:
     try:
-      yield map_
+      yield functools.partial(pool.map, chunksize=_CHUNK_SIZE)
     finally:
       pool.shutdown(cancel_futures=True)
 
