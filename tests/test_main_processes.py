@@ -158,11 +158,10 @@ def test_stopped_process_is_a_hang_of_the_others(start_run, tmp_path):
   # The stacks are in the log and in the file.
   for text in output, path.read_text():
     assert 'training/loop.py' in text
-  # The other one hears it when it wakes up.
+  # The other one ends when it wakes up: it hears it, or finds that it hangs.
   started[1].send_signal(signal.SIGCONT)
   output, _ = started[1].communicate(timeout=60)
   assert started[1].returncode == 76, output
-  assert last_lines(output)[0].startswith('process 0 (host ')
 
 
 def test_processes_with_other_settings_are_refused(start_run, tmp_path):
