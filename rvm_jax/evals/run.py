@@ -51,6 +51,7 @@ full, and nothing is written to --out.
 """
 
 from collections.abc import Callable
+import contextlib
 import functools
 from importlib import metadata
 import os
@@ -79,6 +80,7 @@ from rvm_jax.evals.encoders import loading
 from rvm_jax.evals.encoders import sizes
 from rvm_jax.evals.scenes import benchmark as benchmark_lib
 from rvm_jax.runtime import errors
+from rvm_jax.runtime import lock
 from rvm_jax.training import logs
 
 
@@ -208,7 +210,8 @@ def run(
       '%s (%s) on %s', encoder.name, encoder.identity, jax.devices()[0]
   )
   protocol = sizes.fit(protocol, encoder.patch, resize_to_patch=resize_to_patch)
-  report = called.evaluate(encoder, **folders, **protocol)
+  with lock.held(workdir) if workdir else contextlib.nullcontext():
+    report = called.evaluate(encoder, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
   about = {
       'benchmark': benchmark,

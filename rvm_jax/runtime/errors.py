@@ -10,6 +10,7 @@ import contextlib
 import logging as python_logging
 import os
 import re
+import signal
 import socket
 import sys
 import textwrap
@@ -124,6 +125,9 @@ class Reports(contextlib.AbstractContextManager):
     sys.excepthook = sys.__excepthook__
     sys.unraisablehook = sys.__unraisablehook__
     threading.excepthook = threading.__excepthook__
+    if isinstance(error, KeyboardInterrupt):
+      # So early in a run that `stops` does not listen yet.
+      ending.end_now(128 + signal.SIGINT, 'ended by Ctrl-C')
     if isinstance(error, Exception):
       self._write(''.join(traceback.format_exception(error)))
       logging.flush()

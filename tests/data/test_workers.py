@@ -124,7 +124,7 @@ import signal
 from multiprocessing import shared_memory
 from rvm_jax.data import workers
 
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+signal.signal(signal.SIGUSR1, lambda number, frame: None)
 workers.Pool(1)
 print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
 # The signal for a profile goes to all processes of the group.

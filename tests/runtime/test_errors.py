@@ -107,6 +107,12 @@ def test_error_of_the_network_asks_for_a_restart():
   assert lines[-1] == 'error: Connection reset'
 
 
+def test_ctrl_c_at_the_start_is_one_line():
+  code, lines = run('raise KeyboardInterrupt')
+  assert code == 130
+  assert lines[-1] == 'ended by Ctrl-C'
+
+
 def test_reports_let_an_exit_and_a_good_end_pass(tmp_path):
   hook = sys.excepthook
   with pytest.raises(SystemExit):

@@ -14,6 +14,7 @@ from grain import experimental as grain_experimental
 import numpy as np
 
 from rvm_jax.data import batches as batches_lib
+from rvm_jax.data import blocks
 from rvm_jax.data import skipping
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import examples as examples_lib
@@ -73,8 +74,9 @@ class Stream:
   def iterator(self) -> 'FinishedBatches':
     """Returns a new iterator at the beginning of the stream."""
     # A single shard: every process reads whole batches.
+    samples = blocks.Blocks(self._dataset, self._batch_size, 1)
     elastic = grain_experimental.ElasticIterator(
-        self._dataset,
+        samples,
         self._batch_size,
         grain.sharding.ShardOptions(0, 1),
         read_options=grain.ReadOptions(
@@ -86,6 +88,7 @@ class Stream:
     )
     return FinishedBatches(
         elastic,
+        samples,
         [len(self._records)],
         self._num_workers,
         self._finish_batch,
@@ -124,6 +127,7 @@ class FinishedBatches(batches_lib.Batches):
   def __init__(
       self,
       iterator: Any,
+      samples: blocks.Blocks,
       lengths: list[int],
       num_workers: int,
       finish: Callable[[Batch], Batch],
@@ -133,13 +137,14 @@ class FinishedBatches(batches_lib.Batches):
 
     Args:
       iterator: grain iterator over batches.
+      samples: the examples that it takes.
       lengths: number of records of each source. A stream has one source.
       num_workers: number of worker processes that the iterator starts.
       finish: function batch -> batch that is applied to each batch.
       bad: numbers of the records known to be broken. `get_state` saves this set
         as it then is; `set_state` adds the numbers in the saved position.
     """
-    super().__init__(iterator, lengths, num_workers)
+    super().__init__(iterator, samples, lengths, num_workers)
     self._finish = finish
     self._bad = bad
 
