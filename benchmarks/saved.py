@@ -1,4 +1,4 @@
-"""The checkpoints of a run, as the programs here that disturb runs read them."""
+"""The checkpoints of a run, as the programs that disturb runs read them."""
 
 import pathlib
 import time
