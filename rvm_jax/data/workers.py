@@ -90,9 +90,12 @@ def _start_resource_tracker():
   given = os.environ.get('PYTHONWARNINGS')
   ignored = 'ignore:resource_tracker'
   os.environ['PYTHONWARNINGS'] = f'{given},{ignored}' if given else ignored
+  # It protects itself from the signals to stop alone.
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
   try:
     resource_tracker.ensure_running()
   finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if given is None:
       del os.environ['PYTHONWARNINGS']
     else:

@@ -104,6 +104,7 @@ def run(tmp_path, code):
       text=True,
       env=os.environ | {'PYTHONPATH': os.getcwd()},
       timeout=120,
+      start_new_session=True,
   )
 
 
@@ -119,11 +120,15 @@ def test_signal_does_not_end_a_worker_that_is_being_started(tmp_path):
 # A parent that ends, however that may be, while a batch is in shared memory.
 LEAVING = """
 import os
+import signal
 from multiprocessing import shared_memory
 from rvm_jax.data import workers
 
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 workers.Pool(1)
 print(shared_memory.SharedMemory(create=True, size=8).name, flush=True)
+# The signal for a profile goes to all processes of the group.
+os.killpg(0, signal.SIGUSR1)
 os._exit(0)
 """
 
