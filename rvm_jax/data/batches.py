@@ -26,18 +26,17 @@ class Batches(Iterator):
   def __init__(
       self,
       iterator: Any,
+      samples: blocks.Blocks,
       lengths: list[int],
       num_workers: int,
-      samples: blocks.Blocks | None = None,
   ):
     """Wraps an iterator.
 
     Args:
       iterator: iterator of grain over batches.
+      samples: the samples that it takes.
       lengths: number of records of each source.
       num_workers: number of worker processes that the iterator starts.
-      samples: the samples that the iterator takes, which are told where the
-        batches begin; None if a batch is not shared by several shards.
     """
     self._iterator = iterator
     self._samples = samples
@@ -87,9 +86,8 @@ class Batches(Iterator):
           state['num_records'],
           self._lengths,
       )
-    if self._samples is not None:
-      # Batches begin here, also if their size has changed since.
-      self._samples.start = state['global_next_index']
+    # Batches begin here, also if their size has changed since.
+    self._samples.start = state['global_next_index']
     self._iterator.set_state(state)
 
   def close(self):

@@ -192,7 +192,7 @@ class Pipeline:
         ),
     )
     lengths = [len(source) for source in self._sources]
-    return batches.Batches(elastic, lengths, self._num_workers, samples)
+    return batches.Batches(elastic, samples, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
