@@ -15,7 +15,13 @@ Exit codes:
 
 import contextlib
 import os
+import signal
 import sys
+
+if __name__ == '__main__':
+  # Until the run listens for signals, Ctrl-C ends it at once. As an exception
+  # it would be raised in whatever is being imported, and might be lost there.
+  signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from absl import app
 from absl import flags

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import av
 import jax
@@ -296,6 +297,19 @@ def test_signals_right_after_a_resume_lose_nothing(
   code, output = run(tmp_path)
   assert code == 0, output
   assert_same_end(tmp_path, whole_run[0])
+
+
+def test_ctrl_c_during_the_imports_is_not_an_exception(start, tmp_path):
+  process = start(tmp_path / 'run')
+  maps = pathlib.Path(f'/proc/{process.pid}/maps')
+  # JAX's library comes early, and takes a while itself.
+  while 'libjax_common' not in maps.read_text():
+    assert process.poll() is None
+    time.sleep(0.01)
+  process.send_signal(signal.SIGINT)
+  output, _ = process.communicate(timeout=60)
+  assert process.returncode == -signal.SIGINT
+  assert not output
 
 
 def test_ctrl_c_while_scenes_are_generated_needs_no_save(start, tmp_path):
