@@ -111,19 +111,19 @@ class Save:
       is_copied: is set when the state may be donated.
     """
 
-    def write():
-      writes = asyncio.run(
-          self._handler.async_save(
-              self._part / checkpoint_files.STATE,
-              args=ocp.args.StandardSave(state),
-          )
+    async def write():
+      writes = await self._handler.async_save(
+          self._part / checkpoint_files.STATE,
+          args=ocp.args.StandardSave(state),
       )
       is_copied.set()
+      # The event loop stays open until all is written, since writes report to
+      # it.
       for part in writes or ():
-        part.result()
+        await asyncio.to_thread(part.result)
 
     try:
-      self._reason = attempt(write)
+      self._reason = attempt(lambda: asyncio.run(write()))
     finally:
       is_copied.set()
 
