@@ -1,5 +1,6 @@
 """The command `rvm_jax.main` in processes of its own, some of them killed."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -118,7 +119,9 @@ def checkpoint(workdir, step):
             lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
         ),
     )
-  data = (path / 'data' / 'metadata').read_text()
+  data = json.loads((path / 'data' / 'metadata').read_text())
+  # Whether a stop has kept the state from being evaluated is no position.
+  del data['is_evaluation_due']
   return {
       jax.tree_util.keystr(key): np.asarray(leaf)
       for key, leaf in jax.tree_util.tree_leaves_with_path(state)
