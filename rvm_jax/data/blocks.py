@@ -8,11 +8,11 @@ import grain
 class Blocks(grain.MapDataset):
   """Samples in such an order that each shard gets a block of every batch.
 
-  grain gives sample i of a batch to shard i modulo the number of shards. The
-  shards of a batch on devices are blocks: of two processes the first has the
-  first half. With the samples reordered, row i of the batch on the devices is
-  sample i of the stream for any number of processes, and so are all numbers
-  that are drawn for it.
+  grain gives sample i of a batch to shard i modulo the number of shards. On
+  devices, however, each shard of a batch is a block of neighbouring rows: the
+  first of two processes has the first half. With the samples reordered, row i
+  of the batch on the devices is sample i of the stream for any number of
+  processes, and so are all numbers that are drawn for it.
 
   Attributes:
     start: number of the sample that the next batch begins with. It can be set

@@ -14,6 +14,7 @@ import statistics
 import sys
 import threading
 import time
+from typing import Any
 
 from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
@@ -155,21 +156,22 @@ class Watchdog(contextlib.AbstractContextManager):
         if len(self._activities) == 1:
           self._allowed += now - start
 
-  @contextlib.contextmanager
-  def telling(self) -> Iterator[None]:
+  def telling(self) -> contextlib.AbstractContextManager[Any]:
     """Tells the other processes of an error that ends a `with` block.
 
     What is closed after the block may wait for them, and has an hour.
     """
-    try:
-      yield
-    except Exception as error:
+    told = contextlib.ExitStack()
+    told.push(self._tell)
+    return told
+
+  def _tell(self, kind, error, trace):
+    """Acts on the end of the block of `telling`."""
+    if isinstance(error, Exception):
       self._peers.tell(error)
+      end = _Activity('end after an error', time.monotonic(), _LONG_SECONDS)
       with self._lock:
-        self._activities.append(
-            _Activity('end after an error', time.monotonic(), _LONG_SECONDS)
-        )
-      raise
+        self._activities.append(end)
 
   def _limit(self) -> float:
     """Returns the longest time from now to the next step, in seconds."""

@@ -120,7 +120,7 @@ def read_contents(path: epath.Path) -> Contents:
   Raises:
     DamagedError: a file cannot be read, or is not what was saved.
   """
-  with damage.naming(path):
+  with damage.Naming(path):
     config = _read_json(path, CONFIG)
     has_data = _file(path, DATA).parent.is_dir()
     data = _read_json(path, DATA) if has_data else None
@@ -148,7 +148,7 @@ def read_shapes(
   Raises:
     DamagedError: a file cannot be read, or the arrays are not those of `saved`.
   """
-  with damage.naming(path):
+  with damage.Naming(path):
     tree = ocp.PyTreeCheckpointHandler().metadata(path / STATE).tree
     arrays = digests_lib.flatten(tree)
     found = {key: digests_lib.describe(array) for key, array in arrays.items()}
@@ -177,7 +177,7 @@ def read_arrays(path: epath.Path, shapes: Mapping[str, Any]) -> dict[str, Any]:
     DamagedError: a file cannot be read.
   """
   as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
-  with damage.naming(path):
+  with damage.Naming(path):
     return ocp.PyTreeCheckpointHandler().restore(
         path / STATE,
         args=ocp.args.PyTreeRestore(
@@ -201,7 +201,7 @@ def read_state(path: epath.Path, shapes: Any) -> Any:
   Raises:
     DamagedError: a file cannot be read.
   """
-  with damage.naming(path):
+  with damage.Naming(path):
     return ocp.StandardCheckpointHandler().restore(
         path / STATE, args=ocp.args.StandardRestore(shapes)
     )

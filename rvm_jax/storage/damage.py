@@ -1,6 +1,6 @@
 """Errors of files that are damaged, as one line each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import contextlib
 import functools
 import logging
@@ -50,23 +50,23 @@ class DamagedError(ValueError):
     self.reason = reason
 
 
-@contextlib.contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-  """Turns what reading a damaged file raises into a `DamagedError`.
+class Naming(contextlib.AbstractContextManager):
+  """Turns what reading a damaged file raises into a `DamagedError`."""
 
-  Args:
-    path: path of what is read, for the message.
-  """
-  drop_repeated()
-  try:
-    yield
-  except DamagedError:
-    raise
-  except Exception as error:
-    # Orbax itself raises `Exception`, and nothing else is caught by that name.
-    if type(error) is not Exception and not isinstance(error, _ERRORS):
-      raise
-    raise DamagedError(path, summarize(error)) from error
+  def __init__(self, path: str | os.PathLike[str]):
+    """Starts with the path.
+
+    Args:
+      path: path of what is read, for the message.
+    """
+    self._path = path
+    drop_repeated()
+
+  def __exit__(self, kind, error, trace):
+    # Orbax raises objects of the class `Exception` itself.
+    is_damage = type(error) is Exception or isinstance(error, _ERRORS)
+    if is_damage and not isinstance(error, DamagedError):
+      raise DamagedError(self._path, summarize(error)) from error
 
 
 def summarize(error: BaseException) -> str:

@@ -55,7 +55,7 @@ def read(
     damage.DamagedError: the checkpoint is damaged.
     ValueError: the config does not fit the checkpoint.
   """
-  with _failing_alike(path), damage.naming(path):
+  with _failing_alike(path), damage.Naming(path):
     contents = checkpoint_files.read_contents(path)
     if contents.data is None:
       raise FileNotFoundError('it has no position in the data')

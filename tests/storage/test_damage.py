@@ -42,14 +42,14 @@ def test_summarize_keeps_beginning_and_end_of_a_long_message():
 def test_naming_names_the_path_of_what_cannot_be_read():
   for error in (KeyError('a'), OSError('a'), TypeError('a')):
     with pytest.raises(damage.DamagedError, match='^x is damaged: ') as caught:
-      with damage.naming('x'):
+      with damage.Naming('x'):
         raise error
     assert 'a' in caught.value.reason
 
 
 def test_naming_takes_the_cause_of_an_exception_without_a_class():
   with pytest.raises(damage.DamagedError, match='^x is damaged: it broke$'):
-    with damage.naming('x'):
+    with damage.Naming('x'):
       try:
         raise ValueError('it broke')
       except ValueError as error:
@@ -58,10 +58,10 @@ def test_naming_takes_the_cause_of_an_exception_without_a_class():
 
 def test_naming_leaves_other_errors_and_nested_ones_alone():
   for error in (MemoryError(), RuntimeError('device'), KeyboardInterrupt()):
-    with pytest.raises(type(error)), damage.naming('x'):
+    with pytest.raises(type(error)), damage.Naming('x'):
       raise error
   with pytest.raises(damage.DamagedError, match='^inner is damaged: bad$'):
-    with damage.naming('outer'):
+    with damage.Naming('outer'):
       raise damage.DamagedError('inner', 'bad')
 
 
