@@ -422,7 +422,10 @@ def test_run_stops_at_a_loss_that_is_not_finite(run, tmp_path):
         (['--config.data.batch_sise=4'], 'batch_sise'),
         (['--config.data.width=36'], 'config.data.width=36 must be a multiple'),
         (["--config.data.sources=('/no/such/place',)"], '/no/such/place'),
-        (['--config.checkpoint.init_from=/no/such/run'], '/no/such/run'),
+        (
+            ['--config.checkpoint.init_from=/no/such/run'],
+            'config.checkpoint.init_from=/no/such/run must be',
+        ),
         (['--config=/no/such/config.py'], '/no/such/config.py'),
     ],
 )

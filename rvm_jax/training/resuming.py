@@ -111,9 +111,15 @@ def make_initial(
   """
   if init_from is None:
     return init()
-  initial = weights.read_initial(
-      init_from, shapes.params, fresh_decoder=fresh_decoder
-  )
+  try:
+    initial = weights.read_initial(
+        init_from, shapes.params, fresh_decoder=fresh_decoder
+    )
+  except FileNotFoundError as error:
+    raise FileNotFoundError(
+        f'config.checkpoint.init_from={init_from} must be a file of parameters,'
+        f' a workdir or a checkpoint: {error}'
+    ) from error
   fresh = init()
   return fresh.replace(params=weights.put_initial(initial, fresh.params))
 
