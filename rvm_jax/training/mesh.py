@@ -11,7 +11,7 @@ function, which `jax.shard_map` runs on each device (`map_rows`, and
 shardings to choose, and collectives are just those that are written down.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -30,16 +30,19 @@ WHOLE = PartitionSpec()
 MIN_SHARDED_SIZE = 2**10
 
 
-def make_mesh(fsdp: int) -> Mesh:
-  """Returns all devices as a mesh with the axes 'data' and 'fsdp'.
+def make_mesh(
+    fsdp: int, devices: Sequence[jax.Device] | None = None
+) -> Mesh:
+  """Returns devices as a mesh with the axes 'data' and 'fsdp'.
 
   Args:
     fsdp: number of devices that the training state is split over.
+    devices: the devices; None for all devices of all processes.
 
   Raises:
     ValueError: `fsdp` does not divide the number of devices.
   """
-  count = jax.device_count()
+  count = jax.device_count() if devices is None else len(devices)
   if fsdp < 1 or count % fsdp:
     raise ValueError(
         f'config.fsdp={fsdp} must divide the {count} devices of this run'
@@ -48,6 +51,7 @@ def make_mesh(fsdp: int) -> Mesh:
       (count // fsdp, fsdp),
       BATCH_AXES,
       axis_types=(jax.sharding.AxisType.Auto,) * 2,
+      devices=devices,
   )
 
 
