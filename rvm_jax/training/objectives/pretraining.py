@@ -12,6 +12,7 @@ from rvm_jax import rules
 from rvm_jax.models import layers
 from rvm_jax.models import parameters
 from rvm_jax.models import rvm
+from rvm_jax.ops import attention
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
@@ -34,7 +35,7 @@ MODEL_SETTINGS = {
     'decoder_mlp': rules.COUNT,
     'patch': rules.COUNT,
     'dtype': rules.one_of('float32', 'bfloat16'),
-    'attention': rules.one_of('xla', 'cudnn'),
+    'attention': rules.one_of(*attention.NAMES),
     'remat': rules.one_of('none', *layers.REMAT_POLICIES),
 }
 
