@@ -266,20 +266,24 @@ def train_step(
 
   Returns:
     The training state after the step, and the metrics: float32 [] each, 'loss',
-    and the global norms 'gradient_norm' (before clipping) and 'update_norm';
-    and those of the guard.
+    and the global norms 'gradient_norm' (before clipping) and 'update_norm' (of
+    the change of the parameters); and those of the guard.
   """
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
   loss, gradient = value_and_grad(state.params, inputs)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  # The norm is not taken of `updates`: a TPU would compute them in one pass over
+  # parameters and moments, and the parameters in a second one.
+  change = jax.tree.map(jnp.subtract, params, state.params)
   metrics = {
       'loss': loss,
       'gradient_norm': optax.tree.norm(gradient),
-      'update_norm': optax.tree.norm(updates),
+      'update_norm': optax.tree.norm(change),
   }
   after = state.replace(
       step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
+      params=params,
       opt_state=opt_state,
   )
   if guard is None:
