@@ -299,7 +299,7 @@ def train_step(
   loss, gradient = value_and_grad(state.params, inputs)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
-  # The norm is not taken of `updates`: a TPU would compute them in one pass over
+  # The norm is not taken of `updates`: a TPU would compute it in one pass over
   # parameters and moments, and the parameters in a second one.
   change = jax.tree.map(jnp.subtract, params, state.params)
   metrics = {
