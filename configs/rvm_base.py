@@ -154,6 +154,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.num_microbatches = 1
   # Dtype in which the gradients of all devices are added up, once in a step.
   config.gradient_dtype = 'float32'
+  # Decay of the exponential moving average (EMA) of the parameters, such as
+  # 0.9999. The EMA takes as much memory as the parameters; evaluators use it,
+  # and what loads a checkpoint. If it is not set there is none, as in the
+  # paper.
+  config.ema_decay = config_dict.placeholder(float)
 
   config.checkpoint = dict(
       # Number of steps between checkpoints.
