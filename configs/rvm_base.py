@@ -45,10 +45,13 @@ def get_config() -> ml_collections.ConfigDict:
       patch=16,
       # Dtype of the matrix products; parameters are float32 in any case.
       dtype='bfloat16',
-      # 'cudnn' needs a GPU and does not keep the attention scores in memory.
-      attention='xla',
+      # Implementation of attention. 'auto' chooses by the device, the dtype and
+      # the sizes, and logs the choice: 'pallas_tpu' on TPUs and 'cudnn' on GPUs
+      # where they fit, because they keep no scores in memory; else 'xla'.
+      attention='auto',
       # What the backward pass recomputes to save memory: 'none' nothing, 'dots'
-      # all but the outputs of dense layers, 'full' everything.
+      # all but the outputs of dense layers and attention, 'attention' all but
+      # the outputs of attention, 'full' everything.
       remat='dots',
       # Whether the blocks of each part are compiled once and not once for each
       # block. It takes a fraction of the time to compile.
