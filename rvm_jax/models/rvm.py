@@ -199,11 +199,9 @@ class RVM(nn.Module):
       ValueError: the shapes do not fit together, deltas are out of range, or
         the model has no decoder.
     """
-    return patches_lib.unpatchify(
-        self.predict_patches(source, target, deltas, visible),
-        *target.shape[2:4],
-        self.patch,
-    )
+    predicted = self.predict_patches(source, target, deltas, visible)
+    height, width = target.shape[2:4]
+    return patches_lib.unpatchify(predicted, height, width, self.patch)
 
   def predict_patches(
       self,
