@@ -127,12 +127,19 @@ def find_obstacle_tpu(attention: Attention, device: Device) -> str:
         'the kernel needs a head width that is a multiple of 8, not'
         f' {attention.head_width}'
     )
-  need = pallas_tpu.count_bytes(
+  sizes = (
       attention.num_queries,
       attention.num_keys,
       attention.num_heads * attention.head_width,
       attention.head_width,
-      2 if attention.dtype == 'bfloat16' else 4,
+  )
+  if (scores := pallas_tpu.count_scores(*sizes)) > pallas_tpu.MAX_SCORES:
+    return (
+        f'the kernel would compute {scores} scores in a step, more than'
+        f' {pallas_tpu.MAX_SCORES}, and take minutes to compile'
+    )
+  need = pallas_tpu.count_bytes(
+      *sizes, 2 if attention.dtype == 'bfloat16' else 4
   )
   most = pallas_tpu.vmem_bytes(device.kind)
   if need > most:

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 # Number of lanes of a vector register.
 LANES = 128
 # Number of queries whose scores are computed at a time.
-BLOCK = 512
+BLOCK = 256
 
 # Dimension numbers of `lax.dot_general`, for matrices A and B and transposes.
 _AB = (((1,), (0,)), ((), ()))
@@ -54,18 +54,31 @@ def attend_forward(
   factor = _factor(head_width)
   blocks, rest = _split(num_queries, group // head_width)
   value_t = value_ref[0].T  # [G, M]
+  out_t = {block.start: [] for block in blocks}
+
+  def score(item, _):
+    block, head = item
+    query = head.pick(query_ref[0, block, head.lanes])
+    return factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
+
+  def weigh(item, scores):
+    block, head = item
+    top = scores.max(0, keepdims=True)  # [1, Q]
+    weights = jnp.exp2(scores - top)
+    total = weights.sum(0, keepdims=True)
+    log_sum_ref[0, 0, head.index, block] = (top + jnp.log2(total))[0]
+    return weights.astype(dtype), total
+
+  def mix(item, weights_and_total):
+    block, head = item
+    weights, total = weights_and_total
+    mixed_t = _dot(value_t[head.rows], weights, _AB)
+    out_t[block.start].append(mixed_t / total)  # [C, Q]
+
+  _overlap(blocks, _heads(group, head_width), score, weigh, mix)
   for block in blocks:
-    out_t = []
-    for head in _heads(group, head_width):
-      query = head.pick(query_ref[0, block, head.lanes])
-      scores = factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
-      top = scores.max(0, keepdims=True)  # [1, Q]
-      weights = jnp.exp2(scores - top)
-      total = weights.sum(0, keepdims=True)
-      log_sum_ref[0, 0, head.index, block] = (top + jnp.log2(total))[0]
-      mixed_t = _dot(value_t[head.rows], weights.astype(dtype), _AB)
-      out_t.append(mixed_t / total)  # [C, Q]
-    out_ref[0, block, :] = jnp.concatenate(out_t).T.astype(dtype)
+    mixed = jnp.concatenate(out_t[block.start]).T
+    out_ref[0, block, :] = mixed.astype(dtype)
   if rest:
     stack = _Stack(rest.stop - rest.start, group, head_width, dtype)
     weights = _weigh(key_ref[0], stack.spread(query_ref[0, rest, :]), factor)
@@ -107,25 +120,41 @@ def attend_backward(
   blocks, rest = _split(num_queries, group // head_width)
   key_t = key_ref[0].T  # [G, M]
   d_key, d_value = _Sum(), _Sum()
+  d_query_t = {block.start: [] for block in blocks}
+
+  def score(item, _):
+    block, head = item
+    query = head.pick(query_ref[0, block, head.lanes])
+    gradient = head.pick(gradient_ref[0, block, head.lanes])
+    scores = factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
+    d_weights = _dot(value_ref[0, :, head.lanes], gradient, _ABT)
+    return query, gradient, scores, d_weights
+
+  def weigh(item, scored):
+    block, head = item
+    query, gradient, scores, d_weights = scored
+    # The weights, from the scores and what the softmax divides by.
+    log_sum = log_sum_ref[0, 0, head.index, block][None]
+    weights = jnp.exp2(scores - log_sum)
+    # The mean gradient of the weights of a query is the gradient of its result
+    # times the result.
+    out = out_ref[0, block, head.lanes].astype(jnp.float32)
+    mean = (gradient * out).sum(1, keepdims=True).T  # [1, Q]
+    d_scores = scale * weights * (d_weights - mean)
+    return query, gradient, weights.astype(dtype), d_scores.astype(dtype)
+
+  def mix(item, weighed):
+    block, head = item
+    query, gradient, weights, d_scores = weighed
+    d_value.add(head.lanes, _dot(weights, gradient, _AB))
+    d_key.add(head.lanes, _dot(d_scores, query, _AB))
+    part = _dot(key_t[head.rows], d_scores, _AB)  # [C, Q]
+    d_query_t[block.start].append(part)
+
+  _overlap(blocks, _heads(group, head_width), score, weigh, mix)
   for block in blocks:
-    d_query_t = []
-    for head in _heads(group, head_width):
-      query = head.pick(query_ref[0, block, head.lanes])
-      gradient = head.pick(gradient_ref[0, block, head.lanes])
-      # The weights, [M, Q], from the scores and what the softmax divides by.
-      scores = factor * _dot(key_ref[0, :, head.lanes], query, _ABT)
-      log_sum = log_sum_ref[0, 0, head.index, block][None]
-      weights = jnp.exp2(scores - log_sum)
-      d_value.add(head.lanes, _dot(weights.astype(dtype), gradient, _AB))
-      # The gradients of the weights, and of the scores. The mean gradient of
-      # the weights of a query is that of its result times the result.
-      out = out_ref[0, block, head.lanes].astype(jnp.float32)
-      mean = (gradient * out).sum(1, keepdims=True).T  # [1, Q]
-      d_weights = _dot(value_ref[0, :, head.lanes], gradient, _ABT)
-      d_scores = (scale * weights * (d_weights - mean)).astype(dtype)
-      d_key.add(head.lanes, _dot(d_scores, query, _AB))
-      d_query_t.append(_dot(key_t[head.rows], d_scores, _AB))  # [C, Q]
-    d_query_ref[0, block, :] = jnp.concatenate(d_query_t).T.astype(dtype)
+    d_query = jnp.concatenate(d_query_t[block.start]).T
+    d_query_ref[0, block, :] = d_query.astype(dtype)
   if rest:
     stack = _Stack(rest.stop - rest.start, group, head_width, dtype)
     query = stack.spread(query_ref[0, rest, :])
@@ -141,6 +170,12 @@ def attend_backward(
     d_query_ref[0, rest, :] = stack.collect(d_query).astype(dtype)
   d_key.store(d_key_ref)
   d_value.store(d_value_ref)
+
+
+def count_blocks(num_queries: int) -> int:
+  """Returns the number of blocks of queries, without those left over."""
+  whole = num_queries - num_queries % LANES
+  return max(1, -(-whole // BLOCK))
 
 
 def _factor(head_width):
@@ -163,6 +198,28 @@ def _split(num_queries, num_heads):
       for start in range(0, whole, BLOCK)
   ]
   return blocks, slice(whole, num_queries) if rest else None
+
+
+def _overlap(blocks, heads, *stages):
+  """Computes all heads of all blocks, with neighbours' stages side by side.
+
+  The compiler hardly moves operations, so they are written down in the order in
+  which the units can work at the same time: while the matrix unit computes the
+  scores of one head, the vector unit computes the weights of the one before.
+
+  Args:
+    blocks: blocks of queries.
+    heads: the heads.
+    *stages: functions of a pair of a block and a head, and of what the stage
+      before returned for it; None for the first stage.
+  """
+  items = [(block, head) for block in blocks for head in heads]
+  results = [None] * len(items)
+  for step in range(len(items) + len(stages) - 1):
+    for delay, stage in enumerate(stages):
+      i = step - delay
+      if 0 <= i < len(items):
+        results[i] = stage(items[i], results[i])
 
 
 def _weigh(key, query, factor):

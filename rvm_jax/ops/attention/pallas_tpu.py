@@ -35,6 +35,13 @@ _VMEM = {
     'TPU7x': 64 * 2**20,
 }
 _LEAST_VMEM = 16 * 2**20
+# Most heads, times the blocks of queries of each, that a grid step computes if
+# it can compute fewer. With many the units of the chip are better used; the
+# time to compile grows with the number.
+_MAX_ITEMS = 16
+# Most scores that a grid step may compute. All are computed without a loop, so
+# that the time to compile grows with their number.
+MAX_SCORES = 2**25
 
 
 def attend(
@@ -63,15 +70,31 @@ def attend(
   return _attend(query, key, value, query.shape[-1] // num_heads, interpret)
 
 
-def group_width(width: int, head_width: int) -> int:
+def group_width(width: int, head_width: int, num_queries: int) -> int:
   """Returns how many channels a grid step takes: whole heads in whole vectors.
+
+  These are all channels, or fewer if the step would have more than
+  `_MAX_ITEMS` heads and blocks of queries to compute.
 
   Args:
     width: D, number of channels of all heads.
     head_width: C, number of channels of a head.
+    num_queries: Q.
   """
-  group = math.lcm(kernels.LANES, head_width)
-  return width if width % group else group
+  least = math.lcm(kernels.LANES, head_width)
+  if width % least:
+    return width
+  most = _MAX_ITEMS // kernels.count_blocks(num_queries) * head_width
+  groups = range(width, least, -least)
+  return next((x for x in groups if x <= most and width % x == 0), least)
+
+
+def count_scores(
+    num_queries: int, num_keys: int, width: int, head_width: int
+) -> int:
+  """Returns the number of scores that a grid step computes."""
+  group = group_width(width, head_width, num_queries)
+  return group // head_width * num_queries * num_keys
 
 
 def vmem_bytes(device_kind: str) -> int:
@@ -94,16 +117,20 @@ def count_bytes(
     head_width: C, number of channels of a head.
     itemsize: bytes of a number of the queries, keys and values.
   """
-  lanes = pl.cdiv(group_width(width, head_width), kernels.LANES) * kernels.LANES
+  lanes = (
+      pl.cdiv(group_width(width, head_width, num_queries), kernels.LANES)
+      * kernels.LANES
+  )
   # Four arrays of queries and four of keys, for this grid step and the next.
   blocks = 2 * 4 * (num_queries + num_keys) * lanes * itemsize
   # Sums of the gradients of keys and values, and the transposed keys.
   sums = num_keys * lanes * (2 * 4 + itemsize)
-  # Scores, weights and their gradients, as computed and as multiplied.
+  # Scores, weights and their gradients, as computed and as multiplied, of two
+  # blocks at a time.
   block = min(
       kernels.BLOCK, pl.cdiv(num_queries, kernels.LANES) * kernels.LANES
   )
-  scores = num_keys * block * (3 * 4 + 2 * itemsize)
+  scores = 2 * num_keys * block * (3 * 4 + 2 * itemsize)
   return blocks + sums + scores
 
 
@@ -120,7 +147,7 @@ def _run_forward(query, key, value, head_width, interpret):
   softmax divides, times 2 to the power of the subtracted maximum.
   """
   batch, num_queries, width = query.shape
-  group = group_width(width, head_width)
+  group = group_width(width, head_width, num_queries)
   log_sum = jax.ShapeDtypeStruct(
       (batch, width // group, group // head_width, num_queries), jnp.float32
   )
@@ -167,7 +194,7 @@ def _run(kernel, inputs, outputs, head_width, interpret):
     interpret: see `attend`.
   """
   batch, num_queries, width = inputs[0].shape
-  group = group_width(width, head_width)
+  group = group_width(width, head_width, num_queries)
   need = count_bytes(
       num_queries,
       inputs[1].shape[1],

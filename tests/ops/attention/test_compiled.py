@@ -3,7 +3,6 @@
 import importlib.util
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from rvm_jax.ops import attention
