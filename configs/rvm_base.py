@@ -50,6 +50,9 @@ def get_config() -> ml_collections.ConfigDict:
       # What the backward pass recomputes to save memory: 'none' nothing, 'dots'
       # all but the outputs of dense layers, 'full' everything.
       remat='dots',
+      # Whether the blocks of each part are compiled once and not once for each
+      # block. It takes a fraction of the time to compile.
+      scan_layers=True,
   )
 
   # Arguments of `rvm_jax.data.pipeline.Pipeline`.
@@ -142,6 +145,8 @@ def get_config() -> ml_collections.ConfigDict:
   # Number of parts of a batch that are computed one after the other, to save
   # memory.
   config.num_microbatches = 1
+  # Dtype in which the gradients of all devices are added up, once in a step.
+  config.gradient_dtype = 'float32'
 
   config.checkpoint = dict(
       # Number of steps between checkpoints.

@@ -4,47 +4,19 @@ The names of submodules are those of the released checkpoints, so that the path
 of a parameter in the tree is its key in such a file.
 """
 
+from collections.abc import Callable, Sequence
 import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from rvm_jax.ops import attention
 
 Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
-
-# Logical axes of activations, for `nn.with_logical_constraint`, which makes the
-# compiler split an activation by the rules of `training.mesh`. Where no rules
-# are set, as in inference, the constraint does nothing. In training it is
-# needed, because the compiler would otherwise derive the shardings of
-# activations from those of parameters, and every device would hold the
-# activations of the whole batch.
-TOKENS = ('batch', 'tokens', 'embed')
-TARGETS = ('batch', 'targets', 'tokens', 'embed')
-HEADS = ('batch', 'tokens', 'heads', 'head_dim')
-HIDDEN = ('batch', 'tokens', 'mlp')
-
-# Logical axes of the parameters, by the end of their path in the tree: see
-# `training.mesh`.
-PARAMETER_AXES = {
-    '/query/kernel': ('embed', 'heads', 'head_dim'),
-    '/query/bias': ('heads', 'head_dim'),
-    '/key/kernel': ('embed', 'heads', 'head_dim'),
-    '/key/bias': ('heads', 'head_dim'),
-    '/value/kernel': ('embed', 'heads', 'head_dim'),
-    '/value/bias': ('heads', 'head_dim'),
-    '/out/kernel': ('heads', 'head_dim', 'embed'),
-    '/out/bias': ('embed',),
-    '/dense_in/kernel': ('embed', 'mlp'),
-    '/dense_in/bias': ('mlp',),
-    '/dense_out/kernel': ('mlp', 'embed'),
-    '/dense_out/bias': ('embed',),
-    'norm/scale': ('embed',),
-    'norm/bias': ('embed',),
-}
 
 
 class MLP(nn.Module):
@@ -63,7 +35,6 @@ class MLP(nn.Module):
     """Maps tokens [B, N, D] to [B, N, D]."""
     dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=XAVIER)
     hidden = dense(self.width, name='dense_in')(x)
-    hidden = nn.with_logical_constraint(hidden, HIDDEN)
     hidden = nn.gelu(hidden, approximate=True)
     return dense(x.shape[-1], name='dense_out')(hidden)
 
@@ -94,7 +65,7 @@ class Attention(nn.Module):
     # The query is [B, Q, heads, D / heads], key and value are
     # [B, M, heads, D / heads].
     query, key, value = (
-        nn.with_logical_constraint(project(name=name)(tokens), HEADS)
+        project(name=name)(tokens)
         for name, tokens in (('query', x), ('key', context), ('value', context))
     )
     mixed = attention.attend(query, key, value, self.implementation)
@@ -128,7 +99,7 @@ class Block(nn.Module):
     )(y, y)
     y = norm(name='mlp_norm')(x)
     x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
-    return nn.with_logical_constraint(x, TOKENS)
+    return x
 
 
 class CrossBlock(nn.Module):
@@ -174,7 +145,7 @@ class CrossBlock(nn.Module):
     y = norm(name='attention_norm')(x)
     x += attend(name='attention')(y, y)
     x = x.reshape(batch, groups, size, width)
-    return nn.with_logical_constraint(x, TARGETS)
+    return x
 
 
 class CrossTransformer(nn.Module):
@@ -188,6 +159,7 @@ class CrossTransformer(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `rematerialise`.
+    scan_layers: whether the blocks are one loop, see `apply_blocks`.
   """
 
   num_layers: int
@@ -196,6 +168,7 @@ class CrossTransformer(nn.Module):
   dtype: Dtype
   attention: str
   remat: str
+  scan_layers: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
@@ -205,16 +178,58 @@ class CrossTransformer(nn.Module):
       x: [B, K, N, D], K groups of N tokens.
       context: [B, M, D], the tokens that all groups attend to.
     """
-    block = rematerialise(CrossBlock, self.remat)
-    for i in range(self.num_layers):
-      x = block(
-          self.num_heads,
-          self.mlp_width,
-          self.dtype,
-          self.attention,
-          name=f'xa_blocks_{i}',
-      )(x, context)
+    block = functools.partial(
+        rematerialise(CrossBlock, self.remat),
+        self.num_heads,
+        self.mlp_width,
+        self.dtype,
+        self.attention,
+    )
+    names = [f'xa_blocks_{i}' for i in range(self.num_layers)]
+    x = apply_blocks(self, block, names, self.scan_layers, x, context)
     return nn.LayerNorm(dtype=self.dtype, name='output_norm')(x)
+
+
+def apply_blocks(
+    parent: nn.Module,
+    make_block: Callable[..., nn.Module],
+    names: Sequence[str],
+    scan_layers: bool,
+    x: jax.Array,
+    *context: jax.Array,
+) -> jax.Array:
+  """Applies blocks of one kind to tokens, one after the other.
+
+  As a loop they are compiled once and not once for each block. The parameters
+  are the same in either case, one subtree for each block: those of a loop are
+  stacked before it begins.
+
+  Args:
+    parent: module in whose compact method this is called, which the blocks'
+      parameters belong to.
+    make_block: function that makes a block, given the argument `name` or
+      `parent`.
+    names: names of the blocks.
+    scan_layers: whether the blocks are one loop (`jax.lax.scan`).
+    x: tokens.
+    *context: further arguments of each block.
+
+  Returns:
+    The tokens after the last block.
+  """
+  # Initialisation is unrolled, so that initial values do not depend on it.
+  if not scan_layers or parent.is_initializing():
+    for name in names:
+      x = make_block(name=name)(x, *context)
+    return x
+  params = [parent.variables['params'][name] for name in names]
+  block = make_block(parent=None)
+
+  def apply(x, params):
+    return block.apply({'params': params}, x, *context), None
+
+  x, _ = jax.lax.scan(apply, x, jax.tree.map(lambda *x: jnp.stack(x), *params))
+  return x
 
 
 # JAX's policies for the values of `remat`, see `rematerialise`.

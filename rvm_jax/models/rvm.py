@@ -69,6 +69,8 @@ class RVM(nn.Module):
       16-bit dtype.
     remat: how much of the forward pass is kept for the backward pass: 'none',
       'dots' or 'full', see `layers.rematerialise`.
+    scan_layers: whether the blocks of each part are one loop: see
+      `layers.apply_blocks`.
   """
 
   width: int
@@ -86,6 +88,7 @@ class RVM(nn.Module):
   dtype: str = 'float32'
   attention: str = 'xla'
   remat: str = 'none'
+  scan_layers: bool = False
 
   def setup(self):
     """Makes the parts of the model, whose names begin the parameters' paths."""
@@ -100,7 +103,10 @@ class RVM(nn.Module):
         )
     dtype = jnp.dtype(self.dtype)
     common: dict[str, Any] = dict(
-        dtype=dtype, attention=self.attention, remat=self.remat
+        dtype=dtype,
+        attention=self.attention,
+        remat=self.remat,
+        scan_layers=self.scan_layers,
     )
     token_init = nn.initializers.normal(0.02)
     self.cls_token = self.param('cls_token', token_init, (1, self.width))
@@ -211,10 +217,7 @@ class RVM(nn.Module):
     queries = self._queries(encoded, deltas, visible, rows * columns)
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
     context = context.reshape(batch, -1, self.decoder_width)
-    decoded = self.decoder(
-        nn.with_logical_constraint(queries, layers.TARGETS),
-        nn.with_logical_constraint(context, layers.TOKENS),
-    )
+    decoded = self.decoder(queries, context)
     pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.
     return patches_lib.unpatchify(
         pixels.astype(jnp.float32), height, width, self.patch

@@ -73,6 +73,7 @@ def build(
       optimizer,
       mesh,
       num_microbatches=config.num_microbatches,
+      gradient_dtype=config.gradient_dtype,
       guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)

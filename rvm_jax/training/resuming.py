@@ -29,7 +29,12 @@ from rvm_jax.weights import runs
 _IDENTITY_PREFIXES = ('objective', 'model.', 'protocol.')
 # Config keys that match a prefix but decide only how the model is computed.
 # They may change when a run is resumed.
-_COMPUTATION_KEYS = ('model.dtype', 'model.attention', 'model.remat')
+_COMPUTATION_KEYS = (
+    'model.dtype',
+    'model.attention',
+    'model.remat',
+    'model.scan_layers',
+)
 
 
 def read(

@@ -79,6 +79,7 @@ def one_device():
         dict(devices=2, fsdp=2),
         dict(parts=4),
         dict(devices=2, parts=2),
+        dict(devices=2, fsdp=2, parts=2),
     ],
     ids=str,
 )
@@ -130,7 +131,9 @@ def test_step_without_guard_is_the_program_of_forward_backward_and_update():
         batch,
         objective=objective,
         optimizer=optimizer,
-        num_microbatches=1,
+        value_and_grad=lambda params, inputs: jax.value_and_grad(
+            objective.loss
+        )(params, *inputs),
     )
 
   # The text of a program has all of its equations, with names by position.

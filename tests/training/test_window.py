@@ -15,7 +15,6 @@ STATE = step_lib.TrainState(
     params={'kernel': jnp.arange(4.0)},
     opt_state=(),
     rng=jax.random.key(0),
-    axes=(('kernel', ('embed',)),),
 )
 SEEN = window_lib.Window(
     values={'loss': jnp.arange(5.0), 'gradient_norm': jnp.ones(5)},

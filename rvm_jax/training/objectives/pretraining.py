@@ -10,7 +10,6 @@ import ml_collections
 
 from rvm_jax import rules
 from rvm_jax.models import layers
-from rvm_jax.models import parameters
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
@@ -36,6 +35,7 @@ MODEL_SETTINGS = {
     'dtype': rules.one_of('float32', 'bfloat16'),
     'attention': rules.one_of('xla', 'cudnn'),
     'remat': rules.one_of('none', *layers.REMAT_POLICIES),
+    'scan_layers': rules.FLAG,
 }
 
 
@@ -116,6 +116,16 @@ class Pretraining:
     )
     return batch, visible
 
+  def cast(self, params: Any) -> Any:
+    """Returns all but vectors in the model's dtype, see `Objective.cast`.
+
+    The model uses scales and biases of norms, which are vectors, in float32.
+    """
+    dtype = jnp.dtype(self.model.dtype)
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if x.ndim > 1 else x, params
+    )
+
   def loss(
       self, params: Any, batch: step.Batch, visible: jax.Array
   ) -> jax.Array:
@@ -143,13 +153,9 @@ class Pretraining:
     pixels = self._predict(params, batch, visible)
     return step.Reconstructed(batch['target'], visible, pixels)
 
-  def name_axes(self, path: str) -> step.Axes:
-    """Returns the names of the logical axes of a parameter of RVM."""
-    return parameters.name_axes(path)
-
   def is_core(self, path: str) -> bool:
     """Returns whether a parameter belongs to the recurrent core."""
-    return parameters.is_core(path)
+    return path.startswith('rnn_core/')
 
   def _predict(self, params, batch, visible):
     """Predicts the pixels of the target frames, float32 [B, K, H, W, 3]."""
@@ -172,7 +178,9 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
     ValueError: settings conflict. The message names the key, its value and a
       value to use.
   """
-  rules.check(config.model.to_dict(), MODEL_SETTINGS, 'config.model.')
+  # The configs of older runs lack what the model has been given since.
+  settings = dict(scan_layers=False) | config.model.to_dict()
+  rules.check(settings, MODEL_SETTINGS, 'config.model.')
   data, model, patch = config.data, config.model, config.model.patch
   for part, width in (
       ('encoder', 'width'),
