@@ -14,32 +14,28 @@ from collections.abc import Iterator, Sequence
 import itertools
 from typing import NamedTuple
 
+from rvm_jax.training.plan import arrays
 from rvm_jax.training.plan import hlo
 
-COLLECTIVES = (
-    'all-reduce',
-    'all-gather',
-    'reduce-scatter',
-    'all-to-all',
-    'collective-permute',
-)
 # The function that kernels of Pallas on TPUs call.
 KERNEL = 'tpu_custom_call'
 
-# Instructions that move nothing: they name, group or reserve memory. Those that
-# end what another instruction started, as 'copy-done' does, move nothing either.
-_FREE = frozenset((
-    'after-all',
-    'bitcast',
-    'constant',
-    'get-tuple-element',
-    'iota',
-    'optimization-barrier',
-    'parameter',
-    'partition-id',
-    'replica-id',
-    'tuple',
-))
+# Instructions that move nothing: they name, group or reserve memory. Nor do
+# those that end what another instruction started, such as 'copy-done'.
+_FREE = frozenset(
+    (
+        'after-all',
+        'bitcast',
+        'constant',
+        'get-tuple-element',
+        'iota',
+        'optimization-barrier',
+        'parameter',
+        'partition-id',
+        'replica-id',
+        'tuple',
+    )
+)
 _FREE_TARGETS = ('AllocateBuffer', 'ConcatBitcast')
 # Instructions that run other computations as they are.
 _CALLS = ('async-start', 'call', 'conditional')
@@ -58,29 +54,11 @@ class Cost(NamedTuple):
   """
 
   instruction: hlo.Instruction
-  operands: tuple[hlo.Array, ...]
+  operands: tuple[arrays.Array, ...]
   op_name: str
   runs: int
   num_bytes: int
   cycles: int
-
-
-class Collective(NamedTuple):
-  """The collectives of a program that are of one kind.
-
-  Attributes:
-    static: number of them in the program's text.
-    executed: number of them that a run of the program executes.
-    elements: number of elements, without padding, of the arrays that they
-      reduce, gather or send in a run. Of a gathered or scattered array all
-      elements count, and not only the device's part.
-    num_bytes: the same in bytes.
-  """
-
-  static: int
-  executed: int
-  elements: int
-  num_bytes: int
 
 
 def count(module: hlo.Module) -> list[Cost]:
@@ -100,37 +78,6 @@ def count(module: hlo.Module) -> list[Cost]:
 def find_kernels(found: Sequence[Cost]) -> list[Cost]:
   """Returns the costs of the kernels of Pallas, whose cycles are unknown."""
   return [x for x in found if x.instruction.target == KERNEL]
-
-
-def is_collective(cost: Cost) -> bool:
-  """Returns whether an instruction is a collective and nothing else."""
-  op = cost.instruction.op
-  return op.removesuffix('-start') in COLLECTIVES or op in ('send', 'recv')
-
-
-def sum_collectives(
-    module: hlo.Module, found: Sequence[Cost]
-) -> dict[str, Collective]:
-  """Returns the collectives of a program by kind.
-
-  The kind is the name of the operation, or 'between slices' for what slices of
-  TPUs send each other.
-
-  Args:
-    module: the program.
-    found: costs of its instructions, as returned by `count`.
-  """
-  sums: dict[str, Collective] = {}
-  for cost in found:
-    for kind, arrays in _collectives(module, cost.instruction, cost.operands):
-      old = sums.get(kind, Collective(0, 0, 0, 0))
-      sums[kind] = Collective(
-          old.static + 1,
-          old.executed + cost.runs,
-          old.elements + cost.runs * sum(x.num_elements for x in arrays),
-          old.num_bytes + cost.runs * sum(x.dense_bytes for x in arrays),
-      )
-  return sums
 
 
 def _walk(
@@ -163,7 +110,7 @@ def _walk(
 
 def _count_bytes(
     x: hlo.Instruction,
-    operands: Sequence[Sequence[hlo.Array]],
+    operands: Sequence[Sequence[arrays.Array]],
     uses: '_Uses',
 ) -> int:
   """Returns the bytes that one run of an instruction moves.
@@ -173,14 +120,16 @@ def _count_bytes(
     operands: the arrays of each of its operands.
     uses: tells which part of its operands a fusion uses.
   """
-  read = [hlo.total_bytes(arrays) for arrays in operands]
+  read = [arrays.total_bytes(group) for group in operands]
   # The first letter of a library's function on GPUs is an underscore. It
   # returns its scratch memory beside the result.
-  written = hlo.total_bytes([
-      array
-      for array in x.result
-      if not (x.target.startswith('__') and array.dtype in ('s8', 'u8'))
-  ])
+  written = arrays.total_bytes(
+      [
+          array
+          for array in x.result
+          if not (x.target.startswith('__') and array.dtype in ('s8', 'u8'))
+      ]
+  )
   if x.op in ('copy-start', 'slice-start'):
     # The result names the whole source, the copy and a semaphore.
     ends = x.result[:2]
@@ -188,7 +137,7 @@ def _count_bytes(
     return size * sum(array.space == 0 for array in ends)
   if x.op == 'send':
     return sum(read)
-  if x.op == 'dynamic-slice':
+  if x.op in ('slice', 'dynamic-slice'):
     return written + min(read[0], written)
   if x.op == 'dynamic-update-slice':
     return 2 * read[1]
@@ -242,7 +191,7 @@ class _Uses:
             continue
           if x.op in ('bitcast', 'reshape'):
             names.append(x.name)
-          elif x.op == 'dynamic-slice' and position == 0:
+          elif x.op in ('slice', 'dynamic-slice') and position == 0:
             read += sum(y.num_bytes for y in x.result)
           elif x.op == 'dynamic-update-slice' and position == 0:
             updated += sum(y.num_bytes for y in results[x.operands[1]])
@@ -252,29 +201,3 @@ class _Uses:
           else:
             read += whole
     return min(read, whole), updated
-
-
-def _collectives(
-    module: hlo.Module, x: hlo.Instruction, operands: Sequence[hlo.Array]
-) -> Iterator[tuple[str, Sequence[hlo.Array]]]:
-  """Yields the kind and the arrays of each collective in an instruction.
-
-  Compilers put collectives into fusions to overlap them with other work.
-  """
-  kind = x.op.removesuffix('-start')
-  if kind in COLLECTIVES:
-    result = x.result
-    if x.op.endswith('-start') and len(result) > len(operands):
-      # The result begins with the operands.
-      result = result[len(operands) : 2 * len(operands)]
-    yield kind, max(
-        operands, result, key=lambda z: sum(y.num_elements for y in z)
-    )
-  elif x.op == 'send' and '_xla_megascale' in x.attributes:
-    yield 'between slices', operands
-  elif x.op == 'fusion':
-    for name in x.called('calls'):
-      results = {y.name: y.result for y in module.computations[name]}
-      for y in module.computations[name]:
-        inner = itertools.chain(*(results.get(z, ()) for z in y.operands))
-        yield from _collectives(module, y, tuple(inner))

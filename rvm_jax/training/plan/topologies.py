@@ -5,7 +5,6 @@ such slices that a network joins; or 'h100:8', a machine with 8 GPUs.
 """
 
 import importlib.metadata
-import itertools
 import math
 import os
 import re
@@ -15,52 +14,12 @@ import jax
 from jax.experimental import topologies
 import numpy as np
 
-from rvm_jax.training import peaks
+from rvm_jax.training.plan import chips
 from rvm_jax.training.plan import gpus
-
-_GIB = 2**30
-# Share of a GPU's memory that JAX takes, unless the environment variable
-# XLA_PYTHON_CLIENT_MEM_FRACTION says otherwise.
-_GPU_SHARE = 0.75
 
 
 class CompilerMissing(ImportError):
-  """The compiler for a topology is not installed, or not in the right version."""
-
-
-class Chip(NamedTuple):
-  """A kind of accelerator, of which each is one device of JAX.
-
-  Attributes:
-    name: name of the chip in topologies, such as 'v6e'.
-    kind: name of the device, as `jax.Device.device_kind` says it.
-    memory: bytes of HBM that a program can use.
-    bandwidth: greatest speed of the HBM in bytes a second.
-    clock: clock cycles a second.
-    per_host: number of chips of one host.
-    shapes: shapes of the slices that exist.
-  """
-
-  name: str
-  kind: str
-  memory: int
-  bandwidth: float
-  clock: float
-  per_host: int
-  shapes: tuple[tuple[int, ...], ...]
-
-  @property
-  def peak(self) -> float:
-    """Greatest FLOP/s of matrix products of bfloat16."""
-    peak = peaks.find(self.kind)
-    if peak is None:
-      raise ValueError(f'rvm_jax/training/peaks.py lacks {self.kind}')
-    return peak
-
-  @property
-  def is_tpu(self) -> bool:
-    """Whether the chip is a TPU."""
-    return self.name not in gpus.TARGETS
+  """The compiler for a topology is missing or has a wrong version."""
 
 
 class Topology(NamedTuple):
@@ -75,7 +34,7 @@ class Topology(NamedTuple):
   """
 
   name: str
-  chip: Chip
+  chip: chips.Chip
   shape: tuple[int, ...]
   num_slices: int
 
@@ -90,52 +49,6 @@ class Topology(NamedTuple):
     return max(1, self.num_devices // self.chip.per_host)
 
 
-def _list_large_slices() -> tuple[tuple[int, ...], ...]:
-  """Returns the shapes of v5p slices of 64 to 6144 chips.
-
-  Their sides are multiples of 4 in ascending order.
-  """
-  sides = itertools.combinations_with_replacement(range(4, 25, 4), 3)
-  return tuple(x for x in sides if math.prod(x) <= 6144)
-
-
-_FLAT = ((1, 1), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16))
-_SMALL = ((1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 2, 4), (2, 4, 4))
-
-# Shapes, bandwidths and chips a host: docs.cloud.google.com/tpu/docs, the page
-# of each version. The memory of TPUs is what their compiler names when a
-# program does not fit (libtpu 0.0.42). Their clocks follow from their peaks: a
-# v6e does 2 * 4 * 256 ** 2 FLOPs in a cycle, a v5e and each of the two cores of
-# a v5p 2 * 4 * 128 ** 2.
-CHIPS = {
-    chip.name: chip
-    for chip in (
-        Chip(
-            'v5e', 'TPU v5 lite', int(15.75 * _GIB), 819e9, 1.5e9, 4, _FLAT
-        ),
-        Chip(
-            'v5p',
-            'TPU v5',
-            int(95.74 * _GIB),
-            2765e9,
-            1.75e9,
-            4,
-            _SMALL + _list_large_slices(),
-        ),
-        Chip(
-            'v6e', 'TPU v6 lite', int(31.25 * _GIB), 1640e9, 1.75e9, 4, _FLAT
-        ),
-        Chip(
-            'h100',
-            'NVIDIA H100 80GB HBM3',
-            int(_GPU_SHARE * 84942979072),
-            3352e9,
-            1.98e9,
-            8,
-            ((1,), (2,), (4,), (8,)),
-        ),
-    )
-}
 _NAME = re.compile(r'(?:(\d+)x)?([a-z]\w*):(\d+(?:x\d+)*)')
 
 
@@ -152,15 +65,16 @@ def find(name: str) -> Topology:
   found = _NAME.fullmatch(name)
   if not found:
     raise ValueError(
-        f'--topology={name} must be CHIP:SHAPE, or SLICESxCHIP:SHAPE for several'
-        ' slices, such as v6e:16x16, 2xv6e:16x16, v5p:4x4x8 or h100:8'
+        f'--topology={name} must be CHIP:SHAPE, or SLICESxCHIP:SHAPE for'
+        ' several slices, such as v6e:16x16, 2xv6e:16x16, v5p:4x4x8 or h100:8'
     )
   slices, kind, sides = found.groups()
-  if kind not in CHIPS:
+  if kind not in chips.CHIPS:
     raise ValueError(
-        f'--topology={name} has an unknown chip; known are {", ".join(CHIPS)}'
+        f'--topology={name} has an unknown chip; known are'
+        f' {", ".join(chips.CHIPS)}'
     )
-  chip = CHIPS[kind]
+  chip = chips.CHIPS[kind]
   shape = tuple(int(x) for x in sides.split('x'))
   if shape not in chip.shapes:
     near = ', '.join(_join(x) for x in _near(shape, chip.shapes))
@@ -212,6 +126,15 @@ def devices(topology: Topology) -> np.ndarray:
       **options,
   )
   return np.array(description.devices)
+
+
+def versions(topology: Topology) -> dict[str, str]:
+  """Returns the version of the compiler for a topology, {} without one."""
+  package = 'libtpu' if topology.chip.is_tpu else 'jax-cuda12-pjrt'
+  try:
+    return {package: importlib.metadata.version(package)}
+  except importlib.metadata.PackageNotFoundError:
+    return {}
 
 
 def _check_libtpu():
