@@ -123,6 +123,10 @@ def get_config() -> ml_collections.ConfigDict:
       beta2=0.95,
       # [R] Largest global norm of the gradient; larger ones are scaled down.
       clip_norm=1.0,
+      # Dtype in which Adam's moments are stored. They are computed in float32.
+      # In 'bfloat16' they take half the memory; `beta1` and `beta2` must then
+      # be at most 0.99.
+      moments_dtype='float32',
   )
 
   # Steps whose loss or gradient norm is far above that of recent steps: see

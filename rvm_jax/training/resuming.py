@@ -18,6 +18,7 @@ from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.storage import digests
 from rvm_jax.storage import settings
+from rvm_jax.training import moments
 from rvm_jax.training import saving
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import window
@@ -65,7 +66,7 @@ def read(
     if contents.data is None:
       raise FileNotFoundError('it has no position in the data')
     arrays = checkpoint_files.read_shapes(path, contents.arrays)
-    saved_shapes = window.as_saved(shapes, arrays)
+    saved_shapes = moments.as_saved(window.as_saved(shapes, arrays), arrays)
   if int(path.name) > config['num_steps']:
     raise ValueError(
         f'num_steps={config["num_steps"]} must be at least the {path.name}'
@@ -88,7 +89,8 @@ def read(
   if contents.arrays is None:
     logging.warning(checkpoint_files.NO_DIGESTS, path)
   logging.info('Resumed from %s', path)
-  return window.as_wanted(state, shapes), contents.data
+  state = moments.as_wanted(window.as_wanted(state, shapes), shapes)
+  return state, contents.data
 
 
 def make_initial(

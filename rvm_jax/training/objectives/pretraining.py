@@ -122,16 +122,15 @@ class Pretraining:
     The model uses scales and biases of norms, which are vectors, in float32.
     """
     dtype = jnp.dtype(self.model.dtype)
-    return jax.tree.map(
-        lambda x: x.astype(dtype) if x.ndim > 1 else x, params
-    )
+    return jax.tree.map(lambda x: x.astype(dtype) if x.ndim > 1 else x, params)
 
   def loss(
       self, params: Any, batch: step.Batch, visible: jax.Array
   ) -> jax.Array:
     """Returns the mean squared error over all pixels of all target frames."""
-    pixels = self._predict(params, batch, visible)
-    return losses.pixel_mse(pixels, images.to_float(batch['target'])).mean()
+    predicted = self._predict(params, batch, visible, 'predict_patches')
+    target = patches_lib.patchify(batch['target'], self.patch)
+    return losses.pixel_mse(predicted, images.to_float(target)).mean()
 
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns the patches' part of the recurrent state after each frame.
@@ -139,7 +138,7 @@ class Pretraining:
     The CLS token is left out. See `VideoObjective.encode`.
     """
     states, _ = self.model.apply(
-        {'params': params}, images.to_float(frames), method='encode'
+        {'params': params}, frames, method='encode'
     )  # [B, T, 1 + N, D]
     batch, time, height, width, _ = frames.shape
     grid = patches_lib.grid(height, width, self.patch)
@@ -157,14 +156,15 @@ class Pretraining:
     """Returns whether a parameter belongs to the recurrent core."""
     return path.startswith('rnn_core/')
 
-  def _predict(self, params, batch, visible):
-    """Predicts the pixels of the target frames, float32 [B, K, H, W, 3]."""
+  def _predict(self, params, batch, visible, method='__call__'):
+    """Predicts the target frames' pixels by this method of the model."""
     return self.model.apply(
         {'params': params},
-        images.to_float(batch['source']),
-        images.to_float(batch['target']),
+        batch['source'],
+        batch['target'],
         batch['deltas'],
         visible,
+        method=method,
     )
 
 
