@@ -34,6 +34,18 @@ SLICES = {
 }
 CELLS = [f'{size}.{name}' for size in SIZES for name in SLICES]
 
+COLUMNS = (
+    'size',
+    'devices',
+    'settings (remat, fsdp, microbatches)',
+    'memory, GB',
+    'HBM traffic, GB',
+    'ms at least',
+    'MFU at most',
+    'ms estimated',
+    'elements reduced / parameters',
+)
+
 # What `--check` compiles: 8 clips a chip on 8 chips, with the shipped settings,
 # and the greatest values that it allows, by the key in the JSON.
 CHECKED_BATCH, CHECKED_SLICE = 64, 'v6e:2x4'
@@ -94,12 +106,7 @@ def compile_cell(cell: str):
 
 def make_table() -> str:
   """Returns the table of all cells, and what the costliest parts are."""
-  lines = [
-      '| size | devices | settings (remat, fsdp, microbatches) | memory, GB |'
-      ' HBM traffic, GB | ms at least | MFU at most | ms estimated |'
-      ' elements reduced / parameters |',
-      '|---|---|---|---|---|---|---|---|---|',
-  ]
+  lines = [f'| {" | ".join(COLUMNS)} |', '|---' * len(COLUMNS) + '|']
   parts, versions = [], set()
   for size, letter in SIZES.items():
     for name in SLICES:
@@ -112,7 +119,11 @@ def make_table() -> str:
       parts.append(f'| {letter} | {name} | {list_parts(numbers)} |')
       versions |= {' '.join(x) for x in numbers['versions'].items()}
   if parts:
-    lines += ['', '| size | devices | the five costliest parts |', '|---|---|---|']
+    lines += [
+        '',
+        '| size | devices | the five costliest parts |',
+        '|---|---|---|',
+    ]
     lines += [*parts, '', f'Compiled with {", ".join(sorted(versions))}.']
   return '\n'.join(lines)
 

@@ -57,8 +57,8 @@ class Array(NamedTuple):
 
   @property
   def num_elements(self) -> int:
-    """Number of elements, without padding."""
-    return math.prod(self.shape)
+    """Number of elements, without padding; 0 for a token."""
+    return math.prod(self.shape) if _BITS[self.dtype] else 0
 
   @property
   def dense_bytes(self) -> int:

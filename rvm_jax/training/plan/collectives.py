@@ -41,7 +41,7 @@ def is_collective(cost: costs.Cost) -> bool:
   return op.removesuffix('-start') in _OPS or op in ('send', 'recv')
 
 
-def sum_find(
+def sum_kinds(
     module: hlo.Module, found: Sequence[costs.Cost]
 ) -> dict[str, Collective]:
   """Returns the collectives of a program by kind.

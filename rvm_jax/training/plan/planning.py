@@ -46,6 +46,7 @@ def make(
   objective = objectives.from_config(config)
   estimator = formula.Estimator(config, topology)
   memory = estimator.memory(search.of_config(config))
+  formula_bytes = memory.total
   program, obstacle = None, 'not asked for'
   if is_compiled:
     try:
@@ -69,6 +70,7 @@ def make(
       num_steps=config.num_steps,
       num_params=estimator.num_params,
       memory=memory,
+      formula_bytes=formula_bytes,
       flops_per_clip=objective.flops_per_clip,
       clip_bytes=sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in batch),
       program=program,

@@ -50,6 +50,7 @@ class Plan(NamedTuple):
     num_steps: number of steps of the run.
     num_params: number of parameters of the model.
     memory: memory of each device, by what it is for.
+    formula_bytes: the memory of a device that the formula estimates.
     flops_per_clip: FLOPs of the model in a step, for one clip.
     clip_bytes: bytes of the frames of a clip.
     program: what the compiled step costs; None if it was not compiled.
@@ -65,6 +66,7 @@ class Plan(NamedTuple):
   num_steps: int
   num_params: int
   memory: formula.Memory
+  formula_bytes: int
   flops_per_clip: float
   clip_bytes: int
   program: Program | None

@@ -54,6 +54,7 @@ def to_json(plan: plans.Plan) -> dict[str, Any]:
       'num_steps': plan.num_steps,
       'num_params': plan.num_params,
       'memory': plan.memory._asdict() | {'total': plan.memory.total},
+      'formula_bytes': plan.formula_bytes,
       'memory_limit': plan.topology.chip.memory,
       'is_fitting': plan.is_fitting,
       'advice': plan.advice and plan.advice._asdict(),
@@ -94,7 +95,7 @@ def _list_memory(plan):
   """Returns the rows of the memory of a device."""
   memory = plan.memory
   how = 'compiler' if plan.program else 'formula'
-  return [
+  rows = [
       ('parameters, GB a device', _giga(memory.parameters)),
       ('optimizer, GB', _giga(memory.optimizer)),
       ('batch, GB', _giga(memory.batch)),
@@ -104,6 +105,9 @@ def _list_memory(plan):
           f'{_giga(memory.total)} of {_giga(plan.topology.chip.memory)}',
       ),
   ]
+  if plan.program:
+    rows.append(('memory by the formula, GB', _giga(plan.formula_bytes)))
+  return rows
 
 
 def _list_times(plan):

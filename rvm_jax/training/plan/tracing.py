@@ -8,6 +8,8 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+from jax.extend import core
+import jax.numpy as jnp
 
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import step as step_lib
@@ -62,7 +64,7 @@ def _trace(objective, chip, num_clips) -> tuple[int, int]:
   def pull_back(params, *inputs):
     """Returns what the backward pass needs, and the gradient."""
     loss, pull = jax.vjp(lambda x: objective.loss(x, *inputs), params)
-    return pull, pull(jax.numpy.ones_like(loss))
+    return pull, pull(jnp.ones_like(loss))
 
   with jax.sharding.use_abstract_mesh(mesh):
     params = jax.eval_shape(objective.cast, jax.eval_shape(objective.init, key))
@@ -76,7 +78,7 @@ def _trace(objective, chip, num_clips) -> tuple[int, int]:
   kept = {
       id(x): x.aval
       for x in closed.jaxpr.outvars[:num_kept]
-      if id(x) not in given and not isinstance(x, jax.extend.core.Literal)
+      if id(x) not in given and not isinstance(x, core.Literal)
   }
   num_bytes = sum(x.size * x.dtype.itemsize for x in kept.values())
   return num_bytes, count_flops(closed.jaxpr)
@@ -86,7 +88,7 @@ def count_flops(jaxpr: Any) -> int:
   """Returns the FLOPs of the matrix products in a traced function.
 
   Args:
-    jaxpr: the function, a `jax.extend.core.Jaxpr`.
+    jaxpr: the function, a `core.Jaxpr`.
   """
   total = 0
   for equation in jaxpr.eqns:
@@ -106,7 +108,7 @@ def _list_inner(params: dict[str, Any]) -> Iterator[Any]:
   """Yields the functions that an equation calls."""
   for value in params.values():
     for x in value if isinstance(value, (list, tuple)) else [value]:
-      if isinstance(x, jax.extend.core.ClosedJaxpr):
+      if isinstance(x, core.ClosedJaxpr):
         yield x.jaxpr
-      elif isinstance(x, jax.extend.core.Jaxpr):
+      elif isinstance(x, core.Jaxpr):
         yield x

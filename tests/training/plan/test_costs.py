@@ -16,6 +16,19 @@ from rvm_jax.training.plan import hlo
 
 TEXT = (pathlib.Path(__file__).parent / 'program_v6e_2x2.hlo').read_text()
 WEIGHTS = 3 * 512 * 512
+# Lines of programs.
+COPY = (
+    '%s = (f32[8,128]{1,0:T(8,128)S(1)}, f32[8,128]{1,0:T(8,128)}, u32[])'
+    ' copy-start(%x)'
+)
+GEMM = (
+    '%r = (f32[8,128], s8[4194304]) custom-call(%x),'
+    ' custom_call_target="__cublas$gemm"'
+)
+SEND = (
+    '(f32[64], u32[], token[]) send(%x, %t), frontend_attributes='
+    '{_xla_megascale_transfer_type="ALL_REDUCE"}'
+)
 
 
 @pytest.fixture(scope='module')
@@ -110,21 +123,23 @@ def test_fusion_writes_of_an_updated_operand_only_the_slice():
 
 
 def test_copy_into_the_chip_counts_on_one_side():
-  (cost,) = make([
-      '%x = f32[8,128]{1,0:T(8,128)} parameter(0)',
-      '%s = (f32[8,128]{1,0:T(8,128)S(1)}, f32[8,128]{1,0:T(8,128)}, u32[])'
-      ' copy-start(%x)',
-      'ROOT %d = f32[8,128]{1,0:T(8,128)S(1)} copy-done(%s)',
-  ])
+  (cost,) = make(
+      [
+          '%x = f32[8,128]{1,0:T(8,128)} parameter(0)',
+          COPY,
+          'ROOT %d = f32[8,128]{1,0:T(8,128)S(1)} copy-done(%s)',
+      ]
+  )
   assert cost.num_bytes == 8 * 128 * 4
 
 
 def test_scratch_memory_of_a_library_is_not_written():
-  (cost,) = make([
-      '%x = f32[8,128] parameter(0)',
-      '%r = (f32[8,128], s8[4194304]) custom-call(%x),'
-      ' custom_call_target="__cublas$gemm"',
-  ])
+  (cost,) = make(
+      [
+          '%x = f32[8,128] parameter(0)',
+          GEMM,
+      ]
+  )
   assert cost.num_bytes == 2 * 8 * 128 * 4
 
 
@@ -136,12 +151,7 @@ def test_scratch_memory_of_a_library_is_not_written():
         ('f32[256] all-gather(%x)', 'all-gather', 256),
         ('(f32[64], f32[256]) all-gather-start(%x)', 'all-gather', 256),
         ('f32[16] reduce-scatter(%x)', 'reduce-scatter', 64),
-        (
-            '(f32[64], u32[], token[]) send(%x, %t), frontend_attributes='
-            '{_xla_megascale_transfer_type="ALL_REDUCE"}',
-            'between slices',
-            64,
-        ),
+        (SEND, 'between slices', 64),
     ],
 )
 def test_collective_counts_the_whole_array(line, kind, elements):
