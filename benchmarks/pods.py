@@ -193,10 +193,12 @@ def check() -> int:
 def main():
   """Compiles, makes the table, or checks bounds."""
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('cells', nargs='*', choices=[*CELLS, []], metavar='CELL')
+  parser.add_argument('cells', nargs='*', metavar='CELL')
   parser.add_argument('--table', action='store_true')
   parser.add_argument('--check', action='store_true')
   arguments = parser.parse_args()
+  if unknown := sorted(set(arguments.cells) - set(CELLS)):
+    parser.error(f'unknown cells {unknown}; known are {", ".join(CELLS)}')
   if arguments.check:
     sys.exit(1 if check() else 0)
   if not arguments.table:

@@ -47,14 +47,14 @@ def make(
   estimator = formula.Estimator(config, topology)
   memory = estimator.memory(search.of_config(config))
   formula_bytes = memory.total
-  program, obstacle = None, 'not asked for'
+  program, obstacle, is_refused = None, 'not asked for', False
   if is_compiled:
     try:
       compiled = compiler.compile_step(config, topology)
     except topologies.CompilerMissing as error:
       obstacle = str(error)
     except compiler.DoesNotFit as error:
-      obstacle = str(error).split('\n')[0]
+      obstacle, is_refused = str(error).split('\n')[0], True
       if error.needed:
         memory = memory.with_total(error.needed)
     else:
@@ -75,12 +75,18 @@ def make(
       clip_bytes=sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in batch),
       program=program,
       obstacle=obstacle,
+      is_refused=is_refused,
       advice=None,
   )
   if plan.is_fitting:
     return plan
-  ranked = estimator.rank()
-  return plan._replace(advice=ranked[0] if ranked else None)
+  # If the compiler needs more than the formula says, so it will for others.
+  better = [
+      settings
+      for settings in estimator.rank()
+      if estimator.memory(settings).total < formula_bytes
+  ]
+  return plan._replace(advice=better[0] if better else None)
 
 
 def find(
@@ -106,17 +112,23 @@ def find(
   """
   check_devices(search.apply(_PLAIN, config), topology)
   estimator = formula.Estimator(config, topology)
-  ranked = estimator.rank()
-  for settings in ranked[:_MAX_TRIALS]:
+  needed, num_trials = math.inf, 0
+  for settings in estimator.rank():
+    formula_bytes = estimator.memory(settings).total
+    # What needs no less than settings that did not fit is not tried.
+    if formula_bytes >= needed or num_trials == _MAX_TRIALS:
+      continue
     chosen = search.apply(settings, config)
     plan = make(chosen, name, topology, is_compiled=is_compiled)
     if plan.is_fitting:
       return plan
+    needed, num_trials = formula_bytes, num_trials + 1
   settings, least = estimator.smallest()
   raise ValueError(
       f'{name} fits on no device of {topology.name} with a batch of'
-      f' {config.data.batch_size} clips: even {settings} needs'
-      f' {least.num_bytes / 1e9:.1f} GB of {topology.chip.memory / 1e9:.1f} GB;'
+      f' {config.data.batch_size} clips, after {num_trials} compilations: by'
+      f' the formula, {settings} needs the least,'
+      f' {least.num_bytes / 1e9:.2f} GB of {topology.chip.memory / 1e9:.2f} GB;'
       ' take more chips or chips with more memory, or lower'
       ' config.data.batch_size'
   )

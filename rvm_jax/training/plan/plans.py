@@ -55,6 +55,7 @@ class Plan(NamedTuple):
     clip_bytes: bytes of the frames of a clip.
     program: what the compiled step costs; None if it was not compiled.
     obstacle: why the step could not be compiled, or ''.
+    is_refused: whether the compiler says that the step does not fit.
     advice: settings that fit, if those of the config do not; None if none do or
       if it is not known.
   """
@@ -71,12 +72,14 @@ class Plan(NamedTuple):
   clip_bytes: int
   program: Program | None
   obstacle: str
+  is_refused: bool
   advice: search.Settings | None
 
   @property
   def is_fitting(self) -> bool:
     """Whether the step fits into the memory of a device."""
-    return self.memory.total <= self.topology.chip.memory
+    is_small = self.memory.total <= self.topology.chip.memory
+    return is_small and not self.is_refused
 
   @property
   def model_seconds(self) -> float:

@@ -74,6 +74,7 @@ def to_json(plan: plans.Plan) -> dict[str, Any]:
           'parts': [part._asdict() for part in program.parts],
       },
       'obstacle': plan.obstacle,
+      'is_refused': plan.is_refused,
       'versions': plan.versions,
   }
 
@@ -116,6 +117,7 @@ def _list_times(plan):
   # for GPUs and without a compiler.
   times = [x for x in (plan.least_seconds, plan.estimated_seconds) if x]
   rate = plan.batch_size / plan.topology.num_hosts
+  most, least = ('', '') if len(times) > 1 else (', at most', ', at least')
   rows = [
       ('model FLOPs a clip', f'{plan.flops_per_clip / 1e12:.3f} T'),
       (
@@ -137,14 +139,17 @@ def _list_times(plan):
         ),
     ]
   return rows + [
-      ('steps a second', _range([1 / x for x in times], '.2f')),
+      (f'steps a second{most}', _range([1 / x for x in times], '.2f')),
       (
-          f'days for {plan.num_steps:,} steps',
+          f'days for {plan.num_steps:,} steps{least}',
           _range([plan.num_steps * x / _DAY for x in times], '.1f'),
       ),
-      ('clips a second, each host', _range([rate / x for x in times], '.0f')),
       (
-          'MB of frames a second, each host',
+          f'clips a second, each host{most}',
+          _range([rate / x for x in times], '.0f'),
+      ),
+      (
+          f'MB of frames a second, each host{most}',
           _range([rate / x * plan.clip_bytes / 1e6 for x in times], '.0f'),
       ),
   ]
