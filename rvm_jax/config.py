@@ -65,6 +65,7 @@ SETTINGS = {
     'spikes.sigmas': rules.number('at least 1', lambda x: x >= 1),
     'fsdp': rules.COUNT,
     'num_microbatches': rules.COUNT,
+    'ema_decay': rules.optional(rules.SHARE_BELOW_ONE),
     'gradient_dtype': rules.one_of('float32', 'bfloat16'),
     'checkpoint.save_every': rules.COUNT,
     'checkpoint.keep_last': rules.COUNT,

@@ -227,9 +227,11 @@ def choose_chunk(batch: int, num_tokens: int) -> int:
   return max(1, min(_MAX_FRAMES, _MAX_SCORES // (batch * num_tokens**2)))
 
 
-def load(path: str | os.PathLike[str], dtype: str = 'float32') -> Encoder:
+def load(
+    path: str | os.PathLike[str], dtype: str = 'float32', *, ema: bool = True
+) -> Encoder:
   """Loads a checkpoint for use on video; `rvm_jax.load` describes it."""
-  return Encoder(*weights.load(path, dtype))
+  return Encoder(*weights.load(path, dtype, ema=ema))
 
 
 def encode(

@@ -6,6 +6,7 @@ of a parameter in the tree is its key in such a file.
 
 from collections.abc import Callable, Sequence
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -39,6 +40,39 @@ class MLP(nn.Module):
     return dense(x.shape[-1], name='dense_out')(hidden)
 
 
+class HeadsDense(nn.Module):
+  """A dense layer to or from heads, computed as one flat product.
+
+  The parameters have an axis of heads, as in the released checkpoints; the
+  activations do not. An axis of heads in activations would cost accelerators
+  memory, because the last axis of an array is filled up to 128 lanes.
+
+  Attributes:
+    features: shape of the outputs of a token, such as (heads, C) or (D,).
+    inputs: shape of the inputs of a token, such as (D,) or (heads, C).
+    dtype: dtype of the matrix product.
+  """
+
+  inputs: tuple[int, ...]
+  features: tuple[int, ...]
+  dtype: Dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [B, N, inputs] to [B, N, features], each flattened to one axis."""
+    flat = math.prod(self.inputs), math.prod(self.features)
+
+    def init_kernel(rng, shape):
+      return XAVIER(rng, flat).reshape(shape)
+
+    kernel = self.param('kernel', init_kernel, self.inputs + self.features)
+    bias = self.param('bias', nn.initializers.zeros, self.features)
+    x, kernel, bias = nn.dtypes.promote_dtype(
+        x, kernel.reshape(flat), bias.reshape(1, 1, -1), dtype=self.dtype
+    )
+    return x @ kernel + bias
+
+
 class Attention(nn.Module):
   """Multi-head attention.
 
@@ -56,22 +90,16 @@ class Attention(nn.Module):
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
     """Lets each token of `x` [B, Q, D] attend to `context` [B, M, D]."""
     width = x.shape[-1]
-    project = functools.partial(
-        nn.DenseGeneral,
-        features=(self.num_heads, width // self.num_heads),
-        dtype=self.dtype,
-        kernel_init=XAVIER,
-    )
-    # The query is [B, Q, heads, D / heads], key and value are
-    # [B, M, heads, D / heads].
+    heads = (self.num_heads, width // self.num_heads)
+    # The query is [B, Q, D], key and value are [B, M, D], heads side by side.
     query, key, value = (
-        project(name=name)(tokens)
+        HeadsDense((width,), heads, self.dtype, name=name)(tokens)
         for name, tokens in (('query', x), ('key', context), ('value', context))
     )
-    mixed = attention.attend(query, key, value, self.implementation)
-    return nn.DenseGeneral(
-        width, axis=(-2, -1), dtype=self.dtype, kernel_init=XAVIER, name='out'
-    )(mixed)
+    mixed = attention.attend(
+        query, key, value, self.num_heads, self.implementation
+    )
+    return HeadsDense(heads, (width,), self.dtype, name='out')(mixed)
 
 
 class Block(nn.Module):
@@ -232,9 +260,15 @@ def apply_blocks(
   return x
 
 
+# The results of attention and what its backward pass needs beside them.
+_ATTENTION = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
+
 # JAX's policies for the values of `remat`, see `rematerialise`.
 REMAT_POLICIES = {
-    'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    'dots': jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
+    ),
+    'attention': _ATTENTION,
     'full': jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -245,9 +279,11 @@ def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
   Args:
     block: class of the block.
     remat: how much of the forward pass is kept for the backward pass; the rest
-      is computed again. 'none' keeps everything (nothing is recomputed), 'dots'
-      keeps the outputs of dense layers but not the attention scores, and 'full'
-      keeps only the inputs of the block (everything is recomputed).
+      is computed again. 'none' keeps everything (nothing is recomputed). 'dots'
+      keeps the outputs of dense layers and of attention, but no scores.
+      'attention' keeps the outputs of attention, so that only dense layers and
+      norms are computed again. 'full' keeps only the inputs of the block
+      (everything is recomputed).
 
   Returns:
     The class, wrapped; `block` itself for 'none'.

@@ -88,15 +88,12 @@ class GatedTransformerCore(nn.Module):
     # W_ue e and W_re e do not depend on the state, so they are computed for all
     # frames at once.
     inputs = tokens, self.input_update(tokens), self.input_reset(tokens)
-    # The scan is unrolled by 4, the paper's number of source frames, so that a
-    # training step with as many frames is compiled without a loop over them.
     scan = nn.scan(
         GatedTransformerCore._step,
         variable_broadcast='params',
         split_rngs={'params': False},
         in_axes=1,
         out_axes=1,
-        unroll=4,
     )
     state, states = scan(self, state, inputs)
     return states, state

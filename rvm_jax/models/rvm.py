@@ -66,10 +66,10 @@ class RVM(nn.Module):
     patch: P, side of a patch in pixels.
     dtype: dtype of the matrix products, 'float32' or 'bfloat16'. Parameters,
       state, softmax and the statistics of norms are float32 in either case.
-    attention: implementation of attention: 'xla', or 'cudnn' on GPUs with a
-      16-bit dtype.
+    attention: implementation of attention: 'auto', 'xla', 'cudnn' or
+      'pallas_tpu', see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass: 'none',
-      'dots' or 'full', see `layers.rematerialise`.
+      'dots', 'attention' or 'full', see `layers.rematerialise`.
     scan_layers: whether the blocks of each part are one loop: see
       `layers.apply_blocks`.
   """
@@ -87,7 +87,7 @@ class RVM(nn.Module):
   decoder_mlp: int = 2048
   patch: int = 16
   dtype: str = 'float32'
-  attention: str = 'xla'
+  attention: str = 'auto'
   remat: str = 'none'
   scan_layers: bool = False
 

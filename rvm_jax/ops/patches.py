@@ -4,7 +4,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 
 def grid(height: int, width: int, patch: int) -> tuple[int, int]:
@@ -84,13 +83,15 @@ def _select(images: jax.Array, patch: int) -> jax.Array:
   and each sum has one term that is not zero.
   """
   size = patch * patch * images.shape[-1]
-  kernel = np.eye(size).reshape(patch, patch, -1, size)
+  # The barrier makes the compiler write the matrix once. A literal would be 1 MB
+  # of the program for P = 16.
+  kernel = jax.lax.optimization_barrier(jnp.eye(size, dtype=jnp.bfloat16))
   # The compiler would move a plain conversion behind the change of layout that
   # precedes the convolution, which is slow in uint8. It leaves a product there.
   x = images.astype(jnp.bfloat16) * jnp.bfloat16(1 / 256)
   x = jax.lax.conv_general_dilated(
       x,
-      jnp.asarray(kernel, jnp.bfloat16),
+      kernel.reshape(patch, patch, -1, size),
       window_strides=(patch, patch),
       padding='VALID',
       dimension_numbers=('NHWC', 'HWIO', 'NHWC'),

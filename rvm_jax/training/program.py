@@ -77,6 +77,7 @@ def build(
       mesh,
       num_microbatches=config.num_microbatches,
       gradient_dtype=config.gradient_dtype,
+      ema_decay=config.ema_decay,
       guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)

@@ -118,6 +118,7 @@ class Guard:
     after = after.replace(
         params=choose(before.params, after.params),
         opt_state=choose(before.opt_state, after.opt_state),
+        ema=choose(before.ema, after.ema),
         window=window,
     )
     found = {f'{key}_sigmas': x for key, x in distances.items()}

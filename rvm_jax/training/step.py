@@ -1,6 +1,7 @@
 """One training step: state and batch in, state and metrics out."""
 
 from collections.abc import Callable, Mapping
+import dataclasses
 import functools
 from typing import Any, NamedTuple, Protocol
 
@@ -27,12 +28,26 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: state of the optimizer.
     rng: random key of the run, which never changes. A step uses
       `fold_in(rng, step)`.
+    ema: float32 exponential moving average of the parameters, see
+      `training.averaging`; None if the run keeps none.
   """
 
   step: jax.Array
   params: Any
   opt_state: Any
   rng: jax.Array
+  ema: Any = None
+
+  @property
+  def eval_params(self) -> Any:
+    """The parameters to evaluate: the EMA, or `params` if there is none."""
+    return self.params if self.ema is None else self.ema
+
+  def parts(self) -> dict[str, Any]:
+    """Returns the attributes by name, without those that are None."""
+    fields = dataclasses.fields(self)
+    parts = {field.name: getattr(self, field.name) for field in fields}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 class Objective(Protocol):
@@ -164,6 +179,7 @@ def make(
     *,
     num_microbatches: int,
     gradient_dtype: str = 'float32',
+    ema_decay: float | None = None,
     guard: Guard | None = None,
 ) -> tuple[
     Callable[[int], TrainState],
@@ -180,6 +196,8 @@ def make(
       computed one after the other, to save memory, and averaged. Masks are
       sampled for the whole batch, so they do not depend on this number.
     gradient_dtype: dtype in which the gradients of all devices are added up.
+    ema_decay: share of the parameters' EMA that a step leaves as it is, in
+      [0, 1); None keeps no EMA.
     guard: decides whether a step counts; with None every step does.
 
   Returns:
@@ -194,7 +212,9 @@ def make(
   # The inner jit caches the trace, which both `eval_shape` and the outer jit
   # with shardings need.
   init = jax.jit(
-      functools.partial(init_state, objective, optimizer, guard=guard)
+      functools.partial(
+          init_state, objective, optimizer, ema_decay=ema_decay, guard=guard
+      )
   )
   shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
   step = functools.partial(
@@ -208,6 +228,7 @@ def make(
           num_parts=num_microbatches,
           dtype=gradient_dtype,
       ),
+      ema_decay=ema_decay,
       guard=guard,
   )
   return jax.jit(init, out_shardings=shardings), jax.jit(
@@ -223,6 +244,7 @@ def init_state(
     optimizer: optax.GradientTransformation,
     seed: int | jax.Array,
     *,
+    ema_decay: float | None = None,
     guard: Guard | None = None,
 ) -> TrainState:
   """Returns an initial training state.
@@ -231,6 +253,7 @@ def init_state(
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     seed: seed of the parameters and of the random key of the run.
+    ema_decay: as for `make`.
     guard: decides whether a step counts; with None every step does.
   """
   rng, init_rng = jax.random.split(jax.random.key(seed))
@@ -240,6 +263,7 @@ def init_state(
       params=params,
       opt_state=optimizer.init(params),
       rng=rng,
+      ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
   )
   return state if guard is None else guard.watch(state)
 
@@ -251,6 +275,7 @@ def train_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     value_and_grad: gradients.ValueAndGrad,
+    ema_decay: float | None = None,
     guard: Guard | None = None,
 ) -> tuple[TrainState, Metrics]:
   """Does one training step.
@@ -262,25 +287,33 @@ def train_step(
     optimizer: optax transformation applied to the objective's parameters.
     value_and_grad: function that computes the loss and its gradient from the
       parameters and the objective's inputs, see `gradients.make`.
+    ema_decay: as for `make`.
     guard: decides whether the step counts; with None it does.
 
   Returns:
     The training state after the step, and the metrics: float32 [] each, 'loss',
-    and the global norms 'gradient_norm' (before clipping) and 'update_norm';
-    and those of the guard.
+    and the global norms 'gradient_norm' (before clipping) and 'update_norm' (of
+    the change of the parameters); and those of the guard.
   """
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
   loss, gradient = value_and_grad(state.params, inputs)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  # The norm is not taken of `updates`: a TPU would compute it in one pass over
+  # parameters and moments, and the parameters in a second one.
+  change = jax.tree.map(jnp.subtract, params, state.params)
   metrics = {
       'loss': loss,
       'gradient_norm': optax.tree.norm(gradient),
-      'update_norm': optax.tree.norm(updates),
+      'update_norm': optax.tree.norm(change),
   }
   after = state.replace(
       step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
+      params=params,
       opt_state=opt_state,
+      ema=None
+      if ema_decay is None
+      else optax.incremental_update(params, state.ema, 1 - ema_decay),
   )
   if guard is None:
     return after, metrics

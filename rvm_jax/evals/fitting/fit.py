@@ -185,6 +185,7 @@ def fit(
           num_steps=num_steps,
           num_microbatches=num_microbatches,
           gradient_dtype='float32',
+          ema_decay=None,
           fsdp=1,
           protocol=json.loads(json.dumps(protocol)),
           data=dict(batch_size=batch_size, max_bad_share=max_bad_share),

@@ -11,6 +11,7 @@ import ml_collections
 from rvm_jax import rules
 from rvm_jax.models import layers
 from rvm_jax.models import rvm
+from rvm_jax.ops import attention
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
@@ -33,7 +34,7 @@ MODEL_SETTINGS = {
     'decoder_mlp': rules.COUNT,
     'patch': rules.COUNT,
     'dtype': rules.one_of('float32', 'bfloat16'),
-    'attention': rules.one_of('xla', 'cudnn'),
+    'attention': rules.one_of(*attention.NAMES),
     'remat': rules.one_of('none', *layers.REMAT_POLICIES),
     'scan_layers': rules.FLAG,
 }
