@@ -28,7 +28,7 @@ def test_rank_begins_with_the_fastest_that_fits():
   assert search.rank(SETTINGS, estimate, 140)[0] == ('none', 1, 1)
   assert search.rank(SETTINGS, estimate, 139)[0] == ('none', 4, 1)
   assert search.rank(SETTINGS, estimate, 60)[0] == ('none', 4, 2)
-  assert search.rank(SETTINGS, estimate, 12)[0] == ('full', 4, 8)
+  assert search.rank(SETTINGS, estimate, 11)[0] == ('full', 4, 8)
 
 
 def test_rank_agrees_with_trying_all():
