@@ -83,7 +83,7 @@ def _select(images: jax.Array, patch: int) -> jax.Array:
   and each sum has one term that is not zero.
   """
   size = patch * patch * images.shape[-1]
-  # The barrier makes the compiler write the matrix once. A literal would be 1 MB
+  # The barrier makes the program write the matrix once. A literal takes 1 MB
   # of the program for P = 16.
   kernel = jax.lax.optimization_barrier(jnp.eye(size, dtype=jnp.bfloat16))
   # The compiler would move a plain conversion behind the change of layout that

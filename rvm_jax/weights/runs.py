@@ -52,8 +52,8 @@ def load_run(
         ' read here; use rvm_jax.training.objectives.load'
     )
   try:
-    # 'cudnn' would not run on every machine.
-    model = rvm.RVM(**config['model'] | {'attention': 'xla'})
+    # What the run has used would not run on every machine.
+    model = rvm.RVM(**config['model'] | {'attention': 'auto'})
   except (KeyError, TypeError) as error:
     raise ValueError(
         f'{path} was not written by this project: its config has no model that'
