@@ -6,7 +6,6 @@ when it traces the gradient; and the gradients. What the compiler's heap needs
 beyond that is a measured factor, see `_TPU_HEAP`.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -15,16 +14,14 @@ import ml_collections
 from rvm_jax.models import layers
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
-from rvm_jax.training import optimizer as optimizer_lib
-from rvm_jax.training import spikes
-from rvm_jax.training import step as step_lib
+from rvm_jax.training import program as program_lib
 from rvm_jax.training.plan import search
 from rvm_jax.training.plan import topologies
 from rvm_jax.training.plan import tracing
 
 # Bytes of the compiler's heap for each byte that is kept for the backward pass.
-# Measured for v6e:2x4 with 8 clips a chip and remat 'dots' (libtpu 0.0.42.1): it
-# is 1.87 for RVM-S and 1.71 for RVM-L. On GPUs the heap has no such gaps.
+# Measured for v6e:2x4 with 8 clips a chip and remat 'dots' (libtpu 0.0.42.1):
+# 1.87 for RVM-S and 1.71 for RVM-L. For GPUs it was not measured: none is added.
 _TPU_HEAP = 1.8
 
 
@@ -79,18 +76,11 @@ class Estimator:
     self._config = config
     self._topology = topology
     objective = objectives.from_config(config)
-    optimizer, _ = optimizer_lib.make_optimizer(
-        num_steps=config.num_steps,
-        is_core=objective.is_core,
-        **config.optimizer,
-    )
-    init = functools.partial(
-        step_lib.init_state,
-        objective,
-        optimizer,
-        guard=spikes.from_config(config),
-    )
-    self._state = jax.eval_shape(init, config.seed)
+    # The shapes of a run's state are the same on one device.
+    alone = config.copy_and_resolve_references()
+    alone.fsdp = 1
+    program = program_lib.build(alone, objective, jax.devices()[:1])
+    self._state = program.shapes
     self._cast = jax.eval_shape(objective.cast, self._state.params)
     self._batch = objective.batch
     self._traced: dict[str, tracing.Traced] = {}
