@@ -21,7 +21,8 @@ from rvm_jax.training.plan import tracing
 
 # Bytes of the compiler's heap for each byte that is kept for the backward pass.
 # Measured for v6e:2x4 with 8 clips a chip and remat 'dots' (libtpu 0.0.42.1):
-# 1.87 for RVM-S and 1.71 for RVM-L. For GPUs it was not measured: none is added.
+# 1.87 for RVM-S and 1.71 for RVM-L. It was not measured for GPUs, where none is
+# added.
 _TPU_HEAP = 1.8
 
 
