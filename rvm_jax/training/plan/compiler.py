@@ -71,7 +71,7 @@ def compile_step(
   batch = {key: _place(x, rows) for key, x in objective.batch.items()}
   with jax.set_mesh(program.mesh):
     lowered = program.step.trace(state, batch).lower(
-        lowering_platforms=('tpu' if topology.chip.is_tpu else 'cuda',)
+        lowering_platforms=None if topology.chip.is_tpu else ('cuda',)
     )
   # Autotuning would need the GPU. Nothing else depends on it.
   options = {} if topology.chip.is_tpu else {'xla_gpu_autotune_level': '0'}

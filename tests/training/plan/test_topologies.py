@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import peaks
 from rvm_jax.training.plan import chips
 from rvm_jax.training.plan import topologies
@@ -86,3 +87,18 @@ def test_compiler_of_another_version_is_refused(monkeypatch):
   with pytest.raises(topologies.CompilerMissing) as caught:
     topologies.devices(topologies.find('v6e:2x2'))
   assert '0.0.41.9' in str(caught.value) and '0.0.4.*' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'name, fsdp', [('v6e:16x16', 8), ('2xv6e:2x4', 4), ('v6e:1x1', 1)]
+)
+def test_mesh_of_absent_devices_keeps_fsdp_in_a_slice(name, fsdp):
+  pytest.importorskip('libtpu', reason='needs the extra tpu-plan')
+  topology = topologies.find(name)
+  devices = topologies.devices(topology)
+  assert len(devices) == topology.num_devices
+  assert {x.device_kind for x in devices} == {topology.chip.kind}
+  mesh = mesh_lib.make_mesh(fsdp, list(devices))
+  assert mesh.devices.shape == (len(devices) // fsdp, fsdp)
+  for row in mesh.devices:
+    assert len({getattr(x, 'slice_index', 0) for x in row}) == 1
