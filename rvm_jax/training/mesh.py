@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
@@ -30,9 +31,7 @@ WHOLE = PartitionSpec()
 MIN_SHARDED_SIZE = 2**10
 
 
-def make_mesh(
-    fsdp: int, devices: Sequence[jax.Device] | None = None
-) -> Mesh:
+def make_mesh(fsdp: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
   """Returns devices as a mesh with the axes 'data' and 'fsdp'.
 
   Args:
@@ -40,19 +39,35 @@ def make_mesh(
     devices: the devices; None for all devices of all processes.
 
   Raises:
-    ValueError: `fsdp` does not divide the number of devices.
+    ValueError: `fsdp` does not divide the number of devices, or of those of a
+      slice of TPUs.
   """
   count = jax.device_count() if devices is None else len(devices)
   if fsdp < 1 or count % fsdp:
     raise ValueError(
         f'config.fsdp={fsdp} must divide the {count} devices of this run'
     )
-  return jax.make_mesh(
-      (count // fsdp, fsdp),
-      BATCH_AXES,
-      axis_types=(jax.sharding.AxisType.Auto,) * 2,
-      devices=devices,
-  )
+  devices = jax.devices() if devices is None else devices
+  # Slices of TPUs are joined by a slow network. The state is split inside of
+  # them. What `jax.make_mesh` refuses is allowed: several slices, and an fsdp
+  # that is only a part of an axis of the slice, such as 8 of 16 x 16.
+  num_slices = len({getattr(device, 'slice_index', 0) for device in devices})
+  if count // num_slices % fsdp:
+    raise ValueError(
+        f'config.fsdp={fsdp} must divide the {count // num_slices} devices of'
+        ' a slice'
+    )
+  shape = (count // num_slices // fsdp, fsdp)
+  if num_slices == 1:
+    grid = mesh_utils.create_device_mesh(
+        shape, devices, allow_split_physical_axes=True
+    )
+  else:
+    grid = mesh_utils.create_hybrid_device_mesh(
+        shape, (num_slices, 1), devices, allow_split_physical_axes=True
+    )
+  types = (jax.sharding.AxisType.Auto,) * 2
+  return Mesh(grid, BATCH_AXES, axis_types=types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
