@@ -172,8 +172,7 @@ class CrossBlock(nn.Module):
     x = x.reshape(batch * groups, size, width)
     y = norm(name='attention_norm')(x)
     x += attend(name='attention')(y, y)
-    x = x.reshape(batch, groups, size, width)
-    return x
+    return x.reshape(batch, groups, size, width)
 
 
 class CrossTransformer(nn.Module):

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 from jax.experimental import mesh_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 # The axes of the mesh. A batch is split over both.
@@ -51,7 +51,12 @@ def make_mesh(fsdp: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
   # Slices of TPUs are joined by a slow network. The state is split inside of
   # them. What `jax.make_mesh` refuses is allowed: several slices, and an fsdp
   # that is only a part of an axis of the slice, such as 8 of 16 x 16.
-  num_slices = len({getattr(device, 'slice_index', 0) for device in devices})
+  num_slices = len(
+      {
+          getattr(device, 'slice_index', 0) if device.platform == 'tpu' else 0
+          for device in devices
+      }
+  )
   if count // num_slices % fsdp:
     raise ValueError(
         f'config.fsdp={fsdp} must divide the {count // num_slices} devices of'
@@ -80,7 +85,7 @@ def num_batch_shards(mesh: Mesh) -> int:
   return mesh.shape['data'] * mesh.shape['fsdp']
 
 
-def state_shardings(state: Any, mesh: Mesh) -> Any:
+def state_shardings(state: Any, mesh: Mesh | AbstractMesh) -> Any:
   """Returns a sharding for each leaf of a training state.
 
   A leaf is split over 'fsdp' along the first of its axes whose size is a

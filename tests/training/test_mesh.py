@@ -46,7 +46,10 @@ def test_state_is_split_along_the_first_axis_that_divides(num_parts):
   found = mesh_lib.state_shardings(state, mesh)
   specs = {key: x.spec for key, x in found.items()}
   whole = dict.fromkeys(state, PartitionSpec())
-  split = {'first': PartitionSpec('fsdp'), 'second': PartitionSpec(None, 'fsdp')}
+  split = {
+      'first': PartitionSpec('fsdp'),
+      'second': PartitionSpec(None, 'fsdp'),
+  }
   assert specs == (whole | split if num_parts == 2 else whole)
 
 
@@ -75,11 +78,15 @@ def test_map_rows_gives_each_device_its_own_rows(num_rows):
 
   rows = np.arange(num_rows * 2.0).reshape(num_rows, 2)
   params = np.float64(2)
-  function = lambda *args: mesh_lib.map_rows(double)(*args)
-  alone = jax.jit(function)(params, rows)
+
+  def run(make):
+    # The mesh is looked up when the function is traced.
+    return jax.jit(lambda *args: make(double)(*args))(params, rows)
+
+  alone = run(mesh_lib.map_rows)
   with jax.set_mesh(mesh_lib.make_mesh(fsdp=1)):
-    found = jax.jit(function)(params, rows)
-    repeated = jax.jit(lambda *args: mesh_lib.repeat(double)(*args))(params, rows)
+    found = run(mesh_lib.map_rows)
+    repeated = run(mesh_lib.repeat)
   for result in (alone, found, repeated):
     np.testing.assert_array_equal(result, 2 * rows)
   # Three rows cannot be divided between two devices.

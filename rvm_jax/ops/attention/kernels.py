@@ -29,6 +29,9 @@ LANES = 128
 # Number of queries whose scores are computed at a time.
 BLOCK = 256
 
+# Transposed results of heads, by the first query of their block.
+_Columns = dict[int, list[jax.Array]]
+
 # Dimension numbers of `lax.dot_general`, for matrices A and B and transposes.
 _AB = (((1,), (0,)), ((), ()))
 _ABT = (((1,), (1,)), ((), ()))
@@ -54,7 +57,7 @@ def attend_forward(
   factor = _factor(head_width)
   blocks, rest = _split(num_queries, group // head_width)
   value_t = value_ref[0].T  # [G, M]
-  out_t = {block.start: [] for block in blocks}
+  out_t: _Columns = {block.start: [] for block in blocks}
 
   def score(item, _):
     block, head = item
@@ -66,7 +69,7 @@ def attend_forward(
     top = scores.max(0, keepdims=True)  # [1, Q]
     weights = jnp.exp2(scores - top)
     total = weights.sum(0, keepdims=True)
-    log_sum_ref[0, 0, head.index, block] = (top + jnp.log2(total))[0]
+    log_sum_ref[0, 0, head.number, block] = (top + jnp.log2(total))[0]
     return weights.astype(dtype), total
 
   def mix(item, weights_and_total):
@@ -120,7 +123,7 @@ def attend_backward(
   blocks, rest = _split(num_queries, group // head_width)
   key_t = key_ref[0].T  # [G, M]
   d_key, d_value = _Sum(), _Sum()
-  d_query_t = {block.start: [] for block in blocks}
+  d_query_t: _Columns = {block.start: [] for block in blocks}
 
   def score(item, _):
     block, head = item
@@ -134,7 +137,7 @@ def attend_backward(
     block, head = item
     query, gradient, scores, d_weights = scored
     # The weights, from the scores and what the softmax divides by.
-    log_sum = log_sum_ref[0, 0, head.index, block][None]
+    log_sum = log_sum_ref[0, 0, head.number, block][None]
     weights = jnp.exp2(scores - log_sum)
     # The mean gradient of the weights of a query is the gradient of its result
     # times the result.
@@ -245,13 +248,13 @@ class _Head(NamedTuple):
   """Where a head lies in its group.
 
   Attributes:
-    index: number of the head in the group.
+    number: number of the head in the group.
     rows: the head's channels.
     lanes: whole vectors of channels that contain the head.
     mask: bool [1, lanes], True for the head's channels among `lanes`.
   """
 
-  index: int
+  number: int
   rows: slice
   lanes: slice
   mask: jax.Array

@@ -43,6 +43,7 @@ _TOPOLOGY = flags.DEFINE_string(
     None,
     'Devices of the run: v6e:16x16, a slice of TPUs; 2xv6e:16x16, two of them;'
     ' h100:8, a machine with 8 GPUs.',
+    required=True,
 )
 _FORMULA = flags.DEFINE_bool(
     'formula', False, 'Estimate the memory by a formula; compile nothing.'
@@ -85,5 +86,5 @@ def main(argv: list[str]):
 
 
 if __name__ == '__main__':
-  flags.mark_flags_as_required(['config', 'topology'])
+  flags.mark_flag_as_required('config')
   app.run(main, flags_parser=errors.parse_flags)

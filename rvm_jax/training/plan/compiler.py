@@ -2,7 +2,7 @@
 
 import re
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -70,7 +70,8 @@ def compile_step(
   rows = mesh_lib.batch_sharding(program.mesh)
   batch = {key: _place(x, rows) for key, x in objective.batch.items()}
   with jax.set_mesh(program.mesh):
-    lowered = program.step.trace(state, batch).lower(
+    step: Any = program.step
+    lowered = step.trace(state, batch).lower(
         lowering_platforms=None if topology.chip.is_tpu else ('cuda',)
     )
   # Autotuning would need the GPU. Nothing else depends on it.

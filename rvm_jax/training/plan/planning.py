@@ -5,6 +5,7 @@ import math
 import ml_collections
 
 from rvm_jax.training import objectives
+from rvm_jax.training import step as step_lib
 from rvm_jax.training.plan import collectives
 from rvm_jax.training.plan import compiler
 from rvm_jax.training.plan import costs
@@ -71,7 +72,7 @@ def make(
       num_params=estimator.num_params,
       memory=memory,
       formula_bytes=formula_bytes,
-      flops_per_clip=objective.flops_per_clip,
+      flops_per_clip=_flops_per_clip(objective),
       clip_bytes=sum(math.prod(x.shape[1:]) * x.dtype.itemsize for x in batch),
       program=program,
       obstacle=obstacle,
@@ -132,6 +133,17 @@ def find(
       ' take more chips or chips with more memory, or lower'
       ' config.data.batch_size'
   )
+
+
+def _flops_per_clip(objective: step_lib.Objective) -> float:
+  """Returns the FLOPs of a step for a clip, which an objective may not say."""
+  found = getattr(objective, 'flops_per_clip', None)
+  if found is None:
+    raise ValueError(
+        f'{type(objective).__name__} has no attribute flops_per_clip, which a'
+        ' plan needs: see rvm_jax.training.step.Objective'
+    )
+  return found
 
 
 def check_devices(

@@ -8,7 +8,7 @@ import importlib.metadata
 import math
 import os
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import topologies
@@ -117,7 +117,7 @@ def devices(topology: Topology) -> np.ndarray:
   # libtpu asks for the machine's own TPU, which may be absent or in use.
   os.environ['TPU_SKIP_MDS_QUERY'] = '1'
   os.environ['ALLOW_MULTIPLE_LIBTPU_LOAD'] = '1'
-  options = {'num_slices': slices} if slices > 1 else {}
+  options: dict[str, Any] = {'num_slices': slices} if slices > 1 else {}
   if math.prod(topology.shape) == 1:
     options['chips_per_host_bounds'] = (1, 1, 1)
   description = topologies.get_topology_desc(
