@@ -24,7 +24,6 @@ import numpy as np
 
 from rvm_jax import weights
 from rvm_jax.models import rvm
-from rvm_jax.ops import images
 from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
@@ -259,7 +258,7 @@ def encode(
   # GPUs and TPUs would otherwise round the factors of float32 products.
   with jax.default_matmul_precision(model.dtype):
     features, _ = model.apply(
-        {'params': params}, images.to_float(frames), state, method='encode'
+        {'params': params}, frames, state, method='encode'
     )
   return features.astype(jnp.float32)
 

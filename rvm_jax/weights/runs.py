@@ -103,8 +103,13 @@ def read_config(checkpoint: str) -> dict[str, Any]:
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   """Adds the keys that configs of earlier versions lack to a run's config."""
-  # Before there was a choice of objectives, every run trained an RVM.
-  return {'objective': 'rvm', **config}
+  return {
+      # Before there was a choice of objectives, every run trained an RVM.
+      'objective': 'rvm',
+      'gradient_dtype': 'float32',
+      'ema_decay': None,
+      **config,
+  }
 
 
 def read_params(
