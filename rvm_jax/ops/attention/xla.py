@@ -23,7 +23,8 @@ def attend(
 
   If there are more than `MAX_SCORES` scores, blocks of queries attend one after
   the other, and the backward pass computes the scores of a block again, so that
-  the memory does not grow with the number of queries.
+  the memory does not grow with the number of queries. Sizes must be known for
+  that: with symbolic dimensions all queries attend at once.
 
   Args:
     query: queries, [B, Q, D], heads side by side.
@@ -35,6 +36,9 @@ def attend(
     Weighted means of the values, [B, Q, D], in the dtype of the values.
   """
   batch, num_queries, _ = query.shape
+  if not all(isinstance(x, int) for x in (*query.shape, *key.shape)):
+    # `jax.export` traces with sizes that are not known yet.
+    return _attend(query, key, value, num_heads)
   most = max(1, MAX_SCORES // (batch * num_heads * key.shape[1]))
   if num_queries <= most:
     return _attend(query, key, value, num_heads)

@@ -46,7 +46,7 @@ def test_step_is_compiled_for_tpus(config):
 
 
 def test_step_is_compiled_for_gpus(config):
-  if not importlib.util.find_spec('jax_plugins.xla_cuda12'):
+  if not importlib.util.find_spec('jax_cuda12_plugin'):
     pytest.skip('needs the extra gpu-plan')
   topology = topologies.find('h100:2')
   plan = planning.make(config, 'tiny', topology, is_compiled=True)

@@ -1,6 +1,7 @@
 """Plans without a compiler: what is checked, advised and searched."""
 
 import importlib.metadata
+import re
 
 import pytest
 
@@ -69,7 +70,10 @@ def test_plan_that_fits_nowhere_says_so():
   assert 'Take more chips' in tables.judge(make(config, topology))
   with pytest.raises(ValueError) as caught:
     planning.find(config, 'tiny', topology, is_compiled=False)
-  assert 'remat=full' in str(caught.value) and 'fsdp=4' in str(caught.value)
+  # Without a fused kernel, 'attention' keeps as little as 'full'.
+  assert re.search(
+      r'remat=(full|attention) .*fsdp=4 .*needs the least', str(caught.value)
+  )
 
 
 def test_search_takes_the_next_settings_if_the_compiler_disagrees(monkeypatch):
