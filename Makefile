@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := benchmarks configs docs experiments rvm_jax tests setup.py
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test lint format docs tpu-check clean
 
 demo: .venv/ready
 	$(BIN)/python -m rvm_jax.main --config=configs/rvm_demo.py --workdir=runs/demo
@@ -27,6 +27,12 @@ docs: .venv/ready
 	rm -rf docs/_build docs/generated
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
 	@echo 'Open docs/_build/index.html'
+
+# Compiles the step of RVM-S for TPUs, which takes a quarter of an hour on two
+# cores and needs no TPU, and checks its bounds.
+tpu-check: .venv/ready
+	$(BIN)/python -m pip install --quiet --editable '.[tpu-plan]'
+	$(BIN)/python benchmarks/pods.py --check
 
 .venv/ready: setup.py
 	$(PYTHON) -m venv .venv

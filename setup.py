@@ -56,9 +56,13 @@ setuptools.setup(
         'dev': ['pre-commit>=4.5,<5', *LINT, *DOCS, *TEST],
         'docs': DOCS,
         'gcs': ['gcsfs>=2025.3'],
+        # Compilers for devices that are not there: rvm_jax.training.plan. Each
+        # needs an environment of its own.
+        'gpu-plan': ['jax[cuda12]>=0.10,<0.12'],
         'lint': LINT,
         'test': TEST,
         'tfds': TFDS,
+        'tpu-plan': ['jax[tpu]>=0.10,<0.12'],
         'torch': ['torch>=2.6,<3'],
         'wandb': ['wandb>=0.19,<1'],
         'waymo': WAYMO,

@@ -45,11 +45,17 @@ def get_config() -> ml_collections.ConfigDict:
       patch=16,
       # Dtype of the matrix products; parameters are float32 in any case.
       dtype='bfloat16',
-      # 'cudnn' needs a GPU and does not keep the attention scores in memory.
-      attention='xla',
+      # Implementation of attention. 'auto' chooses by the device, the dtype and
+      # the sizes, and logs the choice: 'pallas_tpu' on TPUs and 'cudnn' on GPUs
+      # where they fit, because they keep no scores in memory; else 'xla'.
+      attention='auto',
       # What the backward pass recomputes to save memory: 'none' nothing, 'dots'
-      # all but the outputs of dense layers, 'full' everything.
+      # all but the outputs of dense layers and attention, 'attention' all but
+      # the outputs of attention, 'full' everything.
       remat='dots',
+      # Whether the blocks of each part are compiled once and not once for each
+      # block. It takes a fraction of the time to compile.
+      scan_layers=True,
   )
 
   # Arguments of `rvm_jax.data.pipeline.Pipeline`.
@@ -120,6 +126,10 @@ def get_config() -> ml_collections.ConfigDict:
       beta2=0.95,
       # [R] Largest global norm of the gradient; larger ones are scaled down.
       clip_norm=1.0,
+      # Dtype in which Adam's moments are stored. They are computed in float32.
+      # In 'bfloat16' they take half the memory; `beta1` and `beta2` must then
+      # be at most 0.99.
+      moments_dtype='float32',
   )
 
   # Steps whose loss or gradient norm is far above that of recent steps: see
@@ -142,6 +152,13 @@ def get_config() -> ml_collections.ConfigDict:
   # Number of parts of a batch that are computed one after the other, to save
   # memory.
   config.num_microbatches = 1
+  # Dtype in which the gradients of all devices are added up, once in a step.
+  config.gradient_dtype = 'float32'
+  # Decay of the exponential moving average (EMA) of the parameters, such as
+  # 0.9999. The EMA takes as much memory as the parameters; evaluators use it,
+  # and what loads a checkpoint. If it is not set there is none, as in the
+  # paper.
+  config.ema_decay = config_dict.placeholder(float)
 
   config.checkpoint = dict(
       # Number of steps between checkpoints.

@@ -1,7 +1,7 @@
 """Recurrent video masked autoencoders (RVM): pretrain, evaluate, use."""
 
 
-def load(path, dtype='float32'):
+def load(path, dtype='float32', *, ema=True):
   """Loads a checkpoint for use on video.
 
   Args:
@@ -10,6 +10,9 @@ def load(path, dtype='float32'):
       of its checkpoints.
     dtype: dtype of the matrix products, 'float32' or 'bfloat16'. Parameters and
       features are float32 in either case.
+    ema: whether the exponential moving average (EMA) of the parameters is read,
+      if the run keeps one. The log says so. With False the parameters of the
+      last step are read.
 
   Returns:
     A `rvm_jax.streaming.Encoder`: `encoder(video)` returns features.
@@ -23,4 +26,4 @@ def load(path, dtype='float32'):
   # import this package and must not load JAX.
   from rvm_jax import streaming
 
-  return streaming.load(path, dtype)
+  return streaming.load(path, dtype, ema=ema)

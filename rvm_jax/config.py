@@ -17,6 +17,10 @@ from rvm_jax import rules
 # Least number of generated scenes for the evaluation during training. Readouts
 # are fitted to three quarters of the scenes and tested on the rest, at least 4.
 MIN_EVAL_SCENES = 16
+# Largest decay rate of a moment that is stored in bfloat16. One that loses less
+# than 2^-8 = 0.4 % of its value in a step may be rounded to what it was, and
+# never fall; at this rate it loses 1 % if the gradient is zero.
+MAX_BFLOAT16_DECAY = 0.99
 
 # The rule of each setting, except for those of the group `model`.
 SETTINGS = {
@@ -54,12 +58,15 @@ SETTINGS = {
     'optimizer.beta1': rules.SHARE_BELOW_ONE,
     'optimizer.beta2': rules.SHARE_BELOW_ONE,
     'optimizer.clip_norm': rules.POSITIVE,
+    'optimizer.moments_dtype': rules.one_of('float32', 'bfloat16'),
     'spikes.policy': rules.one_of('none', 'skip', 'stop'),
     'spikes.window': rules.whole(2),
     # With less, a level that has changed might never be accepted.
     'spikes.sigmas': rules.number('at least 1', lambda x: x >= 1),
     'fsdp': rules.COUNT,
     'num_microbatches': rules.COUNT,
+    'ema_decay': rules.optional(rules.SHARE_BELOW_ONE),
+    'gradient_dtype': rules.one_of('float32', 'bfloat16'),
     'checkpoint.save_every': rules.COUNT,
     'checkpoint.keep_last': rules.COUNT,
     'checkpoint.keep_every': rules.COUNT,
@@ -177,6 +184,16 @@ def validate(config: ml_collections.ConfigDict, num_batch_shards: int):
         'config.checkpoint.fresh_decoder=True needs config.checkpoint.init_from'
         ': without it all parameters are initialised anyway'
     )
+  for key in ('beta1', 'beta2'):
+    if (
+        optimizer.moments_dtype == 'bfloat16'
+        and optimizer[key] > MAX_BFLOAT16_DECAY
+    ):
+      raise ValueError(
+          f'config.optimizer.{key}={optimizer[key]} must be at most'
+          f' {MAX_BFLOAT16_DECAY} with config.optimizer.moments_dtype='
+          "'bfloat16', which rounds smaller changes away; use 'float32'"
+      )
   if optimizer.warmup_steps >= config.num_steps:
     raise ValueError(
         f'config.optimizer.warmup_steps={optimizer.warmup_steps} must be below'

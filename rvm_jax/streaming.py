@@ -24,7 +24,6 @@ import numpy as np
 
 from rvm_jax import weights
 from rvm_jax.models import rvm
-from rvm_jax.ops import images
 from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
@@ -227,9 +226,11 @@ def choose_chunk(batch: int, num_tokens: int) -> int:
   return max(1, min(_MAX_FRAMES, _MAX_SCORES // (batch * num_tokens**2)))
 
 
-def load(path: str | os.PathLike[str], dtype: str = 'float32') -> Encoder:
+def load(
+    path: str | os.PathLike[str], dtype: str = 'float32', *, ema: bool = True
+) -> Encoder:
   """Loads a checkpoint for use on video; `rvm_jax.load` describes it."""
-  return Encoder(*weights.load(path, dtype))
+  return Encoder(*weights.load(path, dtype, ema=ema))
 
 
 def encode(
@@ -257,7 +258,7 @@ def encode(
   # GPUs and TPUs would otherwise round the factors of float32 products.
   with jax.default_matmul_precision(model.dtype):
     features, _ = model.apply(
-        {'params': params}, images.to_float(frames), state, method='encode'
+        {'params': params}, frames, state, method='encode'
     )
   return features.astype(jnp.float32)
 

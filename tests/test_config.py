@@ -97,6 +97,11 @@ def _keys(config, prefix=''):
         ({'num_eval_scenes': 8}, 'num_eval_scenes=8 must be at least 16'),
         ({'checkpoint.fresh_decoder': True}, 'needs .*checkpoint.init_from'),
         ({'optimizer.warmup_steps': 6}, 'must be below config.num_steps=6'),
+        ({'optimizer.moments_dtype': 'half'}, 'one of float32, bfloat16'),
+        (
+            {'optimizer.moments_dtype': 'bfloat16', 'optimizer.beta2': 0.999},
+            r'beta2=0.999 must be at most 0.99 with .*moments_dtype=.bfloat16',
+        ),
         ({'spikes.policy': 'skp'}, "policy='skp' must be one of none, skip, s"),
         ({'spikes.window': 1}, 'window=1 must be at least 2'),
         ({'spikes.sigmas': 0.5}, 'sigmas=0.5 must be at least 1'),

@@ -32,6 +32,7 @@ ALLOWED = {
         'storage',
         'weights',
     },
+    'training/plan/__main__': {'config', 'runtime', 'storage', 'training'},
     'features': {'data', 'ops', 'storage', 'streaming', 'weights'},
     'export': {'ops', 'storage', 'streaming', 'weights'},
     'evals': {

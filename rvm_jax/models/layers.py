@@ -4,47 +4,20 @@ The names of submodules are those of the released checkpoints, so that the path
 of a parameter in the tree is its key in such a file.
 """
 
+from collections.abc import Callable, Sequence
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from rvm_jax.ops import attention
 
 Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
-
-# Logical axes of activations, for `nn.with_logical_constraint`, which makes the
-# compiler split an activation by the rules of `training.mesh`. Where no rules
-# are set, as in inference, the constraint does nothing. In training it is
-# needed, because the compiler would otherwise derive the shardings of
-# activations from those of parameters, and every device would hold the
-# activations of the whole batch.
-TOKENS = ('batch', 'tokens', 'embed')
-TARGETS = ('batch', 'targets', 'tokens', 'embed')
-HEADS = ('batch', 'tokens', 'heads', 'head_dim')
-HIDDEN = ('batch', 'tokens', 'mlp')
-
-# Logical axes of the parameters, by the end of their path in the tree: see
-# `training.mesh`.
-PARAMETER_AXES = {
-    '/query/kernel': ('embed', 'heads', 'head_dim'),
-    '/query/bias': ('heads', 'head_dim'),
-    '/key/kernel': ('embed', 'heads', 'head_dim'),
-    '/key/bias': ('heads', 'head_dim'),
-    '/value/kernel': ('embed', 'heads', 'head_dim'),
-    '/value/bias': ('heads', 'head_dim'),
-    '/out/kernel': ('heads', 'head_dim', 'embed'),
-    '/out/bias': ('embed',),
-    '/dense_in/kernel': ('embed', 'mlp'),
-    '/dense_in/bias': ('mlp',),
-    '/dense_out/kernel': ('mlp', 'embed'),
-    '/dense_out/bias': ('embed',),
-    'norm/scale': ('embed',),
-    'norm/bias': ('embed',),
-}
 
 
 class MLP(nn.Module):
@@ -63,9 +36,41 @@ class MLP(nn.Module):
     """Maps tokens [B, N, D] to [B, N, D]."""
     dense = functools.partial(nn.Dense, dtype=self.dtype, kernel_init=XAVIER)
     hidden = dense(self.width, name='dense_in')(x)
-    hidden = nn.with_logical_constraint(hidden, HIDDEN)
     hidden = nn.gelu(hidden, approximate=True)
     return dense(x.shape[-1], name='dense_out')(hidden)
+
+
+class HeadsDense(nn.Module):
+  """A dense layer to or from heads, computed as one flat product.
+
+  The parameters have an axis of heads, as in the released checkpoints; the
+  activations do not. An axis of heads in activations would cost accelerators
+  memory, because the last axis of an array is filled up to 128 lanes.
+
+  Attributes:
+    features: shape of the outputs of a token, such as (heads, C) or (D,).
+    inputs: shape of the inputs of a token, such as (D,) or (heads, C).
+    dtype: dtype of the matrix product.
+  """
+
+  inputs: tuple[int, ...]
+  features: tuple[int, ...]
+  dtype: Dtype
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """Maps [B, N, inputs] to [B, N, features], each flattened to one axis."""
+    flat = math.prod(self.inputs), math.prod(self.features)
+
+    def init_kernel(rng, shape):
+      return XAVIER(rng, flat).reshape(shape)
+
+    kernel = self.param('kernel', init_kernel, self.inputs + self.features)
+    bias = self.param('bias', nn.initializers.zeros, self.features)
+    x, kernel, bias = nn.dtypes.promote_dtype(
+        x, kernel.reshape(flat), bias.reshape(1, 1, -1), dtype=self.dtype
+    )
+    return x @ kernel + bias
 
 
 class Attention(nn.Module):
@@ -85,22 +90,16 @@ class Attention(nn.Module):
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
     """Lets each token of `x` [B, Q, D] attend to `context` [B, M, D]."""
     width = x.shape[-1]
-    project = functools.partial(
-        nn.DenseGeneral,
-        features=(self.num_heads, width // self.num_heads),
-        dtype=self.dtype,
-        kernel_init=XAVIER,
-    )
-    # The query is [B, Q, heads, D / heads], key and value are
-    # [B, M, heads, D / heads].
+    heads = (self.num_heads, width // self.num_heads)
+    # The query is [B, Q, D], key and value are [B, M, D], heads side by side.
     query, key, value = (
-        nn.with_logical_constraint(project(name=name)(tokens), HEADS)
+        HeadsDense((width,), heads, self.dtype, name=name)(tokens)
         for name, tokens in (('query', x), ('key', context), ('value', context))
     )
-    mixed = attention.attend(query, key, value, self.implementation)
-    return nn.DenseGeneral(
-        width, axis=(-2, -1), dtype=self.dtype, kernel_init=XAVIER, name='out'
-    )(mixed)
+    mixed = attention.attend(
+        query, key, value, self.num_heads, self.implementation
+    )
+    return HeadsDense(heads, (width,), self.dtype, name='out')(mixed)
 
 
 class Block(nn.Module):
@@ -128,7 +127,7 @@ class Block(nn.Module):
     )(y, y)
     y = norm(name='mlp_norm')(x)
     x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
-    return nn.with_logical_constraint(x, TOKENS)
+    return x
 
 
 class CrossBlock(nn.Module):
@@ -173,8 +172,7 @@ class CrossBlock(nn.Module):
     x = x.reshape(batch * groups, size, width)
     y = norm(name='attention_norm')(x)
     x += attend(name='attention')(y, y)
-    x = x.reshape(batch, groups, size, width)
-    return nn.with_logical_constraint(x, TARGETS)
+    return x.reshape(batch, groups, size, width)
 
 
 class CrossTransformer(nn.Module):
@@ -188,6 +186,7 @@ class CrossTransformer(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `rematerialise`.
+    scan_layers: whether the blocks are one loop, see `apply_blocks`.
   """
 
   num_layers: int
@@ -196,6 +195,7 @@ class CrossTransformer(nn.Module):
   dtype: Dtype
   attention: str
   remat: str
+  scan_layers: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
@@ -205,21 +205,69 @@ class CrossTransformer(nn.Module):
       x: [B, K, N, D], K groups of N tokens.
       context: [B, M, D], the tokens that all groups attend to.
     """
-    block = rematerialise(CrossBlock, self.remat)
-    for i in range(self.num_layers):
-      x = block(
-          self.num_heads,
-          self.mlp_width,
-          self.dtype,
-          self.attention,
-          name=f'xa_blocks_{i}',
-      )(x, context)
+    block = functools.partial(
+        rematerialise(CrossBlock, self.remat),
+        self.num_heads,
+        self.mlp_width,
+        self.dtype,
+        self.attention,
+    )
+    names = [f'xa_blocks_{i}' for i in range(self.num_layers)]
+    x = apply_blocks(self, block, names, self.scan_layers, x, context)
     return nn.LayerNorm(dtype=self.dtype, name='output_norm')(x)
 
 
+def apply_blocks(
+    parent: nn.Module,
+    make_block: Callable[..., nn.Module],
+    names: Sequence[str],
+    scan_layers: bool,
+    x: jax.Array,
+    *context: jax.Array,
+) -> jax.Array:
+  """Applies blocks of one kind to tokens, one after the other.
+
+  As a loop they are compiled once and not once for each block. The parameters
+  are the same in either case, one subtree for each block: those of a loop are
+  stacked before it begins.
+
+  Args:
+    parent: module in whose compact method this is called, which the blocks'
+      parameters belong to.
+    make_block: function that makes a block, given the argument `name` or
+      `parent`.
+    names: names of the blocks.
+    scan_layers: whether the blocks are one loop (`jax.lax.scan`).
+    x: tokens.
+    *context: further arguments of each block.
+
+  Returns:
+    The tokens after the last block.
+  """
+  # Initialisation is unrolled, so that initial values do not depend on it.
+  if not scan_layers or parent.is_initializing():
+    for name in names:
+      x = make_block(name=name)(x, *context)
+    return x
+  params = [parent.variables['params'][name] for name in names]
+  block = make_block(parent=None)
+
+  def apply(x, params):
+    return block.apply({'params': params}, x, *context), None
+
+  x, _ = jax.lax.scan(apply, x, jax.tree.map(lambda *x: jnp.stack(x), *params))
+  return x
+
+
+# The results of attention and what its backward pass needs beside them.
+_ATTENTION = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
+
 # JAX's policies for the values of `remat`, see `rematerialise`.
 REMAT_POLICIES = {
-    'dots': jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    'dots': jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
+    ),
+    'attention': _ATTENTION,
     'full': jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -230,9 +278,11 @@ def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
   Args:
     block: class of the block.
     remat: how much of the forward pass is kept for the backward pass; the rest
-      is computed again. 'none' keeps everything (nothing is recomputed), 'dots'
-      keeps the outputs of dense layers but not the attention scores, and 'full'
-      keeps only the inputs of the block (everything is recomputed).
+      is computed again. 'none' keeps everything (nothing is recomputed). 'dots'
+      keeps the outputs of dense layers and of attention, but no scores.
+      'attention' keeps the outputs of attention, so that only dense layers and
+      norms are computed again. 'full' keeps only the inputs of the block
+      (everything is recomputed).
 
   Returns:
     The class, wrapped; `block` itself for 'none'.

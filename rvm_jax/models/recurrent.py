@@ -8,15 +8,6 @@ import jax.numpy as jnp
 
 from rvm_jax.models import layers
 
-# Logical axes of the gates' parameters, by the end of their path in the tree:
-# see `training.mesh`.
-PARAMETER_AXES = {
-    '/input_update/kernel': ('embed', 'gate'),
-    '/input_reset/kernel': ('embed', 'gate'),
-    '/state_update/kernel': ('embed', 'gate'),
-    '/state_reset/kernel': ('embed', 'gate'),
-}
-
 
 class GatedTransformerCore(nn.Module):
   """Updates a recurrent state with the tokens of each frame in turn.
@@ -41,6 +32,8 @@ class GatedTransformerCore(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `layers.rematerialise`.
+    scan_layers: whether the blocks of X are one loop, see
+      `layers.apply_blocks`.
   """
 
   width: int
@@ -50,6 +43,7 @@ class GatedTransformerCore(nn.Module):
   dtype: layers.Dtype
   attention: str
   remat: str
+  scan_layers: bool = False
 
   def setup(self):
     """Makes the gates and X. Attribute names become the parameters' paths."""
@@ -74,6 +68,7 @@ class GatedTransformerCore(nn.Module):
         self.dtype,
         self.attention,
         self.remat,
+        self.scan_layers,
     )
 
   def __call__(
@@ -93,17 +88,13 @@ class GatedTransformerCore(nn.Module):
     # W_ue e and W_re e do not depend on the state, so they are computed for all
     # frames at once.
     inputs = tokens, self.input_update(tokens), self.input_reset(tokens)
-    # The scan is unrolled by 4, the paper's number of source frames, so that a
-    # training step with as many frames is compiled without a loop over them.
     scan = nn.scan(
         GatedTransformerCore._step,
         variable_broadcast='params',
         split_rngs={'params': False},
         in_axes=1,
         out_axes=1,
-        unroll=4,
     )
-    state = nn.with_logical_constraint(state, layers.TOKENS)
     state, states = scan(self, state, inputs)
     return states, state
 
@@ -126,5 +117,4 @@ class GatedTransformerCore(nn.Module):
     c = self.transformer(e[:, None], context)[:, 0]
     u = u.astype(jnp.float32)
     s = (1 - u) * s + u * c.astype(jnp.float32)
-    s = nn.with_logical_constraint(s, layers.TOKENS)
     return s, s

@@ -15,6 +15,7 @@ import numpy as np
 from rvm_jax.models import layers
 from rvm_jax.models import recurrent
 from rvm_jax.models import vit
+from rvm_jax.ops import images
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.ops import positions
 
@@ -65,10 +66,12 @@ class RVM(nn.Module):
     patch: P, side of a patch in pixels.
     dtype: dtype of the matrix products, 'float32' or 'bfloat16'. Parameters,
       state, softmax and the statistics of norms are float32 in either case.
-    attention: implementation of attention: 'xla', or 'cudnn' on GPUs with a
-      16-bit dtype.
+    attention: implementation of attention: 'auto', 'xla', 'cudnn' or
+      'pallas_tpu', see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass: 'none',
-      'dots' or 'full', see `layers.rematerialise`.
+      'dots', 'attention' or 'full', see `layers.rematerialise`.
+    scan_layers: whether the blocks of each part are one loop: see
+      `layers.apply_blocks`.
   """
 
   width: int
@@ -84,8 +87,9 @@ class RVM(nn.Module):
   decoder_mlp: int = 2048
   patch: int = 16
   dtype: str = 'float32'
-  attention: str = 'xla'
+  attention: str = 'auto'
   remat: str = 'none'
+  scan_layers: bool = False
 
   def setup(self):
     """Makes the parts of the model, whose names begin the parameters' paths."""
@@ -100,7 +104,10 @@ class RVM(nn.Module):
         )
     dtype = jnp.dtype(self.dtype)
     common: dict[str, Any] = dict(
-        dtype=dtype, attention=self.attention, remat=self.remat
+        dtype=dtype,
+        attention=self.attention,
+        remat=self.remat,
+        scan_layers=self.scan_layers,
     )
     token_init = nn.initializers.normal(0.02)
     self.cls_token = self.param('cls_token', token_init, (1, self.width))
@@ -135,7 +142,8 @@ class RVM(nn.Module):
     of any length takes constant memory.
 
     Args:
-      frames: float [B, T, H, W, 3] in [0, 1]; H and W are multiples of `patch`.
+      frames: [B, T, H, W, 3], uint8, or float in [0, 1]; H and W are multiples
+        of `patch`.
       state: float32 [B, 1 + N, D], the state that an earlier call returned;
         None at the start of a video.
 
@@ -159,7 +167,7 @@ class RVM(nn.Module):
           f' {frames.shape} give, got {state.dtype} {state.shape}'
       )
     tokens = self._encode_patches(
-        patches_lib.patchify(frames, self.patch),
+        images.to_float(patches_lib.patchify(frames, self.patch)),
         positions.encoder_table(rows, columns, self.width),
     )
     return self.rnn_core(tokens, state)
@@ -174,10 +182,10 @@ class RVM(nn.Module):
     """Predicts target frames from source frames and some target patches.
 
     Args:
-      source: float [B, T, H, W, 3] in [0, 1], source frames, of which all
-        patches are visible to the model.
-      target: float [B, K, H, W, 3] in [0, 1], frames of the same videos, of
-        which only the patches in `visible` are visible to the model.
+      source: [B, T, H, W, 3], uint8, or float in [0, 1], source frames, of
+        which all patches are visible to the model.
+      target: [B, K, H, W, 3], uint8, or float in [0, 1], frames of the same
+        videos, of which only the patches in `visible` are visible to the model.
       deltas: int [B, K], number of frames from the first source frame to each
         target, 0 to 63. Under `jax.jit`, where values cannot be checked, a
         delta outside of this range makes the prediction of its target NaN.
@@ -190,6 +198,26 @@ class RVM(nn.Module):
     Raises:
       ValueError: the shapes do not fit together, deltas are out of range, or
         the model has no decoder.
+    """
+    predicted = self.predict_patches(source, target, deltas, visible)
+    height, width = target.shape[2:4]
+    return patches_lib.unpatchify(predicted, height, width, self.patch)
+
+  def predict_patches(
+      self,
+      source: jax.Array,
+      target: jax.Array,
+      deltas: jax.Array,
+      visible: jax.Array,
+  ) -> jax.Array:
+    """Predicts the patches of target frames; see `__call__`.
+
+    A loss over all pixels needs them in no other order. To put them together to
+    frames would cost copies of all predicted pixels and of their gradients.
+
+    Returns:
+      Predicted pixels of all patches, hidden and visible, float32
+      [B, K, N, P * P * 3] as `patches.patchify` orders them.
     """
     if not self.decoder_layers:
       raise ValueError(
@@ -205,20 +233,16 @@ class RVM(nn.Module):
     shown = jnp.take_along_axis(
         patches_lib.patchify(target, self.patch), visible[..., None], axis=2
     )  # [B, K, V, P * P * 3]
+    shown = images.to_float(shown)
     table = positions.encoder_table(rows, columns, self.width)
     encoded = self._encode_patches(shown, table[visible])  # [B, K, 1 + V, D]
 
     queries = self._queries(encoded, deltas, visible, rows * columns)
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
     context = context.reshape(batch, -1, self.decoder_width)
-    decoded = self.decoder(
-        nn.with_logical_constraint(queries, layers.TARGETS),
-        nn.with_logical_constraint(context, layers.TOKENS),
-    )
+    decoded = self.decoder(queries, context)
     pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.
-    return patches_lib.unpatchify(
-        pixels.astype(jnp.float32), height, width, self.patch
-    )
+    return pixels.astype(jnp.float32)
 
   def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
     """Encodes the patches of each frame, with a CLS token, frame by frame.
@@ -345,14 +369,15 @@ class Detokenizer(nn.Module):
 
 
 def _check_frames(name: str, frames: jax.Array):
-  """Raises ValueError unless frames are floats [B, T, H, W, 3]."""
+  """Raises ValueError unless frames are uint8 or floats [B, T, H, W, 3]."""
   if frames.ndim != 5 or frames.shape[-1] != 3 or not frames.shape[1]:
     raise ValueError(
         f'{name} must be [batch, time, height, width, 3] with at least one'
         f' frame, got {frames.shape}'
     )
-  if not jnp.issubdtype(frames.dtype, jnp.floating):
+  if frames.dtype != jnp.uint8 and not jnp.issubdtype(
+      frames.dtype, jnp.floating
+  ):
     raise ValueError(
-        f'{name} must be floats in [0, 1], got {frames.dtype}; divide uint8 by'
-        ' 255'
+        f'{name} must be uint8, or floats in [0, 1], got {frames.dtype}'
     )

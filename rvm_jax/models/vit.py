@@ -1,18 +1,11 @@
 """The image encoder: a vision transformer (ViT) for single frames."""
 
+import functools
+
 import flax.linen as nn
 import jax
 
 from rvm_jax.models import layers
-
-# Logical axes of the parameters, by the end of their path in the tree: see
-# `training.mesh`. Those of the blocks are in `layers`.
-PARAMETER_AXES = {
-    '/Conv_0/kernel': (None, None, None, None, 'embed'),
-    '/Conv_0/bias': ('embed',),
-    '/LayerNorm_0/scale': ('embed',),
-    '/LayerNorm_0/bias': ('embed',),
-}
 
 
 class PatchConvolution(nn.Module):
@@ -115,6 +108,7 @@ class VisionTransformer(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `layers.rematerialise`.
+    scan_layers: whether the blocks are one loop, see `layers.apply_blocks`.
   """
 
   num_layers: int
@@ -123,18 +117,18 @@ class VisionTransformer(nn.Module):
   dtype: layers.Dtype
   attention: str
   remat: str
+  scan_layers: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps tokens [B, N, D] to tokens [B, N, D]."""
-    block = layers.rematerialise(layers.Block, self.remat)
-    x = nn.with_logical_constraint(x, layers.TOKENS)
-    for i in range(self.num_layers):
-      x = block(
-          self.num_heads,
-          self.mlp_width,
-          self.dtype,
-          self.attention,
-          name=f'layers_{i}',
-      )(x)
+    block = functools.partial(
+        layers.rematerialise(layers.Block, self.remat),
+        self.num_heads,
+        self.mlp_width,
+        self.dtype,
+        self.attention,
+    )
+    names = [f'layers_{i}' for i in range(self.num_layers)]
+    x = layers.apply_blocks(self, block, names, self.scan_layers, x)
     return nn.LayerNorm(dtype=self.dtype, name='LayerNorm_0')(x)

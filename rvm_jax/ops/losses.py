@@ -10,8 +10,9 @@ def pixel_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
   The pixels are not normalised per patch.
 
   Args:
-    predicted: predicted pixels of the target frames, float [B, K, H, W, 3].
-    target: target frames of the same shape, float in [0, 1].
+    predicted: predicted pixels of the target frames, float [B, K, H, W, 3], or
+      those of their patches, [B, K, N, P * P * 3].
+    target: target pixels of the same shape, float in [0, 1].
 
   Returns:
     The loss of each sample, float32 [B].

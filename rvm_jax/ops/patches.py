@@ -1,6 +1,9 @@
 """Cuts images into patches and puts them together again."""
 
+import math
+
 import jax
+import jax.numpy as jnp
 
 
 def grid(height: int, width: int, patch: int) -> tuple[int, int]:
@@ -32,6 +35,9 @@ def grid(height: int, width: int, patch: int) -> tuple[int, int]:
 def patchify(images: jax.Array, patch: int) -> jax.Array:
   """Cuts images into patches.
 
+  On a TPU, uint8 images take a tenth of the time of floats, so they are better
+  converted to floats after they are cut.
+
   Args:
     images: images of any dtype, [..., H, W, C].
     patch: P, side of a patch in pixels.
@@ -45,9 +51,53 @@ def patchify(images: jax.Array, patch: int) -> jax.Array:
   """
   *lead, height, width, channels = images.shape
   rows, columns = grid(height, width, patch)
+  if isinstance(images, jax.Array) and images.dtype == jnp.uint8:
+    flat = images.reshape(math.prod(lead), height, width, channels)
+    x = jax.lax.platform_dependent(
+        flat,
+        tpu=lambda x: _select(x, patch),
+        default=lambda x: _transpose(x, patch),
+    )
+  else:
+    x = _transpose(images, patch)
+  return x.reshape(*lead, rows * columns, patch * patch * channels)
+
+
+def _transpose(images: jax.Array, patch: int) -> jax.Array:
+  """Cuts images [..., H, W, C] into patches [..., h, w, P * P * C]."""
+  *lead, height, width, channels = images.shape
+  rows, columns = height // patch, width // patch
   x = images.reshape(*lead, rows, patch, columns, patch, channels)
   x = x.swapaxes(-4, -3)  # [..., h, w, P, P, C]
-  return x.reshape(*lead, rows * columns, patch * patch * channels)
+  return x.reshape(*lead, rows, columns, patch * patch * channels)
+
+
+def _select(images: jax.Array, patch: int) -> jax.Array:
+  """Does the same for uint8 [B, H, W, C], with one convolution.
+
+  A TPU keeps the pixels of a row side by side in the 128 lanes of its
+  registers. Transposing them into rows of P pixels leaves most lanes empty, so
+  that a copy moves 8 to 16 times the bytes of the images. A convolution with
+  the identity matrix as its kernel, for which a TPU has a unit of its own,
+  reads them as they lie. It is exact: bfloat16 holds the integers up to 256,
+  and each sum has one term that is not zero.
+  """
+  size = patch * patch * images.shape[-1]
+  # The barrier makes the program write the matrix once. A literal takes 1 MB
+  # of the program for P = 16.
+  kernel = jax.lax.optimization_barrier(jnp.eye(size, dtype=jnp.bfloat16))
+  # The compiler would move a plain conversion behind the change of layout that
+  # precedes the convolution, which is slow in uint8. It leaves a product there.
+  x = images.astype(jnp.bfloat16) * jnp.bfloat16(1 / 256)
+  x = jax.lax.conv_general_dilated(
+      x,
+      kernel.reshape(patch, patch, -1, size),
+      window_strides=(patch, patch),
+      padding='VALID',
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      preferred_element_type=jnp.float32,
+  )
+  return (x * 256).astype(jnp.uint8)
 
 
 def unpatchify(

@@ -1,6 +1,5 @@
 """Fixed position embeddings."""
 
-import contextlib
 import functools
 
 import jax
@@ -39,7 +38,7 @@ def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
 
   For the native grid of 16 x 16 patches they are the sinusoidal embeddings of
   the raster indices 0 to 255. For another grid they are resized from the native
-  one, with a bicubic, antialiased filter.
+  one, with the bicubic, antialiased filter of `jax.image.resize`.
 
   Args:
     rows: number of rows of patches, an int or a symbolic dimension of
@@ -50,14 +49,51 @@ def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
   Returns:
     The embeddings in raster order, float32 [rows * columns, width].
   """
-  table = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
+  if isinstance(rows, int) and isinstance(columns, int):
+    # The table is a constant of the traced program. It is computed on the host,
+    # because a program can also be traced for devices that this machine lacks.
+    return jnp.asarray(_table(rows, columns, width))
+  native = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
+  resized = jax.image.resize(
+      native.reshape(*NATIVE_GRID, width), (rows, columns, width), 'bicubic'
+  )
+  return resized.reshape(rows * columns, width)
+
+
+@functools.lru_cache(maxsize=8)
+def _table(rows: int, columns: int, width: int) -> np.ndarray:
+  """Computes `encoder_table` on the host, float32 [rows * columns, width]."""
+  native = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
   if (rows, columns) == NATIVE_GRID:
-    return jnp.asarray(table)
-  # If the sizes are known, the table is computed while the program is traced,
-  # and becomes a constant in it.
-  is_known = isinstance(rows, int) and isinstance(columns, int)
-  with jax.ensure_compile_time_eval() if is_known else contextlib.nullcontext():
-    resized = jax.image.resize(
-        table.reshape(*NATIVE_GRID, width), (rows, columns, width), 'bicubic'
-    )
-    return resized.reshape(rows * columns, width)
+    return native
+  across = native.reshape(*NATIVE_GRID, width).astype(np.float64)
+  # Resize the columns and then the rows, [16, 16, D] to [rows, columns, D].
+  across = _resize_weights(NATIVE_GRID[1], columns) @ across
+  both = np.tensordot(_resize_weights(NATIVE_GRID[0], rows), across, axes=1)
+  return both.reshape(rows * columns, width).astype(np.float32)
+
+
+def _resize_weights(size: int, new_size: int) -> np.ndarray:
+  """Returns the matrix that resizes one axis, with a bicubic filter.
+
+  The filter is that of R. Keys, "Cubic convolution interpolation for digital
+  image processing", 1981, with a = -0.5. To make an axis smaller, the filter is
+  widened by the same factor, which prevents aliasing.
+
+  Args:
+    size: number of entries of the axis.
+    new_size: number of entries after it is resized.
+
+  Returns:
+    The weight of each entry for each new one, float64 [new_size, size]. Each
+    row has the sum 1, also at the ends, where a part of the filter has no
+    entries.
+  """
+  step = size / new_size
+  # Where the centre of each new entry lies, counted in entries.
+  centres = (np.arange(new_size) + 0.5) * step - 0.5
+  x = np.abs(centres[:, None] - np.arange(size)) / max(step, 1)
+  near = (1.5 * x - 2.5) * x**2 + 1
+  far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+  weights = np.where(x < 1, near, np.where(x < 2, far, 0))
+  return weights / weights.sum(axis=1, keepdims=True)

@@ -232,7 +232,7 @@ def compare(
   counts = {
       key: f'{key} ({x.non_finite})'
       for key, x in found.items()
-      if x.non_finite and key.startswith('params/')
+      if x.non_finite and key.startswith(('params/', 'ema/'))
   }
   if counts:
     raise damage.DamagedError(

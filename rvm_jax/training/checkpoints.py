@@ -128,7 +128,7 @@ class Checkpoints:
     """
     self.wait()
     path = self.directory / str(step)
-    self._save = saving.Save(path, state, data, config)
+    self._save = saving.Save(path, state.parts(), data, config)
 
   def wait(self):
     """Waits until the checkpoint that is being saved, if any, is whole.

@@ -105,7 +105,9 @@ def train(
     evaluate_now = functools.partial(
         evaluate, objective, evaluators, writer, ledger, stop
     )
-    is_stopped = is_evaluation_due and not evaluate_now(start, state.params)
+    is_stopped = is_evaluation_due and not evaluate_now(
+        start, state.eval_params
+    )
     if is_stopped or stop.ask().result():
       raise Preempted(f'stopped at step {start}, there was nothing to save')
 
@@ -141,7 +143,7 @@ def train(
       is_evaluation_due = done % config.eval_every == 0 or is_last
       if is_evaluation_due and not is_stopped:
         monitor.settle()
-        is_evaluation_due = not evaluate_now(done, state.params)
+        is_evaluation_due = not evaluate_now(done, state.eval_params)
         is_stopped = is_evaluation_due
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
@@ -235,7 +237,7 @@ def evaluate(
     ledger: ledger of the run, which times each evaluator.
     stop: tells whether the run is to stop, which ends the evaluation.
     step: number of steps done.
-    params: current parameters of the objective.
+    params: parameters of the objective, those of now or their EMA.
 
   Returns:
     True if all evaluators are done, False if the run is to stop before.

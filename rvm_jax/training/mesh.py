@@ -1,104 +1,115 @@
 """The mesh of devices, and how arrays are split over it.
 
-The axes of arrays have names, called logical axes: models name the axes of
-their parameters and activations ('embed', 'mlp', 'heads'), and the first axis
-of a batch is 'batch'. The table `LOGICAL_RULES` says over which axes of the
-mesh each logical axis is split.
+All devices form a grid with the axes 'data' and 'fsdp'. A batch is split over
+both: each device has rows of its own. The training state is split over 'fsdp'
+alone (fully sharded data parallelism), and whole along 'data': see
+`state_shardings`.
+
+What a step or an evaluation computes for the rows of one device is an ordinary
+function, which `jax.shard_map` runs on each device (`map_rows`, and
+`training.gradients`). It sees no other device, so that the compiler has no
+shardings to choose, and collectives are just those that are written down.
 """
 
-from collections.abc import Sequence
-import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import flax.linen as nn
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.experimental import mesh_utils
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
-# The axes of the mesh that `make_mesh` makes. A batch is split over both.
+# The axes of the mesh. A batch is split over both.
 BATCH_AXES = ('data', 'fsdp')
-
-# Pairs of a logical axis and the axes of the mesh it is split over. A logical
-# axis without a rule is not split. A mesh axis can split only one axis of an
-# array; earlier rules go first. So 'fsdp' splits the 'batch' axis of
-# activations and not their 'embed' axis, but it splits the 'embed' axis of
-# parameters. To split heads and hidden units over a mesh axis 'tensor', add
-# ('heads', ('tensor',)) and ('mlp', ('tensor',)).
-LOGICAL_RULES = (
-    ('batch', BATCH_AXES),
-    ('embed', ('fsdp',)),
-    ('decoder_embed', ('fsdp',)),
-)
+# How a batch is split: its first axis, over all devices.
+ROWS = PartitionSpec(BATCH_AXES)
+# How an array is split that each device has a copy of: not at all.
+WHOLE = PartitionSpec()
 
 # Arrays of the state with fewer elements are copied to every device: gathering
 # their parts in every step would cost more than the saved memory is worth.
 MIN_SHARDED_SIZE = 2**10
 
 
-def make_mesh(fsdp: int) -> Mesh:
-  """Returns all devices as a mesh with the axes 'data' and 'fsdp'.
+def make_mesh(fsdp: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
+  """Returns devices as a mesh with the axes 'data' and 'fsdp'.
 
   Args:
-    fsdp: number of devices that parameters are split over.
+    fsdp: number of devices that the training state is split over.
+    devices: the devices; None for all devices of all processes.
 
   Raises:
-    ValueError: `fsdp` does not divide the number of devices.
+    ValueError: `fsdp` does not divide the number of devices, or of those of a
+      slice of TPUs.
   """
-  count = jax.device_count()
+  count = jax.device_count() if devices is None else len(devices)
   if fsdp < 1 or count % fsdp:
     raise ValueError(
         f'config.fsdp={fsdp} must divide the {count} devices of this run'
     )
-  return jax.make_mesh(
-      (count // fsdp, fsdp),
-      BATCH_AXES,
-      axis_types=(jax.sharding.AxisType.Auto,) * 2,
+  devices = jax.devices() if devices is None else devices
+  # Slices of TPUs are joined by a slow network. The state is split inside of
+  # them. What `jax.make_mesh` refuses is allowed: several slices, and an fsdp
+  # that is only a part of an axis of the slice, such as 8 of 16 x 16.
+  num_slices = len(
+      {
+          getattr(device, 'slice_index', 0) if device.platform == 'tpu' else 0
+          for device in devices
+      }
   )
+  if count // num_slices % fsdp:
+    raise ValueError(
+        f'config.fsdp={fsdp} must divide the {count // num_slices} devices of'
+        ' a slice'
+    )
+  shape = (count // num_slices // fsdp, fsdp)
+  if num_slices == 1:
+    grid = mesh_utils.create_device_mesh(
+        shape, devices, allow_split_physical_axes=True
+    )
+  else:
+    grid = mesh_utils.create_hybrid_device_mesh(
+        shape, (num_slices, 1), devices, allow_split_physical_axes=True
+    )
+  types = (jax.sharding.AxisType.Auto,) * 2
+  return Mesh(grid, BATCH_AXES, axis_types=types)
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
   """Returns the sharding of a batch: the first axis of its arrays is split."""
-  return NamedSharding(mesh, _to_mesh_axes(('batch',)))
+  return NamedSharding(mesh, ROWS)
 
 
 def num_batch_shards(mesh: Mesh) -> int:
   """Returns the number of parts that the mesh splits a batch into."""
-  return _count_parts(mesh, *batch_sharding(mesh).spec)
+  return mesh.shape['data'] * mesh.shape['fsdp']
 
 
-def state_shardings(state: Any, mesh: Mesh) -> Any:
+def state_shardings(state: Any, mesh: Mesh | AbstractMesh) -> Any:
   """Returns a sharding for each leaf of a training state.
 
-  A parameter is split by `LOGICAL_RULES`, applied to the logical axes that
-  `state.axes` gives for it. The optimizer's moments of a parameter are split
-  like the parameter. An axis stays whole if its size is not a multiple of the
-  number of parts. A leaf stays whole if it has fewer than `MIN_SHARDED_SIZE`
-  elements or no named axes.
+  A leaf is split over 'fsdp' along the first of its axes whose size is a
+  multiple of the number of parts. So a parameter and the optimizer's moments of
+  it, which have its shape, are split alike. A leaf stays whole if it has no
+  such axis or fewer than `MIN_SHARDED_SIZE` elements.
 
   Args:
-    state: a `step.TrainState` of arrays or `jax.ShapeDtypeStruct`s.
+    state: a tree of arrays or `jax.ShapeDtypeStruct`s.
     mesh: the mesh, as returned by `make_mesh`.
 
   Returns:
     A tree with the structure of `state` and a `NamedSharding` for each leaf.
   """
-  axes = dict(state.axes)
+  num_parts = mesh.shape['fsdp']
 
-  def leaf_sharding(path, leaf):
-    # The path of a parameter or moment ends with the parameter's own path.
-    parts = jax.tree_util.keystr(path, simple=True, separator='/').split('/')
-    ends = ('/'.join(parts[i:]) for i in range(len(parts)))
-    names = next((axes[end] for end in ends if end in axes), ())
-    if len(names) != leaf.ndim or leaf.size < MIN_SHARDED_SIZE:
-      names = (None,) * leaf.ndim
-    splits = _to_mesh_axes(names)
-    spec = [
-        split if size % _count_parts(mesh, split) == 0 else None
-        for size, split in zip(leaf.shape, splits, strict=True)
-    ]
-    return NamedSharding(mesh, PartitionSpec(*spec))
+  def choose(leaf):
+    if num_parts > 1 and leaf.size >= MIN_SHARDED_SIZE:
+      for axis, size in enumerate(leaf.shape):
+        if size % num_parts == 0:
+          return NamedSharding(mesh, PartitionSpec(*(None,) * axis, 'fsdp'))
+    return NamedSharding(mesh, WHOLE)
 
-  return jax.tree_util.tree_map_with_path(leaf_sharding, state)
+  return jax.tree.map(choose, state)
 
 
 def to_devices(batch: Any, mesh: Mesh) -> Any:
@@ -115,12 +126,38 @@ def to_devices(batch: Any, mesh: Mesh) -> Any:
   )
 
 
-def _to_mesh_axes(names: Sequence[str | None]) -> PartitionSpec:
-  """Returns the axes of the mesh that logical axes are split over."""
-  return nn.logical_to_mesh_axes(names, LOGICAL_RULES) or PartitionSpec()
+def map_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Makes each device compute a function for rows of its own.
+
+  The mesh is the one that `jax.set_mesh` has set; without one there is only one
+  device. If the rows cannot be divided, every device computes all of them.
+
+  Args:
+    function: function of a tree of parameters and of trees of arrays whose
+      first axis is the batch axis. It returns such a tree.
+
+  Returns:
+    A function of the same arguments, for calls inside `jax.jit`.
+  """
+
+  def mapped(params, *rows):
+    count = len(jax.tree.leaves(rows)[0])
+    size = max(jax.sharding.get_abstract_mesh().size, 1)
+    split = WHOLE if count % size else ROWS
+    return _map(function, (WHOLE, *(split,) * len(rows)), split)(params, *rows)
+
+  return mapped
 
 
-def _count_parts(mesh: Mesh, split: str | tuple[str, ...] | None) -> int:
-  """Returns the number of parts that an entry of a `PartitionSpec` makes."""
-  axes = (split,) if isinstance(split, str) else split or ()
-  return math.prod(mesh.shape[axis] for axis in axes)
+def repeat(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Makes every device compute the same; see `map_rows`."""
+  return _map(function, WHOLE, WHOLE)
+
+
+def _map(function, in_specs, out_specs):
+  """Returns `function` for each device of the mesh, if one is set."""
+  if jax.sharding.get_abstract_mesh().empty:
+    return function
+  return jax.shard_map(
+      function, in_specs=in_specs, out_specs=out_specs, check_vma=False
+  )

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import optax
 
+from rvm_jax.training import moments
+
 
 def make_optimizer(
     *,
@@ -18,6 +20,7 @@ def make_optimizer(
     beta1: float,
     beta2: float,
     clip_norm: float,
+    moments_dtype: str = 'float32',
     is_core: Callable[[str], bool] | None = None,
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
   """Returns the optimizer and its learning rate schedule.
@@ -39,6 +42,8 @@ def make_optimizer(
     beta2: Adam's decay rate of the second moment of the gradient.
     clip_norm: largest global norm of the gradient; a gradient with a larger one
       is scaled down to this norm.
+    moments_dtype: dtype in which Adam's two moments are stored, see
+      `moments.adam`.
     is_core: function that takes the path of a parameter, joined with '/', and
       returns whether its weight decay is `core_weight_decay`. With None every
       kernel has `weight_decay`.
@@ -71,7 +76,7 @@ def make_optimizer(
 
   optimizer = optax.chain(
       optax.clip_by_global_norm(clip_norm),
-      optax.scale_by_adam(beta1, beta2),
+      moments.adam(beta1, beta2, moments_dtype),
       optax.add_decayed_weights(
           weight_decay, lambda params: is_decayed(params, in_core=False)
       ),

@@ -1,6 +1,6 @@
 """The program of a run: how its state begins, and how a step changes it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from absl import logging
@@ -53,15 +53,18 @@ class Program(NamedTuple):
 
 
 def build(
-    config: ml_collections.ConfigDict, objective: step_lib.Objective
+    config: ml_collections.ConfigDict,
+    objective: step_lib.Objective,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Program:
   """Builds the mesh, the optimizer and the step; logs the parameters.
 
   Args:
     config: config of the run.
     objective: objective to train.
+    devices: devices to compute on; None for all devices of all processes.
   """
-  mesh = mesh_lib.make_mesh(config.fsdp)
+  mesh = mesh_lib.make_mesh(config.fsdp, devices)
   optimizer, schedule = optimizer_lib.make_optimizer(
       num_steps=config.num_steps,
       is_core=objective.is_core,
@@ -73,6 +76,8 @@ def build(
       optimizer,
       mesh,
       num_microbatches=config.num_microbatches,
+      gradient_dtype=config.gradient_dtype,
+      ema_decay=config.ema_decay,
       guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)

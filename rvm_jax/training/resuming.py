@@ -18,6 +18,8 @@ from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.storage import digests
 from rvm_jax.storage import settings
+from rvm_jax.training import averaging
+from rvm_jax.training import moments
 from rvm_jax.training import saving
 from rvm_jax.training import step as step_lib
 from rvm_jax.training import window
@@ -29,7 +31,16 @@ from rvm_jax.weights import runs
 _IDENTITY_PREFIXES = ('objective', 'model.', 'protocol.')
 # Config keys that match a prefix but decide only how the model is computed.
 # They may change when a run is resumed.
-_COMPUTATION_KEYS = ('model.dtype', 'model.attention', 'model.remat')
+_COMPUTATION_KEYS = (
+    'model.dtype',
+    'model.attention',
+    'model.remat',
+    'model.scan_layers',
+)
+
+# What a checkpoint may have otherwise than a run wants it: each says what is
+# read, and then makes of it what is wanted.
+_CHANGEABLE = (window, averaging, moments)
 
 
 def read(
@@ -60,7 +71,9 @@ def read(
     if contents.data is None:
       raise FileNotFoundError('it has no position in the data')
     arrays = checkpoint_files.read_shapes(path, contents.arrays)
-    saved_shapes = window.as_saved(shapes, arrays)
+    saved_shapes = shapes
+    for part in _CHANGEABLE:
+      saved_shapes = part.as_saved(saved_shapes, arrays)
   if int(path.name) > config['num_steps']:
     raise ValueError(
         f'num_steps={config["num_steps"]} must be at least the {path.name}'
@@ -69,7 +82,8 @@ def read(
   changes = _check_config(str(path), contents.config, config)
   _check_state(str(path), arrays, saved_shapes)
   with _failing_alike(path):
-    state = checkpoint_files.read_state(path, saved_shapes)
+    parts = checkpoint_files.read_state(path, saved_shapes.parts())
+    state = saved_shapes.replace(**parts)
   is_verified = verify and contents.arrays is not None
   checkpoint_files.compare(
       path,
@@ -83,7 +97,9 @@ def read(
   if contents.arrays is None:
     logging.warning(checkpoint_files.NO_DIGESTS, path)
   logging.info('Resumed from %s', path)
-  return window.as_wanted(state, shapes), contents.data
+  for part in _CHANGEABLE:
+    state = part.as_wanted(state, shapes)
+  return state, contents.data
 
 
 def make_initial(
@@ -121,7 +137,9 @@ def make_initial(
         f' a workdir or a checkpoint: {error}'
     ) from error
   fresh = init()
-  return fresh.replace(params=weights.put_initial(initial, fresh.params))
+  params = weights.put_initial(initial, fresh.params)
+  state = fresh.replace(params=params)
+  return state if state.ema is None else averaging.restart(state)
 
 
 def move_aside(path: epath.Path, folder: epath.Path, reason: str):

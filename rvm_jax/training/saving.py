@@ -24,7 +24,6 @@ from rvm_jax.runtime import agreement
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.storage import digests
-from rvm_jax.training import step as step_lib
 
 # End of the name of a checkpoint that is not whole yet; Orbax's own.
 UNFINISHED = '.orbax-checkpoint-tmp'
@@ -36,7 +35,7 @@ class Save:
   def __init__(
       self,
       path: epath.Path,
-      state: step_lib.TrainState,
+      state: Mapping[str, Any],
       data: Mapping[str, Any],
       config: Mapping[str, Any],
   ):
@@ -47,7 +46,7 @@ class Save:
 
     Args:
       path: folder of the checkpoint, which does not exist yet.
-      state: training state.
+      state: the training state, a tree of jax.Arrays by name.
       data: position in the data, as a dict that JSON can hold.
       config: config of the run, as nested dicts.
     """
@@ -103,11 +102,11 @@ class Save:
           self._part, checkpoint_files.CONFIG, self._config
       )
 
-  def _write(self, state: step_lib.TrainState, is_copied: threading.Event):
+  def _write(self, state: Mapping[str, Any], is_copied: threading.Event):
     """Writes the part of the state that this process has, in a thread.
 
     Args:
-      state: training state.
+      state: the training state, a tree of jax.Arrays by name.
       is_copied: is set when the state may be donated.
     """
 

@@ -112,12 +112,21 @@ class Guard:
         values, window.count + 1, window.skipped + is_spike
     )
 
+    def choose_leaf(old, new):
+      # A choice between bfloat16 arrays would cost a TPU a pass of its own. It
+      # is made before the new ones are rounded, which changes no value.
+      dtype = old.dtype
+      if dtype == jnp.bfloat16:
+        old, new = old.astype(jnp.float32), new.astype(jnp.float32)
+      return jnp.where(is_spike, old, new).astype(dtype)
+
     def choose(old, new):
-      return jax.tree.map(lambda x, y: jnp.where(is_spike, x, y), old, new)
+      return jax.tree.map(choose_leaf, old, new)
 
     after = after.replace(
         params=choose(before.params, after.params),
         opt_state=choose(before.opt_state, after.opt_state),
+        ema=choose(before.ema, after.ema),
         window=window,
     )
     found = {f'{key}_sigmas': x for key, x in distances.items()}

@@ -1,25 +1,22 @@
 """One training step: state and batch in, state and metrics out."""
 
 from collections.abc import Callable, Mapping
+import dataclasses
 import functools
 from typing import Any, NamedTuple, Protocol
 
 import flax
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
+from rvm_jax.training import gradients
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import microbatches
-from rvm_jax.weights import trees
 
 # Arrays by name.
 Batch = Mapping[str, jax.Array]
 # Scalars by name.
 Metrics = dict[str, jax.Array]
-# The name of the logical axis, or None, for each axis of a parameter.
-Axes = tuple[str | None, ...]
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -31,18 +28,26 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: state of the optimizer.
     rng: random key of the run, which never changes. A step uses
       `fold_in(rng, step)`.
-    axes: pairs of a parameter's path and the names of its logical axes, as
-      `Objective.name_axes` returns them. They are static metadata of the tree
-      and are not saved in checkpoints.
+    ema: float32 exponential moving average of the parameters, see
+      `training.averaging`; None if the run keeps none.
   """
 
   step: jax.Array
   params: Any
   opt_state: Any
   rng: jax.Array
-  axes: tuple[tuple[str, Axes], ...] = flax.struct.field(
-      pytree_node=False, default=()
-  )
+  ema: Any = None
+
+  @property
+  def eval_params(self) -> Any:
+    """The parameters to evaluate: the EMA, or `params` if there is none."""
+    return self.params if self.ema is None else self.ema
+
+  def parts(self) -> dict[str, Any]:
+    """Returns the attributes by name, without those that are None."""
+    fields = dataclasses.fields(self)
+    parts = {field.name: getattr(self, field.name) for field in fields}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 class Objective(Protocol):
@@ -75,23 +80,23 @@ class Objective(Protocol):
       is the batch axis.
     """
 
+  def cast(self, params: Any) -> Any:
+    """Returns parameters in the dtypes in which `loss` uses them.
+
+    A step does so once, before parameters that are split are gathered.
+
+    Args:
+      params: parameters, as `init` returns them, or a part of each.
+    """
+
   def loss(self, params: Any, *inputs: Any) -> jax.Array:
     """Returns the mean loss over the batch, float32 [].
 
+    It is computed on each device for the device's own rows.
+
     Args:
-      params: parameters, as `init` returns them.
+      params: parameters, as `cast` returns them.
       *inputs: inputs, as `sample` returns them, with any number of rows.
-    """
-
-  def name_axes(self, path: str) -> Axes:
-    """Returns the logical axes of a parameter: see `mesh.LOGICAL_RULES`.
-
-    Args:
-      path: the parameter's path in the tree, joined with '/'.
-
-    Returns:
-      A name or None for each axis, or () for a parameter that stays whole on
-      every device.
     """
 
   def is_core(self, path: str) -> bool:
@@ -173,6 +178,8 @@ def make(
     mesh: jax.sharding.Mesh,
     *,
     num_microbatches: int,
+    gradient_dtype: str = 'float32',
+    ema_decay: float | None = None,
     guard: Guard | None = None,
 ) -> tuple[
     Callable[[int], TrainState],
@@ -185,7 +192,12 @@ def make(
     optimizer: optax transformation applied to the objective's parameters.
     mesh: the mesh, as returned by `mesh.make_mesh`. Calls of the step must be
       inside `jax.set_mesh(mesh)`.
-    num_microbatches: number of parts of a batch, see `train_step`.
+    num_microbatches: number of equal parts of a batch. Their gradients are
+      computed one after the other, to save memory, and averaged. Masks are
+      sampled for the whole batch, so they do not depend on this number.
+    gradient_dtype: dtype in which the gradients of all devices are added up.
+    ema_decay: share of the parameters' EMA that a step leaves as it is, in
+      [0, 1); None keeps no EMA.
     guard: decides whether a step counts; with None every step does.
 
   Returns:
@@ -200,14 +212,23 @@ def make(
   # The inner jit caches the trace, which both `eval_shape` and the outer jit
   # with shardings need.
   init = jax.jit(
-      functools.partial(init_state, objective, optimizer, guard=guard)
+      functools.partial(
+          init_state, objective, optimizer, ema_decay=ema_decay, guard=guard
+      )
   )
   shardings = mesh_lib.state_shardings(jax.eval_shape(init, 0), mesh)
   step = functools.partial(
       train_step,
       objective=objective,
       optimizer=optimizer,
-      num_microbatches=num_microbatches,
+      value_and_grad=gradients.make(
+          objective,
+          mesh,
+          shardings.params,
+          num_parts=num_microbatches,
+          dtype=gradient_dtype,
+      ),
+      ema_decay=ema_decay,
       guard=guard,
   )
   return jax.jit(init, out_shardings=shardings), jax.jit(
@@ -223,6 +244,7 @@ def init_state(
     optimizer: optax.GradientTransformation,
     seed: int | jax.Array,
     *,
+    ema_decay: float | None = None,
     guard: Guard | None = None,
 ) -> TrainState:
   """Returns an initial training state.
@@ -231,6 +253,7 @@ def init_state(
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     seed: seed of the parameters and of the random key of the run.
+    ema_decay: as for `make`.
     guard: decides whether a step counts; with None every step does.
   """
   rng, init_rng = jax.random.split(jax.random.key(seed))
@@ -240,9 +263,7 @@ def init_state(
       params=params,
       opt_state=optimizer.init(params),
       rng=rng,
-      axes=tuple(
-          (path, objective.name_axes(path)) for path in trees.flatten(params)
-      ),
+      ema=None if ema_decay is None else jax.tree.map(jnp.copy, params),
   )
   return state if guard is None else guard.watch(state)
 
@@ -253,7 +274,8 @@ def train_step(
     *,
     objective: Objective,
     optimizer: optax.GradientTransformation,
-    num_microbatches: int,
+    value_and_grad: gradients.ValueAndGrad,
+    ema_decay: float | None = None,
     guard: Guard | None = None,
 ) -> tuple[TrainState, Metrics]:
   """Does one training step.
@@ -263,34 +285,35 @@ def train_step(
     batch: arrays as described by `objective.batch`.
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
-    num_microbatches: number of equal parts of the batch. Their gradients are
-      computed one after the other, to save memory, and averaged. Masks are
-      sampled for the whole batch, so they do not depend on this number.
+    value_and_grad: function that computes the loss and its gradient from the
+      parameters and the objective's inputs, see `gradients.make`.
+    ema_decay: as for `make`.
     guard: decides whether the step counts; with None it does.
 
   Returns:
     The training state after the step, and the metrics: float32 [] each, 'loss',
-    and the global norms 'gradient_norm' (before clipping) and 'update_norm';
-    and those of the guard.
+    and the global norms 'gradient_norm' (before clipping) and 'update_norm' (of
+    the change of the parameters); and those of the guard.
   """
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
-  with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
-    loss, gradient = microbatches.accumulate(
-        jax.value_and_grad(objective.loss),
-        state.params,
-        inputs,
-        num_microbatches,
-    )
+  loss, gradient = value_and_grad(state.params, inputs)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  # The norm is not taken of `updates`: a TPU would compute it in one pass over
+  # parameters and moments, and the parameters in a second one.
+  change = jax.tree.map(jnp.subtract, params, state.params)
   metrics = {
       'loss': loss,
       'gradient_norm': optax.tree.norm(gradient),
-      'update_norm': optax.tree.norm(updates),
+      'update_norm': optax.tree.norm(change),
   }
   after = state.replace(
       step=state.step + 1,
-      params=optax.apply_updates(state.params, updates),
+      params=params,
       opt_state=opt_state,
+      ema=None
+      if ema_decay is None
+      else optax.incremental_update(params, state.ema, 1 - ema_decay),
   )
   if guard is None:
     return after, metrics

@@ -20,6 +20,7 @@ def load(
     dtype: str = 'float32',
     *,
     verify: bool = True,
+    ema: bool = True,
 ) -> tuple[rvm.RVM, dict[str, Any]]:
   """Loads a model and its parameters.
 
@@ -38,6 +39,9 @@ def load(
       the fingerprint (of a `.safetensors` file) that were saved with them. It
       takes about a second for each GB. A `.npz` has checksums of its own, which
       are always compared.
+    ema: whether the exponential moving average (EMA) of the parameters is read,
+      if the run keeps one (`config.ema_decay`). The log says so. With False the
+      parameters of the last step are read.
 
   Returns:
     The Flax module and its parameters, a tree of jax.Arrays, for
@@ -51,7 +55,7 @@ def load(
       the newest checkpoint of a run is damaged, none is read in its place: the
       message names the newest good one.
   """
-  model, arrays = reading.read(path, verify=verify)
+  model, arrays = reading.read(path, verify=verify, ema=ema)
   # Each array is dropped from the host once it is on the device, so that the
   # parameters are not held twice.
   return model.clone(dtype=dtype), trees.unflatten(

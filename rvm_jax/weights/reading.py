@@ -14,7 +14,7 @@ from rvm_jax.weights import trees
 
 
 def read(
-    path: str | os.PathLike[str], *, verify: bool = True
+    path: str | os.PathLike[str], *, verify: bool = True, ema: bool = True
 ) -> tuple[rvm.RVM, dict[str, np.ndarray]]:
   """Reads a model and its parameters; the parameters stay on the host.
 
@@ -23,6 +23,8 @@ def read(
       checkpoints, as for `weights.load`.
     verify: whether parameters are compared with the digests or the fingerprint
       that were saved with them.
+    ema: whether the EMA of a run's parameters is read if there is one, see
+      `runs.read_params`.
 
   Returns:
     The Flax module, and its parameters by their keys in the released layout.
@@ -34,7 +36,7 @@ def read(
   """
   path = os.fspath(path)
   if checkpoint_files.is_url(path) or os.path.isdir(path):
-    _, model, params = runs.load_run(path, verify=verify)
+    _, model, params = runs.load_run(path, verify=verify, ema=ema)
     return model, trees.flatten(params)
   if path.endswith('.safetensors'):
     arrays = safetensors.read_safetensors(path, verify=verify)

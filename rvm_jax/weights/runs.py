@@ -22,7 +22,7 @@ RVM_OBJECTIVES = ('rvm',)
 
 
 def load_run(
-    path: str | os.PathLike[str], *, verify: bool = True
+    path: str | os.PathLike[str], *, verify: bool = True, ema: bool = True
 ) -> tuple[dict[str, Any], rvm.RVM, dict[str, Any]]:
   """Loads the RVM that a run has trained, for use on any machine.
 
@@ -31,6 +31,7 @@ def load_run(
       checkpoint: `workdir`/checkpoints/STEP.
     verify: whether the parameters are compared with their digests, see
       `read_params`.
+    ema: whether the EMA of the parameters is read if the checkpoint has one.
 
   Returns:
     The run's config (nested dicts), its model, and its parameters as
@@ -51,8 +52,8 @@ def load_run(
         ' read here; use rvm_jax.training.objectives.load'
     )
   try:
-    # 'cudnn' would not run on every machine.
-    model = rvm.RVM(**config['model'] | {'attention': 'xla'})
+    # What the run has used would not run on every machine.
+    model = rvm.RVM(**config['model'] | {'attention': 'auto'})
   except (KeyError, TypeError) as error:
     raise ValueError(
         f'{path} was not written by this project: its config has no model that'
@@ -61,7 +62,7 @@ def load_run(
   return (
       config,
       model,
-      read_params(path, released.shapes(model), verify=verify),
+      read_params(path, released.shapes(model), verify=verify, ema=ema),
   )
 
 
@@ -102,12 +103,21 @@ def read_config(checkpoint: str) -> dict[str, Any]:
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   """Adds the keys that configs of earlier versions lack to a run's config."""
-  # Before there was a choice of objectives, every run trained an RVM.
-  return {'objective': 'rvm', **config}
+  return {
+      # Before there was a choice of objectives, every run trained an RVM.
+      'objective': 'rvm',
+      'gradient_dtype': 'float32',
+      'ema_decay': None,
+      **config,
+  }
 
 
 def read_params(
-    checkpoint: str, shapes: Mapping[str, Any], *, verify: bool = True
+    checkpoint: str,
+    shapes: Mapping[str, Any],
+    *,
+    verify: bool = True,
+    ema: bool = True,
 ) -> dict[str, Any]:
   """Reads the parameters of a checkpoint, strictly.
 
@@ -117,6 +127,9 @@ def read_params(
     verify: whether the parameters are compared with the digests that were saved
       with them, which takes about a second for each GB. Parameters that are not
       finite are refused in either case.
+    ema: whether the exponential moving average (EMA) of the parameters is read
+      if the checkpoint has one, which is logged; else the parameters of the
+      last step are.
 
   Returns:
     The tree of parameters, as np.ndarrays.
@@ -130,14 +143,18 @@ def read_params(
   path = checkpoint_files.locate(checkpoint)
   with _naming_older(path):
     arrays = checkpoint_files.read_contents(path).arrays
-    saved = checkpoint_files.read_shapes(path, arrays).get('params', {})
+    state = checkpoint_files.read_shapes(path, arrays)
+    part = 'ema' if ema and 'ema' in state else 'params'
+    saved = state.get(part, {})
     trees.check_match(checkpoint, trees.flatten(saved), trees.flatten(shapes))
-    params = checkpoint_files.read_arrays(path, {'params': shapes})['params']
+    params = checkpoint_files.read_arrays(path, {part: shapes})[part]
+    if part == 'ema':
+      logging.info('%s: parameters are read from their EMA', path)
     if arrays is None:
       logging.warning(checkpoint_files.NO_DIGESTS, path)
     found = (
         {
-            f'params/{key}': digests.of_array(array)
+            f'{part}/{key}': digests.of_array(array)
             for key, array in trees.flatten(params).items()
         }
         if verify

@@ -86,6 +86,33 @@ def test_cross_transformer_equals_its_blocks_and_a_norm():
   np.testing.assert_allclose(apply(stack, p, X, CONTEXT), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize('remat', ['none', 'dots', 'full'])
+@pytest.mark.parametrize('scan_layers', [False, True])
+def test_blocks_in_a_loop_compute_the_same_from_the_same_parameters(
+    scan_layers, remat
+):
+  def make(scan_layers, remat):
+    return layers.CrossTransformer(
+        num_layers=3, remat=remat, scan_layers=scan_layers, **SIZES
+    )
+
+  def loss(params, stack):
+    return jnp.square(stack.apply({'params': params}, X, CONTEXT)).sum()
+
+  plain, stack = make(False, 'none'), make(scan_layers, remat)
+  p, found = init(plain, X, CONTEXT), init(stack, X, CONTEXT)
+  jax.tree.map(np.testing.assert_array_equal, found, p)
+  expected = jax.jit(jax.value_and_grad(lambda p: loss(p, plain)))(p)
+  found = jax.jit(jax.value_and_grad(lambda p: loss(p, stack)))(p)
+  jax.tree.map(
+      lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4),
+      found,
+      expected,
+  )
+  is_loop = 'scan[' in str(jax.make_jaxpr(lambda p: loss(p, stack))(p))
+  assert is_loop == scan_layers
+
+
 def test_rematerialise_repeats_the_products_its_argument_names():
   counts = []
   for remat in 'none', 'dots', 'full':
@@ -103,5 +130,5 @@ def test_rematerialise_repeats_the_products_its_argument_names():
 
 
 def test_rematerialise_refuses_an_unknown_argument():
-  with pytest.raises(ValueError, match="of none, dots, full, got 'some'"):
+  with pytest.raises(ValueError, match='none, dots, attention, full, got'):
     layers.rematerialise(layers.Block, 'some')

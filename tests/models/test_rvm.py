@@ -12,6 +12,7 @@ import pytest
 
 from rvm_jax import weights
 from rvm_jax.models import rvm
+from rvm_jax.ops import patches
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden'
 TINY = dict(
@@ -135,6 +136,29 @@ def test_features_do_not_depend_on_later_frames(tiny):
   assert (abs(gradient[:, :2]).max((2, 3, 4)) > 0).all()
 
 
+def test_uint8_frames_are_taken_as_floats_are(tiny):
+  model, variables, (source, target, *rest) = tiny
+  source, target = ((255 * x).astype(np.uint8) for x in (source, target))
+  scaled = (x.astype(np.float32) / 255 for x in (source, target))
+  np.testing.assert_allclose(
+      apply(model, variables, source, target, *rest),
+      apply(model, variables, *scaled, *rest),
+      rtol=0,
+      atol=1e-6,
+  )
+
+
+def test_predicted_patches_are_those_of_the_pixels(tiny):
+  model, variables, batch = tiny
+  predict = functools.partial(model.apply, method='predict_patches')
+  np.testing.assert_allclose(
+      jax.jit(predict)(variables, *batch),
+      patches.patchify(apply(model, variables, *batch), model.patch),
+      rtol=0,
+      atol=1e-6,
+  )
+
+
 def test_pixels_do_not_depend_on_hidden_patches(tiny):
   model, variables, (source, target, deltas, visible) = tiny
   gradient = jax.jit(
@@ -204,8 +228,8 @@ def test_bad_inputs_are_refused_with_what_is_wrong(tiny):
   encode_frames = functools.partial(call, method='encode')
   with pytest.raises(ValueError, match='height must be a positive multiple'):
     encode_frames(source[:, :, :20])
-  with pytest.raises(ValueError, match='divide uint8 by 255'):
-    encode_frames((source * 255).astype(np.uint8))
+  with pytest.raises(ValueError, match='must be uint8, or floats .* got int32'):
+    encode_frames((source * 255).astype(np.int32))
   with pytest.raises(ValueError, match=r'source must be \[batch, time'):
     call(source[:, 0], target, deltas, visible)
   with pytest.raises(ValueError, match=r'\[batch, time, height'):

@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,6 +17,35 @@ def test_patchify_gives_patches_in_raster_order():
   images = np.random.default_rng(0).random((32, 48, 3))
   cut = patches.patchify(images, 16)
   np.testing.assert_array_equal(cut[4], images[16:, 16:32].reshape(-1))
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'bfloat16', 'float32'])
+def test_patchify_of_device_arrays_keeps_values_and_dtype(dtype):
+  images = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 48, 3), 'uint8')
+  images = images.astype(dtype)
+  cut = jax.jit(patches.patchify, static_argnums=1)(jnp.asarray(images), 16)
+  assert cut.dtype == dtype
+  np.testing.assert_array_equal(cut, patches.patchify(images, 16))
+
+
+@pytest.mark.parametrize('patch', [16, 14, 2])
+def test_patches_that_a_convolution_selects_equal_those_of_transposes(patch):
+  # All values, in one image.
+  images = np.arange(2 * 3 * patch * 2 * patch * 3).astype('uint8')
+  images = jnp.asarray(images.reshape(2, 3 * patch, 2 * patch, 3))
+  selected = patches._select(images, patch)
+  assert selected.dtype == np.uint8
+  np.testing.assert_array_equal(selected, patches._transpose(images, patch))
+
+
+def test_only_programs_for_a_tpu_cut_images_with_a_convolution():
+  def lower(platform):
+    frames = jax.ShapeDtypeStruct((2, 4, 32, 48, 3), 'uint8')
+    traced = jax.jit(lambda x: patches.patchify(x, 16)).trace(frames)
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+  assert 'stablehlo.convolution' in lower('tpu')
+  assert 'stablehlo.convolution' not in lower('cpu') + lower('cuda')
 
 
 @pytest.mark.parametrize('height, width', [(30, 32), (32, 33), (0, 16)])

@@ -1,7 +1,9 @@
+import functools
 import math
 
 import jax
 import numpy as np
+import pytest
 
 from rvm_jax.ops import positions
 
@@ -22,12 +24,44 @@ def test_encoder_table_of_the_native_grid_is_the_sinusoid():
   )
 
 
-def test_encoder_table_of_other_grids_is_resized_also_under_jit():
-  table = positions.encoder_table(4, 6, 8)
-  assert table.shape == (24, 8)
-  expected = jax.image.resize(
-      positions.sinusoid(256, 8).reshape(16, 16, 8), (4, 6, 8), 'bicubic'
-  ).reshape(24, 8)
-  np.testing.assert_allclose(table, expected, rtol=0, atol=1e-6)
-  jitted = jax.jit(lambda: positions.encoder_table(4, 6, 8))
+@pytest.mark.parametrize(
+    'rows, columns',
+    [(4, 6), (1, 1), (16, 17), (15, 16), (14, 14), (30, 55), (32, 8), (64, 3)],
+)
+def test_encoder_table_of_other_grids_is_resized(rows, columns):
+  native = positions.sinusoid(256, 8).reshape(16, 16, 8)
+  resize = functools.partial(
+      jax.image.resize, shape=(rows, columns, 8), method='bicubic'
+  )
+  table = positions.encoder_table(rows, columns, 8)
+  assert table.dtype == np.float32
+  with jax.enable_x64():
+    expected = resize(native.astype(np.float64)).reshape(rows * columns, 8)
+    np.testing.assert_allclose(table, expected, rtol=0, atol=1e-7)
+  # In float32 the positions to sample at, up to 16, are rounded to 1e-6.
+  expected = resize(native).reshape(rows * columns, 8)
+  np.testing.assert_allclose(table, expected, rtol=0, atol=5e-6)
+  jitted = jax.jit(lambda: positions.encoder_table(rows, columns, 8))
   np.testing.assert_array_equal(jitted(), table)
+
+
+def test_encoder_table_takes_symbolic_dimensions():
+  rows, columns = jax.export.symbolic_shape('h, w')
+  exported = jax.export.export(
+      jax.jit(lambda x: positions.encoder_table(*x.shape, 8))
+  )(jax.ShapeDtypeStruct((rows, columns), np.float32))
+  np.testing.assert_allclose(
+      exported.call(np.zeros((5, 20), np.float32)),
+      positions.encoder_table(5, 20, 8),
+      rtol=0,
+      atol=5e-6,
+  )
+
+
+def test_encoder_table_is_computed_on_the_host_and_once(monkeypatch):
+  # A program may be traced for devices that are not on this machine.
+  monkeypatch.delattr(jax.image, 'resize')
+  shape = jax.eval_shape(lambda: positions.encoder_table(30, 55, 8))
+  assert shape.shape == (30 * 55, 8)
+  monkeypatch.delattr(positions, '_resize_weights')
+  assert positions.encoder_table(30, 55, 8).shape == shape.shape

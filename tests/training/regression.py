@@ -38,8 +38,8 @@ class Regression:
     error = numbers.astype(self.dtype) - kernel[None]
     return jnp.square(error).mean(dtype=jnp.float32)
 
-  def name_axes(self, path):
-    return ('embed',)
+  def cast(self, params):
+    return params
 
   def is_core(self, path):
     return False

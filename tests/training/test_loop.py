@@ -28,8 +28,8 @@ class Mean:
   def loss(self, params, x):
     return jnp.square(params['mean'][None] - x).mean()
 
-  def name_axes(self, path):
-    return (None,)
+  def cast(self, params):
+    return params
 
   def is_core(self, path):
     return False

@@ -1,9 +1,9 @@
-"""Where arrays lie on the mesh: one table of logical axes decides."""
+"""Where arrays lie on the mesh, and what each device computes."""
 
 import dataclasses
 
 import jax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import PartitionSpec
 import numpy as np
 import optax
 import pytest
@@ -16,16 +16,6 @@ from tests import tiny
 
 OBJECTIVE = pretraining.from_config(tiny.get_config())
 WIDE = dataclasses.replace(OBJECTIVE, model=OBJECTIVE.model.clone(width=64))
-
-
-def make_state(params, axes):
-  return step_lib.TrainState(
-      step=np.zeros((), np.int32),
-      params=params,
-      opt_state=optax.adam(1e-3).init(params),
-      rng=jax.random.key(0),
-      axes=axes,
-  )
 
 
 @pytest.mark.parametrize('fsdp', [0, 3])
@@ -43,73 +33,61 @@ def test_batch_is_split_over_all_devices(fsdp):
   assert [shard.data.shape for shard in rows.addressable_shards] == [(2, 2)] * 2
 
 
-def test_fsdp_splits_parameters_and_moments_but_not_the_core():
+@pytest.mark.parametrize('num_parts', [1, 2])
+def test_state_is_split_along_the_first_axis_that_divides(num_parts):
+  mesh = mesh_lib.make_mesh(fsdp=num_parts)
+  state = {
+      'first': np.zeros((64, 32)),
+      'second': np.zeros((63, 32)),
+      'odd': np.zeros((63, 33)),
+      'small': np.zeros((4, 4)),
+      'scalar': np.zeros(()),
+  }
+  found = mesh_lib.state_shardings(state, mesh)
+  specs = {key: x.spec for key, x in found.items()}
+  whole = dict.fromkeys(state, PartitionSpec())
+  split = {
+      'first': PartitionSpec('fsdp'),
+      'second': PartitionSpec(None, 'fsdp'),
+  }
+  assert specs == (whole | split if num_parts == 2 else whole)
+
+
+def test_fsdp_splits_parameters_and_their_moments_alike():
   mesh = mesh_lib.make_mesh(fsdp=2)
   init, _ = step_lib.make(WIDE, optax.adam(1e-3), mesh, num_microbatches=1)
   state = jax.eval_shape(init, 0)
-  for params in (state.params, state.opt_state[0].mu):
-    flat = trees.flatten(params)
-    kernel = flat['encoder/layers_0/attention/query/kernel']
-    assert kernel.sharding.spec == PartitionSpec('fsdp', None, None)
-    for key, shape in flat.items():
-      is_large = shape.size >= mesh_lib.MIN_SHARDED_SIZE
-      is_split = is_large and not key.startswith('rnn_core')
-      assert shape.sharding.is_fully_replicated != is_split, key
-  found = mesh_lib.state_shardings(state, mesh)
-  assert found == jax.tree.map(lambda x: x.sharding, state)
-
-
-def test_state_shardings_leave_indivisible_small_and_unnamed_leaves_whole():
-  params = {
-      'split': np.zeros((64, 32)),
-      'odd': np.zeros((63, 32)),
-      'small': np.zeros((4, 4)),
-      'unnamed': np.zeros((64, 32)),
-  }
-  axes = tuple((key, ('embed', 'mlp')) for key in ('split', 'odd', 'small'))
-  mesh = mesh_lib.make_mesh(fsdp=2)
-  found = mesh_lib.state_shardings(make_state(params, axes), mesh)
-  for shardings in (found.params, found.opt_state[0].nu):
-    is_whole = {key: x.is_fully_replicated for key, x in shardings.items()}
-    assert is_whole == {key: key != 'split' for key in params}
-  assert found.step.is_fully_replicated and found.rng.is_fully_replicated
-
-
-def step_on(devices, num_tensor, optimizer):
-  """Makes the step for a mesh with a third axis, 'tensor'."""
-  mesh = Mesh(
-      np.array(devices).reshape(-1, 1, num_tensor),
-      (*mesh_lib.BATCH_AXES, 'tensor'),
+  adam = state.opt_state[0]
+  specs, *of_moments = (
+      jax.tree.map(lambda x: x.sharding.spec, tree)
+      for tree in (state.params, adam.mu, adam.nu)
   )
-  return mesh, *step_lib.make(WIDE, optimizer, mesh, num_microbatches=1)
+  assert of_moments == [specs, specs]
+  for key, x in trees.flatten(state.params).items():
+    is_large = x.size >= mesh_lib.MIN_SHARDED_SIZE
+    assert x.sharding.is_fully_replicated != is_large, key
 
 
-def test_rules_with_a_tensor_axis_split_heads_and_mlp_and_keep_the_loss(
-    monkeypatch,
-):
-  rules = *mesh_lib.LOGICAL_RULES, ('heads', ('tensor',)), ('mlp', ('tensor',))
-  monkeypatch.setattr(mesh_lib, 'LOGICAL_RULES', rules)
-  rng = np.random.default_rng(0)
-  batch = {
-      key: rng.integers(0, 50, shape.shape, shape.dtype)
-      for key, shape in WIDE.batch.items()
-  }
-  losses, states = [], []
-  for devices in jax.devices()[:1], jax.devices():
-    mesh, init, step = step_on(devices, len(devices), optax.sgd(0.1))
-    assert mesh_lib.num_batch_shards(mesh) == 1
-    state = init(0)
-    with jax.set_mesh(mesh):
-      for _ in range(2):
-        state, metrics = step(state, mesh_lib.to_devices(batch, mesh))
-        losses.append(float(metrics['loss']))
-    states.append(state)
-  np.testing.assert_allclose(losses[2:], losses[:2], rtol=1e-5)
-  np.testing.assert_allclose(
-      *(state.params['cls_token'] for state in states), atol=1e-5
-  )
-  flat = trees.flatten(states[1].params)
-  for part in ('encoder/layers_0', 'rnn_core/transformer/xa_blocks_0'):
-    query = flat[f'{part}/attention/query/kernel'].sharding.spec
-    assert query[1:] == ('tensor', None), part
-    assert flat[f'{part}/mlp/dense_in/kernel'].sharding.spec[1] == 'tensor'
+@pytest.mark.parametrize('num_rows', [3, 4])
+def test_map_rows_gives_each_device_its_own_rows(num_rows):
+  seen = []
+
+  def double(params, rows):
+    seen.append(len(rows))
+    return params * rows
+
+  rows = np.arange(num_rows * 2.0).reshape(num_rows, 2)
+  params = np.float64(2)
+
+  def run(make):
+    # The mesh is looked up when the function is traced.
+    return jax.jit(lambda *args: make(double)(*args))(params, rows)
+
+  alone = run(mesh_lib.map_rows)
+  with jax.set_mesh(mesh_lib.make_mesh(fsdp=1)):
+    found = run(mesh_lib.map_rows)
+    repeated = run(mesh_lib.repeat)
+  for result in (alone, found, repeated):
+    np.testing.assert_array_equal(result, 2 * rows)
+  # Three rows cannot be divided between two devices.
+  assert seen == [num_rows, 2 if num_rows == 4 else 3, num_rows]

@@ -57,8 +57,8 @@ class MeanColour:
   def reconstruct(self, params, batch, rng):
     return None
 
-  def name_axes(self, path):
-    return ()
+  def cast(self, params):
+    return params
 
   def is_core(self, path):
     return False

@@ -26,7 +26,7 @@ def state():
 @pytest.fixture
 def path(tmp_path, state):
   path = epath.Path(tmp_path) / '4'
-  assert not saving.Save(path, state, {'at': 4}, CONFIG).finish()
+  assert not saving.Save(path, state.parts(), {'at': 4}, CONFIG).finish()
   return path
 
 

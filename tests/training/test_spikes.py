@@ -87,6 +87,29 @@ def test_judge_takes_rounding_of_a_constant_loss_for_no_spike():
   assert judge(GUARD, [0.0] * 11)[0][-1]['skipped_updates'] == 0
 
 
+def test_judge_keeps_the_bits_of_moments_in_bfloat16():
+  every = np.arange(2**16, dtype=np.uint16).view(jnp.bfloat16)
+  moments = every[np.isfinite(every.astype(np.float32))]
+  state = GUARD.watch(
+      step_lib.TrainState(
+          step=jnp.zeros((), jnp.int32),
+          params=jnp.zeros(()),
+          opt_state=jnp.asarray(moments),
+          rng=0,
+      )
+  )
+  for loss in [2.0] * 10 + [9.0]:
+    after = state.replace(opt_state=jnp.zeros_like(state.opt_state))
+    metrics = {'loss': jnp.float32(loss), 'gradient_norm': jnp.float32(1)}
+    judged, _ = jax.jit(GUARD.judge)(state, after, metrics)
+    state = judged.replace(opt_state=state.opt_state)
+    is_kept = judged.opt_state.dtype == jnp.bfloat16 and np.array_equal(
+        np.asarray(judged.opt_state).view(np.uint16), moments.view(np.uint16)
+    )
+    assert is_kept == (loss == 9)
+  assert int(state.window.skipped) == 1
+
+
 @pytest.mark.parametrize(
     'how',
     [

@@ -1,6 +1,7 @@
 """A step computes the same however it is split, and it learns."""
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 import numpy as np
 import optax
@@ -79,6 +80,7 @@ def one_device():
         dict(devices=2, fsdp=2),
         dict(parts=4),
         dict(devices=2, parts=2),
+        dict(devices=2, fsdp=2, parts=2),
     ],
     ids=str,
 )
@@ -116,12 +118,13 @@ def test_step_without_guard_is_the_program_of_forward_backward_and_update():
     updates, opt_state = optimizer.update(
         gradient, state.opt_state, state.params
     )
-    norms = optax.tree.norm(gradient), optax.tree.norm(updates)
+    params = optax.apply_updates(state.params, updates)
+    change = jax.tree.map(jnp.subtract, params, state.params)
+    norms = optax.tree.norm(gradient), optax.tree.norm(change)
     metrics = dict(
         zip(('loss', 'gradient_norm', 'update_norm'), (loss, *norms))
     )
     step = state.step + 1
-    params = optax.apply_updates(state.params, updates)
     return state.replace(step=step, params=params, opt_state=opt_state), metrics
 
   def step(state, batch):
@@ -130,7 +133,9 @@ def test_step_without_guard_is_the_program_of_forward_backward_and_update():
         batch,
         objective=objective,
         optimizer=optimizer,
-        num_microbatches=1,
+        value_and_grad=lambda params, inputs: jax.value_and_grad(
+            objective.loss
+        )(params, *inputs),
     )
 
   # The text of a program has all of its equations, with names by position.

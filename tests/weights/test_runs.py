@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import rvm_jax
 from rvm_jax import weights
 from rvm_jax.training import saving
 from rvm_jax.weights import trees
@@ -74,6 +75,21 @@ def save_steps(workdir, model, params, *steps):
     path = epath.Path(workdir) / 'checkpoints' / str(step)
     state = {'params': jax.tree.map(jnp.asarray, params)}
     assert not saving.Save(path, state, {}, config).finish()
+
+
+@pytest.mark.parametrize('ema', [True, False])
+def test_load_takes_the_ema_unless_it_is_told_not_to(golden, tmp_path, ema):
+  model, params = golden
+  state = {'params': params, 'ema': jax.tree.map(lambda x: 2 * x, params)}
+  path = epath.Path(tmp_path) / 'checkpoints' / '3'
+  config = {'model': scratch.settings(model)}
+  assert not saving.Save(path, state, {}, config).finish()
+  _, found = weights.load(tmp_path, ema=ema)
+  encoder = rvm_jax.load(tmp_path, ema=ema)
+  for loaded in (found, encoder.params):
+    np.testing.assert_array_equal(
+        loaded['cls_token'], params['cls_token'] * (2 if ema else 1)
+    )
 
 
 def exchange_bytes(checkpoint):

@@ -28,11 +28,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 import numpy as np
 
 from rvm_jax import streaming
 from rvm_jax.ops import patches as patches_lib
+from rvm_jax.training import mesh as mesh_lib
 
 Array = np.ndarray | jax.Array
 
@@ -166,7 +167,7 @@ class _Runner:
       features, state = apply(params, frames, state)
       return jax.tree.map(lambda x: x.astype(jnp.float32), features), state
 
-    self._apply = jax.jit(apply_in_float32)
+    self._apply = jax.jit(mesh_lib.map_rows(apply_in_float32))
     # Parameters are copied only once for each number of devices.
     self._place = functools.cache(self._place)
 
@@ -218,8 +219,8 @@ class _Runner:
       The parameters, replicated on these devices; and the sharding that splits
       the first axis of an array, the batch, over these devices.
     """
-    devices = np.array(jax.local_devices()[:num_devices])
-    mesh = Mesh(devices, ('batch',), axis_types=(AxisType.Auto,))
-    replicated = NamedSharding(mesh, PartitionSpec())
-    split = NamedSharding(mesh, PartitionSpec('batch'))
-    return jax.device_put(self._params, replicated), split
+    devices = jax.local_devices()[:num_devices]
+    mesh = mesh_lib.make_mesh(fsdp=1, devices=devices)
+    replicated = NamedSharding(mesh, mesh_lib.WHOLE)
+    params = jax.device_put(self._params, replicated)
+    return params, mesh_lib.batch_sharding(mesh)

@@ -61,10 +61,9 @@ class Readout:
     outputs = self.model.apply({'params': params}, features, ground_truth)
     return self.model.loss(outputs, ground_truth).mean()
 
-  def name_axes(self, path: str) -> tuple[str | None, ...]:
-    """Returns no axis names: heads are small and replicated on all devices."""
-    del path
-    return ()
+  def cast(self, params: Any) -> Any:
+    """Returns the parameters as they are: heads are computed in float32."""
+    return params
 
   def is_core(self, path: str) -> bool:
     """Returns False: a head has no recurrent core."""
@@ -185,6 +184,8 @@ def fit(
           seed=seed,
           num_steps=num_steps,
           num_microbatches=num_microbatches,
+          gradient_dtype='float32',
+          ema_decay=None,
           fsdp=1,
           protocol=json.loads(json.dumps(protocol)),
           data=dict(batch_size=batch_size, max_bad_share=max_bad_share),

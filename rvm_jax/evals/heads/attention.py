@@ -106,16 +106,17 @@ class AttentionReadout(nn.Module):
       query = jnp.broadcast_to(query, (x.shape[0], *query.shape))
     else:
       query = nn.DenseGeneral(by_head, name='query_embedding')(queries)
-    token = self._attend(
-        query,
-        project(name='key_embedding')(x),
-        project(name='value_embedding')(x),
-    )
-
     # Heads side by side, [B, Q, num_params], with a residual MLP block.
-    token = token.reshape(*token.shape[:2], -1)
+    query, key, value = (
+        y.reshape(*y.shape[:2], self.num_params)
+        for y in (
+            query,
+            project(name='key_embedding')(x),
+            project(name='value_embedding')(x),
+        )
+    )
+    token = self._attend(query, key, value)
     if self.match_vjepa_implementation:
-      query = query.reshape(token.shape)
       token = query + nn.Dense(self.num_params, name='Dense_0')(token)
       token += ReadoutMLP(name='MLP_0')(nn.LayerNorm(name='LayerNorm_1')(token))
     token = nn.with_logical_constraint(token, ('batch', None, None))
@@ -123,18 +124,20 @@ class AttentionReadout(nn.Module):
 
   def _attend(self, query, key, value):
     """Attends with all queries at once, or in chunks of `query_chunk`."""
-    attend = functools.partial(attention.attend, implementation='xla')
+    attend = functools.partial(
+        attention.attend, num_heads=self.num_heads, implementation='xla'
+    )
     if self.query_chunk is None:
       return attend(query, key, value)
-    batch, size, *by_head = query.shape
+    batch, size, width = query.shape
     if self.query_chunk < 1 or size % self.query_chunk:
       raise ValueError(
           f'query_chunk={self.query_chunk} must divide the {size} queries'
       )
-    # The chunks, [chunks, B, query_chunk, heads, width of a head], attend one
-    # after the other. Without the checkpoint, the backward pass would keep the
-    # scores of all of them.
-    chunks = query.reshape(batch, -1, self.query_chunk, *by_head).swapaxes(0, 1)
+    # The chunks, [chunks, B, query_chunk, num_params], attend one after the
+    # other. Without the checkpoint, the backward pass would keep the scores of
+    # all of them.
+    chunks = query.reshape(batch, -1, self.query_chunk, width).swapaxes(0, 1)
     mixed = jax.lax.map(
         jax.checkpoint(lambda chunk: attend(chunk, key, value)), chunks
     )

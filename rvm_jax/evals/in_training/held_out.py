@@ -5,7 +5,6 @@ import functools
 import math
 from typing import Any
 
-import flax.linen as nn
 import jax
 import ml_collections
 import numpy as np
@@ -25,9 +24,13 @@ _SEED = 0
 @functools.partial(jax.jit, static_argnums=0)
 def _loss(objective, params, batch, number):
   """Returns the loss on batch `number`, with masks of its own."""
-  with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
-    rng = jax.random.fold_in(jax.random.key(_SEED), number)
-    return objective.loss(params, *objective.sample(rng, batch))
+  rng = jax.random.fold_in(jax.random.key(_SEED), number)
+
+  def compute(params, inputs):
+    return objective.loss(objective.cast(params), *inputs)[None]
+
+  inputs = objective.sample(rng, batch)
+  return mesh_lib.map_rows(compute)(params, inputs).mean()
 
 
 class HeldOutEvaluator:

@@ -10,6 +10,7 @@ import ml_collections
 import numpy as np
 
 from rvm_jax.data import pipeline
+from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import step
 from rvm_jax.viz import sheets
 
@@ -20,7 +21,9 @@ NUM_SAMPLES = 4
 @functools.partial(jax.jit, static_argnums=0)
 def _reconstruct(objective, params, batch, seed):
   """Returns the objective's reconstruction, with masks of the given seed."""
-  return objective.reconstruct(params, batch, jax.random.key(seed))
+  # A few samples are not worth dividing.
+  reconstruct = mesh_lib.repeat(objective.reconstruct)
+  return reconstruct(params, batch, jax.random.key(seed))
 
 
 class ReconstructionEvaluator:

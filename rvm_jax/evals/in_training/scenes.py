@@ -5,7 +5,6 @@ import functools
 from typing import Any
 
 from absl import logging
-import flax.linen as nn
 import jax
 from jax.experimental import multihost_utils
 import ml_collections
@@ -47,9 +46,7 @@ def choose_propagation(height: int, width: int) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(objective, params, frames):
   """Returns the features of frames, with the batch split over all devices."""
-  with nn.logical_axis_rules(mesh_lib.LOGICAL_RULES):
-    frames = nn.with_logical_constraint(frames, ('batch',))
-    return objective.encode(params, frames)
+  return mesh_lib.map_rows(objective.encode)(params, frames)
 
 
 class SceneEvaluator:

@@ -10,8 +10,8 @@ import ml_collections
 
 from rvm_jax import rules
 from rvm_jax.models import layers
-from rvm_jax.models import parameters
 from rvm_jax.models import rvm
+from rvm_jax.ops import attention
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
@@ -34,8 +34,9 @@ MODEL_SETTINGS = {
     'decoder_mlp': rules.COUNT,
     'patch': rules.COUNT,
     'dtype': rules.one_of('float32', 'bfloat16'),
-    'attention': rules.one_of('xla', 'cudnn'),
+    'attention': rules.one_of(*attention.NAMES),
     'remat': rules.one_of('none', *layers.REMAT_POLICIES),
+    'scan_layers': rules.FLAG,
 }
 
 
@@ -116,12 +117,21 @@ class Pretraining:
     )
     return batch, visible
 
+  def cast(self, params: Any) -> Any:
+    """Returns all but vectors in the model's dtype, see `Objective.cast`.
+
+    The model uses scales and biases of norms, which are vectors, in float32.
+    """
+    dtype = jnp.dtype(self.model.dtype)
+    return jax.tree.map(lambda x: x.astype(dtype) if x.ndim > 1 else x, params)
+
   def loss(
       self, params: Any, batch: step.Batch, visible: jax.Array
   ) -> jax.Array:
     """Returns the mean squared error over all pixels of all target frames."""
-    pixels = self._predict(params, batch, visible)
-    return losses.pixel_mse(pixels, images.to_float(batch['target'])).mean()
+    predicted = self._predict(params, batch, visible, 'predict_patches')
+    target = patches_lib.patchify(batch['target'], self.patch)
+    return losses.pixel_mse(predicted, images.to_float(target)).mean()
 
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns the patches' part of the recurrent state after each frame.
@@ -129,7 +139,7 @@ class Pretraining:
     The CLS token is left out. See `VideoObjective.encode`.
     """
     states, _ = self.model.apply(
-        {'params': params}, images.to_float(frames), method='encode'
+        {'params': params}, frames, method='encode'
     )  # [B, T, 1 + N, D]
     batch, time, height, width, _ = frames.shape
     grid = patches_lib.grid(height, width, self.patch)
@@ -143,22 +153,19 @@ class Pretraining:
     pixels = self._predict(params, batch, visible)
     return step.Reconstructed(batch['target'], visible, pixels)
 
-  def name_axes(self, path: str) -> step.Axes:
-    """Returns the names of the logical axes of a parameter of RVM."""
-    return parameters.name_axes(path)
-
   def is_core(self, path: str) -> bool:
     """Returns whether a parameter belongs to the recurrent core."""
-    return parameters.is_core(path)
+    return path.startswith('rnn_core/')
 
-  def _predict(self, params, batch, visible):
-    """Predicts the pixels of the target frames, float32 [B, K, H, W, 3]."""
+  def _predict(self, params, batch, visible, method='__call__'):
+    """Predicts the target frames' pixels by this method of the model."""
     return self.model.apply(
         {'params': params},
-        images.to_float(batch['source']),
-        images.to_float(batch['target']),
+        batch['source'],
+        batch['target'],
         batch['deltas'],
         visible,
+        method=method,
     )
 
 
@@ -172,7 +179,9 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
     ValueError: settings conflict. The message names the key, its value and a
       value to use.
   """
-  rules.check(config.model.to_dict(), MODEL_SETTINGS, 'config.model.')
+  # The configs of older runs lack what the model has been given since.
+  settings = dict(scan_layers=False) | config.model.to_dict()
+  rules.check(settings, MODEL_SETTINGS, 'config.model.')
   data, model, patch = config.data, config.model, config.model.patch
   for part, width in (
       ('encoder', 'width'),

@@ -67,9 +67,9 @@ def test_encode_returns_the_states_of_the_patches(params, batch):
         ({'mask_ratio': -0.5}, 'must leave .* visible, and not be negative'),
         ({'model.patch': 0}, 'config.model.patch=0 must be at least 1'),
         ({'model.dtype': 'half'}, "dtype='half' must be one of float32, b"),
-        ({'model.attention': 'x'}, "attention='x' must be one of xla, cudnn"),
+        ({'model.attention': 'x'}, "attention='x' must be one of auto, xla"),
         ({'model.attention': 'cudnn'}, "needs config.model.dtype='bfloat16'"),
-        ({'model.remat': 'all'}, "remat='all' must be one of none, dots, full"),
+        ({'model.remat': 'all'}, "remat='all' must be one of none, dots, att"),
         (
             {'model.core_heads': 3},
             'core_heads=3 must divide config.model.width',

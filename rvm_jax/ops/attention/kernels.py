@@ -1,0 +1,335 @@
+"""What a grid step of attention on a TPU computes, forward and backward.
+
+A step has all queries, keys and values of one sequence, for a group of heads
+whose channels lie side by side.
+
+A head is picked out of the group by setting the other channels of the queries
+to zero, because the matrix unit multiplies over 128 channels in the time that
+it needs for 32. The scores are computed transposed, keys by queries, [M, Q].
+So the softmax's maximum and sum are rows, which are cheap to reduce and to
+broadcast, and the two products that would have to transpose the scores are
+computed transposed themselves, with C rows instead of Q.
+
+The matrix unit takes 128 or 256 queries at a time, so the one of 257 queries
+that is left over would cost as much as the others. The queries left over are
+therefore computed for all heads at once, as the queries of one head: the query
+of each head is a row of its own, [heads * rest, D], in which the channels of
+the other heads are zero.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+# Number of lanes of a vector register.
+LANES = 128
+# Number of queries whose scores are computed at a time.
+BLOCK = 256
+
+# Transposed results of heads, by the first query of their block.
+_Columns = dict[int, list[jax.Array]]
+
+# Dimension numbers of `lax.dot_general`, for matrices A and B and transposes.
+_AB = (((1,), (0,)), ((), ()))
+_ABT = (((1,), (1,)), ((), ()))
+_ATB = (((0,), (0,)), ((), ()))
+
+
+def attend_forward(
+    query_ref, key_ref, value_ref, out_ref, log_sum_ref, *, head_width
+):
+  """Computes the result, and of whole blocks the logarithms of their sums.
+
+  Args:
+    query_ref: queries, [1, Q, G], where G is the number of channels.
+    key_ref: keys, [1, M, G].
+    value_ref: values, [1, M, G].
+    out_ref: the result, [1, Q, G].
+    log_sum_ref: base 2 logarithm of the sum of exponentials that the softmax
+      divides by, [1, 1, heads, Q]. It is not set for the queries left over.
+    head_width: C, number of channels of a head.
+  """
+  _, num_queries, group = query_ref.shape
+  dtype = value_ref.dtype
+  factor = _factor(head_width)
+  blocks, rest = _split(num_queries, group // head_width)
+  value_t = value_ref[0].T  # [G, M]
+  out_t: _Columns = {block.start: [] for block in blocks}
+
+  def score(item, _):
+    block, head = item
+    query = head.pick(query_ref[0, block, head.lanes])
+    return factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
+
+  def weigh(item, scores):
+    block, head = item
+    top = scores.max(0, keepdims=True)  # [1, Q]
+    weights = jnp.exp2(scores - top)
+    total = weights.sum(0, keepdims=True)
+    log_sum_ref[0, 0, head.number, block] = (top + jnp.log2(total))[0]
+    return weights.astype(dtype), total
+
+  def mix(item, weights_and_total):
+    block, head = item
+    weights, total = weights_and_total
+    mixed_t = _dot(value_t[head.rows], weights, _AB)
+    out_t[block.start].append(mixed_t / total)  # [C, Q]
+
+  _overlap(blocks, _heads(group, head_width), score, weigh, mix)
+  for block in blocks:
+    mixed = jnp.concatenate(out_t[block.start]).T
+    out_ref[0, block, :] = mixed.astype(dtype)
+  if rest:
+    stack = _Stack(rest.stop - rest.start, group, head_width, dtype)
+    weights = _weigh(key_ref[0], stack.spread(query_ref[0, rest, :]), factor)
+    mixed = _dot(weights.astype(dtype), value_ref[0], _ATB)
+    out_ref[0, rest, :] = stack.collect(mixed).astype(dtype)
+
+
+def attend_backward(
+    query_ref,
+    key_ref,
+    value_ref,
+    out_ref,
+    log_sum_ref,
+    gradient_ref,
+    d_query_ref,
+    d_key_ref,
+    d_value_ref,
+    *,
+    head_width,
+):
+  """Computes the gradients of queries, keys and values.
+
+  Args:
+    query_ref: queries, [1, Q, G].
+    key_ref: keys, [1, M, G].
+    value_ref: values, [1, M, G].
+    out_ref: the result of `attend_forward`, [1, Q, G].
+    log_sum_ref: the logarithms from `attend_forward`, [1, 1, heads, Q].
+    gradient_ref: gradient of the result, [1, Q, G].
+    d_query_ref: gradient of the queries, [1, Q, G].
+    d_key_ref: gradient of the keys, [1, M, G].
+    d_value_ref: gradient of the values, [1, M, G].
+    head_width: C, number of channels of a head.
+  """
+  _, num_queries, group = query_ref.shape
+  dtype = query_ref.dtype
+  factor = _factor(head_width)
+  scale = 1 / math.sqrt(head_width)
+  blocks, rest = _split(num_queries, group // head_width)
+  key_t = key_ref[0].T  # [G, M]
+  d_key, d_value = _Sum(), _Sum()
+  d_query_t: _Columns = {block.start: [] for block in blocks}
+
+  def score(item, _):
+    block, head = item
+    query = head.pick(query_ref[0, block, head.lanes])
+    gradient = head.pick(gradient_ref[0, block, head.lanes])
+    scores = factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
+    d_weights = _dot(value_ref[0, :, head.lanes], gradient, _ABT)
+    return query, gradient, scores, d_weights
+
+  def weigh(item, scored):
+    block, head = item
+    query, gradient, scores, d_weights = scored
+    # The weights, from the scores and what the softmax divides by.
+    log_sum = log_sum_ref[0, 0, head.number, block][None]
+    weights = jnp.exp2(scores - log_sum)
+    # The mean gradient of the weights of a query is the gradient of its result
+    # times the result.
+    out = out_ref[0, block, head.lanes].astype(jnp.float32)
+    mean = (gradient * out).sum(1, keepdims=True).T  # [1, Q]
+    d_scores = scale * weights * (d_weights - mean)
+    return query, gradient, weights.astype(dtype), d_scores.astype(dtype)
+
+  def mix(item, weighed):
+    block, head = item
+    query, gradient, weights, d_scores = weighed
+    d_value.add(head.lanes, _dot(weights, gradient, _AB))
+    d_key.add(head.lanes, _dot(d_scores, query, _AB))
+    part = _dot(key_t[head.rows], d_scores, _AB)  # [C, Q]
+    d_query_t[block.start].append(part)
+
+  _overlap(blocks, _heads(group, head_width), score, weigh, mix)
+  for block in blocks:
+    d_query = jnp.concatenate(d_query_t[block.start]).T
+    d_query_ref[0, block, :] = d_query.astype(dtype)
+  if rest:
+    stack = _Stack(rest.stop - rest.start, group, head_width, dtype)
+    query = stack.spread(query_ref[0, rest, :])
+    gradient = stack.spread(gradient_ref[0, rest, :])
+    weights = _weigh(key_ref[0], query, factor)
+    lanes = slice(0, group)
+    d_value.add(lanes, _dot(weights.astype(dtype), gradient, _AB))
+    d_weights = _dot(value_ref[0], gradient, _ABT)
+    mean = (weights * d_weights).sum(0, keepdims=True)
+    d_scores = (scale * weights * (d_weights - mean)).astype(dtype)
+    d_key.add(lanes, _dot(d_scores, query, _AB))
+    d_query = _dot(d_scores, key_ref[0], _ATB)
+    d_query_ref[0, rest, :] = stack.collect(d_query).astype(dtype)
+  d_key.store(d_key_ref)
+  d_value.store(d_value_ref)
+
+
+def count_blocks(num_queries: int) -> int:
+  """Returns the number of blocks of queries, without those left over."""
+  whole = num_queries - num_queries % LANES
+  return max(1, -(-whole // BLOCK))
+
+
+def _factor(head_width):
+  """Returns what scales scores, for powers of 2 instead of exponentials."""
+  return math.log2(math.e) / math.sqrt(head_width)
+
+
+def _split(num_queries, num_heads):
+  """Returns blocks of queries, as slices, and those left over or None.
+
+  Those left over are few enough that one vector of lanes holds them for all
+  heads.
+  """
+  rest = num_queries % LANES
+  if rest * num_heads > LANES:
+    rest = 0
+  whole = num_queries - rest
+  blocks = [
+      slice(start, min(start + BLOCK, whole))
+      for start in range(0, whole, BLOCK)
+  ]
+  return blocks, slice(whole, num_queries) if rest else None
+
+
+def _overlap(blocks, heads, *stages):
+  """Computes all heads of all blocks, with neighbours' stages side by side.
+
+  The compiler hardly moves operations, so they are written down in the order in
+  which the units can work at the same time: while the matrix unit computes the
+  scores of one head, the vector unit computes the weights of the one before.
+
+  Args:
+    blocks: blocks of queries.
+    heads: the heads.
+    *stages: functions of a pair of a block and a head, and of what the stage
+      before returned for it; None for the first stage.
+  """
+  items = [(block, head) for block in blocks for head in heads]
+  results = [None] * len(items)
+  for step in range(len(items) + len(stages) - 1):
+    for delay, stage in enumerate(stages):
+      i = step - delay
+      if 0 <= i < len(items):
+        results[i] = stage(items[i], results[i])
+
+
+def _weigh(key, query, factor):
+  """Returns the softmax of the scores of all keys, [M, Q], in float32."""
+  scores = factor * _dot(key, query, _ABT)
+  weights = jnp.exp2(scores - scores.max(0, keepdims=True))
+  return weights / weights.sum(0, keepdims=True)
+
+
+def _dot(a, b, dimensions):
+  """Multiplies matrices, with the sums in float32."""
+  exact = a.dtype == jnp.float32
+  return lax.dot_general(
+      a,
+      b,
+      dimensions,
+      precision=lax.Precision.HIGHEST if exact else lax.Precision.DEFAULT,
+      preferred_element_type=jnp.float32,
+  )
+
+
+class _Head(NamedTuple):
+  """Where a head lies in its group.
+
+  Attributes:
+    number: number of the head in the group.
+    rows: the head's channels.
+    lanes: whole vectors of channels that contain the head.
+    mask: bool [1, lanes], True for the head's channels among `lanes`.
+  """
+
+  number: int
+  rows: slice
+  lanes: slice
+  mask: jax.Array
+
+  def pick(self, x):
+    """Sets the channels of other heads to zero in x, [N, lanes]."""
+    return jnp.where(self.mask, x, 0)
+
+
+def _heads(group, head_width):
+  """Returns where each head of a group lies."""
+  heads = []
+  for start in range(0, group, head_width):
+    stop = start + head_width
+    first = start // LANES * LANES
+    last = min(group, -(-stop // LANES) * LANES)
+    channel = lax.broadcasted_iota(jnp.int32, (1, last - first), 1) + first
+    mask = (start <= channel) & (channel < stop)
+    rows, lanes = slice(start, stop), slice(first, last)
+    heads.append(_Head(start // head_width, rows, lanes, mask))
+  return heads
+
+
+class _Stack:
+  """The queries left over as rows of one head: head 0's, head 1's, and so on.
+
+  Rows are repeated and summed by products with zeros and ones, because they do
+  not begin at multiples of 8, where the vector unit could move them.
+  """
+
+  def __init__(self, rest, group, head_width, dtype):
+    num_rows = group // head_width * rest
+    row = lax.broadcasted_iota(jnp.int32, (num_rows, group), 0)
+    channel = lax.broadcasted_iota(jnp.int32, (num_rows, group), 1)
+    self.mask = row < 0
+    query = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 1)
+    position = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 0)
+    copies = position < 0
+    for head in range(group // head_width):
+      first, start = head * rest, head * head_width
+      self.mask |= (
+          (first <= row)
+          & (row < first + rest)
+          & (start <= channel)
+          & (channel < start + head_width)
+      )
+      copies |= position == first + query
+    self.copies = copies.astype(dtype)
+
+  def spread(self, x):
+    """Maps [rest, G] to [heads * rest, G], with one head's channels a row."""
+    rows = _dot(self.copies, x, _AB).astype(x.dtype)
+    return jnp.where(self.mask, rows, 0)
+
+  def collect(self, rows):
+    """Maps [heads * rest, G] to [rest, G], taking a head from each row."""
+    rows = jnp.where(self.mask, rows, 0).astype(self.copies.dtype)
+    return _dot(self.copies, rows, _ATB)
+
+
+class _Sum:
+  """A sum of arrays [M, lanes], in parts of one vector of lanes."""
+
+  def __init__(self):
+    self.parts = {}
+
+  def add(self, lanes, x):
+    """Adds x, [M, lanes], to some of the channels."""
+    for first in range(lanes.start, lanes.stop, LANES):
+      start = first - lanes.start
+      part = x[:, start : start + LANES]
+      known = self.parts.get(first)
+      self.parts[first] = part if known is None else known + part
+
+  def store(self, ref):
+    """Writes the sum to a reference, [1, M, G]."""
+    for first, part in self.parts.items():
+      ref[0, :, first : first + part.shape[1]] = part.astype(ref.dtype)

@@ -1,0 +1,130 @@
+"""Loss and gradient of a batch that is split over the devices of a mesh.
+
+Each device gathers the parameters once, computes the gradient for its own rows,
+one part of them after the other to save memory, and then the gradients of all
+devices are averaged: one reduction for each parameter, however often the model
+uses it.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from rvm_jax.training import mesh as mesh_lib
+
+# A function of parameters and inputs that returns loss and gradient.
+ValueAndGrad = Callable[[Any, tuple[Any, ...]], tuple[jax.Array, Any]]
+
+
+class Loss(Protocol):
+  """The part of an objective that a gradient needs, see `step.Objective`."""
+
+  def cast(self, params: Any) -> Any:
+    """Returns parameters in the dtypes in which `loss` uses them."""
+
+  def loss(self, params: Any, *inputs: Any) -> jax.Array:
+    """Returns the mean loss over the rows of the inputs."""
+
+
+def make(
+    objective: Loss,
+    mesh: Mesh,
+    shardings: Any,
+    *,
+    num_parts: int,
+    dtype: jax.typing.DTypeLike,
+) -> ValueAndGrad:
+  """Returns the function that computes loss and gradient on all devices.
+
+  Args:
+    objective: what is trained.
+    mesh: the mesh, as returned by `mesh.make_mesh`.
+    shardings: tree of the parameters' shardings, see `mesh.state_shardings`.
+    num_parts: number of equal parts into which a device's rows are divided.
+    dtype: dtype in which the devices' gradients are added up.
+
+  Returns:
+    A function of the parameters and of the tuple of the inputs of
+    `objective.loss`, whose first axis is that of the batch. It returns the mean
+    loss, float32 [], and its gradient, a tree of float32 arrays that are split
+    like the parameters.
+  """
+  specs = jax.tree.map(lambda sharding: sharding.spec, shardings)
+  value_and_grad = jax.value_and_grad(objective.loss)
+
+  def compute(params, inputs):
+    """Computes it on one device: parts of the parameters, rows of the batch."""
+    params = jax.tree.map(_gather, objective.cast(params), specs)
+    loss, gradient = accumulate(value_and_grad, params, inputs, num_parts)
+    average = functools.partial(_average, dtype=dtype)
+    return (
+        jax.lax.pmean(loss, mesh_lib.BATCH_AXES),
+        jax.tree.map(average, gradient, specs),
+    )
+
+  return jax.shard_map(
+      compute,
+      mesh=mesh,
+      in_specs=(specs, mesh_lib.ROWS),
+      out_specs=(mesh_lib.WHOLE, specs),
+      check_vma=False,
+  )
+
+
+def accumulate(
+    value_and_grad: Callable[..., tuple[jax.Array, Any]],
+    params: Any,
+    inputs: tuple[Any, ...],
+    num_parts: int,
+) -> tuple[jax.Array, Any]:
+  """Returns loss and gradient as means over equal parts of the inputs.
+
+  Args:
+    value_and_grad: function that takes parameters and inputs and returns the
+      mean loss over the inputs' rows, and its gradient.
+    params: parameters.
+    inputs: tuple of trees of arrays whose first axis is the batch axis.
+    num_parts: number of parts, which divides the number of rows. The gradients
+      of several parts are added up in float32.
+  """
+  if num_parts == 1:
+    return value_and_grad(params, *inputs)
+
+  def add(total, part):
+    return jax.tree.map(jnp.add, total, value_and_grad(params, *part)), None
+
+  parts = jax.tree.map(
+      lambda x: x.reshape(num_parts, len(x) // num_parts, *x.shape[1:]), inputs
+  )
+  zero = jax.tree.map(
+      lambda x: jnp.zeros(x.shape, jnp.float32), (jnp.zeros(()), params)
+  )
+  total, _ = jax.lax.scan(add, zero, parts)
+  return jax.tree.map(lambda x: x / num_parts, total)
+
+
+def _gather(part: jax.Array, spec: PartitionSpec) -> jax.Array:
+  """Returns a whole parameter, from the parts that the devices have of it."""
+  if not spec:
+    return part
+  return jax.lax.all_gather(part, 'fsdp', axis=len(spec) - 1, tiled=True)
+
+
+def _average(
+    gradient: jax.Array, spec: PartitionSpec, dtype: jax.typing.DTypeLike
+) -> jax.Array:
+  """Returns this device's part of the mean of all devices' gradients."""
+  gradient = gradient.astype(dtype)
+  count = jax.lax.axis_size(mesh_lib.BATCH_AXES)
+  if spec:
+    gradient = jax.lax.psum_scatter(
+        gradient, 'fsdp', scatter_dimension=len(spec) - 1, tiled=True
+    )
+    total = jax.lax.psum(gradient, 'data')
+  else:
+    total = jax.lax.psum(gradient, mesh_lib.BATCH_AXES)
+  return total.astype(jnp.float32) / count

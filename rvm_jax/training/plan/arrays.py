@@ -1,0 +1,113 @@
+"""The types of arrays in compiled programs.
+
+HLO writes such a type as bf16[8,257,384]{2,1,0:T(8,128)(2,1)S(1)}. In braces
+stand the axes from the fastest to the slowest in memory, then the size of a
+tile, to a multiple of which the fastest axes are padded on TPUs, and the
+memory: S(1) is the memory inside of the chip (VMEM), and without S the array is
+in the device's main memory (HBM).
+"""
+
+from collections.abc import Sequence
+import math
+import re
+from typing import NamedTuple
+
+# Bits of an element, by dtype. A token holds no data.
+_BITS = {
+    'token': 0,
+    'pred': 8,
+    's4': 4,
+    'u4': 4,
+    's8': 8,
+    'u8': 8,
+    's16': 16,
+    'u16': 16,
+    's32': 32,
+    'u32': 32,
+    's64': 64,
+    'u64': 64,
+    'bf16': 16,
+    'f16': 16,
+    'f32': 32,
+    'f64': 64,
+    'f8e4m3fn': 8,
+    'f8e5m2': 8,
+    'c64': 64,
+}
+_ARRAY = re.compile(r'\b([a-z]\w*)\[([\d,]*)\](?:\{([\d,]*)(?::([^}]*))?\})?')
+
+
+class Array(NamedTuple):
+  """The type of an array.
+
+  Attributes:
+    dtype: dtype as HLO names it, such as 'bf16'.
+    shape: sizes of the axes.
+    order: axes from the fastest to the slowest in memory; () if unknown.
+    tile: sizes to whose multiples the fastest axes are padded, the fastest
+      last; () for no padding.
+    space: number of the memory that holds the array, 0 for the HBM.
+  """
+
+  dtype: str
+  shape: tuple[int, ...]
+  order: tuple[int, ...]
+  tile: tuple[int, ...]
+  space: int
+
+  @property
+  def num_elements(self) -> int:
+    """Number of elements, without padding; 0 for a token."""
+    return math.prod(self.shape) if _BITS[self.dtype] else 0
+
+  @property
+  def dense_bytes(self) -> int:
+    """Size in bytes without padding."""
+    return self.num_elements * _BITS[self.dtype] // 8
+
+  @property
+  def num_bytes(self) -> int:
+    """Size in memory in bytes, with padding."""
+    padded = list(self.shape)
+    for axis, size in zip(self.order, reversed(self.tile), strict=False):
+      padded[axis] = -(-padded[axis] // size) * size
+    return math.prod(padded) * _BITS[self.dtype] // 8
+
+  @property
+  def hbm_bytes(self) -> int:
+    """Size in bytes if the array is in the HBM, else 0."""
+    return 0 if self.space else self.num_bytes
+
+
+def parse(text: str) -> tuple[Array, ...]:
+  """Returns the types of all arrays in a text, in their order.
+
+  Raises:
+    ValueError: a dtype is unknown.
+  """
+  found = []
+  for dtype, shape, order, layout in _ARRAY.findall(text):
+    if dtype not in _BITS:
+      raise ValueError(f'unknown dtype {dtype} in the HLO type {text}')
+    tile = re.match(r'T\(([\d,]+)\)', layout)
+    space = re.search(r'S\((\d+)\)', layout)
+    found.append(
+        Array(
+            dtype,
+            _numbers(shape),
+            _numbers(order),
+            _numbers(tile.group(1)) if tile else (),
+            int(space.group(1)) if space else 0,
+        )
+    )
+  return tuple(found)
+
+
+def total_bytes(arrays: Sequence[Array]) -> int:
+  """Returns how many bytes of some arrays are in the HBM."""
+  return sum(array.hbm_bytes for array in arrays)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+  """Returns the numbers of a list such as '8,257,384'."""
+  return tuple(int(x) for x in text.split(',') if x)

@@ -1,0 +1,62 @@
+"""Attention by array operations against its definition in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rvm_jax.ops.attention import xla
+from tests.ops.attention import definition
+
+
+def attend_with_gradients(query, key, value, gradient, num_heads):
+  def attend(*inputs):
+    return xla.attend(*inputs, num_heads)
+
+  out, pull_back = jax.vjp(attend, query, key, value)
+  return out, *pull_back(gradient)
+
+
+# At a scale of 30 the exponentials of the scores overflow float32.
+@pytest.mark.parametrize('scale', [1.0, 30.0])
+@pytest.mark.parametrize('num_queries, num_keys', [(5, 7), (1, 1), (13, 257)])
+def test_attend_equals_the_definition(num_queries, num_keys, scale):
+  *inputs, gradient = definition.sample(
+      0, num_queries, num_keys, 3, 8, jnp.float32
+  )
+  inputs = [scale * x for x in inputs]
+  found = attend_with_gradients(*inputs, gradient, 3)
+  assert found[0].shape == inputs[0].shape and found[0].dtype == jnp.float32
+  expected = definition.attend(*inputs, gradient, 3)
+  for x, y in zip(found, expected, strict=True):
+    np.testing.assert_allclose(x, y, atol=1e-4 * scale if scale > 1 else 2e-6)
+
+
+@pytest.mark.parametrize('limit', [1, 2 * 3 * 7 * 2, 2 * 3 * 7 * 3])
+def test_attend_in_blocks_of_queries_equals_all_at_once(monkeypatch, limit):
+  arrays = definition.sample(0, 5, 7, 3, 8, jnp.float32)
+  expected = attend_with_gradients(*arrays, 3)
+  monkeypatch.setattr(xla, 'MAX_SCORES', limit)
+  found = attend_with_gradients(*arrays, 3)
+  for x, y in zip(found, expected, strict=True):
+    np.testing.assert_allclose(x, y, atol=1e-6)
+
+
+def test_attend_bounds_its_memory_at_any_number_of_queries(monkeypatch):
+  monkeypatch.setattr(xla, 'MAX_SCORES', 2**20)
+  shape = jax.ShapeDtypeStruct((1, 4096, 16), jnp.float32)
+
+  def loss(*inputs):
+    return xla.attend(*inputs, 2).sum()
+
+  compiled = jax.jit(jax.grad(loss, (0, 1, 2))).lower(*[shape] * 3).compile()
+  # All scores are 2 * 4096**2 * 4 = 134 MB.
+  assert compiled.memory_analysis().temp_size_in_bytes < 4 * 2**20 * 4
+
+
+def test_attend_in_bfloat16_rounds_only_the_weights_and_the_result():
+  inputs = definition.sample(0, 5, 7, 3, 8, jnp.bfloat16)[:3]
+  found = xla.attend(*inputs, 3)
+  assert found.dtype == jnp.bfloat16
+  exact = xla.attend(*(x.astype(jnp.float32) for x in inputs), 3)
+  np.testing.assert_allclose(np.float32(found), exact, rtol=0.01, atol=0.008)

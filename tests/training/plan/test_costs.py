@@ -1,0 +1,177 @@
+"""Counts of a program that the compiler for TPUs made.
+
+The program has a gather and a scatter of the weights w [3, 512, 512], a loop of
+three layers over x [16384, 512] and the loop of its gradient, and a kernel of
+Pallas, for v6e:2x2 with two devices along each axis of the mesh. Names of
+functions and layouts of its text are trimmed.
+"""
+
+import pathlib
+
+import pytest
+
+from rvm_jax.training.plan import collectives
+from rvm_jax.training.plan import costs
+from rvm_jax.training.plan import hlo
+
+TEXT = (pathlib.Path(__file__).parent / 'program_v6e_2x2.hlo').read_text()
+WEIGHTS = 3 * 512 * 512
+# Lines of programs.
+COPY = (
+    '%s = (f32[8,128]{1,0:T(8,128)S(1)}, f32[8,128]{1,0:T(8,128)}, u32[])'
+    ' copy-start(%x)'
+)
+GEMM = (
+    '%r = (f32[8,128], s8[4194304]) custom-call(%x),'
+    ' custom_call_target="__cublas$gemm"'
+)
+SEND = (
+    '(f32[64], u32[], token[]) send(%x, %t), frontend_attributes='
+    '{_xla_megascale_transfer_type="ALL_REDUCE"}'
+)
+
+
+@pytest.fixture(scope='module')
+def module():
+  return hlo.parse(TEXT)
+
+
+@pytest.fixture(scope='module')
+def found(module):
+  return costs.count(module)
+
+
+def test_collectives_are_those_of_the_program(module, found):
+  sums = collectives.sum_kinds(module, found)
+  gathered = collectives.Collective(1, 1, WEIGHTS, 2 * WEIGHTS)
+  assert sums['all-gather'] == gathered
+  assert sums['reduce-scatter'] == gathered
+  # The scattered half is reduced over the other axis, and so is the loss.
+  half = WEIGHTS // 2
+  assert sums['all-reduce'] == (2, 2, half + 1, 2 * half + 4)
+  assert len(sums) == 3
+
+
+def test_loops_count_as_often_as_they_go_round(found):
+  assert {x.runs for x in found} == {1, 3}
+  inside = [x for x in found if 'while/body' in x.op_name]
+  assert inside and {x.runs for x in inside} == {3}
+
+
+def test_cycles_are_those_in_the_text_times_rounds(found):
+  for cost in found:
+    assert cost.cycles == cost.instruction.estimated_cycles * cost.runs
+  assert sum(x.cycles for x in found) > 0
+
+
+def test_kernel_moves_its_operands_and_has_no_cycles(found):
+  (kernel,) = costs.find_kernels(found)
+  assert kernel.runs == 1 and kernel.cycles == 0
+  # x is read from the HBM; the weights and the result are inside of the chip.
+  assert kernel.num_bytes == 16384 * 512 * 2
+
+
+def test_reserving_memory_moves_nothing(found):
+  assert 'AllocateBuffer' in TEXT
+  assert 'AllocateBuffer' not in {x.instruction.target for x in found}
+
+
+def make(lines, *computations):
+  """Returns the costs of an entry computation with some lines."""
+  entry = 'ENTRY %main (x: f32[8,128]) -> f32[8,128] {\n' + '\n'.join(
+      f'  {line}' for line in lines
+  )
+  return costs.count(hlo.parse('\n'.join((*computations, entry, '}'))))
+
+
+def test_fusion_reads_of_a_sliced_operand_only_the_slice():
+  fused = """%fused (p: f32[64,128], i: s32[]) -> f32[8,128] {
+  %p = f32[64,128] parameter(0)
+  %i = s32[] parameter(1)
+  ROOT %s = f32[8,128] dynamic-slice(%p, %i, %i), dynamic_slice_sizes={8,128}
+}"""
+  (cost,) = make(
+      [
+          '%x = f32[64,128] parameter(0)',
+          '%j = s32[] parameter(1)',
+          'ROOT %f = f32[8,128] fusion(%x, %j), kind=kLoop, calls=%fused',
+      ],
+      fused,
+  )
+  slice_bytes = 8 * 128 * 4
+  # The index of 4 bytes is read too.
+  assert cost.num_bytes == 2 * slice_bytes + 4
+
+
+def test_fusion_writes_of_an_updated_operand_only_the_slice():
+  fused = """%fused (p: f32[64,128], u: f32[8,128], i: s32[]) -> f32[64,128] {
+  %p = f32[64,128] parameter(0)
+  %u = f32[8,128] parameter(1)
+  %i = s32[] parameter(2)
+  ROOT %s = f32[64,128] dynamic-update-slice(%p, %u, %i, %i)
+}"""
+  (cost,) = make(
+      [
+          '%x = f32[64,128] parameter(0)',
+          '%y = f32[8,128] parameter(1)',
+          '%j = s32[] parameter(2)',
+          'ROOT %f = f32[64,128] fusion(%x, %y, %j), kind=kLoop, calls=%fused',
+      ],
+      fused,
+  )
+  assert cost.num_bytes == 2 * 8 * 128 * 4 + 4
+
+
+def test_copy_into_the_chip_counts_on_one_side():
+  (cost,) = make(
+      [
+          '%x = f32[8,128]{1,0:T(8,128)} parameter(0)',
+          COPY,
+          'ROOT %d = f32[8,128]{1,0:T(8,128)S(1)} copy-done(%s)',
+      ]
+  )
+  assert cost.num_bytes == 8 * 128 * 4
+
+
+def test_scratch_memory_of_a_library_is_not_written():
+  (cost,) = make(
+      [
+          '%x = f32[8,128] parameter(0)',
+          GEMM,
+      ]
+  )
+  assert cost.num_bytes == 2 * 8 * 128 * 4
+
+
+@pytest.mark.parametrize(
+    'line, kind, elements',
+    [
+        ('f32[64] all-reduce(%x)', 'all-reduce', 64),
+        ('f32[64] all-reduce-start(%x)', 'all-reduce', 64),
+        ('f32[256] all-gather(%x)', 'all-gather', 256),
+        ('(f32[64], f32[256]) all-gather-start(%x)', 'all-gather', 256),
+        ('f32[16] reduce-scatter(%x)', 'reduce-scatter', 64),
+        (SEND, 'between slices', 64),
+    ],
+)
+def test_collective_counts_the_whole_array(line, kind, elements):
+  text = (
+      'ENTRY %main (x: f32[64]) -> f32[64] {\n  %x = f32[64] parameter(0)\n'
+      f'  %t = token[] after-all()\n  %y = {line}\n}}'
+  )
+  module = hlo.parse(text)
+  sums = collectives.sum_kinds(module, costs.count(module))
+  assert sums == {kind: (1, 1, elements, 4 * elements)}
+
+
+def test_collective_in_a_fusion_is_found():
+  module = hlo.parse("""%fused (p: f32[64]) -> f32[64] {
+  %p = f32[64] parameter(0)
+  ROOT %r = f32[64] all-reduce(%p)
+}
+ENTRY %main (x: f32[64]) -> f32[64] {
+  %x = f32[64] parameter(0)
+  ROOT %f = f32[64] fusion(%x), kind=kCustom, calls=%fused
+}""")
+  sums = collectives.sum_kinds(module, costs.count(module))
+  assert sums == {'all-reduce': (1, 1, 64, 256)}
