@@ -253,7 +253,8 @@ def init_state(
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     seed: seed of the parameters and of the random key of the run.
-    ema_decay: as for `make`.
+    ema_decay: share of the parameters' moving average that a step leaves as it
+      is, in [0, 1); None to keep no average.
     guard: decides whether a step counts; with None every step does.
   """
   rng, init_rng = jax.random.split(jax.random.key(seed))
@@ -287,7 +288,8 @@ def train_step(
     optimizer: optax transformation applied to the objective's parameters.
     value_and_grad: function that computes the loss and its gradient from the
       parameters and the objective's inputs, see `gradients.make`.
-    ema_decay: as for `make`.
+    ema_decay: share of the parameters' moving average that a step leaves as it
+      is, in [0, 1); None to keep no average.
     guard: decides whether the step counts; with None it does.
 
   Returns:

@@ -191,7 +191,7 @@ def _run(kernel, inputs, outputs, head_width, interpret):
     inputs: arrays, [B, N, D] or [B, groups, heads, Q].
     outputs: arrays of the shapes and dtypes of the outputs.
     head_width: C.
-    interpret: see `attend`.
+    interpret: whether to run the kernel as array operations.
   """
   batch, num_queries, width = inputs[0].shape
   group = group_width(width, head_width, num_queries)
