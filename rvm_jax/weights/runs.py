@@ -103,13 +103,17 @@ def read_config(checkpoint: str) -> dict[str, Any]:
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   """Adds the keys that configs of earlier versions lack to a run's config."""
-  return {
+  config = {
       # Before there was a choice of objectives, every run trained an RVM.
       'objective': 'rvm',
       'gradient_dtype': 'float32',
       'ema_decay': None,
       **config,
   }
+  model = config.get('model')
+  if config['objective'] in RVM_OBJECTIVES and isinstance(model, Mapping):
+    config['model'] = {'scan_layers': False, **model}
+  return config
 
 
 def read_params(

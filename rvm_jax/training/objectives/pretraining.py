@@ -179,9 +179,7 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
     ValueError: settings conflict. The message names the key, its value and a
       value to use.
   """
-  # The configs of older runs lack what the model has been given since.
-  settings = dict(scan_layers=False) | config.model.to_dict()
-  rules.check(settings, MODEL_SETTINGS, 'config.model.')
+  rules.check(config.model.to_dict(), MODEL_SETTINGS, 'config.model.')
   data, model, patch = config.data, config.model, config.model.patch
   for part, width in (
       ('encoder', 'width'),
