@@ -13,6 +13,7 @@ would hold up all others for ten minutes. What Orbax writes is the same.
 import asyncio
 from collections.abc import Callable, Mapping
 import threading
+import time
 from typing import Any
 
 from absl import logging
@@ -27,6 +28,8 @@ from rvm_jax.storage import digests
 
 # End of the name of a checkpoint that is not whole yet; Orbax's own.
 UNFINISHED = '.orbax-checkpoint-tmp'
+# Seconds to wait before a folder is removed once more.
+_REMOVAL_WAITS = (0.05, 0.2, 1.0)
 
 
 class Save:
@@ -156,14 +159,20 @@ def delete(path: epath.Path):
 def remove(path: epath.Path):
   """Removes a folder with all that is in it, if it exists.
 
-  What cannot be removed is logged, and left.
+  What cannot be removed is logged, and left. When a save has failed, threads of
+  TensorStore may still write for a moment, so that it is tried again.
   """
-  try:
-    if path.exists():
-      path.rmtree()
-  except OSError as error:
-    reason = damage.summarize(error)
-    logging.warning('%s cannot be removed: %s', path, reason)
+  for wait in (*_REMOVAL_WAITS, None):
+    try:
+      if path.exists():
+        path.rmtree()
+      return
+    except OSError as error:
+      if wait is None:
+        reason = damage.summarize(error)
+        logging.warning('%s cannot be removed: %s', path, reason)
+      else:
+        time.sleep(wait)
 
 
 def remove_unfinished(directory: epath.Path):
