@@ -38,9 +38,9 @@ _DTYPES = {
     'f16': 'float16',
     'f32': 'float32',
 }
-_BUNDLES = '*-final_hlo-static-per-bundle-utilization.txt'
-# Programs that libtpu adds to each program have such names.
-_FOREIGN = re.compile(r'-(TLP|<[\w-]+>)-\d+-final')
+# Files with the bundles of a kernel. Others have those of copies, into the
+# layout of its operands, and of programs that libtpu adds to each program.
+_BUNDLES = '*-ffi_call*-final_hlo-static-per-bundle-utilization.txt'
 _MAX_SECONDS = 600
 
 
@@ -99,16 +99,15 @@ def _describe(cost: costs.Cost) -> str:
 
 
 def count_bundles(folder: str | os.PathLike[str]) -> int:
-  """Returns the bundles of the programs that were written to a folder.
+  """Returns the bundles of the kernel that was written to a folder.
 
   Args:
     folder: folder that libtpu has written to.
   """
   total = 0
   for path in pathlib.Path(folder).glob(_BUNDLES):
-    if not _FOREIGN.search(path.name):
-      _, lines = path.read_text().split('== UTILIZATION:\n')
-      total += len(lines.splitlines())
+    _, lines = path.read_text().split('== UTILIZATION:\n')
+    total += len(lines.splitlines())
   return total
 
 
