@@ -1,0 +1,1 @@
+"""Rivals of RVM: frozen encoders of other projects, with their weights."""
