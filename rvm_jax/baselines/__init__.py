@@ -21,6 +21,7 @@ from rvm_jax.baselines import dinov2
 from rvm_jax.baselines import dinov3
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
+from rvm_jax.baselines import sizes
 
 # Families by the `model_type` in Hugging Face's config.json.
 _FAMILY_OF_TYPE = {
@@ -61,7 +62,7 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
   if path.is_dir():
     config, arrays = reading.open_folder(path)
     name = f'{path / "config.json"}'
-    (model_type,) = reading.select(name, config, ['model_type'])
+    (model_type,) = sizes.select(name, config, ['model_type'])
     if model_type not in _FAMILY_OF_TYPE:
       raise ValueError(
           f'{name}: model_type must be one of {", ".join(_FAMILY_OF_TYPE)}, got'
@@ -83,8 +84,8 @@ def shapes(model: nn.Module) -> dict[str, Any]:
     model: the Flax module of a family.
   """
   # The shapes of parameters do not depend on the number of patches.
-  sizes = (1, model.tubelet, model.patch, model.patch, 3)
-  frames = jax.ShapeDtypeStruct(sizes, jnp.float32)
+  shape = (1, model.tubelet, model.patch, model.patch, 3)
+  frames = jax.ShapeDtypeStruct(shape, jnp.float32)
   init = model.clone(attention='xla').init
   return jax.eval_shape(init, jax.random.key(0), frames)['params']
 
