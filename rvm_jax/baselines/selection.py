@@ -52,5 +52,3 @@ def select(arrays: reading.Arrays, names: Sequence[str]) -> reading.Arrays:
       {name: arrays.specs[key] for name, key in keys.items()},
       lambda name: arrays.read(keys[name]),
   )
-
-

@@ -94,7 +94,8 @@ TABLE = renaming.Table(
         _HF_BLOCK + r'layernorm_before': _PATH + 'norm1',
         _HF_BLOCK + r'layernorm_after': _PATH + 'norm2',
         _HF_ATTENTION
-        + r'attention\.(query|key|value)': _PATH + r'attention/\2',
+        + r'attention\.(query|key|value)': _PATH
+        + r'attention/\2',
         _HF_ATTENTION + r'attention\.q_bias': _PATH + 'attention/query/bias',
         _HF_ATTENTION + r'attention\.v_bias': _PATH + 'attention/value/bias',
         _HF_ATTENTION + r'output\.dense': _PATH + 'attention/out',
