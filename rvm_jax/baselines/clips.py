@@ -1,5 +1,6 @@
 """What the encoders of clips share: a plain ViT over tubelets."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import flax.linen as nn
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rvm_jax.baselines import layers
+from rvm_jax.baselines import reading
 
 
 class ClipEncoder(nn.Module):
@@ -85,3 +87,41 @@ class ClipEncoder(nn.Module):
     return layers.LayerNorm(
         epsilon=self.epsilon, dtype=self.dtype, name='norm'
     )(x)
+
+
+def read_sizes(
+    arrays: reading.Arrays, heads: Mapping[int, int], prefix: str = ''
+) -> dict[str, int]:
+  """Reads sizes from the shapes of the arrays of an original file.
+
+  Args:
+    arrays: arrays of the file.
+    heads: number of attention heads by width, which no array tells.
+    prefix: regular expression of what the encoder's keys begin with.
+
+  Returns:
+    width, depth, num_heads, mlp_width, patch and tubelet of `ClipEncoder`.
+
+  Raises:
+    ValueError: an array that tells a size is missing or has another number of
+      axes; or the width is not one of a released model.
+  """
+  kernel = prefix + r'patch_embed\.proj\.weight'
+  width = reading.find_size(arrays, kernel, 0, 5)
+  if width not in heads:
+    raise ValueError(
+        f'{arrays.name} has tokens of width {width}, and the released models'
+        f' have {", ".join(map(str, heads))}: how many heads there are is not'
+        ' known without a config.json of Hugging Face'
+    )
+  blocks = prefix + r'blocks\.(\d+)\.'
+  return {
+      'width': width,
+      'depth': reading.count_blocks(arrays, blocks),
+      'num_heads': heads[width],
+      'mlp_width': reading.find_size(
+          arrays, blocks + r'mlp\.fc1\.weight', 0, 2
+      ),
+      'patch': reading.find_size(arrays, kernel, 3, 5),
+      'tubelet': reading.find_size(arrays, kernel, 2, 5),
+  }
