@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
+from rvm_jax.baselines import sizes
 
 
 class ClipEncoder(nn.Module):
@@ -107,21 +108,13 @@ def read_sizes(
       axes; or the width is not one of a released model.
   """
   kernel = prefix + r'patch_embed\.proj\.weight'
-  width = reading.find_size(arrays, kernel, 0, 5)
-  if width not in heads:
-    raise ValueError(
-        f'{arrays.name} has tokens of width {width}, and the released models'
-        f' have {", ".join(map(str, heads))}: how many heads there are is not'
-        ' known without a config.json of Hugging Face'
-    )
+  width = sizes.find_size(arrays, kernel, 0, 5)
   blocks = prefix + r'blocks\.(\d+)\.'
   return {
       'width': width,
-      'depth': reading.count_blocks(arrays, blocks),
-      'num_heads': heads[width],
-      'mlp_width': reading.find_size(
-          arrays, blocks + r'mlp\.fc1\.weight', 0, 2
-      ),
-      'patch': reading.find_size(arrays, kernel, 3, 5),
-      'tubelet': reading.find_size(arrays, kernel, 2, 5),
+      'depth': sizes.count_blocks(arrays, blocks),
+      'num_heads': sizes.find_heads(arrays, width, heads),
+      'mlp_width': sizes.find_size(arrays, blocks + r'mlp\.fc1\.weight', 0, 2),
+      'patch': sizes.find_size(arrays, kernel, 3, 5),
+      'tubelet': sizes.find_size(arrays, kernel, 2, 5),
   }

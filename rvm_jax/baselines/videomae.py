@@ -20,6 +20,7 @@ from rvm_jax.baselines import clips
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
 from rvm_jax.baselines import resizing
+from rvm_jax.baselines import sizes
 from rvm_jax.ops import positions
 
 # Number of heads of the released models by their width. They are S (12 blocks),
@@ -115,8 +116,8 @@ TABLE = renaming.Table(
         _HF_ATTENTION + r'attention\.q_bias': _PATH + 'attention/query/bias',
         _HF_ATTENTION + r'attention\.v_bias': _PATH + 'attention/value/bias',
         _HF_ATTENTION + r'output\.dense': _PATH + 'attention/out',
-        _HF_BLOCK + r'intermediate\.dense': _PATH + 'mlp/fc1',
-        _HF_BLOCK + r'output\.dense': _PATH + 'mlp/fc2',
+        _HF_BLOCK + r'intermediate\.dense': _PATH + 'mlp/up',
+        _HF_BLOCK + r'output\.dense': _PATH + 'mlp/down',
         _HF + r'layernorm': 'norm',
         # The original repository.
         r'encoder\.patch_embed\.proj': 'patches',
@@ -128,7 +129,8 @@ TABLE = renaming.Table(
         _BLOCK + r'attn\.q_bias': _PATH + 'attention/query/bias',
         _BLOCK + r'attn\.v_bias': _PATH + 'attention/value/bias',
         _BLOCK + r'attn\.proj': _PATH + 'attention/out',
-        _BLOCK + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
+        _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
+        _BLOCK + r'mlp\.fc2': _PATH + 'mlp/down',
         r'encoder\.norm': 'norm',
     },
     dropped={
@@ -148,7 +150,7 @@ def from_config(name: str, config: Mapping[str, Any]) -> VideoMAE:
     ValueError: the config lacks a size, or describes a model that this module
       does not compute.
   """
-  values = reading.select(
+  values = sizes.select(
       name,
       config,
       list(_KEYS.values()),
@@ -157,13 +159,13 @@ def from_config(name: str, config: Mapping[str, Any]) -> VideoMAE:
       qkv_bias=True,
       qv_bias=True,
   )
-  sizes = dict(zip(_KEYS, values, strict=True))
-  if sizes.pop('use_mean_pooling'):
+  found = dict(zip(_KEYS, values, strict=True))
+  if found.pop('use_mean_pooling'):
     raise ValueError(
         f'{name}: use_mean_pooling must be False, got True: {_FINE_TUNED}'
     )
-  rows = sizes.pop('image_size') // sizes['patch']
-  return VideoMAE(**sizes, rows=rows)
+  rows = found.pop('image_size') // found['patch']
+  return VideoMAE(**found, rows=rows)
 
 
 def is_original(specs: Mapping[str, reading.Spec]) -> bool:
@@ -188,5 +190,5 @@ def from_arrays(arrays: reading.Arrays) -> VideoMAE:
     raise ValueError(
         f'{arrays.name} has no array encoder.norm.weight: {_FINE_TUNED}'
     )
-  sizes = clips.read_sizes(arrays, HEADS, r'encoder\.')
-  return VideoMAE(**sizes, rows=14, num_frames=16, epsilon=1e-6)
+  found = clips.read_sizes(arrays, HEADS, r'encoder\.')
+  return VideoMAE(**found, rows=14, num_frames=16, epsilon=1e-6)

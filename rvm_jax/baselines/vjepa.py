@@ -19,6 +19,7 @@ from rvm_jax.baselines import clips
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
 from rvm_jax.baselines import resizing
+from rvm_jax.baselines import sizes
 
 # Number of heads of the released models by their width. They are L (24 blocks)
 # and H (32), and H with frames of 384 pixels.
@@ -72,7 +73,8 @@ RENAMES = {
         r'blocks_\1/attention/value',
     ),
     r'blocks\.(\d+)\.attn\.proj': r'blocks_\1/attention/out',
-    r'blocks\.(\d+)\.mlp\.(fc[12])': r'blocks_\1/mlp/\2',
+    r'blocks\.(\d+)\.mlp\.fc1': r'blocks_\1/mlp/up',
+    r'blocks\.(\d+)\.mlp\.fc2': r'blocks_\1/mlp/down',
     r'norm': 'norm',
 }
 TABLE = renaming.Table(RENAMES | {r'pos_embed': 'positions'}, dropped={})
@@ -98,6 +100,6 @@ def from_arrays(arrays: reading.Arrays) -> VJEPA:
     ValueError: an array that tells a size is missing or has another rank, or
       the width is not one of a released model.
   """
-  rows = ROWS[reading.find_size(arrays, 'pos_embed', 1, 3)]
-  sizes = clips.read_sizes(arrays, HEADS)
-  return VJEPA(**sizes, rows=rows, num_frames=16, epsilon=1e-6)
+  rows = ROWS[sizes.find_size(arrays, 'pos_embed', 1, 3)]
+  found = clips.read_sizes(arrays, HEADS)
+  return VJEPA(**found, rows=rows, num_frames=16, epsilon=1e-6)

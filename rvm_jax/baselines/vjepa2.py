@@ -23,6 +23,7 @@ from rvm_jax.baselines import clips
 from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
+from rvm_jax.baselines import sizes
 from rvm_jax.baselines import vjepa
 
 # Number of heads of the released models by their width. They are L (24 blocks),
@@ -158,7 +159,8 @@ TABLE = renaming.Table(
         _BLOCK + r'norm([12])': _PATH + r'norm\2',
         _BLOCK + r'attention\.(query|key|value)': _PATH + r'attention/\2',
         _BLOCK + r'attention\.proj': _PATH + 'attention/out',
-        _BLOCK + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
+        _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
+        _BLOCK + r'mlp\.fc2': _PATH + 'mlp/down',
         r'encoder\.layernorm': 'norm',
     },
     dropped={
@@ -179,7 +181,7 @@ def from_config(name: str, config: Mapping[str, Any]) -> VJEPA2:
     ValueError: the config lacks a size, or describes a model that this module
       does not compute.
   """
-  values = reading.select(
+  values = sizes.select(
       name,
       config,
       list(_KEYS.values()),
@@ -187,10 +189,10 @@ def from_config(name: str, config: Mapping[str, Any]) -> VJEPA2:
       in_chans=3,
       qkv_bias=True,
   )
-  sizes = dict(zip(_KEYS, values, strict=True))
-  rows = sizes.pop('crop_size') // sizes['patch']
-  mlp_width = int(sizes['width'] * sizes.pop('mlp_ratio'))
-  return VJEPA2(**sizes, rows=rows, mlp_width=mlp_width)
+  found = dict(zip(_KEYS, values, strict=True))
+  rows = found.pop('crop_size') // found['patch']
+  mlp_width = int(found['width'] * found.pop('mlp_ratio'))
+  return VJEPA2(**found, rows=rows, mlp_width=mlp_width)
 
 
 def is_original(specs: Mapping[str, reading.Spec]) -> bool:
@@ -213,16 +215,16 @@ def from_arrays(arrays: reading.Arrays) -> VJEPA2:
     ValueError: an array that tells a size is missing or has another rank, or
       the width is not one of a released model.
   """
-  sizes = clips.read_sizes(arrays, HEADS)
-  rows = _find_rows(arrays, sizes['width'])
-  return VJEPA2(**sizes, rows=rows, num_frames=64, epsilon=1e-6)
+  found = clips.read_sizes(arrays, HEADS)
+  rows = _find_rows(arrays, found['width'])
+  return VJEPA2(**found, rows=rows, num_frames=64, epsilon=1e-6)
 
 
 def _find_rows(arrays: reading.Arrays, width: int) -> int:
   """Returns the number of rows of the grid that a model was trained with."""
   # Position embeddings, where a file has some, are of 16 or 64 frames.
   if 'pos_embed' in arrays.specs:
-    tokens = reading.find_size(arrays, 'pos_embed', 1, 3)
+    tokens = sizes.find_size(arrays, 'pos_embed', 1, 3)
     for rows in (16, 24):
       if tokens in (8 * rows**2, 32 * rows**2):
         return rows
