@@ -4,6 +4,8 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 
@@ -88,3 +90,12 @@ def fuse(
       original[key] = array
   joined = {key: np.concatenate(arrays) for key, arrays in fused.items()}
   return original | joined
+
+
+def compute(model, params, frames: np.ndarray) -> np.ndarray:
+  """Computes tokens in float64, which must be switched on."""
+  model = model.clone(dtype=jnp.float64)
+  params = jax.tree.map(lambda x: x.astype(np.float64), params)
+  tokens = jax.jit(model.apply)({'params': params}, frames.astype(np.float64))
+  assert tokens.dtype == np.float64
+  return tokens
