@@ -1,6 +1,6 @@
 """Measures how long loading a published checkpoint takes, and how much memory.
 
-    python benchmarks/baselines.py dinov2:large:original dinov3:large:huggingface
+    python benchmarks/baselines.py dinov2:large:original dinov2:base:original
 
 Each argument is FAMILY:SIZE:LAYOUT. Without any, all of `LAYOUTS` are measured,
 in the size L. A checkpoint with random numbers in the layout of the published

@@ -11,8 +11,8 @@ position embeddings and rotary angles in float32 nevertheless. A golden file
 holds
 
   config      contents of the config.json that transformers writes
-  in_memory   JSON: for each parameter's name in memory, its key in the published
-              layout and the rows of that array that it is
+  in_memory   JSON: for each parameter's name in memory, its key in the
+              published layout and the rows of that array that it is
   params/KEY  its parameters, float32, by their keys in the published layout
   frames_i    frames of case i, float32 [B, T, H, W, 3]
   tokens_i    the tokens of case i, float64 [B * T, N, D]
@@ -78,17 +78,18 @@ MODELS = {
 
 def main(folder: pathlib.Path):
   """Writes the files into a folder."""
-  torch.set_default_dtype(torch.float64)
-  for seed, (name, (kind, config)) in enumerate(MODELS.items()):
-    with torch.no_grad():
-      arrays = make(kind(config).eval().double(), np.random.default_rng(seed))
+  for seed, name in enumerate(MODELS):
     path = folder / f'{name}.npz'
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, **make(name, seed))
     print(path, path.stat().st_size, 'bytes')
 
 
-def make(model, rng):
+@torch.no_grad()
+def make(name, seed):
   """Returns the arrays of a golden file."""
+  rng = np.random.default_rng(seed)
+  kind, config = MODELS[name]
+  model = kind(config).eval().double()
   for key, value in model.named_parameters():
     value.copy_(draw(rng, key, tuple(value.shape)))
   arrays = {}
@@ -104,7 +105,7 @@ def make(model, rng):
   arrays['in_memory'] = np.array(json.dumps(in_memory))
   arrays |= {f'params/{k}': v.astype('f4') for k, v in params.items()}
   for i, (batch, length, rows, columns) in enumerate(CASES):
-    patch = model.config.patch_size
+    patch = config.patch_size
     size = (batch, length, rows * patch, columns * patch, 3)
     frames = rng.normal(size=size).astype('f4')
     images = np.moveaxis(frames.reshape(-1, *size[2:]), -1, 1).astype('f8')

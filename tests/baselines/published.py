@@ -21,9 +21,11 @@ class Golden:
     cases: pairs of frames and tokens.
   """
 
-  def __init__(self, name):
-    with np.load(GOLDEN / f'{name}.npz') as file:
-      arrays = dict(file)
+  def __init__(self, name, arrays=None):
+    """Reads the file of this name, or takes the arrays of one."""
+    if arrays is None:
+      with np.load(GOLDEN / f'{name}.npz') as file:
+        arrays = dict(file)
     self.config = json.loads(str(arrays['config']))
     self.params = {
         key.removeprefix('params/'): array
