@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rvm_jax.models import layers
+from rvm_jax.weights import trees
 
 SIZES = dict(
     num_heads=2, mlp_width=12, dtype=jnp.dtype('float32'), attention='xla'
@@ -111,6 +112,22 @@ def test_blocks_in_a_loop_compute_the_same_from_the_same_parameters(
   )
   is_loop = 'scan[' in str(jax.make_jaxpr(lambda p: loss(p, stack))(p))
   assert is_loop == scan_layers
+
+
+def test_bias_of_keys_changes_nothing_and_alone_has_no_gradient():
+  attention = layers.Attention(
+      num_heads=2, dtype='float32', implementation='xla'
+  )
+  p = init(attention, X[:, 0], CONTEXT)
+
+  def compute(params):
+    return attention.apply({'params': params}, X[:, 0], CONTEXT)
+
+  other = p | {'key': p['key'] | {'bias': p['key']['bias'] + 3.0}}
+  np.testing.assert_allclose(compute(other), compute(p), atol=1e-5)
+  gradient = jax.grad(lambda p: jnp.square(compute(p)).sum())(p)
+  zero = [name for name, x in trees.flatten(gradient).items() if not np.any(x)]
+  assert zero == ['key/bias']
 
 
 def test_rematerialise_repeats_the_products_its_argument_names():
