@@ -94,7 +94,8 @@ class SiamMAE(nn.Module):
     Returns:
       [F, N, D], a feature for each patch.
     """
-    rows, columns = patches_lib.grid(*frames.shape[1:3], self.patch)
+    height, width = frames.shape[1:3]
+    rows, columns = patches_lib.grid(height, width, self.patch)
     return self.encoder(
         patches_lib.patchify(frames, self.patch),
         positions.encoder_table(rows, columns, self.width),
@@ -132,12 +133,12 @@ class SiamMAE(nn.Module):
     places = table[visible].reshape(flat[0], -1, self.width)
     shown = self.decoder_embedder(self.encoder(pixels.reshape(flat), places))
     # The decoder's queries are the visible patches and then the hidden ones.
-    places = positions.sinusoid(rows * columns, self.decoder_width)
+    where = positions.sinusoid(rows * columns, self.decoder_width)
     queries = vit.append_masks(
         shown.reshape(batch, num_targets, -1, self.decoder_width),
         self.mask_token,
-        jnp.asarray(places)[visible],
-        jnp.asarray(places)[hidden],
+        jnp.asarray(where)[visible],
+        jnp.asarray(where)[hidden],
     )
     decoded = self.decoder(queries, context)
     found = self.head(decoded[:, :, visible.shape[-1] :])

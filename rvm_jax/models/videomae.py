@@ -139,7 +139,8 @@ class VideoMAE(nn.Module):
     decoded = self.decoder(queries)[:, tokens.shape[1] :]
     return self.head(decoded).astype(jnp.float32)
 
-  def _table(self, frames: jax.Array, width: int) -> jax.Array:
-    """Returns position embeddings of all tubelets, float32 [t, N, width]."""
-    rows, columns = patches_lib.grid(*frames.shape[2:4], self.patch)
-    return jnp.asarray(positions.clip_table(rows, columns, self.grid, width))
+  def _table(self, frames: jax.Array, channels: int) -> jax.Array:
+    """Returns position embeddings of all tubelets, float32 [t, N, channels]."""
+    height, width = frames.shape[2:4]
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    return jnp.asarray(positions.clip_table(rows, columns, self.grid, channels))

@@ -147,11 +147,10 @@ class VJEPA(nn.Module):
       predictions.append(self.head(predicted).astype(jnp.float32))
     return predictions
 
-  def _table(self, frames: jax.Array, width: int) -> jax.Array:
-    """Returns position embeddings of all tubelets, float32 [t, N, width]."""
-    shape = (
-        frames.shape[1] // TUBELET,
-        *patches_lib.grid(*frames.shape[2:4], self.patch),
-    )
-    table = positions.sincos(shape, self.grid, width)
+  def _table(self, frames: jax.Array, channels: int) -> jax.Array:
+    """Returns position embeddings of all tubelets, float32 [t, N, channels]."""
+    _, time, height, width, _ = frames.shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    shape = (time // TUBELET, rows, columns)
+    table = positions.sincos(shape, self.grid, channels)
     return jnp.asarray(table).reshape(shape[0], -1, width)

@@ -62,7 +62,7 @@ def make(
 
   def compute(params, inputs, ema):
     """Computes it on one device: parts of the parameters, rows of the batch."""
-    loss_fn = objective.loss
+    loss_fn: Callable[..., jax.Array] = objective.loss
     # What the loss does not use of the EMA is not gathered either: the compiler
     # drops collectives whose result is not used.
     if ema is not None:

@@ -115,10 +115,8 @@ class SiamMAE:
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns features of patches, see `VideoObjective.encode`."""
     batch, time, height, width, _ = frames.shape
-    features = self.model.apply(
-        {'params': params},
-        frames.reshape(-1, *frames.shape[2:]),
-        method='encode',
+    features = self._apply(
+        params, frames.reshape(-1, *frames.shape[2:]), method='encode'
     )
     grid = patches_lib.grid(height, width, self.patch)
     return features.reshape(batch, time, *grid, -1).astype(jnp.float32)
@@ -157,9 +155,8 @@ class SiamMAE:
 
   def _counts(self) -> tuple[int, int]:
     """Returns the number of patches of a frame and how many are visible."""
-    rows, columns = patches_lib.grid(
-        *self.batch['target'].shape[2:4], self.patch
-    )
+    height, width = self.batch['target'].shape[2:4]
+    rows, columns = patches_lib.grid(height, width, self.patch)
     size = rows * columns
     return size, masks.num_visible(size, self.mask_ratio)
 
@@ -171,13 +168,12 @@ class SiamMAE:
 
   def _predict(self, params, batch, visible, hidden):
     """Predicts the normalised hidden patches."""
-    return self.model.apply(
-        {'params': params},
-        batch['source'][:, 0],
-        batch['target'],
-        visible,
-        hidden,
-    )
+    source = batch['source'][:, 0]
+    return self._apply(params, source, batch['target'], visible, hidden)
+
+  def _apply(self, params, *inputs, method='__call__'):
+    """Applies a method of the model."""
+    return self.model.apply({'params': params}, *inputs, method=method)
 
 
 def _scale(patches: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -109,7 +109,7 @@ class VideoMAE:
       hidden: jax.Array,
   ) -> jax.Array:
     """Returns the mean squared error over the normalised hidden tubelets."""
-    predicted = self.model.apply({'params': params}, clips, visible, hidden)
+    predicted = self._apply(params, clips, visible, hidden)
     target = self._take(clips, hidden)
     mean, deviation = _scale(target)
     target = (target - mean) / deviation
@@ -120,10 +120,11 @@ class VideoMAE:
 
     Both frames of a tubelet have its features.
     """
-    grid = patches_lib.grid(*frames.shape[2:4], self.patch)
+    height, width = frames.shape[2:4]
+    grid = patches_lib.grid(height, width, self.patch)
 
     def encode_clips(clips):
-      found = self.model.apply({'params': params}, clips, method='encode')
+      found = self._apply(params, clips, method='encode')
       return found.reshape(*found.shape[:2], *grid, -1).astype(jnp.float32)
 
     return windows.encode(encode_clips, frames, self.clip_length)
@@ -138,14 +139,16 @@ class VideoMAE:
     them; visible tubelets are the target's own.
     """
     clips, visible, hidden = self.sample(rng, batch)
-    found = self.model.apply({'params': params}, clips, visible, hidden)
+    found = self._apply(params, clips, visible, hidden)
     mean, deviation = _scale(self._take(clips, hidden))
     channels = (*found.shape[:2], -1, 3)
     found = (found.reshape(channels) * deviation + mean).reshape(found.shape)
     tubelets = patches_lib.tubelets(clips, self.patch, videomae.TUBELET)
+    height, width = clips.shape[2:4]
     pixels = patches_lib.untubelets(
         patches_lib.put(images.to_float(tubelets), hidden, found),
-        *clips.shape[2:4],
+        height,
+        width,
         self.patch,
         videomae.TUBELET,
     )
@@ -167,6 +170,10 @@ class VideoMAE:
     tubelets = patches_lib.tubelets(clips, self.patch, videomae.TUBELET)
     found = images.to_float(patches_lib.take(tubelets, hidden))
     return found.reshape(*found.shape[:2], -1, 3)
+
+  def _apply(self, params, *inputs, method='__call__'):
+    """Applies a method of the model."""
+    return self.model.apply({'params': params}, *inputs, method=method)
 
 
 def _scale(tubelets: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -154,8 +154,8 @@ class VJEPA:
         the parameters themselves. No gradient reaches them in either case.
     """
     teacher = jax.lax.stop_gradient(params if ema is None else ema)
-    features = self.model.apply({'params': teacher}, clips, method='encode')
-    predictions = self.model.apply({'params': params}, clips, sampled)
+    features = self._apply(teacher, clips, method='encode')
+    predictions = self._apply(params, clips, sampled)
     found = [
         losses.feature_l1(predicted, patches_lib.take(features, hidden))
         for predicted, (_, hidden) in zip(predictions, sampled)
@@ -167,10 +167,11 @@ class VJEPA:
 
     Both frames of a tubelet have its features.
     """
-    grid = patches_lib.grid(*frames.shape[2:4], self.patch)
+    height, width = frames.shape[2:4]
+    grid = patches_lib.grid(height, width, self.patch)
 
     def encode_clips(clips):
-      found = self.model.apply({'params': params}, clips, method='encode')
+      found = self._apply(params, clips, method='encode')
       return found.reshape(*found.shape[:2], *grid, -1).astype(jnp.float32)
 
     return windows.encode(encode_clips, frames, self.clip_length)
@@ -188,6 +189,10 @@ class VJEPA:
     """Returns how many patches of a frame each kind of mask leaves visible."""
     grid = self.model.grid[1:]
     return [masks.num_outside_blocks(grid, **kind) for kind in MASKS]
+
+  def _apply(self, params, *inputs, method='__call__'):
+    """Applies a method of the model."""
+    return self.model.apply({'params': params}, *inputs, method=method)
 
 
 def from_config(config: ml_collections.ConfigDict) -> VJEPA:
