@@ -73,6 +73,9 @@ def load(
   """
   checkpoint = runs.find_checkpoint(path)
   config = ml_collections.ConfigDict(runs.read_config(checkpoint))
+  # What the run has used would not run on every machine.
+  if 'attention' in config.model:
+    config.model.attention = 'auto'
   objective = from_config(config)
   shapes = jax.eval_shape(objective.init, jax.random.key(0))
   return objective, runs.read_params(checkpoint, shapes)
