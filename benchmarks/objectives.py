@@ -1,6 +1,6 @@
 r"""Compares objectives at equal clips and at equal FLOPs, on generated scenes.
 
-  python benchmarks/objectives.py --out=runs/objectives
+  python -m benchmarks.objectives --out=runs/objectives
 
 All runs have the encoder, the optimizer and the data of configs/rvm_demo.py;
 `VARIANTS` says what differs. Each is trained twice with each seed: on as many
@@ -26,10 +26,6 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-ROOT = pathlib.Path(__file__).parents[1]
-# A script's modules are looked for in its folder, and these are one above.
-sys.path.insert(0, str(ROOT))
-
 import numpy as np
 
 from rvm_jax.evals import compare
@@ -37,6 +33,7 @@ from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.training import objectives
 
+ROOT = pathlib.Path(__file__).parents[1]
 # For each variant its config and what is changed of it.
 VARIANTS: dict[str, tuple[str, dict[str, int | float | str]]] = {
     'rvm': ('rvm_demo', {}),

@@ -153,4 +153,4 @@ class VJEPA(nn.Module):
     rows, columns = patches_lib.grid(height, width, self.patch)
     shape = (time // TUBELET, rows, columns)
     table = positions.sincos(shape, self.grid, channels)
-    return jnp.asarray(table).reshape(shape[0], -1, width)
+    return jnp.asarray(table).reshape(shape[0], -1, channels)
