@@ -65,9 +65,9 @@ def test_run_learns_is_scored_and_resumes_bit_for_bit(name, tmp_path):
   parts = train(name, tmp_path / 'parts')
   for key in whole.parts():
     if key != 'rng':
-      assert trees.fingerprint(
-          {'x': getattr(parts, key)}
-      ) == trees.fingerprint({'x': getattr(whole, key)}), key
+      assert trees.fingerprint({'x': getattr(parts, key)}) == trees.fingerprint(
+          {'x': getattr(whole, key)}
+      ), key
 
   # The encoder of benchmarks gives the features that evaluators see.
   encoder = loading.load(str(tmp_path / 'whole'))
