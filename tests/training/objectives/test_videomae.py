@@ -38,7 +38,7 @@ def test_tubes_hide_the_share_of_patches_and_differ_between_clips(batch):
 
 
 def test_loss_is_the_error_of_the_normalised_hidden_tubelets(params, batch):
-  clips, visible, hidden = inputs = OBJECTIVE.sample(jax.random.key(0), batch)
+  clips, _, hidden = inputs = OBJECTIVE.sample(jax.random.key(0), batch)
   predicted = OBJECTIVE.model.apply({'params': params}, *inputs)
   target = cut(np.float64(clips) / 255, np.asarray(hidden))
   axes = (3, 4, 5)  # Each channel of a tubelet has a mean of its own.

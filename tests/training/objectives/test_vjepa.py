@@ -29,7 +29,7 @@ def inputs():
 
 
 def test_masks_are_of_the_papers_two_kinds_and_split_all_patches(inputs):
-  clips, sampled = inputs
+  _, sampled = inputs
   assert [kind['num_blocks'] for kind in vjepa.MASKS] == [8, 2]
   assert [kind['scale'] for kind in vjepa.MASKS] == [0.15, 0.7]
   for (visible, hidden), kind in zip(sampled, vjepa.MASKS, strict=True):
