@@ -5,7 +5,7 @@ To add a kind of encoder, add a module to this package and an entry to `_KINDS`.
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.encoders import pixels
-from rvm_jax.evals.encoders import rvm
+from rvm_jax.evals.encoders import runs
 from rvm_jax.evals.scenes import oracle
 
 
@@ -13,7 +13,8 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder that `--checkpoint` names.
 
   Args:
-    checkpoint: PATH is a checkpoint that `rvm_jax.load` reads. 'untrained:PATH'
+    checkpoint: PATH is a checkpoint that `rvm_jax.load` reads, or the workdir
+      of a run of any objective. 'untrained:PATH'
       is a model of the same architecture with newly initialized parameters.
       'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16' is
       the oracle, whose features are computed from the ground truth of such
@@ -22,13 +23,13 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   Raises:
     FileNotFoundError: there is nothing at the path, or only a run that has no
       checkpoint yet.
-    ValueError: there is no checkpoint of RVM at the path, or the side of a
+    ValueError: there is no checkpoint at the path that fits, or the side of a
       patch is not a positive integer.
   """
   kind, _, rest = checkpoint.partition(':')
   if kind in _KINDS:
     return _KINDS[kind](rest)
-  return rvm.load(checkpoint)
+  return runs.load(checkpoint)
 
 
 def _load_pixels(patch: str) -> encoder_lib.FrozenEncoder:
@@ -56,5 +57,5 @@ def _parse_side(kind: str, patch: str) -> int:
 _KINDS = {
     'raw': _load_pixels,
     'truth': _load_oracle,
-    'untrained': rvm.load_untrained,
+    'untrained': runs.load_untrained,
 }
