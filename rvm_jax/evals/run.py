@@ -6,6 +6,10 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
 --checkpoint names the encoder:
   PATH              a checkpoint that `rvm_jax.load` reads
   untrained:PATH    a baseline: fresh parameters of that checkpoint's sizes
+  dinov2:PATH       weights of a rival: dinov2, dinov3, videomae, vjepa or
+                    vjepa2, with the features of the released evaluation of RVM
+  dinov2-fair:PATH  the same weights, without what handicaps the rival there;
+                    docs/baselines.md describes both
   raw:16            a baseline: plain pixels in patches of 16 x 16
   truth:16          the oracle, for configs/eval_scenes.py alone: features made
                     of the ground truth of patches of 16 x 16
@@ -31,7 +35,9 @@ refused.
     notes             sentences that a reader of the scores must know
     protocol          all settings that the benchmark was given
     model             checkpoint (as given), name, identity (a hash of the
-                      parameters), patch and scaling of pixels
+                      parameters), patch, scaling of pixels, and variant (how
+                      frames become features: 'released' or 'fair' for a rival,
+                      else empty)
     workdir           folder of the readout, null if none is trained
     data              folder (null if the data are generated), num_files, and
                       manifest: a hash over the names, sizes and first 64 KiB of
@@ -209,7 +215,10 @@ def run(
   logging.info(
       '%s (%s) on %s', encoder.name, encoder.identity, jax.devices()[0]
   )
-  protocol = sizes.fit(protocol, encoder.patch, resize_to_patch=resize_to_patch)
+  if resize_to_patch or not encoder.takes_any_size:
+    protocol = sizes.fit(
+        protocol, encoder.patch, resize_to_patch=resize_to_patch
+    )
   with lock.held(workdir) if workdir else contextlib.nullcontext():
     report = called.evaluate(encoder, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
@@ -222,6 +231,7 @@ def run(
           'identity': encoder.identity,
           'patch': encoder.patch,
           'scaling': encoder.scaling,
+          'variant': encoder.variant,
       },
       'workdir': workdir and os.path.abspath(workdir),
       'versions': {'python': platform.python_version()}
@@ -238,7 +248,9 @@ if __name__ == '__main__':
       'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
   )
   flags.DEFINE_string(
-      'checkpoint', None, 'Path, untrained:PATH, raw:16 or truth:16.'
+      'checkpoint',
+      None,
+      'Path, untrained:PATH, dinov2:PATH and other rivals, raw:16 or truth:16.',
   )
   flags.DEFINE_string('out', None, 'New folder for the results.')
   flags.DEFINE_string(
