@@ -14,8 +14,9 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
   truth:16          the oracle, for configs/eval_scenes.py alone: features made
                     of the ground truth of patches of 16 x 16
 
-A size of frames that the encoder's patch does not divide is refused;
---config.resize_to_patch=True takes the nearest size that it divides.
+A size of frames that the encoder's patch does not divide is refused, except of
+rivals, which have rules of their own for it. --config.resize_to_patch=True takes
+the nearest size that it divides.
 
 A benchmark that trains a readout needs --workdir=DIR for the encoder's features
 and the readout's checkpoints. If the command is stopped, the same command
@@ -99,11 +100,14 @@ class Benchmark(NamedTuple):
       further keyword arguments, and returns a report.
     trains: whether it trains a readout and so needs a `workdir`.
     generates: whether it generates its data and so needs no `data_dir`.
+    needs_whole_patches: whether frames must be whole patches, even for encoders
+      that take any size.
   """
 
   evaluate: Callable[..., report_lib.Report]
   trains: bool = False
   generates: bool = False
+  needs_whole_patches: bool = False
 
 
 BENCHMARKS = {
@@ -116,7 +120,9 @@ BENCHMARKS = {
     'waymo': Benchmark(waymo.TASK.evaluate, trains=True),
     'scannet': Benchmark(scannet.TASK.evaluate, trains=True),
     'clips': Benchmark(clips.TASK.evaluate, trains=True),
-    'scenes': Benchmark(benchmark_lib.evaluate, generates=True),
+    'scenes': Benchmark(
+        benchmark_lib.evaluate, generates=True, needs_whole_patches=True
+    ),
 }
 _PACKAGES = (
     'rvm_jax',
@@ -215,7 +221,8 @@ def run(
   logging.info(
       '%s (%s) on %s', encoder.name, encoder.identity, jax.devices()[0]
   )
-  if resize_to_patch or not encoder.takes_any_size:
+  takes_any_size = encoder.takes_any_size and not called.needs_whole_patches
+  if resize_to_patch or not takes_any_size:
     protocol = sizes.fit(
         protocol, encoder.patch, resize_to_patch=resize_to_patch
     )

@@ -17,10 +17,11 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   Args:
     checkpoint: PATH is a checkpoint that `rvm_jax.load` reads. 'untrained:PATH'
       is a model of the same architecture with newly initialized parameters.
-      'dinov2:PATH' has the weights of a rival, in either case: 'dinov2',
-      'dinov3', 'videomae', 'vjepa' or 'vjepa2', or one of these with '-fair'
-      after it, as `baselines.features` describes. 'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16' is
-      the oracle, whose features are computed from the ground truth of such
+      'dinov2:PATH' has the weights of a rival, which is 'dinov2', 'dinov3',
+      'videomae', 'vjepa' or 'vjepa2', or one of these with '-fair' after it;
+      `baselines.features` describes both. PATH of 'untrained:PATH' may name one
+      too. 'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16'
+      is the oracle, whose features are computed from the ground truth of such
       patches; only the benchmark on generated scenes can use it.
 
   Raises:
