@@ -83,7 +83,7 @@ class Encoder:
       is_real = np.arange(self.chunk) < len(part)
       inputs = np.pad(part, fill, 'edge')[None], is_real[None]
       found = jax.device_get(self._encode(self.params, *inputs))
-      parts.append(jax.tree.map(lambda x, n=len(part): x[0, :n], found))
+      parts.append([x if x is None else x[0, : len(part)] for x in found])
     found = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
     return Features(*found, np.zeros(0, np.float32))
 

@@ -37,7 +37,7 @@ FAMILIES = {
     'dinov3': 'DINOv3',
     'videomae': 'VideoMAE',
     'vjepa': 'V-JEPA',
-    'vjepa2': 'V-JEPA 2',
+    'vjepa2': 'V-JEPA2',
 }
 # Mean and standard deviation of the colours of ImageNet, RGB in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
