@@ -6,7 +6,7 @@ names), or one file: `.safetensors`, or anything that `torch.load` reads.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import json
 import os
 import pathlib
@@ -75,6 +75,11 @@ def open_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     ValueError: a file is damaged, or parts of the arrays are missing.
   """
   folder = pathlib.Path(path)
+  if not (folder / 'config.json').exists():
+    raise FileNotFoundError(
+        f'{folder} has no config.json: give a folder of Hugging Face, or the'
+        ' path of an original file'
+    )
   config = _read_json(folder / 'config.json')
   whole = folder / 'model.safetensors'
   index = folder / 'model.safetensors.index.json'
@@ -107,6 +112,67 @@ def open_file(path: str | os.PathLike[str]) -> Arrays:
     return _open_safetensors(path)
   file = _TorchFile(path)
   return Arrays(str(path), file.specs, file.read)
+
+
+def select(
+    name: str, config: Mapping[str, Any], keys: Sequence[str], **supported: Any
+) -> list[Any]:
+  """Returns the values of some keys of a config, and checks others.
+
+  Args:
+    name: path of the config, for error messages.
+    config: contents of the config.
+    keys: keys whose values are returned.
+    **supported: the only supported value of other keys; configs of older
+      versions of a library may lack these keys.
+
+  Raises:
+    ValueError: one of `keys` is missing, or another value is not supported.
+  """
+  if missing := [key for key in keys if key not in config]:
+    raise ValueError(f'{name} lacks {", ".join(missing)}')
+  for key, value in supported.items():
+    if key in config and config[key] != value:
+      raise ValueError(
+          f'{name}: {key} must be {value!r}, the only supported value, got'
+          f' {config[key]!r}'
+      )
+  return [config[key] for key in keys]
+
+
+def find_size(arrays: Arrays, pattern: str, axis: int, ndim: int) -> int:
+  """Returns the length of an axis of the first array whose key matches.
+
+  Args:
+    arrays: arrays of a checkpoint.
+    pattern: regular expression that matches the key as a whole.
+    axis: axis of the array.
+    ndim: number of axes that the array must have.
+
+  Raises:
+    ValueError: no key matches, or the array has another number of axes.
+  """
+  for key, spec in arrays.specs.items():
+    if re.fullmatch(pattern, key):
+      if len(spec.shape) != ndim:
+        raise ValueError(
+            f'{arrays.name}: {key} must have {ndim} axes, got'
+            f' {list(spec.shape)}'
+        )
+      return spec.shape[axis]
+  raise ValueError(f'{arrays.name} has no array like {pattern}')
+
+
+def count_blocks(arrays: Arrays, pattern: str) -> int:
+  """Returns one more than the largest number that keys have.
+
+  Args:
+    arrays: arrays of a checkpoint.
+    pattern: regular expression that matches the beginning of keys, with one
+      group, the number.
+  """
+  matches = (re.match(pattern, key) for key in arrays.specs)
+  return max((int(match[1]) + 1 for match in matches if match), default=0)
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -270,4 +336,6 @@ def _flatten(
     yield prefix, content.detach()
   elif isinstance(content, Mapping):
     for key, value in content.items():
-      yield from _flatten(value, kind, f'{prefix}/{key}' if prefix else f'{key}')
+      yield from _flatten(
+          value, kind, f'{prefix}/{key}' if prefix else f'{key}'
+      )

@@ -16,11 +16,11 @@ Renames = Mapping[str, str | tuple[str | None, ...]]
 
 
 class Table(NamedTuple):
-  """How the keys of a family of models become paths of parameters.
+  r"""How the keys of a family of models become paths of parameters.
 
   Attributes:
     renames: paths by regular expressions that match keys as a whole. A path may
-      refer to the groups of its expression (`\\1`). Several paths share an
+      refer to the groups of its expression (`\1`). Several paths share an
       array in equal parts of its first axis, and a part with None in place of a
       path is dropped. An expression without the key's last name, where that is
       `weight` or `bias`, stands for both: `norm` names `norm.weight` and
@@ -117,9 +117,7 @@ def _find(table: Mapping[str, Any], key: str) -> tuple[re.Match, Any] | None:
   return None
 
 
-def _rename(
-    renames: Renames, key: str, spec: reading.Spec
-) -> Iterator[_Part]:
+def _rename(renames: Renames, key: str, spec: reading.Spec) -> Iterator[_Part]:
   """Yields the parameters that an array becomes; none if its key is unknown."""
   ending = ''
   found = _find(renames, key)
