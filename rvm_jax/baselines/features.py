@@ -102,13 +102,16 @@ def encode(
         f' {name(module)}, {module.patch} x {module.patch}'
     )
   size = rows * module.patch, columns * module.patch
-  frames = frames.astype(jnp.float32) / 255
+  frames = jnp.asarray(frames, jnp.float32) / 255
   if variant == 'released':
     frames = frames[:, :, : size[0], : size[1]]
   elif size != (height, width):
     shape = batch, time, *size, 3
     frames = jnp.clip(jax.image.resize(frames, shape, 'cubic'), 0, 1)
-  frames = (frames - jnp.array(MEAN)) / jnp.array(DEVIATION)
+  mean, deviation = (
+      jnp.array(x).reshape(1, 1, 1, 1, 3) for x in (MEAN, DEVIATION)
+  )
+  frames = (frames - mean) / deviation
   if variant == 'released':
     frames = jnp.where(is_real[..., None, None, None], frames, 0)
   # GPUs and TPUs would otherwise round the factors of float32 products.

@@ -1,4 +1,4 @@
-"""The table of the suite: scores, their protocols, published scores beside them.
+"""The table of the suite: scores, protocols, and published scores beside them.
 
 `rvm_jax.evals.suite` writes it.
 """
