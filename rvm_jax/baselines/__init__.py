@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from rvm_jax.baselines import dinov2
+from rvm_jax.baselines import dinov3
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
 
@@ -25,8 +26,9 @@ from rvm_jax.baselines import renaming
 _FAMILY_OF_TYPE = {
     'dinov2': dinov2,
     'dinov2_with_registers': dinov2,
+    'dinov3_vit': dinov3,
 }
-_FAMILIES = {'DINOv2': dinov2}
+_FAMILIES = {'DINOv2': dinov2, 'DINOv3': dinov3}
 
 
 def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:

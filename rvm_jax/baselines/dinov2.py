@@ -148,9 +148,7 @@ _ATTENTION = _BLOCK + r'attention\.'
 # blocks.CHUNK.BLOCK.
 _ORIGINAL = r'blocks\.(?:\d+\.)?(\d+)\.'
 _PATH = r'blocks_\1/'
-_MLP = {
-    name: _PATH + f'mlp/{name}' for name in ('fc1', 'fc2', 'gate', 'up', 'down')
-}
+_GATE_UP = (_PATH + 'mlp/gate', _PATH + 'mlp/up')
 
 TABLE = renaming.Table(
     renames={
@@ -168,9 +166,9 @@ TABLE = renaming.Table(
         _ATTENTION + r'k_proj': _PATH + 'attention/key',
         _ATTENTION + r'v_proj': _PATH + 'attention/value',
         _ATTENTION + r'(?:output\.dense|o_proj)': _PATH + 'attention/out',
-        _BLOCK + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
-        _BLOCK + r'mlp\.weights_in': (_MLP['gate'], _MLP['up']),
-        _BLOCK + r'mlp\.weights_out': _MLP['down'],
+        _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
+        _BLOCK + r'mlp\.(?:fc2|weights_out)': _PATH + 'mlp/down',
+        _BLOCK + r'mlp\.weights_in': _GATE_UP,
         _BLOCK + r'mlp\.(gate|up|down)_proj': _PATH + r'mlp/\2',
         # The original repository.
         _ORIGINAL + r'norm([12])': _PATH + r'norm\2',
@@ -180,9 +178,9 @@ TABLE = renaming.Table(
             _PATH + f'attention/{name}' for name in ('query', 'key', 'value')
         ),
         _ORIGINAL + r'attn\.proj': _PATH + 'attention/out',
-        _ORIGINAL + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
-        _ORIGINAL + r'mlp\.w12': (_MLP['gate'], _MLP['up']),
-        _ORIGINAL + r'mlp\.w3': _MLP['down'],
+        _ORIGINAL + r'mlp\.fc1': _PATH + 'mlp/up',
+        _ORIGINAL + r'mlp\.(?:fc2|w3)': _PATH + 'mlp/down',
+        _ORIGINAL + r'mlp\.w12': _GATE_UP,
     },
     dropped={r'(?:embeddings\.)?mask_token': 'used in training only'},
 )
@@ -246,12 +244,6 @@ def from_arrays(arrays: reading.Arrays) -> DINOv2:
       which no array tells, is not known.
   """
   width = reading.find_size(arrays, 'cls_token', 2, 3)
-  if width not in HEADS:
-    raise ValueError(
-        f'{arrays.name} has tokens of width {width}, and the released models'
-        f' have {", ".join(map(str, HEADS))}: how many heads there are is not'
-        ' known without a config.json of Hugging Face'
-    )
   gated = any(key.endswith('mlp.w12.weight') for key in arrays.specs)
   hidden = _ORIGINAL + (r'mlp\.w12\.weight' if gated else r'mlp\.fc1\.weight')
   num_positions = reading.find_size(arrays, 'pos_embed', 1, 3)
@@ -261,7 +253,7 @@ def from_arrays(arrays: reading.Arrays) -> DINOv2:
   return DINOv2(
       width=width,
       depth=reading.count_blocks(arrays, _ORIGINAL),
-      num_heads=HEADS[width],
+      num_heads=reading.find_heads(arrays, width, HEADS),
       mlp_width=reading.find_size(arrays, hidden, 0, 2) // (1 + gated),
       gated=gated,
       num_registers=num_registers,

@@ -175,6 +175,26 @@ def count_blocks(arrays: Arrays, pattern: str) -> int:
   return max((int(match[1]) + 1 for match in matches if match), default=0)
 
 
+def find_heads(arrays: Arrays, width: int, known: Mapping[int, int]) -> int:
+  """Returns the number of attention heads, which no array tells.
+
+  Args:
+    arrays: arrays of a checkpoint.
+    width: width of the tokens.
+    known: number of heads of the released models by their width.
+
+  Raises:
+    ValueError: no released model has this width.
+  """
+  if width not in known:
+    raise ValueError(
+        f'{arrays.name}: tokens have the width {width}, and those of released'
+        f' models {", ".join(map(str, known))}; of other sizes the number of'
+        ' heads is not known without a config.json of Hugging Face'
+    )
+  return known[width]
+
+
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
   """Reads a file that holds a JSON object."""
   try:
