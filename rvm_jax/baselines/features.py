@@ -144,6 +144,9 @@ def name(module: nn.Module, variant: str = 'released') -> str:
   family = FAMILIES[module.family]
   letter = _SIZES.get((module.width, module.depth))
   result = f'{family}-{letter}' if letter else f'{family} {module.width} wide'
+  if module.family == 'dinov3' and module.gated:
+    # Of two published models of a width, the one with gated MLPs has a plus.
+    result += '+'
   if module.family == 'dinov2' and module.num_prefix > _ONLY_CLS:
     result += ' with registers'
   return result if variant == 'released' else f'{result} {variant}'
