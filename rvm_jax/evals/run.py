@@ -14,9 +14,9 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
   truth:16          the oracle, for configs/eval_scenes.py alone: features made
                     of the ground truth of patches of 16 x 16
 
-A size of frames that the encoder's patch does not divide is refused, except of
-rivals, which have rules of their own for it. --config.resize_to_patch=True takes
-the nearest size that it divides.
+A size of frames that the encoder's patch does not divide is refused, except for
+rivals, which have rules of their own for it. --config.resize_to_patch=True
+takes the nearest size that it divides.
 
 A benchmark that trains a readout needs --workdir=DIR for the encoder's features
 and the readout's checkpoints. If the command is stopped, the same command

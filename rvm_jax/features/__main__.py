@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     encoder, path = _load(options.checkpoint)
     views.check(options.height, options.width, encoder.model.patch)
     os.makedirs(options.out, exist_ok=True)
-  except (OSError, ValueError) as error:
+  except (ImportError, OSError, ValueError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
   checkpoint = {

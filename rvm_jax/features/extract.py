@@ -167,7 +167,8 @@ def _open_store(
       about={
           **checkpoint,
           'source_path': os.path.abspath(path),
-          'model': {name: getattr(model, name) for name in sorted(sizes)},
+          'model': {name: getattr(model, name) for name in sorted(sizes)}
+          | {'dtype': np.dtype(model.dtype).name},
           'patch': model.patch,
           'grid': list(grid),
           'rvm_jax': metadata.version('rvm_jax'),

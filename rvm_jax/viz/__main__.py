@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       with open(path, 'w', encoding='utf-8') as f:
         about = _describe_rival(encoder) if name else page.ABOUT_RVM
         f.write(page.write(facts, sections, gallery.RATE, about))
-  except (ValueError, OSError) as error:
+  except (ImportError, OSError, ValueError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
   print(os.path.join(options.out, gallery.PAGE))

@@ -67,13 +67,14 @@ def average_patches(frames):
   return cut.mean((-4, -2))
 
 
-def write(folder: pathlib.Path, family: str) -> pathlib.Path:
+def write(folder: pathlib.Path, family: str, seed: int = 0) -> pathlib.Path:
   """Writes a tiny checkpoint with random parameters.
 
   Args:
     folder: folder to write into, which is made.
     family: one of `FAMILIES`. Patches have 14 x 14 pixels in DINOv2, 16 x 16 in
       DINOv3, and 4 x 4 in the others.
+    seed: seed of the parameters of an image model.
 
   Returns:
     The path to load: a folder of Hugging Face, or of V-JEPA 1 a file, which can
@@ -83,7 +84,7 @@ def write(folder: pathlib.Path, family: str) -> pathlib.Path:
   path = folder / 'model.safetensors'
   if family in _IMAGE_CONFIGS:
     config = _IMAGE_CONFIGS[family]
-    params = _draw(_list_shapes(family, config['patch_size']))
+    params = _draw(_list_shapes(family, config['patch_size']), seed)
   else:
     config, params = _read_golden(family)
   safetensors_numpy.save_file(params, path)
@@ -197,9 +198,9 @@ def _list_shapes(family, patch):
   return shapes
 
 
-def _draw(shapes):
+def _draw(shapes, seed):
   """Returns random arrays, wide enough for attention to matter."""
-  rng = np.random.default_rng(0)
+  rng = np.random.default_rng(seed)
   return {
       key: np.float32(rng.normal(float('norm' in key), 0.2, shape))
       for key, shape in shapes.items()

@@ -3,7 +3,10 @@
 To add a kind of encoder, add a module to this package and an entry to `_KINDS`.
 """
 
+import os
+
 from rvm_jax.baselines import encoder as rival_lib
+from rvm_jax.baselines import features
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.encoders import rivals
@@ -35,6 +38,15 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   kind, _, rest = checkpoint.partition(':')
   if kind in _KINDS:
     return _KINDS[kind](rest)
+  # A bucket's path has a colon too.
+  is_path = not rest or rest.startswith('//') or os.path.exists(checkpoint)
+  if not is_path:
+    kinds = [*_KINDS, *features.FAMILIES]
+    kinds += [f'{family}-fair' for family in features.FAMILIES]
+    raise FileNotFoundError(
+        f'there is nothing at {checkpoint}, and {kind} is none of'
+        f' {", ".join(kinds)}'
+    )
   return rvm.load(checkpoint)
 
 

@@ -86,8 +86,8 @@ def test_fair_rivals_run_on_jhmdb_and_vip(
 
 
 def test_readouts_are_fitted_to_a_rival(checkpoint, video_set, tmp_path):
-  config = readouts.shrink_config('clips')
-  config.data_dir = str(video_set('clips'))
+  config = readouts.shrink_config('ssv2')
+  config.data_dir = str(video_set('ssv2'))
   out = tmp_path / 'out'
   run_lib.run(
       checkpoint('dinov3'), str(out), str(tmp_path / 'work'), **config.to_dict()
