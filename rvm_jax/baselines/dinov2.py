@@ -22,6 +22,7 @@ from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
 from rvm_jax.baselines import resizing
+from rvm_jax.baselines import sizes
 
 # Number of heads of the released models by their width: S (12 blocks), B (12),
 # L (24) and g (40, with gated MLPs of 4096 channels). A head has 64 channels.
@@ -200,13 +201,13 @@ def from_config(name: str, config: Mapping[str, Any]) -> DINOv2:
   keys = 'hidden_size num_hidden_layers num_attention_heads mlp_ratio'
   keys += ' use_swiglu_ffn image_size patch_size layer_norm_eps qkv_bias'
   width, depth, heads, ratio, gated, image, patch, epsilon, has_bias = (
-      reading.select(
+      sizes.select(
           name, config, keys.split(), hidden_act='gelu', num_channels=3
       )
   )
   num_registers = 0
   if config['model_type'] == 'dinov2_with_registers':
-    (num_registers,) = reading.select(name, config, ['num_register_tokens'])
+    (num_registers,) = sizes.select(name, config, ['num_register_tokens'])
   mlp_width = int(width * ratio)
   if gated:
     # Two thirds, rounded up to a multiple of 8.
@@ -243,20 +244,20 @@ def from_arrays(arrays: reading.Arrays) -> DINOv2:
       the width is not one of a released model, so that the number of heads,
       which no array tells, is not known.
   """
-  width = reading.find_size(arrays, 'cls_token', 2, 3)
+  width = sizes.find_size(arrays, 'cls_token', 2, 3)
   gated = any(key.endswith('mlp.w12.weight') for key in arrays.specs)
   hidden = _ORIGINAL + (r'mlp\.w12\.weight' if gated else r'mlp\.fc1\.weight')
-  num_positions = reading.find_size(arrays, 'pos_embed', 1, 3)
+  num_positions = sizes.find_size(arrays, 'pos_embed', 1, 3)
   num_registers = 0
   if 'register_tokens' in arrays.specs:
-    num_registers = reading.find_size(arrays, 'register_tokens', 1, 3)
+    num_registers = sizes.find_size(arrays, 'register_tokens', 1, 3)
   return DINOv2(
       width=width,
-      depth=reading.count_blocks(arrays, _ORIGINAL),
-      num_heads=reading.find_heads(arrays, width, HEADS),
-      mlp_width=reading.find_size(arrays, hidden, 0, 2) // (1 + gated),
+      depth=sizes.count_blocks(arrays, _ORIGINAL),
+      num_heads=sizes.find_heads(arrays, width, HEADS),
+      mlp_width=sizes.find_size(arrays, hidden, 0, 2) // (1 + gated),
       gated=gated,
       num_registers=num_registers,
       native_grid=math.isqrt(num_positions - 1),
-      patch=reading.find_size(arrays, r'patch_embed\.proj\.weight', 3, 4),
+      patch=sizes.find_size(arrays, r'patch_embed\.proj\.weight', 3, 4),
   )

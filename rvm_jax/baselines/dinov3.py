@@ -22,6 +22,7 @@ import numpy as np
 from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
+from rvm_jax.baselines import sizes
 
 # Number of heads of the released models by their width: S and S+ (12 blocks),
 # B (12), L (24), H+ (32) and 7B (40). S+, H+ and 7B have gated MLPs. A head has
@@ -226,13 +227,13 @@ def from_config(name: str, config: Mapping[str, Any]) -> DINOv3:
   """
   keys = 'hidden_size num_hidden_layers num_attention_heads intermediate_size'
   keys += ' use_gated_mlp num_register_tokens patch_size layer_norm_eps'
-  width, depth, heads, hidden, gated, registers, patch, epsilon = (
-      reading.select(name, config, keys.split(), num_channels=3)
+  width, depth, heads, hidden, gated, registers, patch, epsilon = sizes.select(
+      name, config, keys.split(), num_channels=3
   )
   act = 'silu' if gated else 'gelu'
-  (base,) = reading.select(name, config, ['rope_theta'], hidden_act=act)
+  (base,) = sizes.select(name, config, ['rope_theta'], hidden_act=act)
   flags = [f'{part}_bias' for part in ('query', 'key', 'value', 'proj', 'mlp')]
-  has_bias = reading.select(name, config, flags)
+  has_bias = sizes.select(name, config, flags)
   return DINOv3(
       width=width,
       depth=depth,
@@ -263,17 +264,17 @@ def from_arrays(arrays: reading.Arrays) -> DINOv3:
       the width is not one of a released model, so that the number of heads,
       which no array tells, is not known.
   """
-  width = reading.find_size(arrays, 'cls_token', 2, 3)
+  width = sizes.find_size(arrays, 'cls_token', 2, 3)
   gated = any(key.endswith('mlp.w1.weight') for key in arrays.specs)
   hidden = _ORIGINAL + (r'mlp\.w1\.weight' if gated else r'mlp\.fc1\.weight')
   has_bias = any(key.endswith('attn.qkv.bias') for key in arrays.specs)
   return DINOv3(
       width=width,
-      depth=reading.count_blocks(arrays, _ORIGINAL),
-      num_heads=reading.find_heads(arrays, width, HEADS),
-      mlp_width=reading.find_size(arrays, hidden, 0, 2),
+      depth=sizes.count_blocks(arrays, _ORIGINAL),
+      num_heads=sizes.find_heads(arrays, width, HEADS),
+      mlp_width=sizes.find_size(arrays, hidden, 0, 2),
       gated=gated,
-      num_registers=reading.find_size(arrays, 'storage_tokens', 1, 3),
+      num_registers=sizes.find_size(arrays, 'storage_tokens', 1, 3),
       biases=('query', 'value', 'out', 'mlp') if has_bias else ('out', 'mlp'),
-      patch=reading.find_size(arrays, r'patch_embed\.proj\.weight', 3, 4),
+      patch=sizes.find_size(arrays, r'patch_embed\.proj\.weight', 3, 4),
   )
