@@ -29,7 +29,7 @@ from rvm_jax.baselines import vjepa
 # Number of heads of the released models by their width. They are L (24 blocks),
 # H (32) and g (40).
 HEADS = {1024: 16, 1280: 16, 1408: 22}
-# Width of g, the only size that was released for frames of 256 and of 384 pixels.
+# Width of g, which alone was released for frames of 256 and of 384 pixels.
 WIDTH_OF_TWO_GRIDS = 1408
 
 # Keys of Hugging Face's config by the name of the attribute.
