@@ -95,8 +95,10 @@ def write(folder: pathlib.Path, family: str, seed: int = 0) -> pathlib.Path:
 
 
 def let_vjepa_be_tiny(monkeypatch):
-  """Tells how many heads the tiny V-JEPA 1 has, which its file does not."""
-  config, _ = _read_golden('vjepa')
+  """Makes the sizes of the tiny V-JEPA 1 known ones, as its file needs."""
+  config, params = _read_golden('vjepa')
+  num_positions = params['pos_embed'].shape[1]
+  monkeypatch.setitem(vjepa.ROWS, num_positions, config['grid'])
   monkeypatch.setitem(vjepa.HEADS, config['width'], config['num_heads'])
 
 

@@ -39,7 +39,8 @@ def load_untrained(name: rival_lib.Name) -> encoder_lib.FrozenEncoder:
     name: family, variant and path, as `baselines.encoder.parse` returns them.
   """
   module, _ = rival_lib.load(name)
-  shape = 1, module.tubelet, module.patch, module.patch, 3
+  length = features.clip_length(module) or 1
+  shape = 1, length, module.patch, module.patch, 3
   init = jax.jit(module.init)
   params = init(jax.random.key(0), np.zeros(shape, np.float32))['params']
   return from_module(module, params, name.variant, prefix='untrained ')
