@@ -41,7 +41,7 @@ def attend(
     implementation: 'xla', which runs on every device and writes the scores to
       memory; 'cudnn' for GPUs with a 16-bit dtype and 'pallas_tpu' for TPUs,
       which do not; or 'auto', which takes what `choice.choose` returns for the
-      device and logs it.
+      device and logs it, and 'xla' for symbolic dimensions of `jax.export`.
 
   Returns:
     Weighted means of the values, [B, Q, D], in the dtype of the values.
@@ -54,6 +54,9 @@ def attend(
     raise ValueError(
         f'attention must be one of {", ".join(NAMES)}, got {implementation!r}'
     )
+  if implementation == 'auto' and not xla.has_known_sizes(query, key):
+    # The fused kernels cannot be chosen before their sizes are known.
+    implementation = 'xla'
   if implementation != 'xla':
     attention = choice.Attention(
         num_queries=query.shape[1],
