@@ -17,6 +17,9 @@ NAMES = ('auto', *_IMPLEMENTATIONS)
 # Names of the arrays that the backward pass of 'pallas_tpu' needs besides its
 # inputs, for policies of rematerialisation.
 RESIDUALS = (pallas_tpu.OUT, pallas_tpu.LOG_SUM)
+# Policy of `jax.checkpoint` that keeps those of 'cudnn'. The backward pass of
+# 'xla' needs scores, so that to keep its results would save no product.
+is_cudnn_forward = cudnn.is_forward
 
 _FIND_OBSTACLE = {
     'cudnn': choice.find_obstacle_cudnn,
