@@ -267,7 +267,7 @@ def apply_blocks(
   return x
 
 
-# The results of attention and what its backward pass needs beside them.
+# The results of the kernel for TPUs, and what its backward pass needs besides.
 _ATTENTION = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
 
 # JAX's policies for the values of `remat`, see `rematerialise`.
@@ -275,7 +275,9 @@ REMAT_POLICIES = {
     'dots': jax.checkpoint_policies.save_from_both_policies(
         jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
     ),
-    'attention': _ATTENTION,
+    'attention': jax.checkpoint_policies.save_from_both_policies(
+        _ATTENTION, attention.is_cudnn_forward
+    ),
     'full': jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -287,10 +289,12 @@ def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
     block: class of the block.
     remat: how much of the forward pass is kept for the backward pass; the rest
       is computed again. 'none' keeps everything (nothing is recomputed). 'dots'
-      keeps the outputs of dense layers and of attention, but no scores.
-      'attention' keeps the outputs of attention, so that only dense layers and
-      norms are computed again. 'full' keeps only the inputs of the block
-      (everything is recomputed).
+      keeps the outputs of dense layers, and those of attention by 'pallas_tpu';
+      attention by 'cudnn' and 'xla' is computed again. 'attention' keeps the
+      outputs of attention by 'pallas_tpu' and 'cudnn', so that only dense
+      layers and norms are computed again; with 'xla' it keeps no more than
+      'full'. 'full' keeps only the inputs of the block (everything is
+      recomputed).
 
   Returns:
     The class, wrapped; `block` itself for 'none'.
