@@ -28,9 +28,9 @@ class Golden(NamedTuple):
   arrays: dict[str, np.ndarray]
 
 
-def read(family: str) -> Golden:
+def read(family: str, folder: pathlib.Path = FOLDER) -> Golden:
   """Reads the golden file of a family."""
-  with np.load(FOLDER / f'{family}.npz') as file:
+  with np.load(folder / f'{family}.npz') as file:
     arrays = dict(file)
   return Golden(
       json.loads(str(arrays['config'])),

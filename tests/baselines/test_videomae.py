@@ -134,7 +134,7 @@ def test_fine_tuned_models_are_refused(tmp_path, small_heads):
 @pytest.mark.parametrize(
     'changes, message',
     [
-        ({'intermediate_size': 96}, '8 misshapen'),
+        ({'intermediate_size': 96}, '6 misshapen'),
         ({'num_hidden_layers': 3}, '15 missing'),
         ({'num_hidden_layers': 1}, '15 unused'),
         ({'hidden_act': 'gelu_new'}, "hidden_act must be 'gelu'"),

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from rvm_jax import baselines
+from rvm_jax.baselines import vjepa
 from rvm_jax.baselines import vjepa2
 from tests.baselines import golden_clips
 
@@ -87,6 +88,18 @@ def test_native_grid_is_told_by_unused_positions(tmp_path, num_positions, rows):
   arrays = ORIGINAL | {'pos_embed': np.zeros((1, num_positions, 56), 'f4')}
   path = golden_clips.write_file(tmp_path / 'x.safetensors', arrays)
   assert baselines.load(path)[0].rows == rows
+
+
+@pytest.mark.parametrize(
+    'num_positions, family', [(32 * 16**2, 'vjepa2'), (8 * 14**2, 'vjepa')]
+)
+def test_unused_positions_tell_it_from_the_first_v_jepa(
+    tmp_path, monkeypatch, num_positions, family
+):
+  monkeypatch.setitem(vjepa.HEADS, 56, 2)
+  arrays = ORIGINAL | {'pos_embed': np.zeros((1, num_positions, 56), 'f4')}
+  path = golden_clips.write_file(tmp_path / 'x.safetensors', arrays)
+  assert baselines.load(path)[0].family == family
 
 
 def test_native_grid_of_g_that_nothing_tells_is_warned_of(

@@ -18,24 +18,17 @@ the other heads are zero.
 """
 
 import math
-from typing import NamedTuple
 
 import jax
-from jax import lax
 import jax.numpy as jnp
 
-# Number of lanes of a vector register.
-LANES = 128
+from rvm_jax.ops.attention import heads as heads_lib
+
 # Number of queries whose scores are computed at a time.
 BLOCK = 256
 
 # Transposed results of heads, by the first query of their block.
 _Columns = dict[int, list[jax.Array]]
-
-# Dimension numbers of `lax.dot_general`, for matrices A and B and transposes.
-_AB = (((1,), (0,)), ((), ()))
-_ABT = (((1,), (1,)), ((), ()))
-_ATB = (((0,), (0,)), ((), ()))
 
 
 def attend_forward(
@@ -62,7 +55,9 @@ def attend_forward(
   def score(item, _):
     block, head = item
     query = head.pick(query_ref[0, block, head.lanes])
-    return factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
+    return factor * heads_lib.dot(
+        key_ref[0, :, head.lanes], query, heads_lib.ABT
+    )  # [M, Q]
 
   def weigh(item, scores):
     block, head = item
@@ -75,17 +70,17 @@ def attend_forward(
   def mix(item, weights_and_total):
     block, head = item
     weights, total = weights_and_total
-    mixed_t = _dot(value_t[head.rows], weights, _AB)
+    mixed_t = heads_lib.dot(value_t[head.rows], weights, heads_lib.AB)
     out_t[block.start].append(mixed_t / total)  # [C, Q]
 
-  _overlap(blocks, _heads(group, head_width), score, weigh, mix)
+  _overlap(blocks, heads_lib.split(group, head_width), score, weigh, mix)
   for block in blocks:
     mixed = jnp.concatenate(out_t[block.start]).T
     out_ref[0, block, :] = mixed.astype(dtype)
   if rest:
-    stack = _Stack(rest.stop - rest.start, group, head_width, dtype)
+    stack = heads_lib.Stack(rest.stop - rest.start, group, head_width, dtype)
     weights = _weigh(key_ref[0], stack.spread(query_ref[0, rest, :]), factor)
-    mixed = _dot(weights.astype(dtype), value_ref[0], _ATB)
+    mixed = heads_lib.dot(weights.astype(dtype), value_ref[0], heads_lib.ATB)
     out_ref[0, rest, :] = stack.collect(mixed).astype(dtype)
 
 
@@ -122,15 +117,19 @@ def attend_backward(
   scale = 1 / math.sqrt(head_width)
   blocks, rest = _split(num_queries, group // head_width)
   key_t = key_ref[0].T  # [G, M]
-  d_key, d_value = _Sum(), _Sum()
+  d_key, d_value = heads_lib.Sum(), heads_lib.Sum()
   d_query_t: _Columns = {block.start: [] for block in blocks}
 
   def score(item, _):
     block, head = item
     query = head.pick(query_ref[0, block, head.lanes])
     gradient = head.pick(gradient_ref[0, block, head.lanes])
-    scores = factor * _dot(key_ref[0, :, head.lanes], query, _ABT)  # [M, Q]
-    d_weights = _dot(value_ref[0, :, head.lanes], gradient, _ABT)
+    scores = factor * heads_lib.dot(
+        key_ref[0, :, head.lanes], query, heads_lib.ABT
+    )  # [M, Q]
+    d_weights = heads_lib.dot(
+        value_ref[0, :, head.lanes], gradient, heads_lib.ABT
+    )
     return query, gradient, scores, d_weights
 
   def weigh(item, scored):
@@ -149,27 +148,29 @@ def attend_backward(
   def mix(item, weighed):
     block, head = item
     query, gradient, weights, d_scores = weighed
-    d_value.add(head.lanes, _dot(weights, gradient, _AB))
-    d_key.add(head.lanes, _dot(d_scores, query, _AB))
-    part = _dot(key_t[head.rows], d_scores, _AB)  # [C, Q]
+    d_value.add(head.lanes, heads_lib.dot(weights, gradient, heads_lib.AB))
+    d_key.add(head.lanes, heads_lib.dot(d_scores, query, heads_lib.AB))
+    part = heads_lib.dot(key_t[head.rows], d_scores, heads_lib.AB)  # [C, Q]
     d_query_t[block.start].append(part)
 
-  _overlap(blocks, _heads(group, head_width), score, weigh, mix)
+  _overlap(blocks, heads_lib.split(group, head_width), score, weigh, mix)
   for block in blocks:
     d_query = jnp.concatenate(d_query_t[block.start]).T
     d_query_ref[0, block, :] = d_query.astype(dtype)
   if rest:
-    stack = _Stack(rest.stop - rest.start, group, head_width, dtype)
+    stack = heads_lib.Stack(rest.stop - rest.start, group, head_width, dtype)
     query = stack.spread(query_ref[0, rest, :])
     gradient = stack.spread(gradient_ref[0, rest, :])
     weights = _weigh(key_ref[0], query, factor)
     lanes = slice(0, group)
-    d_value.add(lanes, _dot(weights.astype(dtype), gradient, _AB))
-    d_weights = _dot(value_ref[0], gradient, _ABT)
+    d_value.add(
+        lanes, heads_lib.dot(weights.astype(dtype), gradient, heads_lib.AB)
+    )
+    d_weights = heads_lib.dot(value_ref[0], gradient, heads_lib.ABT)
     mean = (weights * d_weights).sum(0, keepdims=True)
     d_scores = (scale * weights * (d_weights - mean)).astype(dtype)
-    d_key.add(lanes, _dot(d_scores, query, _AB))
-    d_query = _dot(d_scores, key_ref[0], _ATB)
+    d_key.add(lanes, heads_lib.dot(d_scores, query, heads_lib.AB))
+    d_query = heads_lib.dot(d_scores, key_ref[0], heads_lib.ATB)
     d_query_ref[0, rest, :] = stack.collect(d_query).astype(dtype)
   d_key.store(d_key_ref)
   d_value.store(d_value_ref)
@@ -177,7 +178,7 @@ def attend_backward(
 
 def count_blocks(num_queries: int) -> int:
   """Returns the number of blocks of queries, without those left over."""
-  whole = num_queries - num_queries % LANES
+  whole = num_queries - num_queries % heads_lib.LANES
   return max(1, -(-whole // BLOCK))
 
 
@@ -192,8 +193,8 @@ def _split(num_queries, num_heads):
   Those left over are few enough that one vector of lanes holds them for all
   heads.
   """
-  rest = num_queries % LANES
-  if rest * num_heads > LANES:
+  rest = num_queries % heads_lib.LANES
+  if rest * num_heads > heads_lib.LANES:
     rest = 0
   whole = num_queries - rest
   blocks = [
@@ -227,109 +228,6 @@ def _overlap(blocks, heads, *stages):
 
 def _weigh(key, query, factor):
   """Returns the softmax of the scores of all keys, [M, Q], in float32."""
-  scores = factor * _dot(key, query, _ABT)
+  scores = factor * heads_lib.dot(key, query, heads_lib.ABT)
   weights = jnp.exp2(scores - scores.max(0, keepdims=True))
   return weights / weights.sum(0, keepdims=True)
-
-
-def _dot(a, b, dimensions):
-  """Multiplies matrices, with the sums in float32."""
-  exact = a.dtype == jnp.float32
-  return lax.dot_general(
-      a,
-      b,
-      dimensions,
-      precision=lax.Precision.HIGHEST if exact else lax.Precision.DEFAULT,
-      preferred_element_type=jnp.float32,
-  )
-
-
-class _Head(NamedTuple):
-  """Where a head lies in its group.
-
-  Attributes:
-    number: number of the head in the group.
-    rows: the head's channels.
-    lanes: whole vectors of channels that contain the head.
-    mask: bool [1, lanes], True for the head's channels among `lanes`.
-  """
-
-  number: int
-  rows: slice
-  lanes: slice
-  mask: jax.Array
-
-  def pick(self, x):
-    """Sets the channels of other heads to zero in x, [N, lanes]."""
-    return jnp.where(self.mask, x, 0)
-
-
-def _heads(group, head_width):
-  """Returns where each head of a group lies."""
-  heads = []
-  for start in range(0, group, head_width):
-    stop = start + head_width
-    first = start // LANES * LANES
-    last = min(group, -(-stop // LANES) * LANES)
-    channel = lax.broadcasted_iota(jnp.int32, (1, last - first), 1) + first
-    mask = (start <= channel) & (channel < stop)
-    rows, lanes = slice(start, stop), slice(first, last)
-    heads.append(_Head(start // head_width, rows, lanes, mask))
-  return heads
-
-
-class _Stack:
-  """The queries left over as rows of one head: head 0's, head 1's, and so on.
-
-  Rows are repeated and summed by products with zeros and ones, because they do
-  not begin at multiples of 8, where the vector unit could move them.
-  """
-
-  def __init__(self, rest, group, head_width, dtype):
-    num_rows = group // head_width * rest
-    row = lax.broadcasted_iota(jnp.int32, (num_rows, group), 0)
-    channel = lax.broadcasted_iota(jnp.int32, (num_rows, group), 1)
-    self.mask = row < 0
-    query = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 1)
-    position = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 0)
-    copies = position < 0
-    for head in range(group // head_width):
-      first, start = head * rest, head * head_width
-      self.mask |= (
-          (first <= row)
-          & (row < first + rest)
-          & (start <= channel)
-          & (channel < start + head_width)
-      )
-      copies |= position == first + query
-    self.copies = copies.astype(dtype)
-
-  def spread(self, x):
-    """Maps [rest, G] to [heads * rest, G], with one head's channels a row."""
-    rows = _dot(self.copies, x, _AB).astype(x.dtype)
-    return jnp.where(self.mask, rows, 0)
-
-  def collect(self, rows):
-    """Maps [heads * rest, G] to [rest, G], taking a head from each row."""
-    rows = jnp.where(self.mask, rows, 0).astype(self.copies.dtype)
-    return _dot(self.copies, rows, _ATB)
-
-
-class _Sum:
-  """A sum of arrays [M, lanes], in parts of one vector of lanes."""
-
-  def __init__(self):
-    self.parts = {}
-
-  def add(self, lanes, x):
-    """Adds x, [M, lanes], to some of the channels."""
-    for first in range(lanes.start, lanes.stop, LANES):
-      start = first - lanes.start
-      part = x[:, start : start + LANES]
-      known = self.parts.get(first)
-      self.parts[first] = part if known is None else known + part
-
-  def store(self, ref):
-    """Writes the sum to a reference, [1, M, G]."""
-    for first, part in self.parts.items():
-      ref[0, :, first : first + part.shape[1]] = part.astype(ref.dtype)

@@ -17,6 +17,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 import jax.numpy as jnp
 
+from rvm_jax.ops.attention import heads
 from rvm_jax.ops.attention import kernels
 
 # Names of the arrays that the backward pass needs next to its inputs, for
@@ -81,7 +82,7 @@ def group_width(width: int, head_width: int, num_queries: int) -> int:
     head_width: C, number of channels of a head.
     num_queries: Q.
   """
-  least = math.lcm(kernels.LANES, head_width)
+  least = math.lcm(heads.LANES, head_width)
   if width % least:
     return width
   most = _MAX_ITEMS // kernels.count_blocks(num_queries) * head_width
@@ -118,8 +119,8 @@ def count_bytes(
     itemsize: bytes of a number of the queries, keys and values.
   """
   lanes = (
-      pl.cdiv(group_width(width, head_width, num_queries), kernels.LANES)
-      * kernels.LANES
+      pl.cdiv(group_width(width, head_width, num_queries), heads.LANES)
+      * heads.LANES
   )
   # Four arrays of queries and four of keys, for this grid step and the next.
   blocks = 2 * 4 * (num_queries + num_keys) * lanes * itemsize
@@ -127,9 +128,7 @@ def count_bytes(
   sums = num_keys * lanes * (2 * 4 + itemsize)
   # Scores, weights and their gradients, as computed and as multiplied, of two
   # blocks at a time.
-  block = min(
-      kernels.BLOCK, pl.cdiv(num_queries, kernels.LANES) * kernels.LANES
-  )
+  block = min(kernels.BLOCK, pl.cdiv(num_queries, heads.LANES) * heads.LANES)
   scores = 2 * num_keys * block * (3 * 4 + 2 * itemsize)
   return blocks + sums + scores
 

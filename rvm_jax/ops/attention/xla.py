@@ -36,8 +36,7 @@ def attend(
     Weighted means of the values, [B, Q, D], in the dtype of the values.
   """
   batch, num_queries, _ = query.shape
-  if not all(isinstance(x, int) for x in (*query.shape, *key.shape)):
-    # `jax.export` traces with sizes that are not known yet.
+  if not has_known_sizes(query, key):
     return _attend(query, key, value, num_heads)
   most = max(1, MAX_SCORES // (batch * num_heads * key.shape[1]))
   if num_queries <= most:
@@ -55,6 +54,11 @@ def attend(
   mixed = jax.lax.map(jax.checkpoint(attend_block), query)
   mixed = mixed.swapaxes(0, 1).reshape(batch, blocks * size, -1)
   return mixed[:, :num_queries]
+
+
+def has_known_sizes(query: jax.Array, key: jax.Array) -> bool:
+  """Returns whether no axis is a symbolic dimension of `jax.export`."""
+  return all(isinstance(x, int) for x in (*query.shape, *key.shape))
 
 
 def _attend(query, key, value, num_heads):

@@ -1,0 +1,122 @@
+"""How a kernel of attention handles heads that lie side by side in channels.
+
+The functions and classes here work on arrays that a kernel has read, of a group
+of heads: [N, G], where G is the number of channels of the group.
+"""
+
+from typing import NamedTuple
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+
+# Number of lanes of a vector register.
+LANES = 128
+
+# Dimension numbers of `lax.dot_general`, for matrices A and B and transposes.
+AB = (((1,), (0,)), ((), ()))
+ABT = (((1,), (1,)), ((), ()))
+ATB = (((0,), (0,)), ((), ()))
+
+
+def dot(a, b, dimensions):
+  """Multiplies matrices, with the sums in float32."""
+  exact = a.dtype == jnp.float32
+  return lax.dot_general(
+      a,
+      b,
+      dimensions,
+      precision=lax.Precision.HIGHEST if exact else lax.Precision.DEFAULT,
+      preferred_element_type=jnp.float32,
+  )
+
+
+class Head(NamedTuple):
+  """Where a head lies in its group.
+
+  Attributes:
+    number: number of the head in the group.
+    rows: the head's channels.
+    lanes: whole vectors of channels that contain the head.
+    mask: bool [1, lanes], True for the head's channels among `lanes`.
+  """
+
+  number: int
+  rows: slice
+  lanes: slice
+  mask: jax.Array
+
+  def pick(self, x):
+    """Sets the channels of other heads to zero in x, [N, lanes]."""
+    return jnp.where(self.mask, x, 0)
+
+
+def split(group, head_width):
+  """Returns where each head of a group lies."""
+  heads = []
+  for start in range(0, group, head_width):
+    stop = start + head_width
+    first = start // LANES * LANES
+    last = min(group, -(-stop // LANES) * LANES)
+    channel = lax.broadcasted_iota(jnp.int32, (1, last - first), 1) + first
+    mask = (start <= channel) & (channel < stop)
+    rows, lanes = slice(start, stop), slice(first, last)
+    heads.append(Head(start // head_width, rows, lanes, mask))
+  return heads
+
+
+class Stack:
+  """The queries left over as rows of one head: head 0's, head 1's, and so on.
+
+  Rows are repeated and summed by products with zeros and ones, because they do
+  not begin at multiples of 8, where the vector unit could move them.
+  """
+
+  def __init__(self, rest, group, head_width, dtype):
+    num_rows = group // head_width * rest
+    row = lax.broadcasted_iota(jnp.int32, (num_rows, group), 0)
+    channel = lax.broadcasted_iota(jnp.int32, (num_rows, group), 1)
+    self.mask = row < 0
+    query = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 1)
+    position = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 0)
+    copies = position < 0
+    for head in range(group // head_width):
+      first, start = head * rest, head * head_width
+      self.mask |= (
+          (first <= row)
+          & (row < first + rest)
+          & (start <= channel)
+          & (channel < start + head_width)
+      )
+      copies |= position == first + query
+    self.copies = copies.astype(dtype)
+
+  def spread(self, x):
+    """Maps [rest, G] to [heads * rest, G], with one head's channels a row."""
+    rows = dot(self.copies, x, AB).astype(x.dtype)
+    return jnp.where(self.mask, rows, 0)
+
+  def collect(self, rows):
+    """Maps [heads * rest, G] to [rest, G], taking a head from each row."""
+    rows = jnp.where(self.mask, rows, 0).astype(self.copies.dtype)
+    return dot(self.copies, rows, ATB)
+
+
+class Sum:
+  """A sum of arrays [M, lanes], in parts of one vector of lanes."""
+
+  def __init__(self):
+    self.parts = {}
+
+  def add(self, lanes, x):
+    """Adds x, [M, lanes], to some of the channels."""
+    for first in range(lanes.start, lanes.stop, LANES):
+      start = first - lanes.start
+      part = x[:, start : start + LANES]
+      known = self.parts.get(first)
+      self.parts[first] = part if known is None else known + part
+
+  def store(self, ref):
+    """Writes the sum to a reference, [1, M, G]."""
+    for first, part in self.parts.items():
+      ref[0, :, first : first + part.shape[1]] = part.astype(ref.dtype)
