@@ -48,14 +48,16 @@ class HeadsDense(nn.Module):
   memory, because the last axis of an array is filled up to 128 lanes.
 
   Attributes:
-    features: shape of the outputs of a token, such as (heads, C) or (D,).
     inputs: shape of the inputs of a token, such as (D,) or (heads, C).
+    features: shape of the outputs of a token, such as (heads, C) or (D,).
     dtype: dtype of the matrix product.
+    has_bias_gradient: whether the bias has a gradient. It is zero otherwise.
   """
 
   inputs: tuple[int, ...]
   features: tuple[int, ...]
   dtype: Dtype
+  has_bias_gradient: bool = True
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -67,6 +69,8 @@ class HeadsDense(nn.Module):
 
     kernel = self.param('kernel', init_kernel, self.inputs + self.features)
     bias = self.param('bias', nn.initializers.zeros, self.features)
+    if not self.has_bias_gradient:
+      bias = jax.lax.stop_gradient(bias)
     x, kernel, bias = nn.dtypes.promote_dtype(
         x, kernel.reshape(flat), bias.reshape(1, 1, -1), dtype=self.dtype
     )
@@ -92,8 +96,12 @@ class Attention(nn.Module):
     width = x.shape[-1]
     heads = (self.num_heads, width // self.num_heads)
     # The query is [B, Q, D], key and value are [B, M, D], heads side by side.
+    # The bias of the keys adds the same to all scores of a query, which the
+    # softmax takes away again: its gradient is zero, and need not be summed up.
     query, key, value = (
-        HeadsDense((width,), heads, self.dtype, name=name)(tokens)
+        HeadsDense((width,), heads, self.dtype, name != 'key', name=name)(
+            tokens
+        )
         for name, tokens in (('query', x), ('key', context), ('value', context))
     )
     mixed = attention.attend(
@@ -259,7 +267,7 @@ def apply_blocks(
   return x
 
 
-# The results of attention and what its backward pass needs beside them.
+# The results of the kernel for TPUs, and what its backward pass needs besides.
 _ATTENTION = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
 
 # JAX's policies for the values of `remat`, see `rematerialise`.
@@ -267,7 +275,9 @@ REMAT_POLICIES = {
     'dots': jax.checkpoint_policies.save_from_both_policies(
         jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
     ),
-    'attention': _ATTENTION,
+    'attention': jax.checkpoint_policies.save_from_both_policies(
+        _ATTENTION, attention.is_cudnn_forward
+    ),
     'full': jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -279,10 +289,12 @@ def rematerialise(block: type[nn.Module], remat: str) -> type[nn.Module]:
     block: class of the block.
     remat: how much of the forward pass is kept for the backward pass; the rest
       is computed again. 'none' keeps everything (nothing is recomputed). 'dots'
-      keeps the outputs of dense layers and of attention, but no scores.
-      'attention' keeps the outputs of attention, so that only dense layers and
-      norms are computed again. 'full' keeps only the inputs of the block
-      (everything is recomputed).
+      keeps the outputs of dense layers, and those of attention by 'pallas_tpu';
+      attention by 'cudnn' and 'xla' is computed again. 'attention' keeps the
+      outputs of attention by 'pallas_tpu' and 'cudnn', so that only dense
+      layers and norms are computed again; with 'xla' it keeps no more than
+      'full'. 'full' keeps only the inputs of the block (everything is
+      recomputed).
 
   Returns:
     The class, wrapped; `block` itself for 'none'.

@@ -66,14 +66,3 @@ def as_wanted(
 def restart(state: step_lib.TrainState) -> step_lib.TrainState:
   """Returns a training state whose EMA is a copy of its parameters."""
   return state.replace(ema=jax.tree.map(jnp.copy, state.params))
-
-
-def update(ema: Any, params: Any, decay: float) -> Any:
-  """Returns the EMA after a step.
-
-  Args:
-    ema: the EMA before the step.
-    params: the parameters after the step.
-    decay: share of the EMA that stays, in [0, 1).
-  """
-  return jax.tree.map(lambda x, y: x + (1 - decay) * (y - x), ema, params)

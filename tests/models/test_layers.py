@@ -1,11 +1,14 @@
 """The transformer blocks against the same written down in numpy."""
 
 import jax
+import jax.ad_checkpoint
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rvm_jax.models import layers
+from rvm_jax.ops.attention import pallas_tpu
+from rvm_jax.weights import trees
 
 SIZES = dict(
     num_heads=2, mlp_width=12, dtype=jnp.dtype('float32'), attention='xla'
@@ -113,6 +116,22 @@ def test_blocks_in_a_loop_compute_the_same_from_the_same_parameters(
   assert is_loop == scan_layers
 
 
+def test_bias_of_keys_changes_nothing_and_alone_has_no_gradient():
+  attention = layers.Attention(
+      num_heads=2, dtype='float32', implementation='xla'
+  )
+  p = init(attention, X[:, 0], CONTEXT)
+
+  def compute(params):
+    return attention.apply({'params': params}, X[:, 0], CONTEXT)
+
+  other = p | {'key': p['key'] | {'bias': p['key']['bias'] + 3.0}}
+  np.testing.assert_allclose(compute(other), compute(p), atol=1e-5)
+  gradient = jax.grad(lambda p: jnp.square(compute(p)).sum())(p)
+  zero = [name for name, x in trees.flatten(gradient).items() if not np.any(x)]
+  assert zero == ['key/bias']
+
+
 def test_rematerialise_repeats_the_products_its_argument_names():
   counts = []
   for remat in 'none', 'dots', 'full':
@@ -127,6 +146,24 @@ def test_rematerialise_repeats_the_products_its_argument_names():
   none, dots, full = counts
   # 'dots' repeats the two products of the attention, which have batch axes.
   assert dots == none + 2 and full > dots
+
+
+@pytest.mark.parametrize(
+    'remat, is_kept', [('dots', True), ('attention', True), ('full', False)]
+)
+def test_rematerialise_keeps_what_the_kernel_needs_for_its_gradient(
+    monkeypatch, capsys, remat, is_kept
+):
+  def attend(query, key, value, num_heads, _):
+    return pallas_tpu.attend(query, key, value, num_heads, interpret=True)
+
+  monkeypatch.setattr(layers.attention, 'attend', attend)
+  block = layers.rematerialise(layers.Block, remat)(**SIZES)
+  params = jax.eval_shape(block.init, jax.random.key(0), X[0])
+  jax.ad_checkpoint.print_saved_residuals(block.apply, params, X[0])
+  kept = capsys.readouterr().out
+  for name in 'attention_out', 'attention_log_sum':
+    assert (f"named '{name}'" in kept) == is_kept
 
 
 def test_rematerialise_refuses_an_unknown_argument():

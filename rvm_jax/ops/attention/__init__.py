@@ -17,6 +17,9 @@ NAMES = ('auto', *_IMPLEMENTATIONS)
 # Names of the arrays that the backward pass of 'pallas_tpu' needs besides its
 # inputs, for policies of rematerialisation.
 RESIDUALS = (pallas_tpu.OUT, pallas_tpu.LOG_SUM)
+# Policy of `jax.checkpoint` that keeps those of 'cudnn'. The backward pass of
+# 'xla' needs scores, so that to keep its results would save no product.
+is_cudnn_forward = cudnn.is_forward
 
 _FIND_OBSTACLE = {
     'cudnn': choice.find_obstacle_cudnn,
@@ -41,7 +44,7 @@ def attend(
     implementation: 'xla', which runs on every device and writes the scores to
       memory; 'cudnn' for GPUs with a 16-bit dtype and 'pallas_tpu' for TPUs,
       which do not; or 'auto', which takes what `choice.choose` returns for the
-      device and logs it.
+      device and logs it, and 'xla' for symbolic dimensions of `jax.export`.
 
   Returns:
     Weighted means of the values, [B, Q, D], in the dtype of the values.
@@ -54,6 +57,9 @@ def attend(
     raise ValueError(
         f'attention must be one of {", ".join(NAMES)}, got {implementation!r}'
     )
+  if implementation == 'auto' and not xla.has_known_sizes(query, key):
+    # The fused kernels cannot be chosen before their sizes are known.
+    implementation = 'xla'
   if implementation != 'xla':
     attention = choice.Attention(
         num_queries=query.shape[1],

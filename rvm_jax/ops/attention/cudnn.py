@@ -1,5 +1,7 @@
 """Attention by cuDNN's fused kernels, which keep no scores, for NVIDIA GPUs."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -34,6 +36,18 @@ def attend(
       implementation='cudnn',
   )
   return mixed[:, :num_queries].reshape(batch, num_queries, width)
+
+
+def is_forward(primitive: Any, *_: Any, **__: Any) -> bool:
+  """Returns whether a primitive of JAX is the forward pass of cuDNN.
+
+  It is a policy of `jax.checkpoint`, which keeps what the backward pass needs
+  besides queries, keys and values. JAX gives these arrays no names.
+
+  Args:
+    primitive: the primitive, a `jax.extend.core.Primitive`.
+  """
+  return primitive.name.startswith('dot_product_attention_fwd')
 
 
 def _split(x, num_heads):

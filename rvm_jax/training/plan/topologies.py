@@ -46,7 +46,8 @@ class Topology(NamedTuple):
   @property
   def num_hosts(self) -> int:
     """Number of hosts, each of which reads data for its own chips."""
-    return max(1, self.num_devices // self.chip.per_host)
+    in_slice = math.prod(self.shape)
+    return self.num_slices * max(1, in_slice // self.chip.per_host)
 
 
 _NAME = re.compile(r'(?:(\d+)x)?([a-z]\w*):(\d+(?:x\d+)*)')

@@ -37,17 +37,33 @@ def test_attend_refuses_what_cannot_run(name, dtype, message):
     attention.attend(*inputs, 3, name)
 
 
-def test_cudnn_refuses_float32():
+def mesh_of(platform, kind):
+  """Returns a mesh of one device that is not there."""
   device = jax.sharding.AbstractDevice(
-      device_kind='NVIDIA H100', num_cores=None, platform='cuda'
+      device_kind=kind, num_cores=None, platform=platform
   )
-  mesh = jax.sharding.AbstractMesh(
+  return jax.sharding.AbstractMesh(
       (1,),
       ('data',),
       (jax.sharding.AxisType.Explicit,),
       abstract_device=device,
   )
+
+
+def test_cudnn_refuses_float32():
   inputs = definition.sample(0, 5, 7, 3, 8, jnp.float32)[:3]
-  with jax.sharding.use_abstract_mesh(mesh):
+  with jax.sharding.use_abstract_mesh(mesh_of('cuda', 'NVIDIA H100')):
     with pytest.raises(ValueError, match='cudnn.* bfloat16 .*not float32; use'):
       jax.eval_shape(lambda *x: attention.attend(*x, 3, 'cudnn'), *inputs)
+
+
+@pytest.mark.parametrize('symbols', ['b, 257, 128', '2, n, 128'])
+def test_auto_is_xla_where_sizes_are_symbolic(symbols):
+  shape = jax.ShapeDtypeStruct(jax.export.symbolic_shape(symbols), 'bfloat16')
+
+  def attend(*inputs):
+    return attention.attend(*inputs, 2, 'auto')
+
+  with jax.sharding.use_abstract_mesh(mesh_of('tpu', 'TPU v6 lite')):
+    jaxpr = jax.make_jaxpr(attend)(shape, shape, shape)
+  assert 'pallas_call' not in str(jaxpr) and 'dot_general' in str(jaxpr)

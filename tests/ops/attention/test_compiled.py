@@ -5,6 +5,7 @@ import importlib.util
 import jax
 import pytest
 
+from rvm_jax.models import layers
 from rvm_jax.ops import attention
 
 # For each kind of slice, the module of its compiler and what installs it.
@@ -17,7 +18,9 @@ COMPILERS = {
 TPUS = [name for name, (module, _) in COMPILERS.items() if module == 'libtpu']
 
 
-def compile_training(topology, implementation, *sizes, dtype='bfloat16'):
+def compile_training(
+    topology, implementation, *sizes, dtype='bfloat16', policy=None
+):
   """Compiles attention and its gradients, and returns the program as text.
 
   Args:
@@ -25,6 +28,7 @@ def compile_training(topology, implementation, *sizes, dtype='bfloat16'):
     implementation: name of the implementation.
     *sizes: numbers of queries, keys and heads, and the width of a head.
     dtype: dtype of queries, keys and values.
+    policy: policy of rematerialisation; None recomputes nothing.
   """
   module, package = COMPILERS[topology]
   if importlib.util.find_spec(module) is None:
@@ -46,6 +50,8 @@ def compile_training(topology, implementation, *sizes, dtype='bfloat16'):
     def attend(*inputs):
       return attention.attend(*inputs, num_heads, implementation)
 
+    if policy:
+      attend = jax.checkpoint(attend, policy=policy)
     out, pull_back = jax.vjp(attend, query, key, value)
     return out, *pull_back(gradient)
 
@@ -93,4 +99,12 @@ def test_auto_takes_the_device_that_is_compiled_for():
 def test_cudnn_trains_odd_lengths(name):
   text = compile_training('h100:1', name, 257, 1027, 6, 64)
   assert text.count('__cudnn$fmhaSoftmax"') == 1
+  assert text.count('__cudnn$fmhaSoftmaxBackward"') == 1
+
+
+@pytest.mark.parametrize('remat, count', [('attention', 1), ('full', 2)])
+def test_results_of_cudnn_are_computed_again_unless_they_are_kept(remat, count):
+  policy = layers.REMAT_POLICIES[remat]
+  text = compile_training('h100:1', 'cudnn', 257, 257, 6, 64, policy=policy)
+  assert text.count('__cudnn$fmhaSoftmax"') == count
   assert text.count('__cudnn$fmhaSoftmaxBackward"') == 1

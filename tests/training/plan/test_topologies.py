@@ -21,6 +21,9 @@ from rvm_jax.training.plan import topologies
         ('h100:8', 8, 1),
         ('2xh100:8', 16, 2),
         ('h100:1', 1, 1),
+        # Each slice and each machine has a host of its own.
+        ('4xv6e:1x1', 4, 4),
+        ('2xh100:2', 4, 2),
     ],
 )
 def test_find_counts_devices_and_hosts(name, num_devices, num_hosts):
