@@ -3,9 +3,9 @@
   python -m rvm_jax.main --config=configs/siammae_small.py \
       --workdir=runs/siammae --config.data.sources="('/data/kinetics.csv',)"
 
-Hardware: a step of 2048 clips is 76 TFLOP, so that the run takes half a day on one GPU
-that does 395 TFLOP/s, half of what an H200 does on large products (arithmetic,
-not measured).
+Hardware: a step of 2048 clips is 76 TFLOP, so that the run takes half a day on
+one GPU that does 395 TFLOP/s, half of what an H200 does on large products
+(arithmetic, not measured; reading the videos is likely to take longer).
 
 What this config does not set is as in configs/rvm_base.py. The source of a
 value is marked as follows:

@@ -3,9 +3,9 @@
   python -m rvm_jax.main --config=configs/videomae_base.py \
       --workdir=runs/videomae --config.data.sources="('/data/kinetics.csv',)"
 
-Hardware: the paper's run took 64 GPUs. A step of 2048 clips is 0.42 PFLOP, so that
-the run takes 2.3 days on one GPU that does 395 TFLOP/s, half of what an H200 does
-on large products (arithmetic, not measured).
+Hardware: the paper's run took 64 GPUs. A step of 2048 clips is 0.42 PFLOP, so
+that the run takes 2.3 days on one GPU that does 395 TFLOP/s, half of what an
+H200 does on large products (arithmetic, not measured).
 
 What this config does not set is as in configs/rvm_base.py. The source of a
 value is marked as follows:

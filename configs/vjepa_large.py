@@ -3,9 +3,9 @@
   python -m rvm_jax.main --config=configs/vjepa_large.py \
       --workdir=runs/vjepa --config.data.sources="('/data/videos',)"
 
-Hardware: a step of 3072 clips is 10.7 PFLOP, so that the run takes 28 days on one GPU
-that does 395 TFLOP/s, half of what an H200 does on large products (arithmetic,
-not measured).
+Hardware: a step of 3072 clips is 10.7 PFLOP, so that the run takes 28 days on
+one GPU that does 395 TFLOP/s, half of what an H200 does on large products
+(arithmetic, not measured).
 
 Weight decay and EMA are constant here. V-JEPA lets them rise, from 0.04 to 0.4
 and from 0.998 to 1; the constants are those of V-JEPA 2. V-JEPA also stretches

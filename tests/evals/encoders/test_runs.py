@@ -1,4 +1,4 @@
-"""Runs as encoders: RVM's are streams, the others are what their objective says.
+"""Runs as encoders: RVM's are streams, others are what their objective says.
 
 That the features are those of `encode` is tested with the objectives' runs, in
 tests/training/objectives/test_rivals.py.
