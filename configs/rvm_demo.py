@@ -41,8 +41,6 @@ def get_config() -> ml_collections.ConfigDict:
       patch=8,
       dtype='float32',
       remat='none',
-      # So few blocks compile quickly, and a CPU computes them 10 % faster so.
-      scan_layers=False,
   )
   config.data.update(
       num_scenes=100_000,

@@ -19,8 +19,9 @@ ALLOWED = {
     'runtime': {'storage'},
     'data': {'storage'},
     'models': {'ops'},
+    'baselines': {'ops', 'storage', 'weights'},
     'viz': {'ops'},
-    'viz/__main__': {'data', 'ops', 'streaming', 'viz', 'weights'},
+    'viz/__main__': {'baselines', 'data', 'ops', 'streaming', 'viz', 'weights'},
     'weights': {'models', 'ops', 'storage'},
     'streaming': {'models', 'ops', 'weights'},
     'training': {
@@ -33,9 +34,10 @@ ALLOWED = {
         'weights',
     },
     'training/plan/__main__': {'config', 'runtime', 'storage', 'training'},
-    'features': {'data', 'ops', 'storage', 'streaming', 'weights'},
+    'features': {'baselines', 'data', 'ops', 'storage', 'streaming', 'weights'},
     'export': {'ops', 'storage', 'streaming', 'weights'},
     'evals': {
+        'baselines',
         'config',
         'data',
         'features',

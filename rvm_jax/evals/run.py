@@ -6,12 +6,17 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
 --checkpoint names the encoder:
   PATH              a checkpoint that `rvm_jax.load` reads
   untrained:PATH    a baseline: fresh parameters of that checkpoint's sizes
+  dinov2:PATH       weights of a rival: dinov2, dinov3, videomae, vjepa or
+                    vjepa2, with the features of the released evaluation of RVM
+  dinov2-fair:PATH  the same weights, without what handicaps the rival there;
+                    docs/baselines.md describes both
   raw:16            a baseline: plain pixels in patches of 16 x 16
   truth:16          the oracle, for configs/eval_scenes.py alone: features made
                     of the ground truth of patches of 16 x 16
 
-A size of frames that the encoder's patch does not divide is refused;
---config.resize_to_patch=True takes the nearest size that it divides.
+A size of frames that the encoder's patch does not divide is refused, except for
+rivals, which have rules of their own for it. --config.resize_to_patch=True
+takes the nearest size that it divides.
 
 A benchmark that trains a readout needs --workdir=DIR for the encoder's features
 and the readout's checkpoints. If the command is stopped, the same command
@@ -31,7 +36,9 @@ refused.
     notes             sentences that a reader of the scores must know
     protocol          all settings that the benchmark was given
     model             checkpoint (as given), name, identity (a hash of the
-                      parameters), patch and scaling of pixels
+                      parameters), patch, scaling of pixels, and variant (how
+                      frames become features: 'released' or 'fair' for a rival,
+                      else empty)
     workdir           folder of the readout, null if none is trained
     data              folder (null if the data are generated), num_files, and
                       manifest: a hash over the names, sizes and first 64 KiB of
@@ -93,11 +100,14 @@ class Benchmark(NamedTuple):
       further keyword arguments, and returns a report.
     trains: whether it trains a readout and so needs a `workdir`.
     generates: whether it generates its data and so needs no `data_dir`.
+    needs_whole_patches: whether frames must be whole patches, even for encoders
+      that take any size.
   """
 
   evaluate: Callable[..., report_lib.Report]
   trains: bool = False
   generates: bool = False
+  needs_whole_patches: bool = False
 
 
 BENCHMARKS = {
@@ -110,7 +120,9 @@ BENCHMARKS = {
     'waymo': Benchmark(waymo.TASK.evaluate, trains=True),
     'scannet': Benchmark(scannet.TASK.evaluate, trains=True),
     'clips': Benchmark(clips.TASK.evaluate, trains=True),
-    'scenes': Benchmark(benchmark_lib.evaluate, generates=True),
+    'scenes': Benchmark(
+        benchmark_lib.evaluate, generates=True, needs_whole_patches=True
+    ),
 }
 _PACKAGES = (
     'rvm_jax',
@@ -209,7 +221,11 @@ def run(
   logging.info(
       '%s (%s) on %s', encoder.name, encoder.identity, jax.devices()[0]
   )
-  protocol = sizes.fit(protocol, encoder.patch, resize_to_patch=resize_to_patch)
+  takes_any_size = encoder.takes_any_size and not called.needs_whole_patches
+  if resize_to_patch or not takes_any_size:
+    protocol = sizes.fit(
+        protocol, encoder.patch, resize_to_patch=resize_to_patch
+    )
   with lock.held(workdir) if workdir else contextlib.nullcontext():
     report = called.evaluate(encoder, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
@@ -222,6 +238,7 @@ def run(
           'identity': encoder.identity,
           'patch': encoder.patch,
           'scaling': encoder.scaling,
+          'variant': encoder.variant,
       },
       'workdir': workdir and os.path.abspath(workdir),
       'versions': {'python': platform.python_version()}
@@ -238,7 +255,9 @@ if __name__ == '__main__':
       'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
   )
   flags.DEFINE_string(
-      'checkpoint', None, 'Path, untrained:PATH, raw:16 or truth:16.'
+      'checkpoint',
+      None,
+      'Path, untrained:PATH, dinov2:PATH and other rivals, raw:16 or truth:16.',
   )
   flags.DEFINE_string('out', None, 'New folder for the results.')
   flags.DEFINE_string(

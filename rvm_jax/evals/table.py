@@ -83,7 +83,7 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
     ValueError: a model has two results of one task.
   """
   # One entry for each task of each result.
-  results = [column for result in results for column in _split(result)]
+  results = [column for result in results for column in split(result)]
   tasks = list(dict.fromkeys(r['task'] for r in results))
   models = dict.fromkeys(_model(r) for r in results)
   found = {}
@@ -102,7 +102,7 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
     for task in tasks:
       column = [r for r in results if r['task'] == task]
       result = found.get((model, task))
-      cells.append(_format(_score(result)) if result else '-')
+      cells.append(format_score(_score(result)) if result else '-')
       if result:
         shares.append(_share(result, column))
     name, identity = model
@@ -115,7 +115,7 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
   return '\n'.join(lines + _remarks(results, tasks))
 
 
-def _split(result):
+def split(result: Mapping[str, Any]) -> list[dict[str, Any]]:
   """Splits the result of a benchmark with several tasks into one for each."""
   keys = 'task', 'headline', 'lower_is_better'
   columns = result.get('columns') or [[result[key] for key in keys]]
@@ -158,7 +158,8 @@ def _share(result, column):
   return 1.0 if score == best else score / best
 
 
-def _format(score):
+def format_score(score: float) -> str:
+  """Returns a score as text: one decimal, or three digits below 10."""
   return f'{score:.1f}' if score >= 10 else f'{score:.3g}'
 
 

@@ -2,9 +2,14 @@
 
   python -m rvm_jax.features VIDEO... --checkpoint PATH --out DIR
 
+PATH is a checkpoint that `rvm_jax.load` reads, or the weights of a rival of RVM
+with its name before them: dinov2:PATH, dinov3:PATH, videomae:PATH, vjepa:PATH
+or vjepa2:PATH; or dinov2-fair:PATH and so on. docs/baselines.md describes them.
+
 Each video gives a zarr group (format 2) DIR/NAME.zarr with the arrays
   patches     [T, h, w, D], one vector for each patch of each frame
-  cls         [T, D], one vector for each whole frame
+  cls         [T, D], one vector for each whole frame; rivals that encode clips
+              have none
   timestamps  [T] float64, seconds by the clock of the file; NaN if it has none
 Its attributes name the checkpoint, the model, the source file, the
 preprocessing and the grid; `num_frames` and `complete` state the progress, and
@@ -33,6 +38,7 @@ import os
 import sys
 
 from rvm_jax import streaming
+from rvm_jax.baselines import encoder as rival_lib
 from rvm_jax.data.video import decoder
 from rvm_jax.features import extract
 from rvm_jax.features import views
@@ -52,14 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
   options = _parse(arguments)
   try:
     outputs = _name_outputs(options.videos, options.out)
-    encoder = streaming.load(options.checkpoint)
+    encoder, path = _load(options.checkpoint)
     views.check(options.height, options.width, encoder.model.patch)
     os.makedirs(options.out, exist_ok=True)
-  except (OSError, ValueError) as error:
+  except (ImportError, OSError, ValueError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
   checkpoint = {
-      'checkpoint_path': os.path.abspath(options.checkpoint),
+      'checkpoint_path': os.path.abspath(path),
       'checkpoint_fingerprint': trees.fingerprint(encoder.params),
   }
   num_failed = 0
@@ -95,6 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
   return 1 if num_failed else 0
 
 
+def _load(checkpoint: str) -> tuple[extract.AnyEncoder, str]:
+  """Returns the encoder that `--checkpoint` names, and the path in it."""
+  if name := rival_lib.parse(checkpoint):
+    model, params = rival_lib.load(name)
+    return rival_lib.Encoder(model, params, name.variant), name.path
+  return streaming.load(checkpoint), checkpoint
+
+
 def _name_outputs(videos: Sequence[str], folder: str) -> dict[str, str]:
   """Returns the absolute path of each video by the path of its store.
 
@@ -128,7 +142,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   parser.add_argument(
       '--checkpoint',
       required=True,
-      help='path of anything that `rvm_jax.load` reads',
+      help='path of anything that `rvm_jax.load` reads, or the name of a rival'
+      ' and a path, such as dinov2:PATH',
   )
   parser.add_argument('--out', required=True, help='folder of the stores')
   for side in ('height', 'width'):

@@ -11,15 +11,19 @@ import numpy as np
 import tqdm
 
 from rvm_jax import streaming
+from rvm_jax.baselines import encoder as rival_lib
+from rvm_jax.baselines import features as features_lib
 from rvm_jax.data.video import decoder
 from rvm_jax.features import playback
 from rvm_jax.features import views
 from rvm_jax.ops import patches
 from rvm_jax.storage import arrays as arrays_lib
 
+AnyEncoder = streaming.Encoder | rival_lib.Encoder
+
 
 def extract(
-    encoder: streaming.Encoder,
+    encoder: AnyEncoder,
     path: str,
     output: str,
     checkpoint: Mapping[str, str],
@@ -32,7 +36,7 @@ def extract(
   """Writes the features of one video, or continues where a run was stopped.
 
   Args:
-    encoder: the model with its parameters.
+    encoder: the model with its parameters, RVM or a rival.
     path: path of the video.
     output: path of the store, a folder.
     checkpoint: attributes of the store that identify the parameters:
@@ -83,7 +87,7 @@ def extract(
 
 
 def _encode(
-    encoder: streaming.Encoder,
+    encoder: AnyEncoder,
     frames: Iterable[playback.Frame],
     view: views.View,
     store: arrays_lib.Store,
@@ -100,7 +104,7 @@ def _encode(
 
   Yields:
     The arrays of a chunk by name, and the state after it, float32 [1, 1 + N,
-    D].
+    D]; [0] of a rival.
   """
   state = store.carried
   chunks = views.crop_chunks(frames, view, store.num_frames, store.chunk)
@@ -110,20 +114,25 @@ def _encode(
     while chunk := ahead.result():
       ahead = thread.submit(next, chunks, None)
       times, images = chunk
+      if isinstance(encoder, rival_lib.Encoder):
+        # A clip's features depend on what the clip is filled up with. A rival
+        # fills it up by itself.
+        images = images[: len(times)]
       found = encoder(images, state)
       state = found.state
+      arrays = {'patches': found.patches, 'cls': found.cls}
       yield {
-          'patches': arrays_lib.cast(found.patches[: len(times)], dtype),
-          'cls': arrays_lib.cast(found.cls[: len(times)], dtype),
-          'timestamps': times,
-      }, np.asarray(state)
+          name: arrays_lib.cast(array[: len(times)], dtype)
+          for name, array in arrays.items()
+          if array is not None
+      } | {'timestamps': times}, np.asarray(state)
 
 
 def _open_store(
     path: str,
     output: str,
     view: views.View,
-    encoder: streaming.Encoder,
+    encoder: AnyEncoder,
     checkpoint: Mapping[str, str],
     dtype: str,
 ) -> arrays_lib.Store:
@@ -139,26 +148,35 @@ def _open_store(
   # The sizes of the model are the fields of the module but those of Flax.
   sizes = {field.name for field in dataclasses.fields(model)}
   sizes -= {'parent', 'name'}
+  preprocessing = view.describe()
+  has_cls = True
+  chunk = streaming.choose_chunk(1, 1 + grid[0] * grid[1])
+  if isinstance(encoder, rival_lib.Encoder):
+    has_cls = bool(model.num_prefix)
+    chunk = encoder.chunk
+    about = features_lib.describe(model, encoder.variant)
+    preprocessing['colours'] = f'{encoder}, {about}'
   return arrays_lib.open_or_create(
       output,
       settings={
           'checkpoint_fingerprint': checkpoint['checkpoint_fingerprint'],
           'source_size': status.st_size,
           'source_mtime_ns': status.st_mtime_ns,
-          'preprocessing': view.describe(),
+          'preprocessing': preprocessing,
       },
       about={
           **checkpoint,
           'source_path': os.path.abspath(path),
-          'model': {name: getattr(model, name) for name in sorted(sizes)},
+          'model': {name: getattr(model, name) for name in sorted(sizes)}
+          | {'dtype': np.dtype(model.dtype).name},
           'patch': model.patch,
           'grid': list(grid),
           'rvm_jax': metadata.version('rvm_jax'),
       },
-      chunk=streaming.choose_chunk(1, 1 + grid[0] * grid[1]),
+      chunk=chunk,
       arrays={
           'patches': ((*grid, model.width), dtype),
-          'cls': ((model.width,), dtype),
           'timestamps': ((), 'float64'),
-      },
+      }
+      | ({'cls': ((model.width,), dtype)} if has_cls else {}),
   )

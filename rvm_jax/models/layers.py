@@ -48,14 +48,16 @@ class HeadsDense(nn.Module):
   memory, because the last axis of an array is filled up to 128 lanes.
 
   Attributes:
-    features: shape of the outputs of a token, such as (heads, C) or (D,).
     inputs: shape of the inputs of a token, such as (D,) or (heads, C).
+    features: shape of the outputs of a token, such as (heads, C) or (D,).
     dtype: dtype of the matrix product.
+    has_bias_gradient: whether the bias has a gradient. It is zero otherwise.
   """
 
   inputs: tuple[int, ...]
   features: tuple[int, ...]
   dtype: Dtype
+  has_bias_gradient: bool = True
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -67,6 +69,8 @@ class HeadsDense(nn.Module):
 
     kernel = self.param('kernel', init_kernel, self.inputs + self.features)
     bias = self.param('bias', nn.initializers.zeros, self.features)
+    if not self.has_bias_gradient:
+      bias = jax.lax.stop_gradient(bias)
     x, kernel, bias = nn.dtypes.promote_dtype(
         x, kernel.reshape(flat), bias.reshape(1, 1, -1), dtype=self.dtype
     )
@@ -92,8 +96,12 @@ class Attention(nn.Module):
     width = x.shape[-1]
     heads = (self.num_heads, width // self.num_heads)
     # The query is [B, Q, D], key and value are [B, M, D], heads side by side.
+    # The bias of the keys adds the same to all scores of a query, which the
+    # softmax takes away again: its gradient is zero, and need not be summed up.
     query, key, value = (
-        HeadsDense((width,), heads, self.dtype, name=name)(tokens)
+        HeadsDense((width,), heads, self.dtype, name != 'key', name=name)(
+            tokens
+        )
         for name, tokens in (('query', x), ('key', context), ('value', context))
     )
     mixed = attention.attend(

@@ -4,6 +4,7 @@ Source: Zoran et al., "Recurrent Video Masked Autoencoders", arXiv 2512.13684,
 and the parameter shapes of the released checkpoints.
 """
 
+from collections.abc import Callable
 import functools
 from typing import Any
 
@@ -91,6 +92,11 @@ class RVM(nn.Module):
   remat: str = 'none'
   scan_layers: bool = False
 
+  @property
+  def core(self) -> Callable[..., nn.Module]:
+    """The class of the recurrent core, which ablations replace."""
+    return recurrent.GatedTransformerCore
+
   def setup(self):
     """Makes the parts of the model, whose names begin the parameters' paths."""
     for part, width, heads in (
@@ -115,7 +121,7 @@ class RVM(nn.Module):
     self.encoder = vit.VisionTransformer(
         self.encoder_layers, self.encoder_heads, self.encoder_mlp, **common
     )
-    self.rnn_core = recurrent.GatedTransformerCore(
+    self.rnn_core = self.core(
         self.width, self.core_layers, self.core_heads, self.core_mlp, **common
     )
     if self.decoder_layers:

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from rvm_jax.ops import images
+
 
 def pixel_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
   """Computes the mean squared error over all pixels, visible and hidden.
@@ -20,9 +22,57 @@ def pixel_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
   Raises:
     ValueError: the two shapes differ.
   """
+  _check_shapes(predicted, target)
+  error = predicted.astype(jnp.float32) - target.astype(jnp.float32)
+  return jnp.square(error).mean(axis=tuple(range(1, error.ndim)))
+
+
+def moments(pixels: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+  """Returns the mean and the unbiased variance of pixels, with axes kept.
+
+  Args:
+    pixels: uint8, or float in [0, 1].
+    axis: axis over which they are taken.
+  """
+  pixels = images.to_float(pixels)
+  return (
+      pixels.mean(axis, keepdims=True),
+      pixels.var(axis, keepdims=True, ddof=1),
+  )
+
+
+def hidden_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
+  """Computes the mean squared error over all values, float32 [].
+
+  Args:
+    predicted: prediction of the hidden patches, of any shape.
+    target: what they are, of the same shape.
+  """
+  _check_shapes(predicted, target)
+  error = predicted.astype(jnp.float32) - target.astype(jnp.float32)
+  return jnp.square(error).mean()
+
+
+def feature_l1(predicted: jax.Array, target: jax.Array) -> jax.Array:
+  """Computes V-JEPA's loss, float32 [].
+
+  It is the mean absolute difference from the targets, each normalised to mean 0
+  and variance 1 over its channels. No gradient reaches the targets.
+
+  Args:
+    predicted: predicted features, [..., D].
+    target: features as the target encoder returns them, [..., D].
+  """
+  _check_shapes(predicted, target)
+  target = jax.nn.standardize(
+      jax.lax.stop_gradient(target.astype(jnp.float32)), epsilon=1e-5
+  )
+  return jnp.abs(predicted.astype(jnp.float32) - target).mean()
+
+
+def _check_shapes(predicted, target):
+  """Raises ValueError unless both have one shape."""
   if predicted.shape != target.shape:
     raise ValueError(
         f'predicted {predicted.shape} and target {target.shape} differ in shape'
     )
-  error = predicted.astype(jnp.float32) - target.astype(jnp.float32)
-  return jnp.square(error).mean(axis=tuple(range(1, error.ndim)))

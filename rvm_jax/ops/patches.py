@@ -123,3 +123,79 @@ def unpatchify(
   x = patches.reshape(*lead, rows, columns, patch, patch, channels)
   x = x.swapaxes(-4, -3)  # [..., h, P, w, P, C]
   return x.reshape(*lead, height, width, channels)
+
+
+def tubelets(frames: jax.Array, patch: int, length: int) -> jax.Array:
+  """Cuts videos into tubelets: the patches at one place in several frames.
+
+  Args:
+    frames: frames of any dtype, [B, T, H, W, C].
+    patch: P, side of a patch in pixels.
+    length: L, number of frames of a tubelet, which divides T.
+
+  Returns:
+    The tubelets of each step of L frames in raster order, [B, T / L, N,
+    L * P * P * C]. Their values are in the order (frame, row, column, channel).
+
+  Raises:
+    ValueError: T, H or W does not fit.
+  """
+  batch, time = frames.shape[:2]
+  if not time or time % length:
+    raise ValueError(
+        f'the number of frames must be a multiple of {length}, got {time}'
+    )
+  x = patchify(frames, patch)
+  x = x.reshape(batch, time // length, length, *x.shape[2:]).swapaxes(2, 3)
+  return x.reshape(*x.shape[:3], -1)
+
+
+def untubelets(
+    x: jax.Array, height: int, width: int, patch: int, length: int
+) -> jax.Array:
+  """Puts tubelets together to videos: the inverse of `tubelets`.
+
+  Args:
+    x: tubelets as returned by `tubelets`, [B, T / L, N, L * P * P * C].
+    height: H, height of the frames in pixels.
+    width: W, width of the frames in pixels.
+    patch: P, side of a patch in pixels.
+    length: L, number of frames of a tubelet.
+
+  Returns:
+    The frames, [B, T, H, W, C].
+  """
+  batch, steps, size, _ = x.shape
+  x = x.reshape(batch, steps, size, length, -1).swapaxes(2, 3)
+  x = x.reshape(batch, steps * length, size, -1)
+  return unpatchify(x, height, width, patch)
+
+
+def take(x: jax.Array, index: jax.Array) -> jax.Array:
+  """Takes the patches at some places of a frame, in each of several steps.
+
+  Args:
+    x: values of all patches in each step, [B, t, N, F], or [1, t, N, F] if they
+      are the same for all videos.
+    index: raster indices of the patches to take, int [B, V].
+
+  Returns:
+    [B, t * V, F], step by step.
+  """
+  found = jnp.take_along_axis(x, index[:, None, :, None], axis=2)
+  return found.reshape(len(index), -1, x.shape[-1])
+
+
+def put(x: jax.Array, index: jax.Array, values: jax.Array) -> jax.Array:
+  """Replaces the patches at some places of a frame, in each of several steps.
+
+  Args:
+    x: values of all patches in each step, [B, t, N, F].
+    index: raster indices of the patches to replace, int [B, V].
+    values: new values, step by step, [B, t * V, F].
+
+  Returns:
+    [B, t, N, F].
+  """
+  values = values.reshape(*x.shape[:2], index.shape[-1], x.shape[-1])
+  return jax.vmap(lambda x, i, v: x.at[:, i].set(v))(x, index, values)

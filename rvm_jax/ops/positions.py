@@ -1,6 +1,7 @@
 """Fixed position embeddings."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -64,13 +65,78 @@ def encoder_table(rows: int, columns: int, width: int) -> jax.Array:
 def _table(rows: int, columns: int, width: int) -> np.ndarray:
   """Computes `encoder_table` on the host, float32 [rows * columns, width]."""
   native = sinusoid(NATIVE_GRID[0] * NATIVE_GRID[1], width)
-  if (rows, columns) == NATIVE_GRID:
-    return native
-  across = native.reshape(*NATIVE_GRID, width).astype(np.float64)
-  # Resize the columns and then the rows, [16, 16, D] to [rows, columns, D].
-  across = _resize_weights(NATIVE_GRID[1], columns) @ across
-  both = np.tensordot(_resize_weights(NATIVE_GRID[0], rows), across, axes=1)
-  return both.reshape(rows * columns, width).astype(np.float32)
+  return _resize(native.reshape(*NATIVE_GRID, width), rows, columns)
+
+
+@functools.lru_cache(maxsize=8)
+def clip_table(
+    rows: int, columns: int, native: tuple[int, int, int], width: int
+) -> np.ndarray:
+  """Returns VideoMAE's position embeddings of the tubelets of a clip.
+
+  For the native grid they are the sinusoidal embeddings of the raster indices
+  over steps, rows and columns. To another number of rows or columns, those of
+  each step are resized like `encoder_table`.
+
+  Args:
+    rows: number of rows of patches.
+    columns: number of columns of patches.
+    native: steps, rows and columns that the model is trained on.
+    width: number of channels of a token.
+
+  Returns:
+    The embeddings, float32 [steps, rows * columns, width].
+  """
+  table = sinusoid(math.prod(native), width).reshape(*native, width)
+  return np.stack([_resize(step, rows, columns) for step in table])
+
+
+@functools.lru_cache(maxsize=8)
+def sincos(
+    shape: tuple[int, ...], native: tuple[int, ...], width: int
+) -> np.ndarray:
+  """Returns sine-cosine position embeddings with channels for each axis.
+
+  With two axes they are those of MAE (arXiv 2111.06377), with three those of
+  V-JEPA (arXiv 2404.08471). Each of A axes has a part of 2 ceil(width / 2A)
+  channels, one axis after the other, and what is beyond `width` is cut off. A
+  part has the sines and then the cosines of the coordinate divided by
+  10000^(2j / channels), for each j.
+
+  Args:
+    shape: size of each axis of the grid.
+    native: sizes of the grid that the model is trained on. Where the shape
+      differs, the coordinates are scaled to it.
+    width: number of channels.
+
+  Returns:
+    The embeddings in raster order, float32 [prod(shape), width].
+  """
+  half = math.ceil(width / (2 * len(shape)))
+  frequencies = 10000.0 ** -(np.arange(half) / half)
+  parts = []
+  for axis, (size, native_size) in enumerate(zip(shape, native, strict=True)):
+    # Centres of the cells, in cells of the native grid.
+    centres = (np.arange(size) + 0.5) * native_size / size - 0.5
+    angles = centres[:, None] * frequencies
+    part = np.concatenate([np.sin(angles), np.cos(angles)], 1)
+    part = part.reshape(
+        [-1 if a == axis else 1 for a in range(len(shape))] + [2 * half]
+    )
+    parts.append(np.broadcast_to(part, (*shape, 2 * half)))
+  table = np.concatenate(parts, -1)[..., :width]
+  return table.reshape(-1, width).astype(np.float32)
+
+
+def _resize(native: np.ndarray, rows: int, columns: int) -> np.ndarray:
+  """Resizes a table [h, w, D]; returns float32 [rows * columns, D]."""
+  height, width, channels = native.shape
+  if (rows, columns) == (height, width):
+    return native.reshape(-1, channels)
+  # Resize the columns and then the rows, [h, w, D] to [rows, columns, D].
+  across = _resize_weights(width, columns) @ native.astype(np.float64)
+  both = np.tensordot(_resize_weights(height, rows), across, axes=1)
+  return both.reshape(rows * columns, channels).astype(np.float32)
 
 
 def _resize_weights(size: int, new_size: int) -> np.ndarray:

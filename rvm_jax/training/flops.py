@@ -1,4 +1,11 @@
-"""Counts the floating-point operations of training RVM."""
+"""Counts the floating-point operations of training.
+
+Only matrix products are counted, with two FLOPs for a multiplication and an
+addition: those of attention, MLPs, gates, patch embeddings and other dense
+layers. What rematerialisation computes again is not counted, so that a
+utilisation made of it says how fast the model is trained, and not how busy the
+devices are.
+"""
 
 from rvm_jax.models import rvm
 
@@ -11,13 +18,9 @@ def count_training(
     num_patches: int,
     num_visible: int,
 ) -> float:
-  """Returns the FLOPs of a training step for one clip: three forward passes.
+  """Returns the FLOPs of a training step of RVM for one clip.
 
-  Only matrix products are counted, with two FLOPs for a multiplication and an
-  addition: those of attention, MLPs, gates, patch embeddings and the last dense
-  layer. What rematerialisation computes again is not counted, so that a
-  utilisation made of it says how fast the model is trained, and not how busy
-  the devices are.
+  They are three forward passes.
 
   Args:
     model: RVM, for its sizes.
@@ -26,42 +29,89 @@ def count_training(
     num_patches: N, number of patches in a frame.
     num_visible: V, number of visible patches in a target frame.
   """
+  # The four gates are products of [n, d] with [d, d].
+  d, n = model.width, 1 + num_patches
+  core = 8 * n * d**2 + model.core_layers * (
+      2 * attention(n, n, d) + mlp(n, d, model.core_mlp)
+  )
+  return 3.0 * (
+      num_source * core
+      + count_around_core(
+          model, num_source, num_target, num_patches, num_visible
+      )
+  )
+
+
+def count_around_core(
+    model: rvm.RVM,
+    num_source: int,
+    num_target: int,
+    num_patches: int,
+    num_visible: int,
+) -> int:
+  """Returns the FLOPs of RVM's encoder and decoder in one forward pass.
+
+  The arguments are those of `count_training`.
+  """
   d, w = model.width, model.decoder_width
   n, v = 1 + num_patches, 1 + num_visible
   pixels = 3 * model.patch**2
 
   def count_encoder(q):
-    block = _attention(q, q, d) + _mlp(q, d, model.encoder_mlp)
-    return 2 * (q - 1) * pixels * d + model.encoder_layers * block
+    return dense(q - 1, pixels, d) + transformer(
+        q, d, model.encoder_layers, model.encoder_mlp
+    )
 
-  # The four gates are products of [n, d] with [d, d].
-  core = 8 * n * d**2 + model.core_layers * (
-      2 * _attention(n, n, d) + _mlp(n, d, model.core_mlp)
+  context = num_source * n
+  embedding = dense(context + num_target * v, d, w)
+  decoder = cross_transformer(
+      num_target, n, context, w, model.decoder_layers, model.decoder_mlp
   )
-  # In the cross-attention, keys and values are shared by all targets.
-  context, queries = num_source * n, num_target * n
-  decoder = model.decoder_layers * (
-      _attention(queries, context, w)
-      + num_target * _attention(n, n, w)
-      + _mlp(queries, w, model.decoder_mlp)
-  )
-  embedding = 2 * (context + num_target * v) * d * w
-  head = 2 * num_target * num_patches * w * pixels
-  forward = (
-      num_source * (count_encoder(n) + core)
+  head = dense(num_target * num_patches, w, pixels)
+  return (
+      num_source * count_encoder(n)
       + num_target * count_encoder(v)
       + embedding
       + decoder
       + head
   )
-  return 3.0 * forward
 
 
-def _attention(q: int, m: int, d: int) -> int:
+def dense(q: int, inputs: int, outputs: int) -> int:
+  """Returns the FLOPs of a dense layer on q tokens."""
+  return 2 * q * inputs * outputs
+
+
+def attention(q: int, m: int, d: int) -> int:
   """Returns the FLOPs of attention of q queries to m tokens of width d."""
   return 4 * q * d**2 + 4 * m * d**2 + 4 * q * m * d
 
 
-def _mlp(q: int, d: int, hidden: int) -> int:
+def mlp(q: int, d: int, hidden: int) -> int:
   """Returns the FLOPs of an MLP on q tokens of width d."""
   return 4 * q * d * hidden
+
+
+def transformer(q: int, d: int, num_layers: int, hidden: int) -> int:
+  """Returns the FLOPs of the blocks of a ViT on q tokens of width d."""
+  return num_layers * (attention(q, q, d) + mlp(q, d, hidden))
+
+
+def cross_transformer(
+    groups: int, q: int, context: int, d: int, num_layers: int, hidden: int
+) -> int:
+  """Returns the FLOPs of a `layers.CrossTransformer`.
+
+  Args:
+    groups: number of groups of tokens, which share keys and values.
+    q: number of tokens of a group.
+    context: number of tokens that they attend to.
+    d: width of all tokens.
+    num_layers: number of blocks.
+    hidden: hidden width of the MLPs.
+  """
+  return num_layers * (
+      attention(groups * q, context, d)
+      + mlp(groups * q, d, hidden)
+      + groups * attention(q, q, d)
+  )

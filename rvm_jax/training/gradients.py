@@ -16,8 +16,9 @@ from jax.sharding import Mesh, PartitionSpec
 
 from rvm_jax.training import mesh as mesh_lib
 
-# A function of parameters and inputs that returns loss and gradient.
-ValueAndGrad = Callable[[Any, tuple[Any, ...]], tuple[jax.Array, Any]]
+# A function of parameters, inputs and perhaps an EMA of the parameters that
+# returns loss and gradient.
+ValueAndGrad = Callable[..., tuple[jax.Array, Any]]
 
 
 class Loss(Protocol):
@@ -48,31 +49,43 @@ def make(
     dtype: dtype in which the devices' gradients are added up.
 
   Returns:
-    A function of the parameters and of the tuple of the inputs of
-    `objective.loss`, whose first axis is that of the batch. It returns the mean
-    loss, float32 [], and its gradient, a tree of float32 arrays that are split
-    like the parameters.
+    A function of the parameters, of the tuple of the inputs of
+    `objective.loss`, whose first axis is that of the batch, and of the
+    parameters' EMA, if the loss takes it. It returns the mean loss, float32 [],
+    and its gradient with respect to the parameters, a tree of float32 arrays
+    that are split like them.
   """
   specs = jax.tree.map(lambda sharding: sharding.spec, shardings)
-  value_and_grad = jax.value_and_grad(objective.loss)
 
-  def compute(params, inputs):
+  def gather(params):
+    return jax.tree.map(_gather, objective.cast(params), specs)
+
+  def compute(params, inputs, ema):
     """Computes it on one device: parts of the parameters, rows of the batch."""
-    params = jax.tree.map(_gather, objective.cast(params), specs)
-    loss, gradient = accumulate(value_and_grad, params, inputs, num_parts)
+    loss_fn: Callable[..., jax.Array] = objective.loss
+    # What the loss does not use of the EMA is not gathered either: the compiler
+    # drops collectives whose result is not used.
+    if ema is not None:
+      loss_fn = functools.partial(loss_fn, ema=gather(ema))
+    loss, gradient = accumulate(
+        jax.value_and_grad(loss_fn), gather(params), inputs, num_parts
+    )
     average = functools.partial(_average, dtype=dtype)
     return (
         jax.lax.pmean(loss, mesh_lib.BATCH_AXES),
         jax.tree.map(average, gradient, specs),
     )
 
-  return jax.shard_map(
-      compute,
-      mesh=mesh,
-      in_specs=(specs, mesh_lib.ROWS),
-      out_specs=(mesh_lib.WHOLE, specs),
-      check_vma=False,
-  )
+  def value_and_grad(params, inputs, ema=None):
+    return jax.shard_map(
+        compute,
+        mesh=mesh,
+        in_specs=(specs, mesh_lib.ROWS, None if ema is None else specs),
+        out_specs=(mesh_lib.WHOLE, specs),
+        check_vma=False,
+    )(params, inputs, ema)
+
+  return value_and_grad
 
 
 def accumulate(

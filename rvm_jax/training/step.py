@@ -53,9 +53,13 @@ class TrainState(flax.struct.PyTreeNode):
 class Objective(Protocol):
   """The part of an objective that a training step uses.
 
-  An objective may also have the attribute `flops_per_clip`, a float: the FLOPs
-  of a step for one clip, as `flops.count_training` counts them. Without it a
-  run does not report which share of its devices' peak it reaches.
+  An objective may also have these attributes:
+    flops_per_clip: float, the FLOPs of a step for one clip, as `training.flops`
+      counts them. Without it a run does not report which share of its devices'
+      peak it reaches.
+    uses_ema: bool, whether `loss` takes the EMA of the parameters as a further
+      argument `ema`, cast and gathered like `params`. No gradient is computed
+      with respect to it. Without the attribute it does not.
   """
 
   @property
@@ -132,6 +136,13 @@ class VideoObjective(Objective, Protocol):
   @property
   def patch(self) -> int:
     """P, side of the encoder's patches in pixels."""
+
+  @property
+  def clip_length(self) -> int | None:
+    """Number of frames that `encode` takes together, in windows from frame 0.
+
+    None if it encodes each frame on its own, or is recurrent.
+    """
 
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns one feature for each patch of each frame.
@@ -287,7 +298,8 @@ def train_step(
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     value_and_grad: function that computes the loss and its gradient from the
-      parameters and the objective's inputs, see `gradients.make`.
+      parameters, the objective's inputs and, if the objective uses it, the EMA,
+      see `gradients.make`.
     ema_decay: share of the parameters' moving average that a step leaves as it
       is, in [0, 1); None to keep no average.
     guard: decides whether the step counts; with None it does.
@@ -298,7 +310,9 @@ def train_step(
     the change of the parameters); and those of the guard.
   """
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
-  loss, gradient = value_and_grad(state.params, inputs)
+  # An objective need not say it.
+  ema = (state.ema,) if getattr(objective, 'uses_ema', False) else ()
+  loss, gradient = value_and_grad(state.params, inputs, *ema)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
   # The norm is not taken of `updates`: a TPU would compute it in one pass over

@@ -8,6 +8,10 @@ components and clusters of the features, the clusters over the video, and where
 the state and the pixels change. If the checkpoint has a decoder, there are also
 frames that the model reconstructed from 5 % of their patches.
 
+PATH is a checkpoint of RVM, or the weights of a rival after its name:
+dinov2:PATH, dinov3:PATH, videomae:PATH, vjepa:PATH, vjepa2:PATH, or
+dinov2-fair:PATH and so on. docs/baselines.md describes them.
+
 VIDEO is a file that FFmpeg can read, or the word noise_square: a generated
 video of a square of noise that moves over noise, which no single frame shows.
 
@@ -31,6 +35,8 @@ import numpy as np
 
 from rvm_jax import streaming
 from rvm_jax import weights
+from rvm_jax.baselines import encoder as rival_lib
+from rvm_jax.baselines import features as features_lib
 from rvm_jax.data import crops
 from rvm_jax.data.video import decoder
 from rvm_jax.ops import patches
@@ -83,11 +89,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = {
         path: read(path, *limits).frames.shape[1:3] for path in options.videos
     }
-    model, params = weights.load(options.checkpoint)
+    name = rival_lib.parse(options.checkpoint)
+    model, params = (
+        rival_lib.load(name) if name else weights.load(options.checkpoint)
+    )
     for path, size in sizes.items():
       _check_grid(path, size, model.patch)
     with gallery.unfinished(options.out, options.replace) as folder:
-      encoder = streaming.Encoder(model, params)
+      encoder: streaming.Encoder | rival_lib.Encoder
+      if name:
+        encoder = rival_lib.Encoder(model, params, name.variant)
+      else:
+        encoder = streaming.Encoder(model, params)
       sections = [
           _add(folder, number, read(path, *limits), encoder)
           for number, path in enumerate(options.videos, 1)
@@ -95,8 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
       facts = _describe_model(options.checkpoint, encoder)
       path = os.path.join(folder, gallery.PAGE)
       with open(path, 'w', encoding='utf-8') as f:
-        f.write(page.write(facts, sections, gallery.RATE))
-  except (ValueError, OSError) as error:
+        about = _describe_rival(encoder) if name else page.ABOUT_RVM
+        f.write(page.write(facts, sections, gallery.RATE, about))
+  except (ImportError, OSError, ValueError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
   print(os.path.join(options.out, gallery.PAGE))
@@ -168,7 +182,8 @@ def _parse(arguments):
       '--checkpoint',
       required=True,
       metavar='PATH',
-      help='a .npz or .safetensors file, or the workdir of a run',
+      help='a .npz or .safetensors file, the workdir of a run, or the name of'
+      ' a rival and a path, such as dinov2:PATH',
   )
   parser.add_argument(
       '--out', required=True, metavar='DIR', help='folder for the gallery'
@@ -212,6 +227,12 @@ def _add(folder, number, video, encoder):
   damage = f'; {video.damage}' if video.damage else ''
   print(f'{video.name}: {len(video.frames)} frames{damage}', flush=True)
   features = encoder(video.frames).patches
+  if isinstance(encoder, rival_lib.Encoder):
+    reconstruction = f'Not available: {encoder} reconstructs no frames here.'
+  else:
+    reconstruction = reconstructions.reconstruct(
+        encoder.model, encoder.params, video.frames
+    )
   num_frames, rows, columns, _ = features.shape
   height, width = video.frames.shape[1:3]
   stem = re.sub(r'[^A-Za-z0-9_-]+', '-', os.path.splitext(video.name)[0])
@@ -227,20 +248,34 @@ def _add(folder, number, video, encoder):
       frames=video.frames,
       features=features,
       patch=encoder.model.patch,
-      reconstruction=reconstructions.reconstruct(
-          encoder.model, encoder.params, video.frames
-      ),
+      reconstruction=reconstruction,
+  )
+
+
+def _describe_rival(encoder):
+  """Returns what the page says of a rival in place of `page.ABOUT_RVM`."""
+  if length := features_lib.clip_length(encoder.model):
+    what = f'clips of {length} frames, one after the other'
+  else:
+    what = 'each frame of each video on its own'
+  return (
+      f'{encoder} encoded {what}. Where this page says state, it means the'
+      ' features of a frame: one vector for each patch. Colours and groups in'
+      ' the pictures come from these features alone; no labels were used.'
   )
 
 
 def _describe_model(path, encoder):
   model, params = encoder.model, encoder.params
-  decoder = 'with decoder' if model.decoder_layers else 'without decoder'
   count = sum(array.size for array in jax.tree.leaves(params))
+  parameters = f'{count / 1e6:,.1f} million'
+  if isinstance(encoder, streaming.Encoder):
+    has_decoder = bool(model.decoder_layers)
+    parameters += ', with decoder' if has_decoder else ', without decoder'
   return {
       'Checkpoint': str(path),
       'Fingerprint': trees.fingerprint(params),
-      'Parameters': f'{count / 1e6:,.1f} million, {decoder}',
+      'Parameters': parameters,
       'Width': f'{model.width}',
       'Patch': f'{_format_size(model.patch, model.patch)} pixels',
   }

@@ -11,6 +11,14 @@ from rvm_jax.viz import panels
 from rvm_jax.viz import plots
 from rvm_jax.viz import style
 
+ABOUT_RVM = (
+    'A recurrent video masked autoencoder read each video on this page once,'
+    ' frame by frame, and updated its state after every frame. The state holds'
+    ' one vector for each patch of the frame, the patch’s features. Colours and'
+    ' groups in the pictures come from these features alone; no labels were'
+    ' used.'
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class ReconstructionSummary:
@@ -70,7 +78,10 @@ class Section:
 
 
 def write(
-    facts: Mapping[str, str], sections: Sequence[Section], rate: int
+    facts: Mapping[str, str],
+    sections: Sequence[Section],
+    rate: int,
+    about: str = ABOUT_RVM,
 ) -> str:
   """Returns the page as HTML, which needs no network and no server.
 
@@ -78,6 +89,7 @@ def write(
     facts: facts about the model, as plain text by name.
     sections: one or more sections, one for each video, with different stems.
     rate: frames per second of the movies.
+    about: sentences about how the model encodes a video, as plain text.
   """
   navigation = ''
   if len(sections) > 1:
@@ -105,10 +117,7 @@ def write(
 <body>
 <header>
 <h1>What the model sees</h1>
-<p>A recurrent video masked autoencoder read each video on this page once, frame
-by frame, and updated its state after every frame. The state holds one vector
-for each patch of the frame, the patch’s features. Colours and groups in the
-pictures come from these features alone; no labels were used.</p>
+<p>{html.escape(about)}</p>
 <dl class="facts">{about_model}</dl>
 </header>
 {navigation}

@@ -8,6 +8,7 @@ import pytest
 
 from rvm_jax.models import layers
 from rvm_jax.ops.attention import pallas_tpu
+from rvm_jax.weights import trees
 
 SIZES = dict(
     num_heads=2, mlp_width=12, dtype=jnp.dtype('float32'), attention='xla'
@@ -113,6 +114,34 @@ def test_blocks_in_a_loop_compute_the_same_from_the_same_parameters(
   )
   is_loop = 'scan[' in str(jax.make_jaxpr(lambda p: loss(p, stack))(p))
   assert is_loop == scan_layers
+
+
+def test_bias_of_keys_changes_nothing_and_alone_has_no_gradient():
+  attention = layers.Attention(
+      num_heads=2, dtype='float32', implementation='xla'
+  )
+  p = init(attention, X[:, 0], CONTEXT)
+
+  def compute(params):
+    return attention.apply({'params': params}, X[:, 0], CONTEXT)
+
+  other = p | {'key': p['key'] | {'bias': p['key']['bias'] + 3.0}}
+  np.testing.assert_allclose(compute(other), compute(p), atol=1e-5)
+  gradient = jax.grad(lambda p: jnp.square(compute(p)).sum())(p)
+  zero = [name for name, x in trees.flatten(gradient).items() if not np.any(x)]
+  assert zero == ['key/bias']
+
+
+@pytest.mark.parametrize(
+    'inputs, features', [((64,), (4, 16)), ((4, 16), (64,))]
+)
+def test_kernels_of_heads_begin_as_flat_ones(inputs, features):
+  dense = layers.HeadsDense(inputs, features, 'float32')
+  params = dense.init(jax.random.key(0), jnp.zeros((1, 1, 64)))['params']
+  assert params['kernel'].shape == inputs + features
+  # Xavier's bound for 64 inputs and 64 outputs.
+  bound = np.sqrt(6 / (64 + 64))
+  assert 0.99 * bound < abs(params['kernel']).max() <= bound
 
 
 def test_rematerialise_repeats_the_products_its_argument_names():

@@ -62,3 +62,38 @@ def test_grid_names_the_nearest_multiples(side, nearest):
   assert patches.grid(32, 48, 16) == (2, 3)
   with pytest.raises(ValueError, match=f'width .* got {side}; take {nearest}$'):
     patches.grid(32, side, 16)
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'float32'])
+def test_tubelets_hold_one_place_in_several_frames(dtype):
+  frames = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 24, 3))
+  frames = jnp.asarray(frames, dtype)
+  cut = patches.tubelets(frames, 8, 2)
+  assert cut.shape == (2, 2, 6, 2 * 8 * 8 * 3) and cut.dtype == dtype
+  np.testing.assert_array_equal(
+      cut[1, 1, 4], frames[1, 2:, 8:, 8:16].reshape(-1)
+  )
+  np.testing.assert_array_equal(patches.untubelets(cut, 16, 24, 8, 2), frames)
+
+
+def test_tubelets_refuse_a_part_of_one():
+  with pytest.raises(ValueError, match='must be a multiple of 2, got 3'):
+    patches.tubelets(np.zeros((1, 3, 8, 8, 3)), 8, 2)
+
+
+def test_take_and_put_reach_the_same_places():
+  x = jnp.arange(2.0 * 3 * 5 * 2).reshape(2, 3, 5, 2)
+  index = jnp.array([[0, 3], [4, 1]])
+  taken = patches.take(x, index)
+  assert taken.shape == (2, 6, 2)
+  np.testing.assert_array_equal(taken[1, 2:4], x[1, 1, [4, 1]])
+  np.testing.assert_array_equal(patches.put(x, index, taken), x)
+  changed = patches.put(x, index, 0 * taken)
+  assert (changed[0, :, [0, 3]] == 0).all()
+  np.testing.assert_array_equal(changed[0, :, 4], x[0, :, 4])
+
+
+def test_take_of_one_table_serves_all_videos():
+  table = jnp.arange(6.0).reshape(1, 2, 3, 1)
+  found = patches.take(table, jnp.array([[0], [2]]))
+  np.testing.assert_array_equal(found[..., 0], [[0, 3], [2, 5]])

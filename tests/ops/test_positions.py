@@ -65,3 +65,38 @@ def test_encoder_table_is_computed_on_the_host_and_once(monkeypatch):
   assert shape.shape == (30 * 55, 8)
   monkeypatch.delattr(positions, '_resize_weights')
   assert positions.encoder_table(30, 55, 8).shape == shape.shape
+
+
+def test_clip_table_of_the_native_grid_is_the_sinusoid_of_all_tubelets():
+  table = positions.clip_table(3, 4, (2, 3, 4), 8)
+  np.testing.assert_array_equal(table.reshape(24, 8), positions.sinusoid(24, 8))
+
+
+def test_clip_table_of_another_grid_is_resized_step_by_step():
+  native = positions.sinusoid(24, 8).reshape(2, 3, 4, 8)
+  expected = jax.image.resize(native, (2, 6, 5, 8), 'bicubic')
+  np.testing.assert_allclose(
+      positions.clip_table(6, 5, (2, 3, 4), 8),
+      expected.reshape(2, 30, 8),
+      atol=1e-5,
+  )
+
+
+def test_sincos_has_channels_for_each_axis():
+  table = positions.sincos((2, 3, 4), (2, 3, 4), 16).reshape(2, 3, 4, 16)
+  # Each axis has 2 * ceil(16 / 6) = 6 channels, of which the last has 4 left.
+  for t in range(2):
+    for y in range(3):
+      for x in range(4):
+        parts = []
+        for place in (t, y, x):
+          angles = [place / 10000 ** (j / 3) for j in range(3)]
+          parts += [math.sin(angle) for angle in angles]
+          parts += [math.cos(angle) for angle in angles]
+        np.testing.assert_allclose(table[t, y, x], parts[:16], atol=1e-6)
+
+
+def test_sincos_of_another_grid_covers_the_same_range():
+  native = positions.sincos((4,), (4,), 8)
+  fine = positions.sincos((12,), (4,), 8)
+  np.testing.assert_allclose(fine[1::3], native, atol=1e-6)

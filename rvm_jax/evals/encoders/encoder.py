@@ -15,8 +15,8 @@ model expects them. Three kinds of models fit:
 * An image encoder encodes every frame independently. `jax.vmap(encode_images,
   (None, 1), 1)` maps it over time, and `apply` returns `state` unchanged.
 * A clip encoder attends to a fixed number of frames, `clip_length`. If a token
-  of the model covers several frames (a tubelet), `apply` repeats the token's
-  features for each of these frames.
+  of the model covers several frames (a tubelet), `apply` gives each of these
+  frames features of its own, such as the token's features repeated.
 * A recurrent encoder passes `state` from one part of a video to the next;
   `init_state` makes the state before the first frame.
 """
@@ -65,6 +65,9 @@ class FrozenEncoder:
     function: function that takes frames, uint8 [B, T, H, W, 3], and returns
       FrameFeatures of np.ndarrays. Call `encode` instead, which checks the
       frames and the features.
+    variant: name of the rules by which frames become features, if the model
+      has several, such as 'released' or 'fair'; empty otherwise.
+    takes_any_size: whether H and W need not be multiples of P.
   """
 
   name: str
@@ -72,6 +75,8 @@ class FrozenEncoder:
   patch: int
   scaling: str
   function: Callable[[np.ndarray], FrameFeatures]
+  variant: str = ''
+  takes_any_size: bool = False
 
   def encode(self, frames: np.ndarray) -> FrameFeatures:
     """Encodes whole videos.
@@ -120,12 +125,15 @@ def from_apply(
     name: str,
     identity: str,
     patch: int,
-    apply: Callable[[Any, jax.Array, Any], tuple[FrameFeatures, Any]],
+    apply: Callable[..., tuple[FrameFeatures, Any]],
     params: Any,
     *,
     scaling: str,
     init_state: Callable[[int, int, int], Any] = make_empty_state,
     clip_length: int | None = None,
+    knows_padding: bool = False,
+    takes_any_size: bool = False,
+    variant: str = '',
 ) -> FrozenEncoder:
   """Makes an encoder from a pure function.
 
@@ -149,9 +157,34 @@ def from_apply(
     clip_length: number of frames that `apply` is given in every call. None
       means that the features do not depend on how a video is cut into parts;
       `streaming.choose_chunk` then chooses the length of the parts.
+    knows_padding: whether `apply` takes a fourth argument, bool [B, T], which
+      is False for the frames that the last part is padded with.
+    takes_any_size: whether H and W need not be multiples of P; `apply` then
+      returns features of h = H // P rows and w = W // P columns all the same.
+    variant: name of the rules by which frames become features, if the model has
+      several.
   """
-  run = _Runner(patch, apply, params, init_state, clip_length)
-  return FrozenEncoder(name, identity, patch, scaling, run)
+
+  def apply_to_part(params, frames, state, is_real):
+    extra = (is_real,) if knows_padding else ()
+    return apply(params, frames, state, *extra)
+
+  if not takes_any_size:
+    init_state = _refuse_partial_patches(init_state, patch)
+  run = _Runner(patch, apply_to_part, params, init_state, clip_length)
+  return FrozenEncoder(
+      name, identity, patch, scaling, run, variant, takes_any_size
+  )
+
+
+def _refuse_partial_patches(init_state, patch):
+  """Makes `init_state` raise for sizes that are no multiples of the patch."""
+
+  def init_checked(batch, height, width):
+    patches_lib.grid(height, width, patch)
+    return init_state(batch, height, width)
+
+  return init_checked
 
 
 class _Runner:
@@ -163,8 +196,8 @@ class _Runner:
     self._init_state = init_state
     self._clip_length = clip_length
 
-    def apply_in_float32(params, frames, state):
-      features, state = apply(params, frames, state)
+    def apply_in_float32(params, frames, state, is_real):
+      features, state = apply(params, frames, state, is_real)
       return jax.tree.map(lambda x: x.astype(jnp.float32), features), state
 
     self._apply = jax.jit(mesh_lib.map_rows(apply_in_float32))
@@ -173,7 +206,7 @@ class _Runner:
 
   def __call__(self, frames: np.ndarray) -> FrameFeatures:
     batch, time, height, width, _ = frames.shape
-    rows, columns = patches_lib.grid(height, width, self._patch)
+    num_patches = (height // self._patch) * (width // self._patch)
     # A single video needs one device only.
     num_devices = 1 if batch == 1 else jax.local_device_count()
     params, split = self._place(num_devices)
@@ -181,7 +214,7 @@ class _Runner:
     # The number of frames in a part.
     length = self._clip_length or min(
         time,
-        streaming.choose_chunk(-(-batch // num_devices), 1 + rows * columns),
+        streaming.choose_chunk(-(-batch // num_devices), 1 + num_patches),
     )
 
     # Pad the batch to a multiple of the devices and the time to whole parts.
@@ -193,6 +226,7 @@ class _Runner:
         (0, 0),
     )
     frames = np.pad(frames, padding, 'edge')
+    is_real = np.tile(np.arange(frames.shape[1]) < time, (len(frames), 1))
 
     # Encode the parts in order, passing on the state. The caller may be a
     # training run, which has set a mesh of its own.
@@ -200,7 +234,8 @@ class _Runner:
     with jax.set_mesh(split.mesh):
       state = self._init_state(len(frames), height, width)
       for start in range(0, time, length):
-        inputs = frames[:, start : start + length], state
+        part = slice(start, start + length)
+        inputs = frames[:, part], state, is_real[:, part]
         features, state = self._apply(params, *jax.device_put(inputs, split))
         parts.append(jax.device_get(features))
 

@@ -3,9 +3,14 @@
 To add a kind of encoder, add a module to this package and an entry to `_KINDS`.
 """
 
+import os
+
+from rvm_jax.baselines import encoder as rival_lib
+from rvm_jax.baselines import features
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.encoders import pixels
-from rvm_jax.evals.encoders import rvm
+from rvm_jax.evals.encoders import rivals
+from rvm_jax.evals.encoders import runs
 from rvm_jax.evals.scenes import oracle
 
 
@@ -13,22 +18,37 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder that `--checkpoint` names.
 
   Args:
-    checkpoint: PATH is a checkpoint that `rvm_jax.load` reads. 'untrained:PATH'
-      is a model of the same architecture with newly initialized parameters.
-      'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16' is
-      the oracle, whose features are computed from the ground truth of such
+    checkpoint: PATH is a checkpoint that `rvm_jax.load` reads, or the workdir
+      of a run of any objective. 'untrained:PATH' is a model of the same
+      architecture with newly initialized parameters.
+      'dinov2:PATH' has the weights of a rival, which is 'dinov2', 'dinov3',
+      'videomae', 'vjepa' or 'vjepa2', or one of these with '-fair' after it;
+      `baselines.features` describes both. PATH of 'untrained:PATH' may name one
+      too. 'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16'
+      is the oracle, whose features are computed from the ground truth of such
       patches; only the benchmark on generated scenes can use it.
 
   Raises:
     FileNotFoundError: there is nothing at the path, or only a run that has no
       checkpoint yet.
-    ValueError: there is no checkpoint of RVM at the path, or the side of a
-      patch is not a positive integer.
+    ValueError: there is no checkpoint that fits, or no weights of the rival, at
+      the path; or the side of a patch is not a positive integer.
   """
+  if rival := rival_lib.parse(checkpoint):
+    return rivals.load(rival)
   kind, _, rest = checkpoint.partition(':')
   if kind in _KINDS:
     return _KINDS[kind](rest)
-  return rvm.load(checkpoint)
+  # A bucket's path has a colon too.
+  is_path = not rest or rest.startswith('//') or os.path.exists(checkpoint)
+  if not is_path:
+    kinds = [*_KINDS, *features.FAMILIES]
+    kinds += [f'{family}-fair' for family in features.FAMILIES]
+    raise FileNotFoundError(
+        f'there is nothing at {checkpoint}, and {kind} is none of'
+        f' {", ".join(kinds)}'
+    )
+  return runs.load(checkpoint)
 
 
 def _load_pixels(patch: str) -> encoder_lib.FrozenEncoder:
@@ -39,6 +59,13 @@ def _load_pixels(patch: str) -> encoder_lib.FrozenEncoder:
 def _load_oracle(patch: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder of 'truth:PATCH'."""
   return oracle.make(_parse_side('truth', patch))
+
+
+def _load_untrained(checkpoint: str) -> encoder_lib.FrozenEncoder:
+  """Makes the encoder of 'untrained:CHECKPOINT'."""
+  if rival := rival_lib.parse(checkpoint):
+    return rivals.load_untrained(rival)
+  return runs.load_untrained(checkpoint)
 
 
 def _parse_side(kind: str, patch: str) -> int:
@@ -56,5 +83,5 @@ def _parse_side(kind: str, patch: str) -> int:
 _KINDS = {
     'raw': _load_pixels,
     'truth': _load_oracle,
-    'untrained': rvm.load_untrained,
+    'untrained': _load_untrained,
 }

@@ -13,7 +13,11 @@ import ml_collections
 
 from rvm_jax.data import pipeline
 from rvm_jax.training import step
+from rvm_jax.training.objectives import joint
 from rvm_jax.training.objectives import pretraining
+from rvm_jax.training.objectives import siammae
+from rvm_jax.training.objectives import videomae
+from rvm_jax.training.objectives import vjepa
 from rvm_jax.weights import runs
 
 # A function for each value of `config.objective`. It takes the run's config and
@@ -22,6 +26,10 @@ OBJECTIVES: dict[
     str, Callable[[ml_collections.ConfigDict], step.VideoObjective]
 ] = {
     'rvm': pretraining.from_config,
+    'joint': joint.from_config,
+    'siammae': siammae.from_config,
+    'videomae': videomae.from_config,
+    'vjepa': vjepa.from_config,
 }
 
 
@@ -65,6 +73,9 @@ def load(
   """
   checkpoint = runs.find_checkpoint(path)
   config = ml_collections.ConfigDict(runs.read_config(checkpoint))
+  # What the run has used would not run on every machine.
+  if 'attention' in config.model:
+    config.model.attention = 'auto'
   objective = from_config(config)
   shapes = jax.eval_shape(objective.init, jax.random.key(0))
   return objective, runs.read_params(checkpoint, shapes)

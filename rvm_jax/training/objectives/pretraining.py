@@ -9,34 +9,23 @@ import jax.numpy as jnp
 import ml_collections
 
 from rvm_jax import rules
-from rvm_jax.models import layers
 from rvm_jax.models import rvm
-from rvm_jax.ops import attention
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import flops
 from rvm_jax.training import step
+from rvm_jax.training.objectives import casting
+from rvm_jax.training.objectives import settings
 
 # The rule of each setting of the group `model`, the arguments of `rvm.RVM`.
 MODEL_SETTINGS = {
-    'width': rules.COUNT,
-    'encoder_layers': rules.COUNT,
-    'encoder_heads': rules.COUNT,
-    'encoder_mlp': rules.COUNT,
+    **settings.ENCODER,
+    **settings.DECODER,
     'core_layers': rules.COUNT,
     'core_heads': rules.COUNT,
     'core_mlp': rules.COUNT,
-    'decoder_width': rules.COUNT,
-    'decoder_layers': rules.COUNT,
-    'decoder_heads': rules.COUNT,
-    'decoder_mlp': rules.COUNT,
-    'patch': rules.COUNT,
-    'dtype': rules.one_of('float32', 'bfloat16'),
-    'attention': rules.one_of(*attention.NAMES),
-    'remat': rules.one_of('none', *layers.REMAT_POLICIES),
-    'scan_layers': rules.FLAG,
 }
 
 
@@ -63,6 +52,11 @@ class Pretraining:
   def patch(self) -> int:
     """Side of the model's patches in pixels."""
     return self.model.patch
+
+  @property
+  def clip_length(self) -> int | None:
+    """None, since the encoder is recurrent, see `VideoObjective`."""
+    return None
 
   @property
   def flops_per_clip(self) -> float:
@@ -118,12 +112,8 @@ class Pretraining:
     return batch, visible
 
   def cast(self, params: Any) -> Any:
-    """Returns all but vectors in the model's dtype, see `Objective.cast`.
-
-    The model uses scales and biases of norms, which are vectors, in float32.
-    """
-    dtype = jnp.dtype(self.model.dtype)
-    return jax.tree.map(lambda x: x.astype(dtype) if x.ndim > 1 else x, params)
+    """Returns parameters in the dtypes that the model uses, see `casting`."""
+    return casting.cast(params, self.model.dtype)
 
   def loss(
       self, params: Any, batch: step.Batch, visible: jax.Array
@@ -179,37 +169,21 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
     ValueError: settings conflict. The message names the key, its value and a
       value to use.
   """
-  rules.check(config.model.to_dict(), MODEL_SETTINGS, 'config.model.')
-  data, model, patch = config.data, config.model, config.model.patch
-  for part, width in (
-      ('encoder', 'width'),
-      ('core', 'width'),
-      ('decoder', 'decoder_width'),
-  ):
-    if model[width] % model[f'{part}_heads']:
-      raise ValueError(
-          f'config.model.{part}_heads={model[f"{part}_heads"]} must divide'
-          f' config.model.{width}={model[width]}'
-      )
-  if model.attention == 'cudnn' and model.dtype == 'float32':
-    raise ValueError(
-        "config.model.attention='cudnn' needs config.model.dtype='bfloat16',"
-        " got 'float32'"
-    )
-  for key, side in (('height', data.height), ('width', data.width)):
-    if side < 1 or side % patch:
-      below = max(side // patch, 1) * patch
-      raise ValueError(
-          f'config.data.{key}={side} must be a multiple of config.model.patch='
-          f'{patch}; use {below} or {below + patch}'
-      )
-  num_patches = (data.height // patch) * (data.width // patch)
-  num_visible = masks.num_visible(num_patches, config.mask_ratio)
-  if num_visible < 1 or config.mask_ratio < 0:
-    raise ValueError(
-        f'config.mask_ratio={config.mask_ratio} must leave at least one of'
-        f' {num_patches} patches visible, and not be negative'
-    )
+  check(config)
+  return Pretraining(
+      rvm.RVM(**config.model), batch_shapes(config.data), config.mask_ratio
+  )
+
+
+def check(config: ml_collections.ConfigDict):
+  """Checks the settings of a run that trains an RVM, see `from_config`."""
+  settings.check_model(
+      config,
+      MODEL_SETTINGS,
+      {'encoder': 'width', 'core': 'width', 'decoder': 'decoder_width'},
+  )
+  settings.check_mask_ratio(config)
+  data = config.data
   # The largest delta that the data can contain.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
   if max_delta >= rvm.NUM_DELTAS:
@@ -224,9 +198,6 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
         f' max_gap = {max_delta} frames after the first source frame, but the'
         f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower {remedy}'
     )
-  return Pretraining(
-      rvm.RVM(**config.model), batch_shapes(data), config.mask_ratio
-  )
 
 
 def batch_shapes(

@@ -1,0 +1,276 @@
+r"""Compares objectives at equal clips and at equal FLOPs, on generated scenes.
+
+  python -m benchmarks.objectives --out=runs/objectives
+
+All runs have the encoder, the optimizer and the data of configs/rvm_demo.py;
+`VARIANTS` says what differs. Each is trained twice with each seed: on as many
+clips as RVM (budget 'clips'), and for as many steps as need the FLOPs that
+RVM's run needs, as the objectives count them (budget 'flops'). Where both are
+the same number of steps there is one run. Each encoder is then scored by
+configs/eval_scenes.py.
+
+Runs are those of `python -m rvm_jax.main`, one at a time, seed by seed, so that
+each seed is a whole comparison. The command may be stopped; the same command
+goes on where it was, and what is done is not done again. After each run the
+table is written to --out/table.md: scores as the mean over seeds, and how much
+higher each objective's score is than RVM's, paired by clip and averaged over
+the seeds that both have, with a 95 % interval over clips.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from rvm_jax.evals import compare
+from rvm_jax.evals.metrics import intervals
+from rvm_jax.evals.scenes import benchmark
+from rvm_jax.training import objectives
+
+ROOT = pathlib.Path(__file__).parents[1]
+# For each variant its config and what is changed of it.
+VARIANTS: dict[str, tuple[str, dict[str, int | float | str]]] = {
+    'rvm': ('rvm_demo', {}),
+    'rvm, 1 source frame': ('rvm_demo', {'data.num_source': 1}),
+    'rvm, attention for core': ('rvm_demo', {'objective': 'joint'}),
+    'siammae': ('siammae_demo', {}),
+    'videomae': ('videomae_demo', {}),
+    'vjepa': ('vjepa_demo', {}),
+}
+REFERENCE = 'rvm'
+BUDGETS = ('clips', 'flops')
+
+
+class Run(NamedTuple):
+  """A run and where it is.
+
+  Attributes:
+    variant: key of `VARIANTS`.
+    seed: seed of the run.
+    num_steps: number of steps.
+    workdir: folder of the run, which holds the result too.
+  """
+
+  variant: str
+  seed: int
+  num_steps: int
+  workdir: pathlib.Path
+
+  @property
+  def result(self) -> pathlib.Path:
+    """Folder of the scores."""
+    return self.workdir / 'results' / 'scenes'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Does what the command line asks for; returns the exit code."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--out', required=True, type=pathlib.Path)
+  parser.add_argument('--num_steps', type=int, default=600, help="RVM's steps")
+  parser.add_argument('--seeds', type=int, default=3, help='number of seeds')
+  parser.add_argument(
+      '--only', nargs='*', choices=VARIANTS, default=list(VARIANTS)
+  )
+  parser.add_argument('--budgets', nargs='*', choices=BUDGETS, default=BUDGETS)
+  parser.add_argument(
+      '--extra',
+      action='append',
+      default=[],
+      help='flag of each scoring, such as --config.protocol.num_train=64',
+  )
+  options = parser.parse_args(arguments)
+  costs = {name: count_flops(name) for name in VARIANTS}
+  runs = list(
+      plan(options.out, options.num_steps, options.seeds, costs, options.only)
+  )
+  wanted = [run for budget, run in runs if budget in options.budgets]
+  for run in dict.fromkeys(wanted):
+    if not run.result.exists():
+      train(run)
+      score(run, options.extra)
+    report(options.out, runs, costs)
+  return 0
+
+
+def make_config(variant: str):
+  """Returns the config of a variant."""
+  name, changes = VARIANTS[variant]
+  config = importlib.import_module(f'configs.{name}').get_config()
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+def count_flops(variant: str) -> float:
+  """Returns the FLOPs of a training step of a variant for one clip."""
+  return objectives.from_config(make_config(variant)).flops_per_clip
+
+
+def plan(
+    out: pathlib.Path,
+    num_steps: int,
+    num_seeds: int,
+    costs: dict[str, float],
+    variants: Sequence[str],
+) -> Iterator[tuple[str, Run]]:
+  """Yields each budget and run, in the order in which they are done."""
+  for seed in range(num_seeds):
+    for budget in BUDGETS:
+      for variant in variants:
+        steps = num_steps
+        if budget == 'flops':
+          steps = round(num_steps * costs[REFERENCE] / costs[variant])
+        name = f'{variant}_{steps}_{seed}'.replace(', ', '_').replace(' ', '_')
+        yield budget, Run(variant, seed, steps, out / name)
+
+
+def train(run: Run):
+  """Trains, or goes on with it."""
+  config, changes = VARIANTS[run.variant]
+  config_flags = {
+      'seed': run.seed,
+      'num_steps': run.num_steps,
+      'num_eval_scenes': 0,
+      'eval_every': run.num_steps,
+      **changes,
+  }
+  _call(
+      run,
+      'rvm_jax.main',
+      f'--config=configs/{config}.py',
+      f'--workdir={run.workdir.resolve()}',
+      *(f'--config.{key}={value}' for key, value in config_flags.items()),
+  )
+
+
+def score(run: Run, extra: Sequence[str]):
+  """Scores the encoder of a run."""
+  _call(
+      run,
+      'rvm_jax.evals.run',
+      '--config=configs/eval_scenes.py',
+      f'--checkpoint={run.workdir.resolve()}',
+      f'--out={run.result.resolve()}',
+      *extra,
+  )
+
+
+def _call(run, module, *arguments):
+  """Runs a module of the package; its output goes to WORKDIR.log."""
+  print(run.workdir.name, module, flush=True)
+  run.workdir.parent.mkdir(parents=True, exist_ok=True)
+  log = run.workdir.with_name(f'{run.workdir.name}.log')
+  with log.open('a') as output:
+    done = subprocess.run(
+        [sys.executable, '-m', module, *arguments],
+        cwd=ROOT,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+  if done.returncode:
+    raise SystemExit(f'{module} has failed: see {log}')
+
+
+def report(
+    out: pathlib.Path,
+    runs: Sequence[tuple[str, Run]],
+    costs: dict[str, float],
+):
+  """Writes the table of what is done so far."""
+  found = {
+      run: compare.read(os.fspath(run.result))
+      for _, run in runs
+      if run.result.exists()
+  }
+  lines = []
+  for budget in BUDGETS:
+    groups = {}
+    for _, run in (each for each in runs if each[0] == budget):
+      if run in found:
+        groups.setdefault(run.variant, {})[run.seed] = run
+    if groups:
+      lines += [f'Equal {budget}:', '', *_scores(groups, found, costs), '']
+    if REFERENCE in groups and len(groups) > 1:
+      lines += [f'Minus {REFERENCE}, paired by clip:', '']
+      lines += [*_differences(groups, found), '']
+  (out / 'table.md').write_text('\n'.join(lines))
+
+
+def _scores(groups, found, costs):
+  """Yields the rows of a table of mean scores, and how much was computed."""
+  yield _row(['task', *groups])
+  yield _row(['---'] * (1 + len(groups)))
+  first = {name: next(iter(runs.values())) for name, runs in groups.items()}
+  batch = {name: make_config(name).data.batch_size for name in groups}
+  yield _row(['seeds', *(str(len(runs)) for runs in groups.values())])
+  yield _row(['steps', *(str(run.num_steps) for run in first.values())])
+  yield _row(
+      [
+          'TFLOP of training',
+          *(
+              f'{costs[name] * batch[name] * run.num_steps / 1e12:.2f}'
+              for name, run in first.items()
+          ),
+      ]
+  )
+  for task in benchmark.TASKS:
+    cells = []
+    for runs in groups.values():
+      scores = [found[run][0]['scores'][task.name] for run in runs.values()]
+      spread = f' ({min(scores):.1f} to {max(scores):.1f})'
+      cells.append(f'{np.mean(scores):.1f}' + spread * (len(scores) > 1))
+    yield _row([_name(task), *cells])
+
+
+def _differences(groups, found):
+  """Yields the rows of a table of differences from the reference."""
+  others = [name for name in groups if name != REFERENCE]
+  yield _row(['task', *others])
+  yield _row(['---'] * (1 + len(others)))
+  for task in benchmark.TASKS:
+    cells = []
+    for name in others:
+      seeds = sorted(groups[name].keys() & groups[REFERENCE].keys())
+      if not seeds:
+        cells.append('-')
+        continue
+      first, second = (
+          np.mean(
+              [_column(found[groups[key][seed]], task.name) for seed in seeds],
+              axis=0,
+          )
+          for key in (REFERENCE, name)
+      )
+      weights = task.weight and _column(
+          found[groups[name][seeds[0]]], task.weight
+      )
+      gain, low, high = intervals.difference(first, second, weights)
+      cells.append(f'{gain:+.1f} ({low:+.1f} to {high:+.1f})')
+    yield _row([_name(task), *cells])
+
+
+def _column(result, key):
+  """Returns the values of a column of `rows.csv`, float [clips]."""
+  return np.array([row[key] for row in result[1]], float)
+
+
+def _name(task):
+  """Returns the name of a task, with the direction if lower is better."""
+  return task.text + ', lower is better' * task.lower_is_better
+
+
+def _row(cells):
+  """Returns a row of a Markdown table."""
+  return f'| {" | ".join(cells)} |'
+
+
+if __name__ == '__main__':
+  sys.exit(main())

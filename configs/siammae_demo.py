@@ -1,0 +1,21 @@
+"""A small SiamMAE on generated scenes, to compare with configs/rvm_demo.py.
+
+  python -m rvm_jax.main --config=configs/siammae_demo.py --workdir=runs/siammae
+
+Encoder, decoder, data and optimizer are those of RVM's demo, except that there
+is one source frame and no core. Like there, 90 % of a target are hidden: of 64
+patches, 95 % would leave 3.
+"""
+
+import ml_collections
+
+from configs import rvm_demo
+
+
+def get_config() -> ml_collections.ConfigDict:
+  config = rvm_demo.get_config()
+  config.objective = 'siammae'
+  for key in ('core_layers', 'core_heads', 'core_mlp'):
+    del config.model[key]
+  config.data.num_source = 1
+  return config

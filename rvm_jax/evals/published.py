@@ -1,0 +1,116 @@
+"""Published scores, and the protocols in which a result may stand beside them.
+
+The score of one model differs by several points between protocols: on
+DAVIS-2017 the largest DINOv3 models have 8 points more in their own paper than
+in that of another project. So a published score stands only beside a result of
+the same model and protocol.
+"""
+
+from collections.abc import Mapping
+import json
+from typing import Any, NamedTuple
+
+from rvm_jax.storage import fingerprints
+from rvm_jax.storage import settings
+
+RELEASED, FAIR = 'released', 'fair'
+# What the tags of protocols mean.
+MEANINGS = {
+    RELEASED: (
+        'settings of the released evaluation of RVM, and the features that it'
+        ' gives to the model'
+    ),
+    FAIR: (
+        'the same settings, with features that cover the whole frame and last'
+        ' clips that are filled up with copies of the last frame'
+    ),
+    'own': (
+        'other settings, or our choices where a paper is silent; results with'
+        ' the same digits have the same settings'
+    ),
+}
+
+_PROPAGATION = dict(num_context=20, temperature=0.7, top_k=7, radius=20)
+# Settings of the released evaluation, by benchmark (the evaluation notebook of
+# github.com/google-deepmind/representations4d). Settings that are not here
+# only add scores.
+_SETTINGS = {
+    'davis': dict(height=480, width=880, propagation=_PROPAGATION),
+    'jhmdb': dict(height=320, width=320, propagation=_PROPAGATION),
+    'vip': dict(
+        height=448, width=880, propagation=_PROPAGATION | {'top_k': 10}
+    ),
+}
+
+
+class Score(NamedTuple):
+  """A published score.
+
+  Attributes:
+    value: the score, with the unit of our own.
+    source: where it is from.
+  """
+
+  value: float
+  source: str
+
+
+_PAPER = 'RVM paper, arXiv 2512.13684'
+# The paper itself could not be opened where this project is developed.
+_QUOTED = f'{_PAPER}, as quoted by others'
+# Published scores in the protocol 'released' by model, benchmark and headline.
+# Those of trained readouts are not here, because the protocol of the papers is
+# not known in full.
+_SCORES = {
+    ('RVM-L', 'davis', 'j_and_f'): Score(66.0, _PAPER),
+    ('RVM-H', 'davis', 'j_and_f'): Score(65.6, _PAPER),
+    ('DINOv2-L', 'davis', 'j_and_f'): Score(61.7, _QUOTED),
+    ('DINOv2-g', 'davis', 'j_and_f'): Score(62.4, _QUOTED),
+    ('VideoMAE-L', 'davis', 'j_and_f'): Score(54.3, _QUOTED),
+    ('V-JEPA2-L', 'davis', 'j_and_f'): Score(47.5, _QUOTED),
+    ('RVM-L', 'vip', 'miou'): Score(38.0, _QUOTED),
+    ('RVM-H', 'vip', 'miou'): Score(37.3, _QUOTED),
+    ('DINOv2-L', 'vip', 'miou'): Score(40.6, _QUOTED),
+    ('DINOv2-g', 'vip', 'miou'): Score(40.5, _QUOTED),
+    ('VideoMAE-L', 'vip', 'miou'): Score(18.9, _QUOTED),
+    ('V-JEPA2-L', 'vip', 'miou'): Score(17.2, _QUOTED),
+    ('RVM-L', 'jhmdb', 'pck_0.1'): Score(48.4, _QUOTED),
+}
+
+
+def tag(result: Mapping[str, Any]) -> str:
+  """Returns the name of a result's protocol.
+
+  Args:
+    result: contents of a file `result.json`, described in `evals.run`.
+
+  Returns:
+    'released' or 'fair'; or 'own' and digits that stand for the settings.
+  """
+  # Results that were written before there were variants have none.
+  variant = result['model'].get('variant') or RELEASED
+  known = _SETTINGS.get(result['benchmark'])
+  if known and not settings.list_differences(
+      {key: result['protocol'].get(key) for key in known}, known
+  ):
+    return variant
+  text = json.dumps([result['protocol'], variant], sort_keys=True)
+  return f'own {fingerprints.hash_parts([text.encode()])[:8]}'
+
+
+def find(result: Mapping[str, Any]) -> Score | None:
+  """Returns the published score of a result's model in its protocol.
+
+  A model is known by its family and its sizes. Whether its weights are the
+  published ones is not known here.
+
+  Args:
+    result: contents of a file `result.json`.
+
+  Returns:
+    The score that `result['headline']` names; None if there is none.
+  """
+  if tag(result) != RELEASED:
+    return None
+  key = result['model']['name'], result['benchmark'], result['headline']
+  return _SCORES.get(key)

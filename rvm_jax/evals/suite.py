@@ -1,0 +1,278 @@
+r"""Scores several checkpoints on all benchmarks whose data are there.
+
+  python -m rvm_jax.evals.suite --checkpoints runs/large \
+      dinov2:/weights/dinov2-large dinov2-fair:/weights/dinov2-large \
+      --data_root /data --out results/suite
+
+The names of checkpoints are those of `rvm_jax.evals.run`. A benchmark runs if
+DATA_ROOT has a folder of its name, or of the name that docs/datasets gives it
+(DAVIS, jhmdb, VIP, SSV2, K700, PT, WAYMO, SCANNET), in upper or lower case. The
+benchmark on generated scenes needs no data. Each runs with the settings of its
+config in --configs.
+
+--out gets
+  table.md      a table with a row for each checkpoint and task: the score, a
+                tag for the protocol, and the published score of this model in
+                this protocol, if there is one, with the difference
+  table.json    the same for programs, and what did not run
+  results/      a result folder of `rvm_jax.evals.run` for each checkpoint and
+                benchmark
+  work/         features and checkpoints of readouts
+
+The same command continues after it was stopped: finished results are not
+computed again. A benchmark that fails does not stop the others.
+
+Exit code: 0 all benchmarks that were found are done; 1 some failed, and
+table.md says why; 2 an input is wrong, and nothing is computed.
+"""
+
+import argparse
+from collections.abc import Sequence
+import json
+import os
+import pathlib
+import re
+import runpy
+import sys
+from typing import Any
+
+from absl import logging
+import jax
+
+from rvm_jax.evals import run as run_lib
+from rvm_jax.evals import suite_table
+from rvm_jax.evals import table
+from rvm_jax.evals.encoders import loading
+from rvm_jax.runtime import lock
+from rvm_jax.storage import fingerprints
+from rvm_jax.storage import settings
+from rvm_jax.training import logs
+
+# Names of the folders of data sets in docs/datasets, where they are not those
+# of the benchmarks.
+_FOLDERS = {
+    'ssv2': 'SSV2',
+    'kinetics': 'K700',
+    'perception_test': 'PT',
+}
+# What may go wrong with one benchmark, such as a broken file or too little
+# memory on the device, while others work.
+_FAILURES = ImportError, OSError, ValueError, jax.errors.JaxRuntimeError
+
+Config = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the suite that the command line asks for; returns the exit code.
+
+  Args:
+    arguments: the command line; None for that of the process.
+  """
+  parser = argparse.ArgumentParser(
+      prog='python -m rvm_jax.evals.suite',
+      description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument(
+      '--checkpoints',
+      nargs='+',
+      required=True,
+      metavar='CHECKPOINT',
+      help='names of encoders, as for rvm_jax.evals.run',
+  )
+  parser.add_argument('--data_root', help='folder with the data sets')
+  parser.add_argument('--out', required=True, help='folder for everything')
+  parser.add_argument(
+      '--configs',
+      default='configs',
+      help='folder with the eval_*.py (default: %(default)s)',
+  )
+  options = parser.parse_args(arguments)
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.INFO)
+  logging.get_absl_handler().addFilter(logs.is_ours_or_urgent)
+  try:
+    return run(**vars(options))
+  except (ImportError, OSError, ValueError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+
+
+def run(
+    checkpoints: Sequence[str], data_root: str | None, out: str, configs: str
+) -> int:
+  """Runs all benchmarks whose data are there, for all checkpoints.
+
+  Args:
+    checkpoints: names of encoders; one that is given twice counts once.
+    data_root: folder with the data sets; None if there are none.
+    out: folder for results and tables.
+    configs: folder with the configs `eval_*.py`.
+
+  Returns:
+    The exit code, 0 or 1.
+
+  Raises:
+    OSError: a checkpoint or a folder is missing, or `out` cannot be written.
+    ValueError: a checkpoint is none; a data set is there twice; or `out` has
+      results of other parameters or settings.
+  """
+  benchmarks = _load_configs(pathlib.Path(configs))
+  missing = _find_data(benchmarks, data_root)
+  for name, config in benchmarks.items():
+    print(f'{name}: {config.get("data_dir") or "generates its data"}')
+  print(f'No data: {", ".join(missing) or "none"}')
+  # All checkpoints are loaded once before the work begins, so that a wrong one
+  # is found at once.
+  identities = {name: loading.load(name).identity for name in checkpoints}
+  failures: list[Config] = []
+  with lock.held(out):
+    folders = [
+        (checkpoint, name, _folder(out, 'results', checkpoint, name))
+        for checkpoint in identities
+        for name in benchmarks
+    ]
+    done = {
+        key: _read(key[2], identities[key[0]], benchmarks[key[1]])
+        for key in folders
+        if key[2].exists()
+    }
+    _write(pathlib.Path(out), folders, done, missing, failures)
+    for key in folders:
+      checkpoint, name, folder = key
+      if key in done:
+        print(f'{checkpoint}, {name}: done before')
+        continue
+      trains = run_lib.BENCHMARKS[name].trains
+      workdir = _folder(out, 'work', checkpoint, name) if trains else None
+      try:
+        run_lib.run(
+            checkpoint,
+            str(folder),
+            workdir and str(workdir),
+            **benchmarks[name],
+        )
+      except _FAILURES as error:
+        reason = ' '.join(str(error).split())
+        print(f'{checkpoint}, {name}: failed: {reason}', file=sys.stderr)
+        failures.append(
+            {'checkpoint': checkpoint, 'benchmark': name, 'reason': reason}
+        )
+      else:
+        done[key] = table.read(str(folder / 'result.json'))
+        print(f'{checkpoint}, {name}: done')
+      _write(pathlib.Path(out), folders, done, missing, failures)
+  print((pathlib.Path(out) / 'table.md').read_text())
+  return 1 if failures else 0
+
+
+def _load_configs(folder: pathlib.Path) -> dict[str, Config]:
+  """Returns the config of each benchmark, by the benchmark's name."""
+  paths = sorted(folder.glob('eval_*.py'))
+  if not paths:
+    raise ValueError(
+        f'{folder} has no eval_*.py: start from the folder of the repository,'
+        ' or set --configs'
+    )
+  configs = {}
+  for path in paths:
+    config = runpy.run_path(str(path))['get_config']().to_dict()
+    name = config['benchmark']
+    if name not in run_lib.BENCHMARKS:
+      raise ValueError(f'{path} is of a benchmark that does not exist: {name}')
+    if name in configs:
+      raise ValueError(f'{folder} has two configs of the benchmark {name}')
+    # Generated frames can have any size. Those of files are not changed.
+    config['resize_to_patch'] = run_lib.BENCHMARKS[name].generates
+    configs[name] = config
+  return configs
+
+
+def _find_data(
+    configs: dict[str, Config], data_root: str | None
+) -> dict[str, str]:
+  """Sets `data_dir` in the configs and removes those without data.
+
+  Returns:
+    What was looked for, by the name of each benchmark that was removed.
+  """
+  entries = sorted(os.listdir(data_root)) if data_root else []
+  missing = {}
+  for name in list(configs):
+    if run_lib.BENCHMARKS[name].generates:
+      continue
+    names = sorted({name, _FOLDERS.get(name, name).lower()})
+    found = [entry for entry in entries if entry.lower() in names]
+    if len(found) > 1:
+      raise ValueError(
+          f'{data_root} has several folders of {name}: {", ".join(found)}. Keep'
+          ' one of them, or take another --data_root with links'
+      )
+    if found:
+      configs[name]['data_dir'] = os.path.join(data_root or '', found[0])
+    else:
+      missing[name] = f'no folder {" or ".join(names)} in {data_root}'
+      del configs[name]
+  return missing
+
+
+def _folder(out: str, kind: str, checkpoint: str, name: str) -> pathlib.Path:
+  """Returns the folder of a checkpoint and a benchmark.
+
+  The end of the checkpoint's name is for people. The digits tell apart names
+  that become the same text.
+  """
+  digits = fingerprints.hash_parts([checkpoint.encode()])[:8]
+  text = re.sub(r'[^A-Za-z0-9.]+', '-', checkpoint)[-60:].strip('-.')
+  return pathlib.Path(out) / kind / f'{text}-{digits}' / name
+
+
+def _read(
+    folder: pathlib.Path, identity: str, config: Config
+) -> dict[str, Any]:
+  """Reads a finished result, which must be of this checkpoint and config."""
+  result = table.read(str(folder / 'result.json'))
+  saved = {'identity': result['model']['identity']}
+  now = {'identity': identity}
+  # A size that was changed to whole patches is not that of the config.
+  if not config['resize_to_patch']:
+    saved['protocol'] = result['protocol']
+    now['protocol'] = config['protocol']
+  if differences := settings.list_differences(saved, now):
+    lines = '; '.join(f'{key}: {text}' for key, text in differences.items())
+    raise ValueError(
+        f'{folder} is a result of other weights or settings: {lines}. Delete'
+        ' it, or take another --out'
+    )
+  return result
+
+
+def _write(out, folders, done, missing, failures):
+  """Writes the tables, replacing earlier ones."""
+  rows = [
+      suite_table.make_row(checkpoint, str(folder.relative_to(out)), column)
+      for checkpoint, name, folder in folders
+      if (checkpoint, name, folder) in done
+      for column in table.split(done[checkpoint, name, folder])
+  ]
+  rows.sort(key=lambda row: row['benchmark'])
+  waiting = len(folders) - len(done) - len(failures)
+  contents = {
+      'rows': rows,
+      'failed': failures,
+      'without_data': missing,
+      'num_waiting': waiting,
+  }
+  _replace(out / 'table.json', json.dumps(contents, indent=2) + '\n')
+  _replace(out / 'table.md', suite_table.format_table(contents))
+
+
+def _replace(path: pathlib.Path, text: str):
+  """Writes a text file, replacing an earlier one whole or not at all."""
+  part = path.with_name(f'{path.name}.part')
+  part.write_text(text)
+  os.replace(part, path)
+
+
+if __name__ == '__main__':
+  sys.exit(main())
