@@ -117,6 +117,7 @@ def test_group_width_is_that_of_whole_heads_and_whole_vectors_of_lanes():
   assert pallas_tpu.group_width(1280, 80, 257) == 1280
   assert pallas_tpu.group_width(1280, 80, 4000) == 640
   # Groups that do not divide the channels would read beyond them.
+  assert pallas_tpu.group_width(640, 32, 257) == 128
   assert pallas_tpu.group_width(320, 32, 1028) == 320
   assert pallas_tpu.group_width(16, 8, 257) == 16
 
