@@ -1,0 +1,109 @@
+"""The encoders whose cost `cost.py` counts: sizes and programs.
+
+Nothing is loaded or computed here. Parameters and frames are shapes.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rvm_jax import streaming
+from rvm_jax.models import rvm
+from rvm_jax.weights import released
+
+# Height and width of the frames in pixels.
+PIXELS = 256
+# Frames of a window, of models that encode clips: what the released evaluation
+# of RVM gives them.
+WINDOW = 16
+
+
+class Family(NamedTuple):
+  """Encoders that differ in their size alone.
+
+  Attributes:
+    title: name of the family in tables.
+    kind: 'recurrent' for RVM, 'image' for models that see one frame, 'clip' for
+      those that attend over time.
+    sizes: letters of the sizes.
+    make: function of a size and of a dtype, which returns the Flax module.
+  """
+
+  title: str
+  kind: str
+  sizes: tuple[str, ...]
+  make: Callable[[str, str], Any]
+
+
+class Program(NamedTuple):
+  """What encodes some frames in one call.
+
+  Attributes:
+    function: function of `params` and of `inputs`.
+    params: shapes of the parameters.
+    inputs: shapes of the frames, and of RVM's state.
+  """
+
+  function: Callable[..., jax.Array]
+  params: Any
+  inputs: tuple[jax.ShapeDtypeStruct, ...]
+
+
+def _make_rvm(size: str, dtype: str) -> rvm.RVM:
+  """Returns encoder and core of RVM; features need no decoder."""
+  return rvm.RVM(**rvm.SIZES[size], decoder_layers=0, dtype=dtype)
+
+
+FAMILIES = {
+    'rvm': Family('RVM', 'recurrent', tuple(rvm.SIZES), _make_rvm),
+}
+# Names of all encoders, such as 'rvm.L'.
+NAMES = tuple(
+    f'{key}.{size}' for key, family in FAMILIES.items() for size in family.sizes
+)
+
+
+def find(name: str) -> tuple[Family, str]:
+  """Returns the family and the size of an encoder's name."""
+  key, size = name.split('.')
+  return FAMILIES[key], size
+
+
+def side(module: Any) -> int:
+  """Returns the height and the width of a module's frames.
+
+  These are 256 pixels, or what is left of them if the patch does not divide
+  them: 252 for DINOv2.
+  """
+  return PIXELS // module.patch * module.patch
+
+
+def program(module: Any, num_frames: int) -> Program:
+  """Returns the program that encodes some frames of one video in a call.
+
+  Args:
+    module: an RVM, or a module of `rvm_jax.baselines`.
+    num_frames: number of frames.
+  """
+  pixels = side(module)
+  shape = (1, num_frames, pixels, pixels, 3)
+  if isinstance(module, rvm.RVM):
+    num_tokens = 1 + (pixels // module.patch) ** 2
+    return Program(
+        functools.partial(streaming.encode, module),
+        released.shapes(module),
+        (
+            jax.ShapeDtypeStruct(shape, jnp.uint8),
+            jax.ShapeDtypeStruct((1, num_tokens, module.width), jnp.float32),
+        ),
+    )
+  frames = jax.ShapeDtypeStruct(shape, jnp.float32)
+  params = jax.eval_shape(module.init, jax.random.key(0), frames)['params']
+  return Program(
+      lambda params, frames: module.apply({'params': params}, frames),
+      params,
+      (frames,),
+  )
