@@ -237,8 +237,10 @@ def main():
   if options.page:
     # Counting does not need matplotlib.
     import cost_page
+    import cost_plot
 
     cost_page.write()
+    cost_plot.draw()
     return
   # Nothing here needs an accelerator.
   jax.config.update('jax_platforms', 'cpu')
