@@ -19,6 +19,7 @@ ALLOWED = {
     'runtime': {'storage'},
     'data': {'storage'},
     'models': {'ops'},
+    'baselines': {'ops', 'storage', 'weights'},
     'viz': {'ops'},
     'viz/__main__': {'data', 'ops', 'streaming', 'viz', 'weights'},
     'weights': {'models', 'ops', 'storage'},

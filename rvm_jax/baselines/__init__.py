@@ -1,0 +1,106 @@
+"""Rivals of RVM: frozen encoders of other projects, with their weights.
+
+`load` reads the weights that these projects published. A family of encoders is
+a module of this package, with a Flax module and these names:
+
+  TABLE                      `renaming.Table` of the family, for all layouts
+  from_config(name, config)  makes the model of a config of Hugging Face
+  from_arrays(arrays)        makes the model of an original file
+  is_original(specs)         tells whether a file is an original one
+"""
+
+import os
+import pathlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rvm_jax.baselines import dinov2
+from rvm_jax.baselines import reading
+from rvm_jax.baselines import renaming
+
+# Families by the `model_type` in Hugging Face's config.json.
+_FAMILY_OF_TYPE = {
+    'dinov2': dinov2,
+    'dinov2_with_registers': dinov2,
+}
+_FAMILIES = {'DINOv2': dinov2}
+
+
+def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
+  """Loads a published checkpoint of an encoder.
+
+  `model.apply({'params': params}, frames)` takes frames, float [B, T, H, W, 3],
+  already normalised as the encoder expects. It returns the last layer's
+  normalised tokens: of image models [B * T, P + h * w, D], P prefix tokens
+  first (CLS, then registers); of clip models [B, t * h * w, D].
+
+  Args:
+    path: a folder of Hugging Face, in which `config.json` is beside
+      `model.safetensors` or beside the parts that
+      `model.safetensors.index.json` names; or an original file, such as
+      `dinov2_vitb14_pretrain.pth`, also with its arrays as `.safetensors`.
+
+  Returns:
+    The Flax module, which computes in float32 (`model.clone(dtype=...)` changes
+    that), and its parameters, np.ndarrays.
+
+  Raises:
+    FileNotFoundError: nothing exists at `path`, or a file of the folder is
+      missing.
+    ModuleNotFoundError: it is a file of PyTorch, which is not installed.
+    ValueError: the checkpoint is of an unknown model, is damaged, does not have
+      the arrays of the model (all differences are listed), or has values that
+      are not finite.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    config, arrays = reading.open_folder(path)
+    name = f'{path / "config.json"}'
+    (model_type,) = reading.select(name, config, ['model_type'])
+    if model_type not in _FAMILY_OF_TYPE:
+      raise ValueError(
+          f'{name}: model_type must be one of {", ".join(_FAMILY_OF_TYPE)}, got'
+          f' {model_type!r}'
+      )
+    family = _FAMILY_OF_TYPE[model_type]
+    model = family.from_config(name, config)
+  else:
+    arrays = reading.open_file(path)
+    family = _find_family(arrays)
+    model = family.from_arrays(arrays)
+  return model, renaming.read_params(arrays, family.TABLE, shapes(model))
+
+
+def shapes(model: nn.Module) -> dict[str, Any]:
+  """Returns the parameter tree of a model as `jax.ShapeDtypeStruct`s.
+
+  Args:
+    model: the Flax module of a family.
+  """
+  # The shapes of parameters do not depend on the number of patches.
+  sizes = (1, model.tubelet, model.patch, model.patch, 3)
+  frames = jax.ShapeDtypeStruct(sizes, jnp.float32)
+  init = model.clone(attention='xla').init
+  return jax.eval_shape(init, jax.random.key(0), frames)['params']
+
+
+def _find_family(arrays: reading.Arrays) -> Any:
+  """Returns the family that an original file belongs to."""
+  found = [
+      name
+      for name, family in _FAMILIES.items()
+      if family.is_original(arrays.specs)
+  ]
+  if len(found) != 1:
+    keys = ', '.join(list(arrays.specs)[:3])
+    beside = pathlib.Path(arrays.name).parent / 'config.json'
+    hint = f'; give the folder of {beside}' if beside.exists() else ''
+    raise ValueError(
+        f'{arrays.name} is not an original file of one of'
+        f' {", ".join(_FAMILIES)}: its {len(arrays.specs)} arrays begin with'
+        f' {keys or "none"}{hint}'
+    )
+  return _FAMILIES[found[0]]

@@ -1,0 +1,341 @@
+"""Reads the arrays of published checkpoints, one at a time.
+
+A checkpoint is a folder of Hugging Face (`config.json` beside
+`model.safetensors`, or beside the parts that `model.safetensors.index.json`
+names), or one file: `.safetensors`, or anything that `torch.load` reads.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import os
+import pathlib
+import pickle
+import re
+from typing import Any, NamedTuple
+import zipfile
+
+import numpy as np
+import safetensors
+
+from rvm_jax.storage import damage
+
+# A checkpoint of PyTorch is opened again after this many bytes were read, see
+# `_TorchFile`.
+_BYTES_PER_OPENING = 2**27
+
+# Names of the dtypes in the header of a .safetensors file.
+_DTYPES = {
+    'F16': 'float16',
+    'BF16': 'bfloat16',
+    'F32': 'float32',
+    'F64': 'float64',
+}
+
+
+class Spec(NamedTuple):
+  """What is known of an array before it is read.
+
+  Attributes:
+    shape: its shape.
+    dtype: name of the dtype that it has once it is read.
+  """
+
+  shape: tuple[int, ...]
+  dtype: str
+
+
+class Arrays(NamedTuple):
+  """The arrays of a checkpoint, not yet read.
+
+  Attributes:
+    name: path of the checkpoint, for error messages.
+    specs: shape and dtype of each array by its key. Keys of dicts within dicts
+      are joined with '/'.
+    read: function that reads the array of a key. Arrays of 16 bits are widened
+      to float32. Each array must be read only once.
+  """
+
+  name: str
+  specs: dict[str, Spec]
+  read: Callable[[str], np.ndarray]
+
+
+def open_folder(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
+  """Opens a folder in the layout of Hugging Face.
+
+  Args:
+    path: path of the folder.
+
+  Returns:
+    The contents of `config.json`, and the arrays.
+
+  Raises:
+    FileNotFoundError: a file that the folder needs does not exist.
+    ValueError: a file is damaged, or parts of the arrays are missing.
+  """
+  folder = pathlib.Path(path)
+  if not (folder / 'config.json').exists():
+    raise FileNotFoundError(
+        f'{folder} has no config.json: give a folder of Hugging Face, or the'
+        ' path of an original file'
+    )
+  config = _read_json(folder / 'config.json')
+  whole = folder / 'model.safetensors'
+  index = folder / 'model.safetensors.index.json'
+  if whole.exists():
+    return config, _open_safetensors(whole)
+  if index.exists():
+    return config, _open_shards(index)
+  raise FileNotFoundError(
+      f'{folder} has neither {whole.name} nor {index.name} beside config.json'
+  )
+
+
+def open_file(path: str | os.PathLike[str]) -> Arrays:
+  """Opens one file of arrays.
+
+  Args:
+    path: path of a file that ends in `.safetensors`, or of a file of PyTorch
+      with any other ending (`.pth`, `.pth.tar`, `.pt`, `.bin`).
+
+  Raises:
+    FileNotFoundError: the file does not exist.
+    ModuleNotFoundError: it is a file of PyTorch, which is not installed.
+    ValueError: the file is damaged, or holds Python objects other than arrays
+      and plain values. Such objects are never made.
+  """
+  path = pathlib.Path(path)
+  if not path.exists():
+    raise FileNotFoundError(f'there is no file {path}')
+  if path.suffix == '.safetensors':
+    return _open_safetensors(path)
+  file = _TorchFile(path)
+  return Arrays(str(path), file.specs, file.read)
+
+
+def select(
+    name: str, config: Mapping[str, Any], keys: Sequence[str], **supported: Any
+) -> list[Any]:
+  """Returns the values of some keys of a config, and checks others.
+
+  Args:
+    name: path of the config, for error messages.
+    config: contents of the config.
+    keys: keys whose values are returned.
+    **supported: the only supported value of other keys; configs of older
+      versions of a library may lack these keys.
+
+  Raises:
+    ValueError: one of `keys` is missing, or another value is not supported.
+  """
+  if missing := [key for key in keys if key not in config]:
+    raise ValueError(f'{name} lacks {", ".join(missing)}')
+  for key, value in supported.items():
+    if key in config and config[key] != value:
+      raise ValueError(
+          f'{name}: {key} must be {value!r}, the only supported value, got'
+          f' {config[key]!r}'
+      )
+  return [config[key] for key in keys]
+
+
+def find_size(arrays: Arrays, pattern: str, axis: int, ndim: int) -> int:
+  """Returns the length of an axis of the first array whose key matches.
+
+  Args:
+    arrays: arrays of a checkpoint.
+    pattern: regular expression that matches the key as a whole.
+    axis: axis of the array.
+    ndim: number of axes that the array must have.
+
+  Raises:
+    ValueError: no key matches, or the array has another number of axes.
+  """
+  for key, spec in arrays.specs.items():
+    if re.fullmatch(pattern, key):
+      if len(spec.shape) != ndim:
+        raise ValueError(
+            f'{arrays.name}: {key} must have {ndim} axes, got'
+            f' {list(spec.shape)}'
+        )
+      return spec.shape[axis]
+  raise ValueError(f'{arrays.name} has no array like {pattern}')
+
+
+def count_blocks(arrays: Arrays, pattern: str) -> int:
+  """Returns one more than the largest number that keys have.
+
+  Args:
+    arrays: arrays of a checkpoint.
+    pattern: regular expression that matches the beginning of keys, with one
+      group, the number.
+  """
+  matches = (re.match(pattern, key) for key in arrays.specs)
+  return max((int(match[1]) + 1 for match in matches if match), default=0)
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+  """Reads a file that holds a JSON object."""
+  try:
+    content = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f'{path} is not a JSON file: {error}') from error
+  if not isinstance(content, dict):
+    raise ValueError(
+        f'{path} must hold a JSON object, got {type(content).__name__}'
+    )
+  return content
+
+
+def _open_shards(index: pathlib.Path) -> Arrays:
+  """Opens the files among which an index distributes the arrays."""
+  content = _read_json(index)
+  if not isinstance(content.get('weight_map'), dict):
+    raise ValueError(f'{index} has no "weight_map", from keys to files')
+  file_of = content['weight_map']
+  names = sorted(set(file_of.values()))
+  absent = [name for name in names if not (index.parent / name).exists()]
+  if absent:
+    raise ValueError(
+        f'{index} names {len(names)} files, of which {len(absent)} are not'
+        f' there: {damage.name_keys(absent)}'
+    )
+  shards = {name: _open_safetensors(index.parent / name) for name in names}
+  lost = [key for key in file_of if key not in shards[file_of[key]].specs]
+  if lost:
+    raise ValueError(
+        f'{index} names {len(lost)} arrays that its files do not hold:'
+        f' {damage.name_keys(sorted(lost))}'
+    )
+  return Arrays(
+      str(index),
+      {key: shards[name].specs[key] for key, name in file_of.items()},
+      lambda key: shards[file_of[key]].read(key),
+  )
+
+
+def _open_safetensors(path: pathlib.Path) -> Arrays:
+  """Opens a `.safetensors` file."""
+  with _open_mapped(path) as f:
+    slices = {key: f.get_slice(key) for key in f.keys()}
+    specs = {
+        key: _spec(s.get_shape(), _DTYPES.get(s.get_dtype(), s.get_dtype()))
+        for key, s in slices.items()
+    }
+
+  # The file is opened again for each array. The pages of an open file that were
+  # read count as memory of the process, so that it would seem to need the
+  # arrays twice.
+  def read(key: str) -> np.ndarray:
+    with _open_mapped(path) as f:
+      return _widen(f.get_tensor(key))
+
+  return Arrays(str(path), specs, read)
+
+
+def _open_mapped(path: pathlib.Path) -> Any:
+  """Maps a `.safetensors` file into memory."""
+  try:
+    return safetensors.safe_open(path, framework='np')
+  except safetensors.SafetensorError as error:
+    raise ValueError(
+        f'{path} is not a .safetensors file, or not all of one: {error}'
+    ) from error
+
+
+def _spec(shape: Any, dtype: str) -> Spec:
+  """Returns the shape and dtype that an array of a file has once it is read."""
+  narrow = dtype in ('float16', 'bfloat16')
+  return Spec(tuple(shape), 'float32' if narrow else dtype)
+
+
+def _widen(array: np.ndarray) -> np.ndarray:
+  """Converts arrays of 16 bits to float32, which is exact."""
+  return array.astype(np.float32) if array.dtype.itemsize == 2 else array
+
+
+class _TorchFile:
+  """The arrays of a checkpoint of PyTorch.
+
+  The file is mapped into memory where its format allows that (PyTorch since
+  1.6), so that optimizer states and the like are never read. The pages that
+  were read count as memory of the process as long as any of the tensors exists.
+  The file is therefore opened again from time to time.
+
+  Attributes:
+    specs: shape and dtype of each array by its key.
+  """
+
+  def __init__(self, path: pathlib.Path):
+    """Opens the file.
+
+    Args:
+      path: path of the file.
+    """
+    self._path = path
+    self._is_mapped = zipfile.is_zipfile(path)
+    self._tensors = _load_tensors(path, self._is_mapped)
+    self._bytes = 0
+    self.specs = {
+        key: _spec(tensor.shape, str(tensor.dtype).removeprefix('torch.'))
+        for key, tensor in self._tensors.items()
+    }
+
+  def read(self, key: str) -> np.ndarray:
+    """Reads an array, once."""
+    if self._bytes > _BYTES_PER_OPENING:
+      # All tensors must be gone before the file is closed.
+      self._tensors.clear()
+      self._tensors = _load_tensors(self._path, self._is_mapped)
+      self._bytes = 0
+    tensor = self._tensors.pop(key)
+    if self._is_mapped:
+      self._bytes += tensor.nbytes
+    narrow = tensor.dtype.itemsize == 2
+    return (tensor.float() if narrow else tensor.clone()).numpy()
+
+
+def _load_tensors(path: pathlib.Path, is_mapped: bool) -> dict[str, Any]:
+  """Returns the tensors of a checkpoint of PyTorch by their keys."""
+  try:
+    import torch
+  except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f'reading {path} needs PyTorch, which is not installed: install the'
+        " extra `torch`, pip install 'rvm_jax[torch]', or convert the file to"
+        ' .safetensors'
+    ) from error
+  try:
+    # Some training scripts save their flags, which are plain values, beside the
+    # arrays.
+    with torch.serialization.safe_globals([argparse.Namespace]):
+      content = torch.load(
+          path, map_location='cpu', weights_only=True, mmap=is_mapped
+      )
+  except pickle.UnpicklingError as error:
+    # The message advises to execute the code that the file holds.
+    reason = re.search(r'(Trying to load )?[Uu]nsupported[^\n]*', str(error))
+    raise ValueError(
+        f'{path} is not a plain PyTorch checkpoint of arrays (code in it is'
+        f' refused): {reason[0] if reason else damage.summarize(error)}'
+    ) from error
+  except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
+    raise ValueError(
+        f'{path} is not a PyTorch checkpoint, or not all of one:'
+        f' {damage.summarize(error)}'
+    ) from error
+  return dict(_flatten(content, torch.Tensor))
+
+
+def _flatten(
+    content: Any, kind: type, prefix: str = ''
+) -> Iterator[tuple[str, Any]]:
+  """Yields the tensors in dicts within dicts; leaves out all other values."""
+  if isinstance(content, kind):
+    yield prefix, content.detach()
+  elif isinstance(content, Mapping):
+    for key, value in content.items():
+      yield from _flatten(
+          value, kind, f'{prefix}/{key}' if prefix else f'{key}'
+      )
