@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from rvm_jax import streaming
+from rvm_jax.baselines import dinov2
 from rvm_jax.models import rvm
 from rvm_jax.weights import released
 
@@ -52,13 +53,41 @@ class Program(NamedTuple):
   inputs: tuple[jax.ShapeDtypeStruct, ...]
 
 
+def _size(width, depth, num_heads, mlp_width):
+  """Returns what sizes of a ViT differ in."""
+  return dict(
+      width=width, depth=depth, num_heads=num_heads, mlp_width=mlp_width
+  )
+
+
+# Sizes of the ViTs, by the paper of each family.
+_SIZES = {
+    'S': _size(384, 12, 6, 1536),
+    'B': _size(768, 12, 12, 3072),
+    'L': _size(1024, 24, 16, 4096),
+    'H': _size(1280, 32, 16, 5120),
+}
+_DINOV2_SIZES = _SIZES | {'g': _size(1536, 40, 24, 4096)}
+
+
 def _make_rvm(size: str, dtype: str) -> rvm.RVM:
   """Returns encoder and core of RVM; features need no decoder."""
   return rvm.RVM(**rvm.SIZES[size], decoder_layers=0, dtype=dtype)
 
 
+def _make_dinov2(size: str, dtype: str) -> dinov2.DINOv2:
+  """Returns a DINOv2 without registers, which would be 4 more tokens."""
+  return dinov2.DINOv2(
+      **_DINOV2_SIZES[size],
+      gated=size == 'g',
+      num_registers=0,
+      dtype=jnp.dtype(dtype),
+  )
+
+
 FAMILIES = {
     'rvm': Family('RVM', 'recurrent', tuple(rvm.SIZES), _make_rvm),
+    'dinov2': Family('DINOv2', 'image', ('S', 'B', 'L', 'g'), _make_dinov2),
 }
 # Names of all encoders, such as 'rvm.L'.
 NAMES = tuple(

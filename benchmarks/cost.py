@@ -162,7 +162,7 @@ def count(name: str, topology: topologies.Topology | None):
       {
           'name': name,
           'pixels': contenders.side(module),
-          'dtype': module.dtype,
+          'dtype': jax.numpy.dtype(module.dtype).name,
           'parameters': rows.count_params(params),
           'calls': calls,
           **describe(topology),
