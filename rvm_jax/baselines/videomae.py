@@ -1,0 +1,152 @@
+"""VideoMAE: the encoder of a masked autoencoder of clips.
+
+Sources: Tong et al., arXiv 2203.12602; sizes, names and numbers of the released
+weights: github.com/MCG-NJU/VideoMAE and Hugging Face's `VideoMAEModel`. Their
+licence is CC-BY-NC 4.0 (non-commercial).
+
+Inputs are 16 frames in [0, 1], normalised with the mean (.485, .456, .406) and
+the standard deviation (.229, .224, .225).
+"""
+
+from collections.abc import Mapping
+import functools
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rvm_jax.baselines import clips
+from rvm_jax.baselines import layers
+from rvm_jax.baselines import reading
+from rvm_jax.baselines import renaming
+from rvm_jax.baselines import resizing
+from rvm_jax.ops import positions
+
+# Number of heads of the released models by their width. They are S (12 blocks),
+# B (12), L (24) and H (32).
+HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16}
+
+
+class VideoMAE(clips.ClipEncoder):
+  """Encodes clips; the attributes are those of `clips.ClipEncoder`."""
+
+  family: ClassVar[str] = 'videomae'
+  biases: ClassVar[tuple[str, ...]] = ('query', 'value', 'out', 'mlp')
+
+  @nn.compact
+  def __call__(self, frames: jax.Array) -> jax.Array:
+    """Encodes clips.
+
+    Args:
+      frames: normalised frames, float [B, T, H, W, 3].
+
+    Returns:
+      Normalised tokens of the last block in raster order, [B, t * h * w, D].
+
+    Raises:
+      ValueError: T is not `num_frames`, or H or W not a multiple of the patch's
+        side.
+    """
+    x = self.embed(frames)
+    # The original code and that of Hugging Face take no other length either.
+    # Positions count through all tokens of a clip, so that they would have to
+    # be extrapolated for a longer one.
+    if frames.shape[1] != self.num_frames:
+      raise ValueError(
+          f'VideoMAE encodes clips of {self.num_frames} frames, got'
+          f' {frames.shape[1]}; cut a video into such clips, and fill up the'
+          ' last one'
+      )
+    table = self._resize_table(*x.shape[2:4])
+    return self.transform(x + table.astype(x.dtype)[None])
+
+  def _resize_table(self, height: int, width: int) -> jax.Array:
+    """Returns the position embeddings of a grid, [t, h, w, D]."""
+    side = self.rows
+    length = self.num_frames // self.tubelet
+    table = positions.sinusoid(length * side * side, self.width)
+    table = table.reshape(length, side, side, self.width)
+    if (height, width) == (side, side):
+      return jnp.asarray(table)
+    # The rule of the released RVM evaluation: the table of each tubelet is
+    # resized, with PyTorch's bicubic filter. The barrier keeps the compiler
+    # from computing the product, which has up to 14 million entries, itself.
+    table = np.moveaxis(table, 0, 2).reshape(side, side, -1)
+    table = jax.lax.optimization_barrier(jnp.asarray(table))
+    table = resizing.resize_bicubic(table, height, width)
+    table = table.reshape(height, width, length, self.width)
+    return jnp.moveaxis(table, 2, 0)
+
+
+# Keys of Hugging Face begin with `videomae.` in models for pre-training.
+_HF = r'(?:videomae\.)?'
+_HF_BLOCK = _HF + r'encoder\.layer\.(\d+)\.'
+_HF_ATTENTION = _HF_BLOCK + r'attention\.'
+_BLOCK = r'encoder\.blocks\.(\d+)\.'
+_PATH = r'blocks_\1/'
+
+TABLE = renaming.Table(
+    renames={
+        # Hugging Face; the names of two biases differ on disk and in memory.
+        _HF + r'embeddings\.patch_embeddings\.projection': 'patches',
+        _HF_BLOCK + r'layernorm_before': _PATH + 'norm1',
+        _HF_BLOCK + r'layernorm_after': _PATH + 'norm2',
+        _HF_ATTENTION
+        + r'attention\.(query|key|value)': _PATH + r'attention/\2',
+        _HF_ATTENTION + r'attention\.q_bias': _PATH + 'attention/query/bias',
+        _HF_ATTENTION + r'attention\.v_bias': _PATH + 'attention/value/bias',
+        _HF_ATTENTION + r'output\.dense': _PATH + 'attention/out',
+        _HF_BLOCK + r'intermediate\.dense': _PATH + 'mlp/fc1',
+        _HF_BLOCK + r'output\.dense': _PATH + 'mlp/fc2',
+        _HF + r'layernorm': 'norm',
+        # The original repository.
+        r'encoder\.patch_embed\.proj': 'patches',
+        _BLOCK + r'norm([12])': _PATH + r'norm\2',
+        _BLOCK
+        + r'attn\.qkv': tuple(
+            _PATH + f'attention/{name}' for name in ('query', 'key', 'value')
+        ),
+        _BLOCK + r'attn\.q_bias': _PATH + 'attention/query/bias',
+        _BLOCK + r'attn\.v_bias': _PATH + 'attention/value/bias',
+        _BLOCK + r'attn\.proj': _PATH + 'attention/out',
+        _BLOCK + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
+        r'encoder\.norm': 'norm',
+    },
+    dropped={
+        r'mask_token|(?:encoder_to_decoder|decoder)\..*': 'of the decoder',
+        r'(?:position_embeddings)': 'a fixed table of the decoder',
+    },
+)
+
+
+def from_config(name: str, config: Mapping[str, Any]) -> VideoMAE:
+  """Makes the model that Hugging Face's config describes.
+
+  Args:
+    name: path of the config, for error messages.
+    config: contents of `config.json`.
+
+  Raises:
+    ValueError: the config lacks a size, or describes a model that this module
+      does not compute.
+  """
+  keys = 'hidden_size num_hidden_layers num_attention_heads intermediate_size'
+  keys += ' patch_size tubelet_size image_size num_frames layer_norm_eps'
+  width, depth, heads, mlp_width, patch, tubelet, image, frames, epsilon = (
+      reading.select(
+          name, config, keys.split(), hidden_act='gelu', num_channels=3
+      )
+  )
+  return VideoMAE(
+      width=width,
+      depth=depth,
+      num_heads=heads,
+      mlp_width=mlp_width,
+      patch=patch,
+      tubelet=tubelet,
+      rows=image // patch,
+      num_frames=frames,
+      epsilon=epsilon,
+  )
