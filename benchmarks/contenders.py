@@ -12,6 +12,9 @@ import jax.numpy as jnp
 
 from rvm_jax import streaming
 from rvm_jax.baselines import dinov2
+from rvm_jax.baselines import videomae
+from rvm_jax.baselines import vjepa
+from rvm_jax.baselines import vjepa2
 from rvm_jax.models import rvm
 from rvm_jax.weights import released
 
@@ -68,6 +71,7 @@ _SIZES = {
     'H': _size(1280, 32, 16, 5120),
 }
 _DINOV2_SIZES = _SIZES | {'g': _size(1536, 40, 24, 4096)}
+_VJEPA2_SIZES = _SIZES | {'g': _size(1408, 40, 22, 6144)}
 
 
 def _make_rvm(size: str, dtype: str) -> rvm.RVM:
@@ -85,9 +89,36 @@ def _make_dinov2(size: str, dtype: str) -> dinov2.DINOv2:
   )
 
 
+def _make_clips(module_class, rows, sizes=_SIZES):
+  """Returns the function that makes a module of clips."""
+
+  def make(size, dtype):
+    return module_class(
+        **sizes[size],
+        patch=16,
+        tubelet=2,
+        rows=rows,
+        num_frames=WINDOW,
+        epsilon=1e-6,
+        dtype=jnp.dtype(dtype),
+    )
+
+  return make
+
+
 FAMILIES = {
     'rvm': Family('RVM', 'recurrent', tuple(rvm.SIZES), _make_rvm),
     'dinov2': Family('DINOv2', 'image', ('S', 'B', 'L', 'g'), _make_dinov2),
+    'videomae': Family(
+        'VideoMAE', 'clip', tuple(_SIZES), _make_clips(videomae.VideoMAE, 14)
+    ),
+    'vjepa': Family('V-JEPA', 'clip', ('L', 'H'), _make_clips(vjepa.VJEPA, 14)),
+    'vjepa2': Family(
+        'V-JEPA 2',
+        'clip',
+        ('L', 'H', 'g'),
+        _make_clips(vjepa2.VJEPA2, 16, _VJEPA2_SIZES),
+    ),
 }
 # Names of all encoders, such as 'rvm.L'.
 NAMES = tuple(
@@ -119,6 +150,9 @@ def program(module: Any, num_frames: int) -> Program:
   """
   pixels = side(module)
   shape = (1, num_frames, pixels, pixels, 3)
+  if isinstance(module, videomae.VideoMAE):
+    # It takes no other number of frames than it is trained on.
+    module = module.clone(num_frames=num_frames)
   if isinstance(module, rvm.RVM):
     num_tokens = 1 + (pixels // module.patch) ** 2
     return Program(

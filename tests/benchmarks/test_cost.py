@@ -3,9 +3,9 @@
 import json
 import pathlib
 
-import jax.numpy as jnp
 import pytest
 
+from rvm_jax.baselines import vjepa2
 from rvm_jax.models import rvm
 from rvm_jax.ops.attention import xla
 
@@ -37,20 +37,6 @@ def page(tmp_path, monkeypatch):
   return cost_page
 
 
-def make_rvm():
-  return rvm.RVM(
-      width=128,
-      encoder_layers=2,
-      encoder_heads=4,
-      encoder_mlp=512,
-      core_layers=2,
-      core_heads=4,
-      core_mlp=256,
-      decoder_layers=0,
-      patch=16,
-  )
-
-
 def attention(q, m, d):
   """Returns the FLOPs of the products of q queries and m keys of width d."""
   return 2 * (2 * q + 2 * m) * d * d + 2 * 2 * q * m * d
@@ -61,16 +47,53 @@ def mlp(q, d, hidden):
 
 
 def test_flops_of_rvm_are_those_of_its_products(cost):
-  found = cost.count_on_host(make_rvm(), 1)
-  n, d = 1 + 16, 128
+  model = rvm.RVM(
+      width=256,
+      encoder_layers=2,
+      encoder_heads=4,
+      encoder_mlp=1024,
+      core_layers=1,
+      core_heads=4,
+      core_mlp=512,
+      decoder_layers=0,
+  )
+  found = cost.count_on_host(model, 1)
+  n, d = 1 + 16, 256
   expected = (
       2 * (n - 1) * 16 * 16 * 3 * d
-      + 2 * (attention(n, n, d) + mlp(n, d, 512))
+      + 2 * (attention(n, n, d) + mlp(n, d, 1024))
       + 4 * 2 * n * d * d
-      + 2 * (2 * attention(n, n, d) + mlp(n, d, 256))
+      + 2 * attention(n, n, d)
+      + mlp(n, d, 512)
   )
   # The rest are norms, softmax and the like.
+  assert expected < found['flops'] < 1.01 * expected
+  assert cost.rows.count_params(
+      cost.contenders.program(model, 1).params
+  ) * 4 < (found['arguments'])
+
+
+def test_flops_of_a_loop_over_blocks_count_each_round(cost, monkeypatch):
+  model = vjepa2.VJEPA2(
+      width=256,
+      depth=2,
+      num_heads=4,
+      mlp_width=1024,
+      patch=16,
+      tubelet=2,
+      rows=4,
+      num_frames=16,
+      epsilon=1e-6,
+  )
+  n, d = 8 * 16, 256
+  expected = 2 * n * 2 * 16 * 16 * 3 * d + 2 * (
+      attention(n, n, d) + mlp(n, d, 1024)
+  )
+  # Four blocks of queries.
+  monkeypatch.setattr(xla, 'MAX_SCORES', 4 * n * n // 4)
+  found = cost.count_on_host(model, 16)
   assert expected < found['flops'] < 1.02 * expected
+  assert found['temporary'] < found['unblocked']
 
 
 def make_page_result(name, calls, parameters=1_000_000):
