@@ -18,15 +18,30 @@ import jax
 import jax.numpy as jnp
 
 from rvm_jax.baselines import dinov2
+from rvm_jax.baselines import dinov3
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
+from rvm_jax.baselines import selection
+from rvm_jax.baselines import sizes
+from rvm_jax.baselines import videomae
+from rvm_jax.baselines import vjepa
+from rvm_jax.baselines import vjepa2
 
 # Families by the `model_type` in Hugging Face's config.json.
 _FAMILY_OF_TYPE = {
     'dinov2': dinov2,
     'dinov2_with_registers': dinov2,
+    'dinov3_vit': dinov3,
+    'videomae': videomae,
+    'vjepa2': vjepa2,
 }
-_FAMILIES = {'DINOv2': dinov2}
+_FAMILIES = {
+    'DINOv2': dinov2,
+    'DINOv3': dinov3,
+    'VideoMAE': videomae,
+    'V-JEPA': vjepa,
+    'V-JEPA 2': vjepa2,
+}
 
 
 def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
@@ -59,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
   if path.is_dir():
     config, arrays = reading.open_folder(path)
     name = f'{path / "config.json"}'
-    (model_type,) = reading.select(name, config, ['model_type'])
+    (model_type,) = sizes.select(name, config, ['model_type'])
     if model_type not in _FAMILY_OF_TYPE:
       raise ValueError(
           f'{name}: model_type must be one of {", ".join(_FAMILY_OF_TYPE)}, got'
@@ -68,7 +83,7 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
     family = _FAMILY_OF_TYPE[model_type]
     model = family.from_config(name, config)
   else:
-    arrays = reading.open_file(path)
+    arrays = selection.select_model(reading.open_file(path))
     family = _find_family(arrays)
     model = family.from_arrays(arrays)
   return model, renaming.read_params(arrays, family.TABLE, shapes(model))
@@ -80,9 +95,11 @@ def shapes(model: nn.Module) -> dict[str, Any]:
   Args:
     model: the Flax module of a family.
   """
-  # The shapes of parameters do not depend on the number of patches.
-  sizes = (1, model.tubelet, model.patch, model.patch, 3)
-  frames = jax.ShapeDtypeStruct(sizes, jnp.float32)
+  # The shapes of parameters do not depend on the number of patches. Models of
+  # clips may take clips of one length only.
+  length = model.num_frames if hasattr(model, 'num_frames') else 1
+  shape = (1, length, model.patch, model.patch, 3)
+  frames = jax.ShapeDtypeStruct(shape, jnp.float32)
   init = model.clone(attention='xla').init
   return jax.eval_shape(init, jax.random.key(0), frames)['params']
 

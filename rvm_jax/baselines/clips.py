@@ -1,5 +1,6 @@
 """What the encoders of clips share: a plain ViT over tubelets."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import flax.linen as nn
@@ -7,6 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from rvm_jax.baselines import layers
+from rvm_jax.baselines import reading
+from rvm_jax.baselines import sizes
 
 
 class ClipEncoder(nn.Module):
@@ -85,3 +88,33 @@ class ClipEncoder(nn.Module):
     return layers.LayerNorm(
         epsilon=self.epsilon, dtype=self.dtype, name='norm'
     )(x)
+
+
+def read_sizes(
+    arrays: reading.Arrays, heads: Mapping[int, int], prefix: str = ''
+) -> dict[str, int]:
+  """Reads sizes from the shapes of the arrays of an original file.
+
+  Args:
+    arrays: arrays of the file.
+    heads: number of attention heads by width, which no array tells.
+    prefix: regular expression of what the encoder's keys begin with.
+
+  Returns:
+    width, depth, num_heads, mlp_width, patch and tubelet of `ClipEncoder`.
+
+  Raises:
+    ValueError: an array that tells a size is missing or has another number of
+      axes; or the width is not one of a released model.
+  """
+  kernel = prefix + r'patch_embed\.proj\.weight'
+  width = sizes.find_size(arrays, kernel, 0, 5)
+  blocks = prefix + r'blocks\.(\d+)\.'
+  return {
+      'width': width,
+      'depth': sizes.count_blocks(arrays, blocks),
+      'num_heads': sizes.find_heads(arrays, width, heads),
+      'mlp_width': sizes.find_size(arrays, blocks + r'mlp\.fc1\.weight', 0, 2),
+      'patch': sizes.find_size(arrays, kernel, 3, 5),
+      'tubelet': sizes.find_size(arrays, kernel, 2, 5),
+  }

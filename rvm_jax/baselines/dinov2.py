@@ -22,6 +22,7 @@ from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
 from rvm_jax.baselines import resizing
+from rvm_jax.baselines import sizes
 
 # Number of heads of the released models by their width: S (12 blocks), B (12),
 # L (24) and g (40, with gated MLPs of 4096 channels). A head has 64 channels.
@@ -148,9 +149,7 @@ _ATTENTION = _BLOCK + r'attention\.'
 # blocks.CHUNK.BLOCK.
 _ORIGINAL = r'blocks\.(?:\d+\.)?(\d+)\.'
 _PATH = r'blocks_\1/'
-_MLP = {
-    name: _PATH + f'mlp/{name}' for name in ('fc1', 'fc2', 'gate', 'up', 'down')
-}
+_GATE_UP = (_PATH + 'mlp/gate', _PATH + 'mlp/up')
 
 TABLE = renaming.Table(
     renames={
@@ -168,9 +167,9 @@ TABLE = renaming.Table(
         _ATTENTION + r'k_proj': _PATH + 'attention/key',
         _ATTENTION + r'v_proj': _PATH + 'attention/value',
         _ATTENTION + r'(?:output\.dense|o_proj)': _PATH + 'attention/out',
-        _BLOCK + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
-        _BLOCK + r'mlp\.weights_in': (_MLP['gate'], _MLP['up']),
-        _BLOCK + r'mlp\.weights_out': _MLP['down'],
+        _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
+        _BLOCK + r'mlp\.(?:fc2|weights_out)': _PATH + 'mlp/down',
+        _BLOCK + r'mlp\.weights_in': _GATE_UP,
         _BLOCK + r'mlp\.(gate|up|down)_proj': _PATH + r'mlp/\2',
         # The original repository.
         _ORIGINAL + r'norm([12])': _PATH + r'norm\2',
@@ -180,9 +179,9 @@ TABLE = renaming.Table(
             _PATH + f'attention/{name}' for name in ('query', 'key', 'value')
         ),
         _ORIGINAL + r'attn\.proj': _PATH + 'attention/out',
-        _ORIGINAL + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
-        _ORIGINAL + r'mlp\.w12': (_MLP['gate'], _MLP['up']),
-        _ORIGINAL + r'mlp\.w3': _MLP['down'],
+        _ORIGINAL + r'mlp\.fc1': _PATH + 'mlp/up',
+        _ORIGINAL + r'mlp\.(?:fc2|w3)': _PATH + 'mlp/down',
+        _ORIGINAL + r'mlp\.w12': _GATE_UP,
     },
     dropped={r'(?:embeddings\.)?mask_token': 'used in training only'},
 )
@@ -202,13 +201,13 @@ def from_config(name: str, config: Mapping[str, Any]) -> DINOv2:
   keys = 'hidden_size num_hidden_layers num_attention_heads mlp_ratio'
   keys += ' use_swiglu_ffn image_size patch_size layer_norm_eps qkv_bias'
   width, depth, heads, ratio, gated, image, patch, epsilon, has_bias = (
-      reading.select(
+      sizes.select(
           name, config, keys.split(), hidden_act='gelu', num_channels=3
       )
   )
   num_registers = 0
   if config['model_type'] == 'dinov2_with_registers':
-    (num_registers,) = reading.select(name, config, ['num_register_tokens'])
+    (num_registers,) = sizes.select(name, config, ['num_register_tokens'])
   mlp_width = int(width * ratio)
   if gated:
     # Two thirds, rounded up to a multiple of 8.
@@ -245,26 +244,20 @@ def from_arrays(arrays: reading.Arrays) -> DINOv2:
       the width is not one of a released model, so that the number of heads,
       which no array tells, is not known.
   """
-  width = reading.find_size(arrays, 'cls_token', 2, 3)
-  if width not in HEADS:
-    raise ValueError(
-        f'{arrays.name} has tokens of width {width}, and the released models'
-        f' have {", ".join(map(str, HEADS))}: how many heads there are is not'
-        ' known without a config.json of Hugging Face'
-    )
+  width = sizes.find_size(arrays, 'cls_token', 2, 3)
   gated = any(key.endswith('mlp.w12.weight') for key in arrays.specs)
   hidden = _ORIGINAL + (r'mlp\.w12\.weight' if gated else r'mlp\.fc1\.weight')
-  num_positions = reading.find_size(arrays, 'pos_embed', 1, 3)
+  num_positions = sizes.find_size(arrays, 'pos_embed', 1, 3)
   num_registers = 0
   if 'register_tokens' in arrays.specs:
-    num_registers = reading.find_size(arrays, 'register_tokens', 1, 3)
+    num_registers = sizes.find_size(arrays, 'register_tokens', 1, 3)
   return DINOv2(
       width=width,
-      depth=reading.count_blocks(arrays, _ORIGINAL),
-      num_heads=HEADS[width],
-      mlp_width=reading.find_size(arrays, hidden, 0, 2) // (1 + gated),
+      depth=sizes.count_blocks(arrays, _ORIGINAL),
+      num_heads=sizes.find_heads(arrays, width, HEADS),
+      mlp_width=sizes.find_size(arrays, hidden, 0, 2) // (1 + gated),
       gated=gated,
       num_registers=num_registers,
       native_grid=math.isqrt(num_positions - 1),
-      patch=reading.find_size(arrays, r'patch_embed\.proj\.weight', 3, 4),
+      patch=sizes.find_size(arrays, r'patch_embed\.proj\.weight', 3, 4),
   )

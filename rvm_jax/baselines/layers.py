@@ -75,7 +75,7 @@ class MLP(nn.Module):
   Attributes:
     width: hidden width.
     gated: whether it is SwiGLU, down(silu(gate(x)) * up(x)), and not
-      fc2(gelu(fc1(x))).
+      down(gelu(up(x))).
     has_bias: whether the dense layers have biases.
     dtype: dtype of the matrix products.
   """
@@ -91,13 +91,13 @@ class MLP(nn.Module):
     dense = functools.partial(
         nn.Dense, use_bias=self.has_bias, dtype=self.dtype
     )
+    hidden = dense(self.width, name='up')(x)
     if self.gated:
-      gate = nn.silu(dense(self.width, name='gate')(x))
-      hidden = gate * dense(self.width, name='up')(x)
-      return dense(x.shape[-1], name='down')(hidden)
-    # Flax's default, an approximation by tanh, changes the third decimal.
-    hidden = nn.gelu(dense(self.width, name='fc1')(x), approximate=False)
-    return dense(x.shape[-1], name='fc2')(hidden)
+      hidden *= nn.silu(dense(self.width, name='gate')(x))
+    else:
+      # Flax's default, an approximation by tanh, changes the third decimal.
+      hidden = nn.gelu(hidden, approximate=False)
+    return dense(x.shape[-1], name='down')(hidden)
 
 
 class Block(nn.Module):

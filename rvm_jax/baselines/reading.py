@@ -5,24 +5,17 @@ A checkpoint is a folder of Hugging Face (`config.json` beside
 names), or one file: `.safetensors`, or anything that `torch.load` reads.
 """
 
-import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 import json
 import os
 import pathlib
-import pickle
-import re
 from typing import Any, NamedTuple
-import zipfile
 
 import numpy as np
 import safetensors
 
+from rvm_jax.baselines import torch_files
 from rvm_jax.storage import damage
-
-# A checkpoint of PyTorch is opened again after this many bytes were read, see
-# `_TorchFile`.
-_BYTES_PER_OPENING = 2**27
 
 # Names of the dtypes in the header of a .safetensors file.
 _DTYPES = {
@@ -110,69 +103,12 @@ def open_file(path: str | os.PathLike[str]) -> Arrays:
     raise FileNotFoundError(f'there is no file {path}')
   if path.suffix == '.safetensors':
     return _open_safetensors(path)
-  file = _TorchFile(path)
-  return Arrays(str(path), file.specs, file.read)
-
-
-def select(
-    name: str, config: Mapping[str, Any], keys: Sequence[str], **supported: Any
-) -> list[Any]:
-  """Returns the values of some keys of a config, and checks others.
-
-  Args:
-    name: path of the config, for error messages.
-    config: contents of the config.
-    keys: keys whose values are returned.
-    **supported: the only supported value of other keys; configs of older
-      versions of a library may lack these keys.
-
-  Raises:
-    ValueError: one of `keys` is missing, or another value is not supported.
-  """
-  if missing := [key for key in keys if key not in config]:
-    raise ValueError(f'{name} lacks {", ".join(missing)}')
-  for key, value in supported.items():
-    if key in config and config[key] != value:
-      raise ValueError(
-          f'{name}: {key} must be {value!r}, the only supported value, got'
-          f' {config[key]!r}'
-      )
-  return [config[key] for key in keys]
-
-
-def find_size(arrays: Arrays, pattern: str, axis: int, ndim: int) -> int:
-  """Returns the length of an axis of the first array whose key matches.
-
-  Args:
-    arrays: arrays of a checkpoint.
-    pattern: regular expression that matches the key as a whole.
-    axis: axis of the array.
-    ndim: number of axes that the array must have.
-
-  Raises:
-    ValueError: no key matches, or the array has another number of axes.
-  """
-  for key, spec in arrays.specs.items():
-    if re.fullmatch(pattern, key):
-      if len(spec.shape) != ndim:
-        raise ValueError(
-            f'{arrays.name}: {key} must have {ndim} axes, got'
-            f' {list(spec.shape)}'
-        )
-      return spec.shape[axis]
-  raise ValueError(f'{arrays.name} has no array like {pattern}')
-
-
-def count_blocks(arrays: Arrays, pattern: str) -> int:
-  """Returns one more than the largest number that keys have.
-
-  Args:
-    arrays: arrays of a checkpoint.
-    pattern: regular expression that matches the beginning of keys, with one
-      group, the number.
-  """
-  matches = (re.match(pattern, key) for key in arrays.specs)
-  return max((int(match[1]) + 1 for match in matches if match), default=0)
+  file = torch_files.TorchFile(path)
+  specs = {
+      key: _spec(tensor.shape, str(tensor.dtype).removeprefix('torch.'))
+      for key, tensor in file.tensors.items()
+  }
+  return Arrays(str(path), specs, file.read)
 
 
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -253,89 +189,3 @@ def _spec(shape: Any, dtype: str) -> Spec:
 def _widen(array: np.ndarray) -> np.ndarray:
   """Converts arrays of 16 bits to float32, which is exact."""
   return array.astype(np.float32) if array.dtype.itemsize == 2 else array
-
-
-class _TorchFile:
-  """The arrays of a checkpoint of PyTorch.
-
-  The file is mapped into memory where its format allows that (PyTorch since
-  1.6), so that optimizer states and the like are never read. The pages that
-  were read count as memory of the process as long as any of the tensors exists.
-  The file is therefore opened again from time to time.
-
-  Attributes:
-    specs: shape and dtype of each array by its key.
-  """
-
-  def __init__(self, path: pathlib.Path):
-    """Opens the file.
-
-    Args:
-      path: path of the file.
-    """
-    self._path = path
-    self._is_mapped = zipfile.is_zipfile(path)
-    self._tensors = _load_tensors(path, self._is_mapped)
-    self._bytes = 0
-    self.specs = {
-        key: _spec(tensor.shape, str(tensor.dtype).removeprefix('torch.'))
-        for key, tensor in self._tensors.items()
-    }
-
-  def read(self, key: str) -> np.ndarray:
-    """Reads an array, once."""
-    if self._bytes > _BYTES_PER_OPENING:
-      # All tensors must be gone before the file is closed.
-      self._tensors.clear()
-      self._tensors = _load_tensors(self._path, self._is_mapped)
-      self._bytes = 0
-    tensor = self._tensors.pop(key)
-    if self._is_mapped:
-      self._bytes += tensor.nbytes
-    narrow = tensor.dtype.itemsize == 2
-    return (tensor.float() if narrow else tensor.clone()).numpy()
-
-
-def _load_tensors(path: pathlib.Path, is_mapped: bool) -> dict[str, Any]:
-  """Returns the tensors of a checkpoint of PyTorch by their keys."""
-  try:
-    import torch
-  except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f'reading {path} needs PyTorch, which is not installed: install the'
-        " extra `torch`, pip install 'rvm_jax[torch]', or convert the file to"
-        ' .safetensors'
-    ) from error
-  try:
-    # Some training scripts save their flags, which are plain values, beside the
-    # arrays.
-    with torch.serialization.safe_globals([argparse.Namespace]):
-      content = torch.load(
-          path, map_location='cpu', weights_only=True, mmap=is_mapped
-      )
-  except pickle.UnpicklingError as error:
-    # The message advises to execute the code that the file holds.
-    reason = re.search(r'(Trying to load )?[Uu]nsupported[^\n]*', str(error))
-    raise ValueError(
-        f'{path} is not a plain PyTorch checkpoint of arrays (code in it is'
-        f' refused): {reason[0] if reason else damage.summarize(error)}'
-    ) from error
-  except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-    raise ValueError(
-        f'{path} is not a PyTorch checkpoint, or not all of one:'
-        f' {damage.summarize(error)}'
-    ) from error
-  return dict(_flatten(content, torch.Tensor))
-
-
-def _flatten(
-    content: Any, kind: type, prefix: str = ''
-) -> Iterator[tuple[str, Any]]:
-  """Yields the tensors in dicts within dicts; leaves out all other values."""
-  if isinstance(content, kind):
-    yield prefix, content.detach()
-  elif isinstance(content, Mapping):
-    for key, value in content.items():
-      yield from _flatten(
-          value, kind, f'{prefix}/{key}' if prefix else f'{key}'
-      )

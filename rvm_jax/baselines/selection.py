@@ -12,30 +12,28 @@ _DICTS = ('target_encoder', 'encoder', 'model', 'module')
 _WRAPPERS = ('module.', 'backbone.')
 
 
-def select(arrays: reading.Arrays, names: Sequence[str]) -> reading.Arrays:
-  """Returns one model's arrays out of a checkpoint of PyTorch.
+def select_model(arrays: reading.Arrays) -> reading.Arrays:
+  """Returns the arrays of the model out of a checkpoint of a training.
 
-  A training script saves several dicts of arrays: encoders, optimizer. Keys may
-  begin with `module.`, once per wrapper (DataParallel), and `backbone.`.
+  Such a checkpoint has several dicts of arrays: encoders, optimizer. Keys may
+  begin with `module.`, of PyTorch's DataParallel, and `backbone.`, of V-JEPA.
 
   Args:
     arrays: arrays of the checkpoint.
-    names: names of dicts, of which the first that the checkpoint has is taken.
-      A checkpoint without any of them is taken whole.
 
   Returns:
-    The arrays of that dict by their keys without such beginnings. What is left
-    out is logged.
+    The arrays of one dict by their keys without such beginnings; those outside
+    of any dict if there is none of a known name. What is left out is logged.
   """
   roots = {key.rpartition('/')[0] for key in arrays.specs}
-  root = next((name for name in names if name in roots), '')
+  root = next((name for name in _DICTS if name in roots), '')
   keys, others = {}, []
   for key in arrays.specs:
     dict_name, _, name = key.rpartition('/')
     if dict_name != root:
       others.append(key)
       continue
-    while name.startswith(('module.', 'backbone.')):
+    while name.startswith(_WRAPPERS):
       name = name.partition('.')[2]
     keys[name] = key
   if root:
@@ -52,5 +50,3 @@ def select(arrays: reading.Arrays, names: Sequence[str]) -> reading.Arrays:
       {name: arrays.specs[key] for name, key in keys.items()},
       lambda name: arrays.read(keys[name]),
   )
-
-

@@ -9,7 +9,6 @@ the standard deviation (.229, .224, .225).
 """
 
 from collections.abc import Mapping
-import functools
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -18,15 +17,33 @@ import jax.numpy as jnp
 import numpy as np
 
 from rvm_jax.baselines import clips
-from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
 from rvm_jax.baselines import resizing
+from rvm_jax.baselines import sizes
 from rvm_jax.ops import positions
 
 # Number of heads of the released models by their width. They are S (12 blocks),
 # B (12), L (24) and H (32).
 HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16}
+
+# Keys of Hugging Face's config by the name of the attribute.
+_KEYS = {
+    'width': 'hidden_size',
+    'depth': 'num_hidden_layers',
+    'num_heads': 'num_attention_heads',
+    'mlp_width': 'intermediate_size',
+    'patch': 'patch_size',
+    'tubelet': 'tubelet_size',
+    'num_frames': 'num_frames',
+    'epsilon': 'layer_norm_eps',
+    'image_size': 'image_size',
+    'use_mean_pooling': 'use_mean_pooling',
+}
+_FINE_TUNED = (
+    'a model fine-tuned for classes has no norm of its tokens, only fc_norm of'
+    ' their mean; take a checkpoint of pre-training'
+)
 
 
 class VideoMAE(clips.ClipEncoder):
@@ -94,12 +111,13 @@ TABLE = renaming.Table(
         _HF_BLOCK + r'layernorm_before': _PATH + 'norm1',
         _HF_BLOCK + r'layernorm_after': _PATH + 'norm2',
         _HF_ATTENTION
-        + r'attention\.(query|key|value)': _PATH + r'attention/\2',
+        + r'attention\.(query|key|value)': _PATH
+        + r'attention/\2',
         _HF_ATTENTION + r'attention\.q_bias': _PATH + 'attention/query/bias',
         _HF_ATTENTION + r'attention\.v_bias': _PATH + 'attention/value/bias',
         _HF_ATTENTION + r'output\.dense': _PATH + 'attention/out',
-        _HF_BLOCK + r'intermediate\.dense': _PATH + 'mlp/fc1',
-        _HF_BLOCK + r'output\.dense': _PATH + 'mlp/fc2',
+        _HF_BLOCK + r'intermediate\.dense': _PATH + 'mlp/up',
+        _HF_BLOCK + r'output\.dense': _PATH + 'mlp/down',
         _HF + r'layernorm': 'norm',
         # The original repository.
         r'encoder\.patch_embed\.proj': 'patches',
@@ -111,12 +129,12 @@ TABLE = renaming.Table(
         _BLOCK + r'attn\.q_bias': _PATH + 'attention/query/bias',
         _BLOCK + r'attn\.v_bias': _PATH + 'attention/value/bias',
         _BLOCK + r'attn\.proj': _PATH + 'attention/out',
-        _BLOCK + r'mlp\.(fc[12])': _PATH + r'mlp/\2',
+        _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
+        _BLOCK + r'mlp\.fc2': _PATH + 'mlp/down',
         r'encoder\.norm': 'norm',
     },
     dropped={
         r'mask_token|(?:encoder_to_decoder|decoder)\..*': 'of the decoder',
-        r'(?:position_embeddings)': 'a fixed table of the decoder',
     },
 )
 
@@ -132,21 +150,45 @@ def from_config(name: str, config: Mapping[str, Any]) -> VideoMAE:
     ValueError: the config lacks a size, or describes a model that this module
       does not compute.
   """
-  keys = 'hidden_size num_hidden_layers num_attention_heads intermediate_size'
-  keys += ' patch_size tubelet_size image_size num_frames layer_norm_eps'
-  width, depth, heads, mlp_width, patch, tubelet, image, frames, epsilon = (
-      reading.select(
-          name, config, keys.split(), hidden_act='gelu', num_channels=3
-      )
+  values = sizes.select(
+      name,
+      config,
+      list(_KEYS.values()),
+      hidden_act='gelu',
+      num_channels=3,
+      qkv_bias=True,
+      qv_bias=True,
   )
-  return VideoMAE(
-      width=width,
-      depth=depth,
-      num_heads=heads,
-      mlp_width=mlp_width,
-      patch=patch,
-      tubelet=tubelet,
-      rows=image // patch,
-      num_frames=frames,
-      epsilon=epsilon,
+  found = dict(zip(_KEYS, values, strict=True))
+  if found.pop('use_mean_pooling'):
+    raise ValueError(
+        f'{name}: use_mean_pooling must be False, got True: {_FINE_TUNED}'
+    )
+  rows = found.pop('image_size') // found['patch']
+  return VideoMAE(**found, rows=rows)
+
+
+def is_original(specs: Mapping[str, reading.Spec]) -> bool:
+  """Tells whether arrays are those of a file of the original repository."""
+  # Those of fine-tuned models do not begin with `encoder.`.
+  return any(
+      f'{prefix}blocks.0.attn.q_bias' in specs for prefix in ('encoder.', '')
   )
+
+
+def from_arrays(arrays: reading.Arrays) -> VideoMAE:
+  """Makes the model that a file of the original repository belongs to.
+
+  Args:
+    arrays: arrays of the file.
+
+  Raises:
+    ValueError: an array that tells a size is missing or has another rank, the
+      width is not one of a released model, or the model is a fine-tuned one.
+  """
+  if 'encoder.norm.weight' not in arrays.specs:
+    raise ValueError(
+        f'{arrays.name} has no array encoder.norm.weight: {_FINE_TUNED}'
+    )
+  found = clips.read_sizes(arrays, HEADS, r'encoder\.')
+  return VideoMAE(**found, rows=14, num_frames=16, epsilon=1e-6)

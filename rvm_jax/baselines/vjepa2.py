@@ -13,6 +13,7 @@ standard deviation (.229, .224, .225). The models were trained with 16 and then
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from absl import logging
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -22,10 +23,25 @@ from rvm_jax.baselines import clips
 from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
+from rvm_jax.baselines import sizes
+from rvm_jax.baselines import vjepa
 
 # Number of heads of the released models by their width. They are L (24 blocks),
 # H (32) and g (40).
 HEADS = {1024: 16, 1280: 16, 1408: 22}
+
+# Keys of Hugging Face's config by the name of the attribute.
+_KEYS = {
+    'width': 'hidden_size',
+    'depth': 'num_hidden_layers',
+    'num_heads': 'num_attention_heads',
+    'mlp_ratio': 'mlp_ratio',
+    'patch': 'patch_size',
+    'tubelet': 'tubelet_size',
+    'crop_size': 'crop_size',
+    'num_frames': 'frames_per_clip',
+    'epsilon': 'layer_norm_eps',
+}
 
 
 class VJEPA2(clips.ClipEncoder):
@@ -130,3 +146,92 @@ def _interpolate(native: int, size: int) -> np.ndarray:
   """Returns the positions of a row of patches within a row of `native` ones."""
   centres = (np.arange(size) + 0.5) * native / size - 0.5
   return np.clip(centres, 0, native - 1)
+
+
+_BLOCK = r'encoder\.layer\.(\d+)\.'
+_PATH = r'blocks_\1/'
+
+TABLE = renaming.Table(
+    # The original repository, and Hugging Face.
+    vjepa.RENAMES
+    | {
+        r'encoder\.embeddings\.patch_embeddings\.proj': 'patches',
+        _BLOCK + r'norm([12])': _PATH + r'norm\2',
+        _BLOCK + r'attention\.(query|key|value)': _PATH + r'attention/\2',
+        _BLOCK + r'attention\.proj': _PATH + 'attention/out',
+        _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
+        _BLOCK + r'mlp\.fc2': _PATH + 'mlp/down',
+        r'encoder\.layernorm': 'norm',
+    },
+    dropped={
+        r'predictor\..*': 'of the predictor',
+        r'pos_embed': 'not used beside rotary positions',
+    },
+)
+
+
+def from_config(name: str, config: Mapping[str, Any]) -> VJEPA2:
+  """Makes the model that Hugging Face's config describes.
+
+  Args:
+    name: path of the config, for error messages.
+    config: contents of `config.json`.
+
+  Raises:
+    ValueError: the config lacks a size, or describes a model that this module
+      does not compute.
+  """
+  values = sizes.select(
+      name,
+      config,
+      list(_KEYS.values()),
+      hidden_act='gelu',
+      in_chans=3,
+      qkv_bias=True,
+  )
+  found = dict(zip(_KEYS, values, strict=True))
+  rows = found.pop('crop_size') // found['patch']
+  mlp_width = int(found['width'] * found.pop('mlp_ratio'))
+  return VJEPA2(**found, rows=rows, mlp_width=mlp_width)
+
+
+def is_original(specs: Mapping[str, reading.Spec]) -> bool:
+  """Tells whether arrays are those of a file of the original repository."""
+  return (
+      'blocks.0.attn.qkv.bias' in specs
+      and 'patch_embed.proj.weight' in specs
+      and len(specs['patch_embed.proj.weight'].shape) == 5
+      and not vjepa.is_original(specs)
+  )
+
+
+def from_arrays(arrays: reading.Arrays) -> VJEPA2:
+  """Makes the model that a file of the original repository belongs to.
+
+  Args:
+    arrays: arrays of the file.
+
+  Raises:
+    ValueError: an array that tells a size is missing or has another rank, or
+      the width is not one of a released model.
+  """
+  found = clips.read_sizes(arrays, HEADS)
+  rows = _find_rows(arrays, found['width'])
+  return VJEPA2(**found, rows=rows, num_frames=64, epsilon=1e-6)
+
+
+def _find_rows(arrays: reading.Arrays, width: int) -> int:
+  """Returns the number of rows of the grid that a model was trained with."""
+  # Position embeddings, where a file has some, are of 16 or 64 frames.
+  if 'pos_embed' in arrays.specs:
+    tokens = sizes.find_size(arrays, 'pos_embed', 1, 3)
+    for rows in (16, 24):
+      if tokens in (8 * rows**2, 32 * rows**2):
+        return rows
+  if width == 1408:
+    logging.warning(
+        '%s does not tell whether it was trained with frames of 256 or of 384'
+        ' pixels: 256 is assumed. For 384, take model.clone(rows=24)',
+        arrays.name,
+    )
+  return 16

@@ -60,3 +60,12 @@ def test_attend_in_bfloat16_rounds_only_the_weights_and_the_result():
   assert found.dtype == jnp.bfloat16
   exact = xla.attend(*(x.astype(jnp.float32) for x in inputs), 3)
   np.testing.assert_allclose(np.float32(found), exact, rtol=0.01, atol=0.008)
+
+
+def test_attend_in_float64_rounds_nothing_to_float32():
+  inputs = definition.sample(0, 5, 7, 3, 8, jnp.float32)
+  expected = definition.attend(*inputs, 3)[0]
+  with jax.enable_x64():
+    found = xla.attend(*[np.asarray(x, np.float64) for x in inputs[:3]], 3)
+    assert found.dtype == jnp.float64
+  np.testing.assert_allclose(found, expected, atol=1e-14)
