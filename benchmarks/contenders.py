@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from rvm_jax import streaming
 from rvm_jax.baselines import dinov2
+from rvm_jax.baselines import dinov3
 from rvm_jax.baselines import videomae
 from rvm_jax.baselines import vjepa
 from rvm_jax.baselines import vjepa2
@@ -71,6 +72,7 @@ _SIZES = {
     'H': _size(1280, 32, 16, 5120),
 }
 _DINOV2_SIZES = _SIZES | {'g': _size(1536, 40, 24, 4096)}
+_DINOV3_SIZES = _SIZES | {'H+': _size(1280, 32, 20, 5120)}
 _VJEPA2_SIZES = _SIZES | {'g': _size(1408, 40, 22, 6144)}
 
 
@@ -85,6 +87,17 @@ def _make_dinov2(size: str, dtype: str) -> dinov2.DINOv2:
       **_DINOV2_SIZES[size],
       gated=size == 'g',
       num_registers=0,
+      dtype=jnp.dtype(dtype),
+  )
+
+
+def _make_dinov3(size: str, dtype: str) -> dinov3.DINOv3:
+  """Returns a DINOv3, with four registers and no biases of keys."""
+  return dinov3.DINOv3(
+      **_DINOV3_SIZES[size],
+      gated=size == 'H+',
+      num_registers=4,
+      biases=('query', 'value', 'out', 'mlp'),
       dtype=jnp.dtype(dtype),
   )
 
@@ -109,6 +122,7 @@ def _make_clips(module_class, rows, sizes=_SIZES):
 FAMILIES = {
     'rvm': Family('RVM', 'recurrent', tuple(rvm.SIZES), _make_rvm),
     'dinov2': Family('DINOv2', 'image', ('S', 'B', 'L', 'g'), _make_dinov2),
+    'dinov3': Family('DINOv3', 'image', ('S', 'B', 'L', 'H+'), _make_dinov3),
     'videomae': Family(
         'VideoMAE', 'clip', tuple(_SIZES), _make_clips(videomae.VideoMAE, 14)
     ),

@@ -30,14 +30,13 @@ import jax
 import numpy as np
 import rows
 import speed
+import video_cost
 
 from rvm_jax.ops.attention import xla
 from rvm_jax.training.plan import compiler
 from rvm_jax.training.plan import planning
 from rvm_jax.training.plan import topologies
 
-RESULTS = pathlib.Path(__file__).parent / 'cost'
-FRAMES = tuple(2**i for i in range(11))
 # Encoders that are timed on the CPU, and the frames of their calls.
 TIMED = (
     ('rvm.S', 1),
@@ -56,7 +55,7 @@ def list_calls(kind: str, module: Any) -> list[int]:
     module: the encoder.
   """
   if kind == 'clip':
-    return [x for x in FRAMES if x % module.tubelet == 0]
+    return [x for x in video_cost.FRAMES if x % module.tubelet == 0]
   return [1]
 
 
@@ -180,12 +179,15 @@ def describe(topology: topologies.Topology | None) -> dict[str, Any]:
 
 def path(name: str, topology: topologies.Topology | None) -> pathlib.Path:
   """Returns the file with the results of an encoder."""
-  return RESULTS / f'{name}{f".{topology.chip.name}" if topology else ""}.json'
+  return (
+      video_cost.RESULTS
+      / f'{name}{f".{topology.chip.name}" if topology else ""}.json'
+  )
 
 
 def write(file: pathlib.Path, result: dict[str, Any]):
   """Writes a result and says where."""
-  RESULTS.mkdir(exist_ok=True)
+  video_cost.RESULTS.mkdir(exist_ok=True)
   file.write_text(json.dumps(result, indent=1) + '\n')
   print(f'Wrote {file}', flush=True)
 
@@ -205,7 +207,7 @@ def measure_latency(repeats: int):
     )
   times = speed.take_turns(calls, repeats)
   write(
-      RESULTS / 'latency.json',
+      video_cost.RESULTS / 'latency.json',
       {
           'machine': platform.machine(),
           'num_cores': len(os.sched_getaffinity(0)),

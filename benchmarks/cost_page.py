@@ -3,25 +3,11 @@
 import json
 import math
 import pathlib
-from typing import Any
 
-ROOT = pathlib.Path(__file__).parents[1]
-RESULTS = ROOT / 'benchmarks' / 'cost'
-PAGE = ROOT / 'docs' / 'cost.md'
+import video_cost
+
+PAGE = pathlib.Path(__file__).parents[1] / 'docs' / 'cost.md'
 BEGIN, END = '<!-- begin: benchmarks/cost.py -->', '<!-- end -->'
-
-TITLES = {
-    'rvm': 'RVM',
-    'dinov2': 'DINOv2',
-    'dinov3': 'DINOv3',
-    'videomae': 'VideoMAE',
-    'vjepa': 'V-JEPA',
-    'vjepa2': 'V-JEPA 2',
-}
-# The size of RVM that an encoder of each size is compared with.
-PEERS = {'S': 'S', 'B': 'B', 'L': 'L', 'H': 'H', 'H+': 'H', 'g': 'H'}
-FRAMES = tuple(2**i for i in range(11))
-WINDOW = 16
 
 STEP_COLUMNS = (
     'encoder',
@@ -51,111 +37,10 @@ TIME_COLUMNS = (
     'GPU, ms a frame',
 )
 
-Result = dict[str, Any]
 
-
-def read(suffix: str = '') -> dict[str, Result]:
-  """Returns the results by the encoder's name, in the order of the tables.
-
-  Args:
-    suffix: '' for the results on this machine, '.v6e' for those of that chip.
-  """
-  found = {}
-  for family in TITLES:
-    for size in PEERS:
-      path = RESULTS / f'{family}.{size}{suffix}.json'
-      if path.exists():
-        found[f'{family}.{size}'] = json.loads(path.read_text())
-  return found
-
-
-def title(name: str) -> str:
-  """Returns the words for an encoder's name, such as 'V-JEPA 2 L'."""
-  family, size = name.split('.')
-  return f'{TITLES[family]} {size}'
-
-
-def peer(name: str) -> str:
-  """Returns the name of the RVM that an encoder is compared with."""
-  return f'rvm.{PEERS[name.split(".")[1]]}'
-
-
-def call(result: Result, num_frames: int) -> Result | None:
-  """Returns the call with a number of frames, None if there is none."""
-  found = [x for x in result['calls'] if x['frames'] == num_frames]
-  return found[0] if found else None
-
-
-def is_clip(result: Result) -> bool:
-  """Returns whether an encoder attends over time."""
-  return len(result['calls']) > 1
-
-
-def step(result: Result) -> Result:
-  """Returns the call whose cost does not depend on the video's length.
-
-  It is that of one frame, or of a window.
-  """
-  found = call(result, WINDOW if is_clip(result) else 1)
-  assert found
-  return found
-
-
-def count_video(result: Result, num_frames: int) -> float:
-  """Returns the FLOPs of a video in equal calls; the last one is filled up."""
-  one = step(result)
-  return math.ceil(num_frames / one['frames']) * one['flops']
-
-
-def memory(call: Result, key: str = 'temporary') -> float:
-  """Returns the bytes that a call needs on its device, with the weights."""
-  return call['arguments'] + call[key] + call['outputs']
-
-
-def find_window_crossover(rvm: Result, rival: Result) -> int | None:
-  """Returns the least number of frames from which on windows cost less FLOPs.
-
-  From there to 1024 frames they do throughout. None if they do not.
-  """
-  found = None
-  for num_frames in range(FRAMES[-1], 0, -1):
-    if count_video(rival, num_frames) >= count_video(rvm, num_frames):
-      break
-    found = num_frames
-  return found
-
-
-def find_whole_crossover(rvm: Result, rival: Result) -> float | None:
-  """Returns the number of frames from which on a whole call costs more FLOPs.
-
-  The FLOPs of a frame grow in proportion to the number of frames, so that the
-  line between two numbers that were counted is exact. None if there is no such
-  number up to 1024 frames.
-  """
-  wanted = step(rvm)['flops']
-  points = [(x['frames'], x['flops'] / x['frames']) for x in rival['calls']]
-  if points[0][1] >= wanted:
-    return points[0][0]
-  for (x0, y0), (x1, y1) in zip(points, points[1:]):
-    if y1 >= wanted:
-      return x0 + (x1 - x0) * (wanted - y0) / (y1 - y0)
-  return None
-
-
-def find_memory_crossover(
-    rvm: Result, rival: Result, key: str = 'temporary'
-) -> int | None:
-  """Returns the least counted frames for which a whole call needs more memory.
-
-  Args:
-    rvm: the result of RVM.
-    rival: the result of an encoder of clips.
-    key: 'unblocked' if all scores are in memory at once.
-  """
-  most = memory(step(rvm))
-  return next(
-      (x['frames'] for x in rival['calls'] if memory(x, key) > most), None
-  )
+def digits(value: float) -> str:
+  """Returns a number with three digits or, if it is large, without decimals."""
+  return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'
 
 
 def head(columns: tuple[str, ...]) -> list[str]:
@@ -165,20 +50,20 @@ def head(columns: tuple[str, ...]) -> list[str]:
 
 def make_steps() -> list[str]:
   """Returns the table of what does not depend on the number of frames."""
-  host, chip = read(), read('.v6e')
+  host, chip = video_cost.read(), video_cost.read('.v6e')
   lines = head(STEP_COLUMNS)
   for name, result in host.items():
-    one = step(result)
+    one = video_cost.step(result)
     num_frames = one['frames']
     flops = one['flops'] / num_frames
     cells = [
-        title(name),
+        video_cost.title(name),
         f'{result["parameters"] / 1e6:.1f}',
         f'{num_frames}',
         f'{one["flops"] / 1e9:.1f}',
         f'{flops / 1e9:.1f}',
-        f'{flops / step(host[peer(name)])["flops"]:.2f}',
-        f'{memory(one) / 1e9:.2f}',
+        f'{flops / video_cost.step(host[video_cost.peer(name)])["flops"]:.2f}',
+        f'{video_cost.memory(one) / 1e9:.2f}',
         f'{4 * result["parameters"] / 1e9:.2f}',
     ]
     if name in chip:
@@ -195,61 +80,67 @@ def make_steps() -> list[str]:
 
 def make_videos() -> list[str]:
   """Returns the table of the FLOPs of whole videos."""
-  lines = head(('TFLOPs of a video', *map(str, FRAMES)))
+  lines = head(('TFLOPs of a video', *map(str, video_cost.FRAMES)))
   whole = []
-  for name, result in read().items():
-    way = ', windows' if is_clip(result) else ''
-    cells = [f'{count_video(result, x) / 1e12:.3g}' for x in FRAMES]
-    lines.append(f'| {title(name)}{way} | {" | ".join(cells)} |')
-    if is_clip(result):
+  for name, result in video_cost.read().items():
+    way = ', windows' if video_cost.is_clip(result) else ''
+    cells = [
+        digits(video_cost.count_video(result, x) / 1e12)
+        for x in video_cost.FRAMES
+    ]
+    lines.append(f'| {video_cost.title(name)}{way} | {" | ".join(cells)} |')
+    if video_cost.is_clip(result):
       cells = [
-          f'{x["flops"] / 1e12:.3g}' if x else '-'
-          for x in (call(result, num) for num in FRAMES)
+          digits(x['flops'] / 1e12) if x else '-'
+          for x in (video_cost.call(result, num) for num in video_cost.FRAMES)
       ]
-      whole.append(f'| {title(name)}, whole | {" | ".join(cells)} |')
+      whole.append(f'| {video_cost.title(name)}, whole | {" | ".join(cells)} |')
   return lines + whole
 
 
 def make_memory() -> list[str]:
   """Returns the table of the memory of whole calls."""
-  lines = head(('GB of a whole call', *map(str, FRAMES[1:])))
-  for name, result in read().items():
-    if not is_clip(result):
+  lines = head(('GB of a whole call', *map(str, video_cost.FRAMES[1:])))
+  for name, result in video_cost.read().items():
+    if not video_cost.is_clip(result):
       continue
     for words, key in (('in blocks', 'temporary'), ('at once', 'unblocked')):
       cells = [
-          f'{memory(x, key) / 1e9:.3g}' if x else '-'
-          for x in (call(result, num) for num in FRAMES[1:])
+          digits(video_cost.memory(x, key) / 1e9) if x else '-'
+          for x in (
+              video_cost.call(result, num) for num in video_cost.FRAMES[1:]
+          )
       ]
-      lines.append(f'| {title(name)}, {words} | {" | ".join(cells)} |')
+      lines.append(
+          f'| {video_cost.title(name)}, {words} | {" | ".join(cells)} |'
+      )
   return lines
 
 
 def make_crossovers() -> list[str]:
   """Returns the table of where RVM and the models of clips cost the same."""
   lines = head(CROSSOVER_COLUMNS)
-  host = read()
+  host = video_cost.read()
   for name, result in host.items():
-    if not is_clip(result):
+    if not video_cost.is_clip(result):
       continue
-    rvm = host[peer(name)]
-    whole = find_whole_crossover(rvm, result)
-    cells = [
-        find_window_crossover(rvm, result),
+    rvm = host[video_cost.peer(name)]
+    whole = video_cost.find_whole_crossover(rvm, result)
+    numbers = [
+        video_cost.find_window_crossover(rvm, result),
         whole and math.ceil(whole),
-        find_memory_crossover(rvm, result),
-        find_memory_crossover(rvm, result, 'unblocked'),
+        video_cost.find_memory_crossover(rvm, result),
+        video_cost.find_memory_crossover(rvm, result, 'unblocked'),
     ]
-    words = [f'{x} frames' if x else 'never' for x in cells]
-    lines.append(
-        f'| {title(name)} | {title(peer(name))} | {" | ".join(words)} |'
-    )
+    cells = [video_cost.title(x) for x in (name, video_cost.peer(name))]
+    cells += [f'{x} frames' if x else 'never' for x in numbers]
+    lines.append(f'| {" | ".join(cells)} |')
   return lines
 
 
 def make_latency() -> list[str]:
   """Returns the table of times on a CPU."""
-  path = RESULTS / 'latency.json'
+  path = video_cost.RESULTS / 'latency.json'
   lines = head(TIME_COLUMNS)
   if not path.exists():
     return lines
@@ -259,9 +150,9 @@ def make_latency() -> list[str]:
       for x in latency['calls']
   }
   for (name, num_frames), seconds in times.items():
-    ratio = seconds / times[peer(name), 1]
+    ratio = seconds / times[video_cost.peer(name), 1]
     lines.append(
-        f'| {title(name)} | {num_frames} | {seconds * 1e3:.0f} |'
+        f'| {video_cost.title(name)} | {num_frames} | {seconds * 1e3:.0f} |'
         f' {ratio:.2f} | not measured |'
     )
   machine = (
@@ -275,7 +166,10 @@ def make_tables() -> str:
   """Returns all tables, and the versions that they depend on."""
   versions = {
       f'{key} {value}'
-      for result in [*read().values(), *read('.v6e').values()]
+      for result in [
+          *video_cost.read().values(),
+          *video_cost.read('.v6e').values(),
+      ]
       for key, value in result['versions'].items()
   }
   parts = [

@@ -1,10 +1,13 @@
 """Draws docs/cost.png from the results of `cost.py`."""
 
-import cost_page
+import pathlib
+
+import contenders
 from matplotlib import lines
 from matplotlib import pyplot
+import video_cost
 
-PICTURE = cost_page.ROOT / 'docs' / 'cost.png'
+PICTURE = pathlib.Path(__file__).parents[1] / 'docs' / 'cost.png'
 
 # Encoders of clips have the same blocks, so that their curves nearly coincide:
 # a wide line lies below a narrow one.
@@ -26,16 +29,16 @@ def draw():
   figure, axes = pyplot.subplots(
       2, 4, figsize=(15, 8), layout='constrained', sharex=True, sharey='row'
   )
-  results = cost_page.read()
+  results = video_cost.read()
   for column, size in enumerate(COLUMNS):
     flops, memory = axes[:, column]
     flops.set_title(f'RVM-{size} and rivals of its size')
     for name, result in results.items():
-      if cost_page.peer(name) == f'rvm.{size}':
+      if video_cost.peer(name) == f'rvm.{size}':
         draw_flops(flops, name, result)
         draw_memory(memory, name, result)
     memory.set_xlabel('frames of the video')
-  ticks = cost_page.FRAMES[::2]
+  ticks = video_cost.FRAMES[::2]
   for ax in axes.flat:
     ax.set(xscale='log', yscale='log')
     ax.set_xticks(ticks, ticks)
@@ -51,9 +54,9 @@ def draw():
 def draw_flops(ax, name, result):
   """Draws the FLOPs of a frame against the number of frames of the video."""
   color, width = style(name)
-  frames = cost_page.FRAMES
-  values = [cost_page.count_video(result, x) / x / 1e9 for x in frames]
-  is_clip = cost_page.is_clip(result)
+  frames = video_cost.FRAMES
+  values = [video_cost.count_video(result, x) / x / 1e9 for x in frames]
+  is_clip = video_cost.is_clip(result)
   ax.plot(frames, values, '--' if is_clip else '-', color=color, lw=width)
   if is_clip:
     x, y = zip(*((c['frames'], c['flops']) for c in result['calls']))
@@ -64,9 +67,9 @@ def draw_flops(ax, name, result):
 def draw_memory(ax, name, result):
   """Draws the memory of a call against the number of frames of the video."""
   color, width = style(name)
-  frames = cost_page.FRAMES
-  is_clip = cost_page.is_clip(result)
-  value = cost_page.memory(cost_page.step(result)) / 1e9
+  frames = video_cost.FRAMES
+  is_clip = video_cost.is_clip(result)
+  value = video_cost.memory(video_cost.step(result)) / 1e9
   ax.plot(
       frames,
       [value] * len(frames),
@@ -77,7 +80,7 @@ def draw_memory(ax, name, result):
   if is_clip:
     x = [call['frames'] for call in result['calls']]
     for key, line in (('temporary', '-'), ('unblocked', ':')):
-      y = [cost_page.memory(call, key) / 1e9 for call in result['calls']]
+      y = [video_cost.memory(call, key) / 1e9 for call in result['calls']]
       ax.plot(x, y, line, color=color, lw=width)
 
 
@@ -90,7 +93,7 @@ def list_handles():
   """Returns the entries of the legend: encoders by color, ways by line."""
   families = [
       lines.Line2D(
-          [], [], color=color, lw=width, label=cost_page.TITLES[family]
+          [], [], color=color, lw=width, label=contenders.FAMILIES[family].title
       )
       for family, (color, width) in STYLES.items()
   ]

@@ -32,9 +32,18 @@ def cost(monkeypatch):
 def page(tmp_path, monkeypatch):
   """The module, with results in a folder of its own."""
   import cost_page
+  import video_cost
 
-  monkeypatch.setattr(cost_page, 'RESULTS', tmp_path)
+  monkeypatch.setattr(video_cost, 'RESULTS', tmp_path)
   return cost_page
+
+
+@pytest.fixture
+def video_cost():
+  """The module."""
+  import video_cost
+
+  return video_cost
 
 
 def attention(q, m, d):
@@ -122,24 +131,24 @@ CLIP = make_page_result(
 )
 
 
-def test_windows_are_filled_up(page):
-  flops = [page.count_video(CLIP, x) for x in (1, 16, 17, 32)]
+def test_windows_are_filled_up(video_cost):
+  flops = [video_cost.count_video(CLIP, x) for x in (1, 16, 17, 32)]
   assert flops == [96e9, 96e9, 192e9, 192e9]
-  assert [page.count_video(RVM, x) for x in (1, 16)] == [10e9, 160e9]
+  assert [video_cost.count_video(RVM, x) for x in (1, 16)] == [10e9, 160e9]
 
 
-def test_crossovers_are_where_the_costs_are_equal(page):
+def test_crossovers_are_where_the_costs_are_equal(video_cost):
   # From 20 frames on two windows cost 192 GFLOPs, and RVM 200.
-  assert page.find_window_crossover(RVM, CLIP) == 20
+  assert video_cost.find_window_crossover(RVM, CLIP) == 20
   # 4 + 48 / 8 = 10 GFLOPs a frame.
-  assert page.find_whole_crossover(RVM, CLIP) == pytest.approx(48)
+  assert video_cost.find_whole_crossover(RVM, CLIP) == pytest.approx(48)
   # RVM needs 4.1 GB, any longer call more.
-  assert page.find_memory_crossover(RVM, CLIP) == 2
+  assert video_cost.find_memory_crossover(RVM, CLIP) == 2
   cheap = make_page_result('vjepa.L', [(x['frames'], 1) for x in CLIP['calls']])
-  assert page.find_whole_crossover(RVM, cheap) is None
+  assert video_cost.find_whole_crossover(RVM, cheap) is None
   dear = make_page_result('rvm.L', [(1, 1e9)])
-  assert page.find_window_crossover(dear, CLIP) is None
-  assert page.find_whole_crossover(dear, CLIP) == 2
+  assert video_cost.find_window_crossover(dear, CLIP) is None
+  assert video_cost.find_whole_crossover(dear, CLIP) == 2
 
 
 def test_tables_have_every_result(page, tmp_path):
