@@ -29,12 +29,13 @@ def draw():
   figure, axes = pyplot.subplots(
       2, 4, figsize=(15, 8), layout='constrained', sharex=True, sharey='row'
   )
+  # RVM is drawn last, above the others.
   results = video_cost.read()
+  results = dict(sorted(results.items(), key=is_rvm))
   for column, size in enumerate(COLUMNS):
     flops, memory = axes[:, column]
     flops.set_title(f'RVM-{size} and rivals of its size')
-    # RVM is drawn last, above the others.
-    for name, result in reversed(results.items()):
+    for name, result in results.items():
       if video_cost.peer(name) == f'rvm.{size}':
         draw_flops(flops, name, result)
         draw_memory(memory, name, result)
@@ -83,6 +84,11 @@ def draw_memory(ax, name, result):
     for key, line in (('temporary', '-'), ('unblocked', ':')):
       y = [video_cost.memory(call, key) / 1e9 for call in result['calls']]
       ax.plot(x, y, line, color=color, lw=width)
+
+
+def is_rvm(item):
+  """Returns whether a pair of a name and a result is that of an RVM."""
+  return item[0].startswith('rvm.')
 
 
 def style(name):
