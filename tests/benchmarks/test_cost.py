@@ -171,3 +171,33 @@ def test_page_has_the_tables_of_the_results():
   text = cost_page.PAGE.read_text()
   page = text.split(cost_page.BEGIN)[1].split(cost_page.END)[0].strip()
   assert page == cost_page.make_tables()
+
+
+# Hugging Face's classes have as many, and DINOv2's a mask token besides.
+@pytest.mark.parametrize(
+    'name, parameters',
+    [
+        ('rvm.L', 374_483_968),
+        ('dinov2.S', 22_056_576 - 384),
+        ('dinov2.B', 86_580_480 - 768),
+        ('dinov2.L', 304_368_640 - 1024),
+        ('dinov2.g', 1_136_480_768 - 1536),
+        ('videomae.S', 21_879_936),
+        ('videomae.B', 86_227_200),
+        ('videomae.L', 303_860_736),
+        ('videomae.H', 631_607_040),
+        ('vjepa2.L', 303_885_312),
+        ('vjepa2.H', 631_648_000),
+        ('vjepa2.g', 1_012_173_952),
+    ],
+)
+def test_results_are_those_of_the_published_sizes(name, parameters, video_cost):
+  assert video_cost.read()[name]['parameters'] == parameters
+
+
+def test_every_encoder_has_results(video_cost):
+  import contenders
+  import cost
+
+  assert list(video_cost.read()) == list(contenders.NAMES)
+  assert {name for name, _ in cost.TIMED} <= set(contenders.NAMES)
