@@ -32,7 +32,7 @@ CROSSOVER_COLUMNS = (
 TIME_COLUMNS = (
     'encoder',
     'frames a call',
-    'CPU, ms a frame',
+    'one CPU core, ms a frame',
     '/ RVM',
     'GPU, ms a frame',
 )
@@ -157,7 +157,8 @@ def make_latency() -> list[str]:
     )
   machine = (
       f'Measured on {latency["date"]}: {latency["machine"]},'
-      f' {latency["num_cores"]} cores, load {latency["load"]:.1f}.'
+      f' one of {latency["num_cores"]} cores, least time of the core; load of'
+      f' the machine {latency["load"]:.1f}.'
   )
   return [*lines, '', machine]
 
