@@ -91,7 +91,8 @@ class VideoMAE(clips.ClipEncoder):
     # resized, with PyTorch's bicubic filter. The barrier keeps the compiler
     # from computing the product, which has up to 14 million entries, itself.
     table = np.moveaxis(table, 0, 2).reshape(side, side, -1)
-    table = jax.lax.optimization_barrier(jnp.asarray(table))
+    dtype = jnp.promote_types(self.dtype, jnp.float32)
+    table = jax.lax.optimization_barrier(jnp.asarray(table, dtype))
     table = resizing.resize_bicubic(table, height, width)
     table = table.reshape(height, width, length, self.width)
     return jnp.moveaxis(table, 2, 0)

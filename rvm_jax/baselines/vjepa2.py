@@ -29,6 +29,8 @@ from rvm_jax.baselines import vjepa
 # Number of heads of the released models by their width. They are L (24 blocks),
 # H (32) and g (40).
 HEADS = {1024: 16, 1280: 16, 1408: 22}
+# Width of g, which alone was released for frames of 256 and of 384 pixels.
+WIDTH_OF_TWO_GRIDS = 1408
 
 # Keys of Hugging Face's config by the name of the attribute.
 _KEYS = {
@@ -228,7 +230,7 @@ def _find_rows(arrays: reading.Arrays, width: int) -> int:
     for rows in (16, 24):
       if tokens in (8 * rows**2, 32 * rows**2):
         return rows
-  if width == 1408:
+  if width == WIDTH_OF_TWO_GRIDS:
     logging.warning(
         '%s does not tell whether it was trained with frames of 256 or of 384'
         ' pixels: 256 is assumed. For 384, take model.clone(rows=24)',

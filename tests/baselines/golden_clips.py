@@ -4,6 +4,8 @@ import json
 import pathlib
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 
@@ -26,9 +28,9 @@ class Golden(NamedTuple):
   arrays: dict[str, np.ndarray]
 
 
-def read(family: str) -> Golden:
+def read(family: str, folder: pathlib.Path = FOLDER) -> Golden:
   """Reads the golden file of a family."""
-  with np.load(FOLDER / f'{family}.npz') as file:
+  with np.load(folder / f'{family}.npz') as file:
     arrays = dict(file)
   return Golden(
       json.loads(str(arrays['config'])),
@@ -88,3 +90,12 @@ def fuse(
       original[key] = array
   joined = {key: np.concatenate(arrays) for key, arrays in fused.items()}
   return original | joined
+
+
+def compute(model, params, frames: np.ndarray) -> np.ndarray:
+  """Computes tokens in float64, which must be switched on."""
+  model = model.clone(dtype=jnp.float64)
+  params = jax.tree.map(lambda x: x.astype(np.float64), params)
+  tokens = jax.jit(model.apply)({'params': params}, frames.astype(np.float64))
+  assert tokens.dtype == np.float64
+  return tokens

@@ -2,7 +2,7 @@
 
 It needs PyTorch and transformers, which the tests do not:
 
-    python tests/baselines/make_golden_clips.py [FOLDER]
+    python tests/baselines/make_golden_clips.py [FOLDER [SEED]]
 
 The models are tiny and their parameters random, drawn much wider than at the
 start of a training, where attention is nearly uniform and hides mistakes. All
@@ -68,13 +68,13 @@ VJEPA2 = {
 VJEPA = {'width': 48, 'depth': 2, 'num_heads': 3, 'num_frames': 16, 'grid': 4}
 
 
-def main(folder: pathlib.Path):
+def main(folder: pathlib.Path, seed: int = 0):
   """Writes the files into a folder."""
   torch.set_default_dtype(torch.float64)
   with torch.no_grad():
-    write(folder / 'videomae.npz', VIDEOMAE, *make_videomae())
-    write(folder / 'vjepa.npz', VJEPA, *make_vjepa())
-    params, cases, extra = make_vjepa2()
+    write(folder / 'videomae.npz', VIDEOMAE, *make_videomae(seed))
+    write(folder / 'vjepa.npz', VJEPA, *make_vjepa(seed))
+    params, cases, extra = make_vjepa2(seed)
     write(folder / 'vjepa2.npz', VJEPA2, params, cases, **extra)
 
 
@@ -116,9 +116,9 @@ def redraw(model, rng):
   return {k: v for k, v in model.named_parameters() if 'predictor' not in k}
 
 
-def make_videomae():
+def make_videomae(seed):
   """Returns parameters by their names on disk, and cases."""
-  rng = np.random.default_rng(1)
+  rng = np.random.default_rng((seed, 1))
   model = transformers.VideoMAEModel(transformers.VideoMAEConfig(**VIDEOMAE))
   model.eval().double()
   named = redraw(model, rng)
@@ -143,9 +143,9 @@ def make_videomae():
   return params, cases
 
 
-def make_vjepa2():
+def make_vjepa2(seed):
   """Returns parameters, cases and positions."""
-  rng = np.random.default_rng(2)
+  rng = np.random.default_rng((seed, 2))
   model = transformers.VJEPA2Model(transformers.VJEPA2Config(**VJEPA2))
   model.eval().double()
   params = redraw(model, rng)
@@ -181,9 +181,9 @@ def interpolated_ids(length, height, width):
   return [x.flatten() for x in torch.meshgrid(*axes, indexing='ij')]
 
 
-def make_vjepa():
+def make_vjepa(seed):
   """Returns the parameters of a V-JEPA 1 encoder, and cases."""
-  rng = np.random.default_rng(3)
+  rng = np.random.default_rng((seed, 3))
   size, grid = VJEPA['width'], VJEPA['grid']
   # Faint tokens, so that the first norm shows its epsilon of 1e-6.
   shapes = {
@@ -261,5 +261,5 @@ def run_vjepa(p, video):
 
 
 if __name__ == '__main__':
-  default = pathlib.Path(__file__).parent / 'golden'
-  main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default)
+  arguments = sys.argv[1:] or [pathlib.Path(__file__).parent / 'golden']
+  main(pathlib.Path(arguments[0]), *map(int, arguments[1:]))
