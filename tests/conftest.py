@@ -5,6 +5,7 @@ processes that tests start too.
 """
 
 import os
+import subprocess
 
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['XLA_FLAGS'] = ' '.join(
@@ -21,6 +22,7 @@ from absl import logging
 import jax
 import pytest
 
+from tests import commands
 from tests import video_files
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
@@ -52,3 +54,66 @@ def warnings(monkeypatch):
 def make_video():
   """Function that writes a small video: see `video_files.write_video`."""
   return video_files.write_video
+
+
+@pytest.fixture(scope='session')
+def environment(tmp_path_factory):
+  """Environment with one device; the runs share a cache of programs."""
+  cache = tmp_path_factory.mktemp('compiled')
+  return os.environ | {
+      'JAX_PLATFORMS': 'cpu',
+      'XLA_FLAGS': commands.XLA_FLAGS + '1',
+      'JAX_COMPILATION_CACHE_DIR': str(cache),
+      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+  }
+
+
+@pytest.fixture
+def start(environment):
+  """Returns a function that starts the command; kills it at the end."""
+  processes = []
+
+  def start_(workdir, *overrides, **more_environment):
+    process = subprocess.Popen(
+        commands.command(workdir, *overrides),
+        cwd=commands.ROOT,
+        env=environment | more_environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    processes.append(process)
+    return process
+
+  yield start_
+  for process in processes:
+    process.kill()
+
+
+@pytest.fixture
+def run(start):
+  """Returns a function that runs the command: exit code and output."""
+
+  def run_(workdir, *overrides, **more_environment):
+    process = start(workdir, *overrides, **more_environment)
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
+
+  return run_
+
+
+@pytest.fixture(scope='session')
+def whole_run(environment, tmp_path_factory):
+  """An uninterrupted run: its workdir and output."""
+  workdir = tmp_path_factory.mktemp('whole')
+  done = subprocess.run(
+      commands.command(workdir),
+      cwd=commands.ROOT,
+      env=environment,
+      capture_output=True,
+      text=True,
+      timeout=300,
+  )
+  assert done.returncode == 0, done.stderr
+  return workdir, done.stderr

@@ -1,153 +1,22 @@
 """The command `rvm_jax.main` in processes of its own, some of them killed."""
 
-import json
-import os
-import pathlib
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 
 import av
-import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from PIL import Image
 import pytest
 
 from rvm_jax import weights
 from rvm_jax.storage import json_lines
 from rvm_jax.weights import trees
+from tests import commands
+from tests import run_checkpoints
 from tests.training import events
-
-ROOT = pathlib.Path(__file__).parents[1]
-# Most of the time of such a run goes into compiling: without optimisation it
-# takes a fifth.
-XLA_FLAGS = (
-    '--xla_backend_optimization_level=0'
-    ' --xla_llvm_disable_expensive_passes=true'
-    ' --xla_cpu_use_fusion_emitters=false'
-    ' --xla_force_host_platform_device_count='
-)
-
-
-def command(workdir, *overrides):
-  return [
-      sys.executable,
-      '-m',
-      'rvm_jax.main',
-      f'--config={ROOT}/tests/tiny.py',
-      f'--workdir={workdir}',
-      *overrides,
-  ]
-
-
-@pytest.fixture(scope='session')
-def environment(tmp_path_factory):
-  """Environment with one device; the runs share a cache of programs."""
-  cache = tmp_path_factory.mktemp('compiled')
-  return os.environ | {
-      'JAX_PLATFORMS': 'cpu',
-      'XLA_FLAGS': XLA_FLAGS + '1',
-      'JAX_COMPILATION_CACHE_DIR': str(cache),
-      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-  }
-
-
-@pytest.fixture
-def start(environment):
-  """Returns a function that starts the command; kills it at the end."""
-  processes = []
-
-  def start_(workdir, *overrides, **more_environment):
-    process = subprocess.Popen(
-        command(workdir, *overrides),
-        cwd=ROOT,
-        env=environment | more_environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    processes.append(process)
-    return process
-
-  yield start_
-  for process in processes:
-    process.kill()
-
-
-@pytest.fixture
-def run(start):
-  """Returns a function that runs the command: exit code and output."""
-
-  def run_(workdir, *overrides, **more_environment):
-    process = start(workdir, *overrides, **more_environment)
-    output, _ = process.communicate(timeout=300)
-    return process.returncode, output
-
-  return run_
-
-
-@pytest.fixture(scope='session')
-def whole_run(environment, tmp_path_factory):
-  """An uninterrupted run: its workdir and output."""
-  workdir = tmp_path_factory.mktemp('whole')
-  done = subprocess.run(
-      command(workdir),
-      cwd=ROOT,
-      env=environment,
-      capture_output=True,
-      text=True,
-      timeout=300,
-  )
-  assert done.returncode == 0, done.stderr
-  return workdir, done.stderr
-
-
-def checkpoint(workdir, step):
-  """Returns a saved state as arrays by path, and the position in the data."""
-  path = workdir / 'checkpoints' / str(step)
-  with ocp.PyTreeCheckpointer() as checkpointer:
-    shapes = checkpointer.metadata(path / 'state').item_metadata.tree
-    state = checkpointer.restore(
-        path / 'state',
-        restore_args=jax.tree.map(
-            lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes
-        ),
-    )
-  data = json.loads((path / 'data' / 'metadata').read_text())
-  # Whether a stop has kept the state from being evaluated is no position.
-  del data['is_evaluation_due']
-  return {
-      jax.tree_util.keystr(key): np.asarray(leaf)
-      for key, leaf in jax.tree_util.tree_leaves_with_path(state)
-  }, data
-
-
-def assert_same_end(workdir, other):
-  state, data = checkpoint(workdir, 6)
-  expected, expected_data = checkpoint(other, 6)
-  assert data == expected_data
-  assert state.keys() == expected.keys()
-  for key, array in expected.items():
-    assert state[key].tobytes() == array.tobytes(), key
-
-
-def wait_for(process, text):
-  """Reads the output up to the first line with `text`."""
-  output = ''
-  too_late = threading.Timer(200, process.kill)
-  too_late.start()
-  for line in process.stdout:
-    output += line
-    if text in line:
-      too_late.cancel()
-      return
-  raise AssertionError(f'no {text!r} in the output:\n{output}')
 
 
 def test_run_leaves_checkpoints_events_and_pictures(whole_run):
@@ -183,7 +52,7 @@ def test_run_can_be_loaded_and_shown_by_the_demo(whole_run, environment):
   workdir, _ = whole_run
   config, model, params = weights.load_run(workdir)
   assert config['data']['batch_size'] == 4 and model.width == 16
-  state, _ = checkpoint(workdir, 6)
+  state, _ = run_checkpoints.read(workdir, 6)
   flat = trees.flatten(params)
   assert len(flat) == sum("['params']" in key for key in state)
   for key, array in flat.items():
@@ -198,7 +67,7 @@ def test_run_can_be_loaded_and_shown_by_the_demo(whole_run, environment):
           f'--workdir={workdir}',
           '--size=32',
       ],
-      cwd=ROOT,
+      cwd=commands.ROOT,
       env=environment,
       capture_output=True,
       text=True,
@@ -220,7 +89,7 @@ def test_run_killed_and_resumed_equals_an_uninterrupted_run(
 ):
   settings = '--config.checkpoint.save_every=3', '--config.log_every=1'
   process = start(tmp_path, '--config.data.num_workers=2', *settings)
-  wait_for(process, 'step 4/6')
+  commands.wait_for(process, 'step 4/6')
   # A step counts only when the checkpoint before it is whole.
   assert (tmp_path / 'checkpoints' / '3').exists()
   process.send_signal(signal.SIGKILL)
@@ -229,7 +98,7 @@ def test_run_killed_and_resumed_equals_an_uninterrupted_run(
   code, output = run(tmp_path, '--config.data.num_workers=1', *settings)
   assert code == 0, output
   assert f'Resumed from {tmp_path}/checkpoints/3' in output
-  assert_same_end(tmp_path, whole_run[0])
+  run_checkpoints.assert_same_end(tmp_path, whole_run[0])
 
   # TensorBoard shows steps that were done again once.
   shown, expected = events.read(tmp_path), events.read(whole_run[0])
@@ -247,98 +116,6 @@ def test_run_killed_and_resumed_equals_an_uninterrupted_run(
   assert 1 <= second['lost'] <= 3 and second['down'] > 0
 
 
-def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
-  # The run has too many steps to end by itself, and no checkpoint is due before
-  # the signal. The signal goes to the workers too, as a cluster's scheduler
-  # sends it.
-  settings = (
-      '--config.num_steps=100000',
-      '--config.checkpoint.save_every=100000',
-      '--config.data.num_workers=2',
-  )
-  process = start(tmp_path, *settings)
-  wait_for(process, 'step 2/')
-  code, output = run(tmp_path)
-  assert code == 1
-  assert output.splitlines()[-1].startswith(
-      f'error: {tmp_path} is in use by a run: process {process.pid} on '
-  ), output
-  # So does the signal for a profile, which ends neither run nor workers.
-  os.killpg(process.pid, signal.SIGUSR1)
-  wait_for(process, f'Wrote {tmp_path}/profiles/steps_')
-  assert list(tmp_path.glob('profiles/*/plugins/profile/*/*.xplane.pb'))
-  os.killpg(process.pid, signal.SIGTERM)
-  output, _ = process.communicate(timeout=120)
-  assert process.returncode == 75, output
-  (saved,) = (tmp_path / 'checkpoints').iterdir()
-  assert f'stopped at step {saved.name}, all saved' in output
-  assert 'run the same command to go on' in output
-
-  # Resuming for no further step saves what was saved before.
-  before = checkpoint(tmp_path, saved.name)
-  code, output = run(tmp_path, f'--config.num_steps={saved.name}')
-  assert code == 0 and f'checkpoints/{saved.name}' in output, output
-  np.testing.assert_equal(checkpoint(tmp_path, saved.name), before)
-
-
-def test_signals_right_after_a_resume_lose_nothing(
-    whole_run, start, run, tmp_path
-):
-  shutil.copytree(whole_run[0], tmp_path, dirs_exist_ok=True)
-  shutil.rmtree(tmp_path / 'checkpoints' / '6')
-  # The workers are being started. As Ctrl-C does, the signal goes to them too.
-  for number in (signal.SIGTERM, signal.SIGINT):
-    process = start(
-        tmp_path, '--config.data.num_workers=2', '--config.eval_every=1000'
-    )
-    wait_for(process, 'Resumed from')
-    os.killpg(process.pid, number)
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 75, output
-    assert f'{number.name}: stopping after this step' in output
-    assert 'Traceback' not in output and 'leaked' not in output, output
-  code, output = run(tmp_path)
-  assert code == 0, output
-  assert_same_end(tmp_path, whole_run[0])
-
-
-def test_ctrl_c_during_the_imports_is_not_an_exception(start, tmp_path):
-  process = start(tmp_path / 'run')
-  maps = pathlib.Path(f'/proc/{process.pid}/maps')
-  # JAX's library comes early, and takes a while itself.
-  while 'libjax_common' not in maps.read_text():
-    assert process.poll() is None
-    time.sleep(0.01)
-  process.send_signal(signal.SIGINT)
-  output, _ = process.communicate(timeout=60)
-  assert process.returncode == -signal.SIGINT
-  assert not output
-
-
-def test_ctrl_c_while_scenes_are_generated_needs_no_save(start, tmp_path):
-  process = start(
-      tmp_path,
-      '--config.num_eval_scenes=1000000',
-      '--config.data.num_workers=2',
-  )
-  wait_for(process, 'Config:')
-  os.killpg(process.pid, signal.SIGINT)
-  output, _ = process.communicate(timeout=200)
-  assert process.returncode == 75, output
-  assert 'there was nothing to save' in output
-  assert 'Traceback' not in output, output
-
-
-def test_sigterm_in_an_evaluation_is_not_kept_waiting(start, tmp_path):
-  process = start(tmp_path, '--config.num_eval_scenes=64')
-  wait_for(process, 'reconstruction_clips_0000000.png')
-  process.send_signal(signal.SIGTERM)
-  output, _ = process.communicate(timeout=200)
-  assert process.returncode == 75, output
-  assert 'points, average Jaccard' not in output
-  assert 'Traceback' not in output, output
-
-
 def test_run_resumes_in_two_processes_with_split_parameters(
     whole_run, start, tmp_path
 ):
@@ -354,7 +131,7 @@ def test_run_resumes_in_two_processes_with_split_parameters(
           f'--coordinator={address}',
           '--num_processes=2',
           f'--process_id={i}',
-          XLA_FLAGS=XLA_FLAGS + '2',
+          XLA_FLAGS=commands.XLA_FLAGS + '2',
           JAX_CPU_COLLECTIVES_IMPLEMENTATION='gloo',
       )
       for i in range(2)
@@ -364,7 +141,10 @@ def test_run_resumes_in_two_processes_with_split_parameters(
   assert f'Resumed from {tmp_path}/checkpoints/4' in outputs[0]
   assert 'step 6/6' in outputs[0] and 'step 6/6' not in outputs[1]
   # The position in the data; tests/test_main_processes.py compares parameters.
-  assert checkpoint(tmp_path, 6)[1] == checkpoint(whole_run[0], 6)[1]
+  assert (
+      run_checkpoints.read(tmp_path, 6)[1]
+      == run_checkpoints.read(whole_run[0], 6)[1]
+  )
   # The samples that are evaluated, their masks and the scenes are the same, in
   # the same order.
   for evaluated, tolerance in (
@@ -412,7 +192,7 @@ def test_run_stops_at_a_loss_that_is_not_finite(run, tmp_path):
   (details,) = (workdir / 'errors').iterdir()
   assert f'{videos}/good.mp4 from frame ' in details.read_text()
   for path in (workdir / 'checkpoints').iterdir():
-    state, _ = checkpoint(workdir, int(path.name))
+    state, _ = run_checkpoints.read(workdir, int(path.name))
     assert all(np.isfinite(x).all() for x in state.values()), path
 
 

@@ -8,12 +8,9 @@ import socket
 import numpy as np
 import pytest
 
-from tests import test_main
-from tests.test_main import environment  # noqa: F401
-from tests.test_main import start  # noqa: F401
-from tests.test_main import wait_for
+from tests import commands
+from tests import run_checkpoints
 
-XLA_FLAGS = test_main.XLA_FLAGS
 # No scenes, because their evaluation takes most of the time of such a run.
 SETTINGS = ('--config.num_eval_scenes=0', '--config.log_every=1')
 ENDLESS = (
@@ -25,7 +22,7 @@ ENDLESS = (
 
 
 @pytest.fixture
-def start_run(start):  # noqa: F811
+def start_run(start):
   """Returns a function that starts all processes of a run."""
 
   def start_(workdir, *overrides, processes, devices, each=lambda i: ()):
@@ -40,7 +37,7 @@ def start_run(start):  # noqa: F811
             *(parts if processes > 1 else []),
             *([f'--process_id={i}'] if processes > 1 else []),
             *each(i),
-            XLA_FLAGS=XLA_FLAGS + str(devices),
+            XLA_FLAGS=commands.XLA_FLAGS + str(devices),
             JAX_CPU_COLLECTIVES_IMPLEMENTATION='gloo',
         )
         for i in range(processes)
@@ -74,8 +71,8 @@ def assert_same_numbers(workdir, expected):
       list(losses(workdir).values()), list(losses(expected).values()), rtol=1e-6
   )
   assert list(losses(workdir)) == list(losses(expected))
-  state, data = test_main.checkpoint(workdir, 10)
-  other, other_data = test_main.checkpoint(expected, 10)
+  state, data = run_checkpoints.read(workdir, 10)
+  other, other_data = run_checkpoints.read(expected, 10)
   # The position in the data, and the clips that were seen.
   assert data == other_data
   assert state.keys() == other.keys()
@@ -127,7 +124,7 @@ def test_numbers_do_not_depend_on_the_number_of_processes(start_run, tmp_path):
 @pytest.mark.parametrize('killed', [0, 1])
 def test_killed_process_ends_the_other_in_one_line(start_run, tmp_path, killed):
   started = start_run(tmp_path, *ENDLESS, processes=2, devices=1)
-  wait_for(started[0], 'step 2/')
+  commands.wait_for(started[0], 'step 2/')
   started[killed].send_signal(signal.SIGKILL)
   # It takes milliseconds. The bound of 20 s has slack for a busy machine.
   output, _ = started[1 - killed].communicate(timeout=20)
@@ -146,7 +143,7 @@ def test_stopped_process_is_a_hang_of_the_others(start_run, tmp_path):
       processes=2,
       devices=1,
   )
-  wait_for(started[0], 'step 2/')
+  commands.wait_for(started[0], 'step 2/')
   started[1].send_signal(signal.SIGSTOP)
   output, _ = started[0].communicate(timeout=60)
   assert started[0].returncode == 76, output

@@ -132,6 +132,18 @@ def test_bias_of_keys_changes_nothing_and_alone_has_no_gradient():
   assert zero == ['key/bias']
 
 
+@pytest.mark.parametrize(
+    'inputs, features', [((64,), (4, 16)), ((4, 16), (64,))]
+)
+def test_kernels_of_heads_begin_as_flat_ones(inputs, features):
+  dense = layers.HeadsDense(inputs, features, 'float32')
+  params = dense.init(jax.random.key(0), jnp.zeros((1, 1, 64)))['params']
+  assert params['kernel'].shape == inputs + features
+  # Xavier's bound for 64 inputs and 64 outputs.
+  bound = np.sqrt(6 / (64 + 64))
+  assert 0.99 * bound < abs(params['kernel']).max() <= bound
+
+
 def test_rematerialise_repeats_the_products_its_argument_names():
   counts = []
   for remat in 'none', 'dots', 'full':

@@ -159,3 +159,6 @@ def test_the_ema_starts_from_parameters_that_a_run_is_given(monkeypatch):
   )
   np.testing.assert_array_equal(state.params['kernel'], given['kernel'])
   np.testing.assert_array_equal(state.ema['kernel'], given['kernel'])
+  # A step donates both.
+  params, ema = state.params['kernel'], state.ema['kernel']
+  assert params.unsafe_buffer_pointer() != ema.unsafe_buffer_pointer()

@@ -89,3 +89,48 @@ def test_each_gradient_is_reduced_once_in_its_dtype(dtype):
   assert split.count('reduce_scatter') == split.count('all_gather"') == 1
   assert f'tensor<64x64x{name}>' in split.split('reduce_scatter')[1]
   assert 'tensor<64x64xbf16>' in split.split('all_gather"')[1]
+
+
+def list_collectives(dtype):
+  """Returns the collectives of a gradient on 2 x 2 devices: op, axes, input."""
+  mesh = jax.sharding.AbstractMesh((2, 2), mesh_lib.BATCH_AXES)
+  params, rows = make_inputs()
+  shardings = mesh_lib.state_shardings(params, mesh)
+  gradient = gradients.make(
+      Objective(), mesh, shardings, num_parts=1, dtype=dtype
+  )
+  (mapped,) = jax.make_jaxpr(gradient)(params, (rows,)).eqns
+  found = []
+  for equation in mapped.params['jaxpr'].eqns:
+    axes = equation.params.get('axes') or equation.params.get('axis_name')
+    # Other operations number axes of their arrays.
+    if axes and isinstance(axes[0], str):
+      name, aval = equation.primitive.name, equation.invars[0].aval
+      found.append((name, axes, aval.shape, aval.dtype.name))
+  return found
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_gradients_are_reduced_over_both_axes_of_the_mesh(dtype):
+  both = mesh_lib.BATCH_AXES
+  assert sorted(list_collectives(dtype)) == [
+      # Parameters are cast before they are gathered.
+      ('all_gather', ('fsdp',), (32, 64), 'bfloat16'),
+      ('psum', ('data',), (32, 64), dtype),
+      ('psum', both, (), 'float32'),
+      ('psum', both, (64,), dtype),
+      ('reduce_scatter', ('fsdp',), (64, 64), dtype),
+  ]
+
+
+def test_accumulate_adds_gradients_in_float32():
+  # A sum in bfloat16 would stop at 256.
+  params = jnp.zeros((), jnp.bfloat16)
+
+  def mean(params, rows):
+    return (params.astype(jnp.float32) * rows).mean()
+
+  _, found = gradients.accumulate(
+      jax.value_and_grad(mean), params, (jnp.ones(1024),), 1024
+  )
+  assert found.dtype == jnp.float32 and found == 1

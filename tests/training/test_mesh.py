@@ -1,6 +1,7 @@
 """Where arrays lie on the mesh, and what each device computes."""
 
 import dataclasses
+import types
 
 import jax
 from jax.sharding import PartitionSpec
@@ -91,3 +92,12 @@ def test_map_rows_gives_each_device_its_own_rows(num_rows):
     np.testing.assert_array_equal(result, 2 * rows)
   # Three rows cannot be divided between two devices.
   assert seen == [num_rows, 2 if num_rows == 4 else 3, num_rows]
+
+
+def test_fsdp_lies_inside_of_a_slice_of_tpus():
+  devices = [
+      types.SimpleNamespace(platform='tpu', slice_index=i // 4)
+      for i in range(8)
+  ]
+  with pytest.raises(ValueError, match='divide the 4 devices of a slice'):
+    mesh_lib.make_mesh(8, devices)

@@ -65,6 +65,15 @@ def test_attend_subtracts_the_largest_score():
     np.testing.assert_allclose(x, y, atol=3e-3)
 
 
+def test_attend_in_blocks_subtracts_the_largest_score():
+  *inputs, gradient = definition.sample(0, 128, 12, 2, 64, jnp.float32)
+  inputs = [30 * x for x in inputs]
+  found = with_gradients(attend_interpreted(2), *inputs, gradient)
+  expected = definition.attend(*inputs, gradient, 2)
+  for x, y in zip(found, expected, strict=True):
+    assert definition.largest_error(x, y) < 1e-3
+
+
 @pytest.mark.parametrize('num_heads, width', [(2, 64), (8, 48)])
 def test_attend_in_bfloat16_is_as_exact_as_xla(num_heads, width):
   arrays = definition.sample(
@@ -79,6 +88,16 @@ def test_attend_in_bfloat16_is_as_exact_as_xla(num_heads, width):
     assert x.dtype == jnp.bfloat16
     error = definition.largest_error(x, z)
     assert error < 0.01 and error < 2 * definition.largest_error(y, z)
+
+
+def test_groups_of_heads_do_not_mix(monkeypatch):
+  # Of four heads each grid step takes two.
+  monkeypatch.setattr(pallas_tpu, '_MAX_ITEMS', 1)
+  assert pallas_tpu.group_width(256, 64, 129) == 128
+  arrays = definition.sample(0, 129, 12, 4, 64, jnp.float32)
+  found = with_gradients(attend_interpreted(4), *arrays)
+  for x, y in zip(found, definition.attend(*arrays, 4), strict=True):
+    assert definition.largest_error(x, y) < 3e-6
 
 
 def test_sequences_do_not_mix():
@@ -98,6 +117,7 @@ def test_group_width_is_that_of_whole_heads_and_whole_vectors_of_lanes():
   assert pallas_tpu.group_width(1280, 80, 257) == 1280
   assert pallas_tpu.group_width(1280, 80, 4000) == 640
   # Groups that do not divide the channels would read beyond them.
+  assert pallas_tpu.group_width(640, 32, 257) == 128
   assert pallas_tpu.group_width(320, 32, 1028) == 320
   assert pallas_tpu.group_width(16, 8, 257) == 16
 

@@ -69,3 +69,26 @@ def test_attend_in_float64_rounds_nothing_to_float32():
     found = xla.attend(*[np.asarray(x, np.float64) for x in inputs[:3]], 3)
     assert found.dtype == jnp.float64
   np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+def test_blocks_are_as_many_as_the_whole_batch_needs(monkeypatch):
+  # Two queries, of 2 sequences with 3 heads and 7 keys, have as many scores.
+  monkeypatch.setattr(xla, 'MAX_SCORES', 2 * 2 * 3 * 7)
+  inputs = definition.sample(0, 5, 7, 3, 8, jnp.float32)[:3]
+  jaxpr = str(jax.make_jaxpr(lambda *x: xla.attend(*x, 3))(*inputs))
+  assert jaxpr.count('length=3') == 1
+
+
+def test_products_of_bfloat16_have_float32_sums():
+  inputs = definition.sample(0, 5, 7, 3, 8, jnp.bfloat16)[:3]
+  jaxpr = str(jax.make_jaxpr(lambda *x: xla.attend(*x, 3))(*inputs))
+  assert jaxpr.count('dot_general[') == 2
+  assert jaxpr.count('preferred_element_type=float32') == 2
+
+
+def test_symbolic_numbers_of_tokens_attend_at_once():
+  shape = jax.ShapeDtypeStruct(
+      jax.export.symbolic_shape('b, n, 24'), jnp.float32
+  )
+  found = jax.eval_shape(lambda *x: xla.attend(*x, 3), shape, shape, shape)
+  assert found.shape == shape.shape

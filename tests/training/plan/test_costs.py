@@ -175,3 +175,103 @@ ENTRY %main (x: f32[64]) -> f32[64] {
 }""")
   sums = collectives.sum_kinds(module, costs.count(module))
   assert sums == {'all-reduce': (1, 1, 64, 256)}
+
+
+INNER = """%inner (p: f32[8,128]) -> f32[8,128] {
+  %p = f32[8,128] parameter(0)
+  ROOT %r = f32[8,128] all-reduce(%p)
+}"""
+OUTER = """%outer (q: f32[8,128]) -> f32[8,128] {
+  %q = f32[8,128] parameter(0)
+  %n = f32[8,128] negate(%q)
+  ROOT %w = f32[8,128] while(%n), condition=%c, body=%inner, KNOWN
+}""".replace('KNOWN', 'backend_config={"known_trip_count":{"n":"5"}}')
+
+
+def test_loop_in_a_loop_counts_as_often_as_both_go_round():
+  entry = """ENTRY %main (x: f32[8,128]) -> f32[8,128] {
+  %x = f32[8,128] parameter(0)
+  ROOT %y = f32[8,128] while(%x), condition=%c, body=%outer, KNOWN
+}""".replace(
+      'KNOWN',
+      'metadata={op_name="f/while"},'
+      ' backend_config={"known_trip_count":{"n":"3"}}',
+  )
+  module = hlo.parse('\n'.join((INNER, OUTER, entry)))
+  negate, reduce = costs.count(module)
+  assert (negate.runs, reduce.runs) == (3, 15)
+  size = 8 * 128 * 4
+  assert (negate.num_bytes, reduce.num_bytes) == (3 * 2 * size, 15 * 2 * size)
+  # Instructions without a name have that of the loop.
+  assert negate.op_name == reduce.op_name == 'f/while'
+  sums = collectives.sum_kinds(module, [negate, reduce])
+  assert sums == {'all-reduce': (1, 15, 15 * 8 * 128, 15 * size)}
+
+
+def test_call_costs_what_the_called_computation_does():
+  called = INNER.replace('all-reduce', 'negate')
+  (cost,) = make(
+      [
+          '%x = f32[8,128] parameter(0)',
+          'ROOT %y = f32[8,128] call(%x), to_apply=%inner',
+      ],
+      called,
+  )
+  assert cost.instruction.op == 'negate'
+
+
+@pytest.mark.parametrize(
+    'line, num_bytes',
+    [
+        ('f32[8,128] dynamic-slice(%x, %j, %j)', 2 * 4096),
+        ('f32[8,128] slice(%x), slice={[0:8], [0:128]}', 2 * 4096),
+        ('f32[64,128] dynamic-update-slice(%x, %u, %j, %j)', 2 * 4096),
+        # What is sent is read, and the name of the buffer writes nothing.
+        ('(f32[64,128], u32[], token[]) send(%x, %t)', 8 * 4096),
+    ],
+)
+def test_part_of_an_array_moves_alone(line, num_bytes):
+  (cost,) = make(
+      [
+          '%x = f32[64,128] parameter(0)',
+          '%u = f32[8,128] parameter(1)',
+          '%j = s32[] parameter(2)',
+          '%t = token[] after-all()',
+          f'ROOT %y = {line}',
+      ]
+  )
+  assert cost.num_bytes == num_bytes
+
+
+def test_fusion_in_a_fusion_reads_of_a_sliced_operand_only_the_slice():
+  inner = """%inner (p: f32[64,128], i: s32[]) -> f32[8,128] {
+  %p = f32[64,128] parameter(0)
+  %i = s32[] parameter(1)
+  ROOT %s = f32[8,128] dynamic-slice(%p, %i, %i), dynamic_slice_sizes={8,128}
+}"""
+  outer = """%outer (q: f32[64,128], k: s32[]) -> f32[8,128] {
+  %q = f32[64,128] parameter(0)
+  %k = s32[] parameter(1)
+  ROOT %g = f32[8,128] fusion(%q, %k), kind=kLoop, calls=%inner
+}"""
+  (cost,) = make(
+      [
+          '%x = f32[64,128] parameter(0)',
+          '%j = s32[] parameter(1)',
+          'ROOT %f = f32[8,128] fusion(%x, %j), kind=kLoop, calls=%outer',
+      ],
+      inner,
+      outer,
+  )
+  assert cost.num_bytes == 2 * 4096 + 4
+
+
+def test_what_is_sent_to_the_host_is_no_collective():
+  found = make(
+      [
+          '%x = f32[64] parameter(0)',
+          '%t = token[] after-all()',
+          '%s = (f32[64], u32[], token[]) send(%x, %t), is_host_transfer=true',
+      ]
+  )
+  assert collectives.sum_kinds(hlo.parse(TEXT), found) == {}

@@ -9,6 +9,7 @@ from rvm_jax.training import program as program_lib
 from rvm_jax.training.plan import formula
 from rvm_jax.training.plan import search
 from rvm_jax.training.plan import topologies
+from rvm_jax.training.plan import tracing
 from tests import tiny
 
 PLAIN = search.Settings('none', 1, 1)
@@ -76,3 +77,55 @@ def test_memory_of_a_compiler_keeps_the_state():
   memory = formula.Memory(10, 20, 5, 100)
   assert memory.with_compiled(36, 50) == (10, 20, 6, 50)
   assert memory.with_total(200).total == 200
+
+
+@pytest.fixture
+def make_estimator(config, monkeypatch):
+  """Function that makes an estimator for a topology and a traced gradient."""
+
+  def make(topology, fixed_bytes=1000, clip_bytes=10**9):
+    traced = tracing.Traced(fixed_bytes, clip_bytes, 10**12)
+    monkeypatch.setattr(tracing, 'trace', lambda *_: traced)
+    return formula.Estimator(config, topologies.find(topology))
+
+  return make
+
+
+def test_temporary_memory_is_that_of_clips_and_gradients(make_estimator):
+  estimator = make_estimator('h100:4')
+  # 8 clips a device; this model's products are in float32.
+  gradients = 2 * 4 * estimator.num_params
+  memory = estimator.memory(PLAIN)
+  assert memory.temporary == 8 * 10**9 + 1000 + gradients
+  memory = estimator.memory(PLAIN._replace(num_microbatches=4))
+  assert memory.temporary == 2 * 10**9 + 1000 + gradients
+
+
+def test_heap_of_tpus_takes_more_than_what_is_kept(make_estimator):
+  plain = make_estimator('h100:4').memory(PLAIN)
+  assert make_estimator('v6e:2x2').memory(PLAIN).temporary > plain.temporary
+  # Of few activations the gradients take most.
+  plain, heap = (
+      make_estimator(name, clip_bytes=1).memory(PLAIN)
+      for name in ('h100:4', 'v6e:2x2')
+  )
+  assert heap.temporary == plain.temporary
+
+
+def test_each_microbatch_adds_a_pass_over_the_gradients(make_estimator):
+  estimator = make_estimator('h100:4')
+  one, two, four = (
+      estimator.estimate(PLAIN._replace(num_microbatches=x)).seconds
+      for x in (1, 2, 4)
+  )
+  # 8 clips of 1 TFLOP each.
+  chip = topologies.find('h100:4').chip
+  assert one == 8e12 / chip.peak
+  passes = 2 * 3 * 4 * estimator.num_params / chip.bandwidth
+  assert two - one == pytest.approx(passes, rel=1e-3)
+  assert four - two == pytest.approx(passes, rel=1e-3)
+
+
+def test_search_splits_the_state_only_inside_of_a_slice(make_estimator):
+  ranked = make_estimator('2xv6e:2x2', clip_bytes=1).rank()
+  assert {x.fsdp for x in ranked} == {1, 2, 4}

@@ -71,6 +71,13 @@ def test_trip_count_is_the_limit_of_the_condition():
   assert module.trip_count(module.computations['main'][1]) == 6
 
 
+def test_trip_count_is_the_largest_constant_of_the_condition():
+  module = hlo.parse(
+      TEXT.replace('  %i = ', '  %z = s32[] constant(1)\n  %i = ')
+  )
+  assert module.trip_count(module.computations['main'][1]) == 6
+
+
 def test_trip_count_that_the_compiler_says_goes_first():
   known = 'body=%body, backend_config={"known_trip_count":{"n":"9"}}'
   module = hlo.parse(TEXT.replace('body=%body', known))

@@ -43,3 +43,22 @@ def test_sums_leave_out_collectives_and_nothing_else():
   assert sum(x.hbm_bytes for x in listed) == sum(x.num_bytes for x in computing)
   cycles = sum(x.cycles for x in computing) + 7
   assert sum(x.seconds for x in listed) == pytest.approx(cycles / 2)
+
+
+def test_kernels_have_their_own_cycles_and_the_costliest_part_is_first():
+  lines = [
+      f'  %{name} = f32[8] custom-call(%x), custom_call_target='
+      f'"tpu_custom_call", metadata={{op_name="f/{name}/call"}}'
+      for name in ('encoder', 'decoder', 'core')
+  ]
+  module = hlo.parse(
+      'ENTRY %main (x: f32[8]) -> f32[8] {\n  %x = f32[8] parameter(0)\n'
+      + '\n'.join(lines)
+      + '\n}'
+  )
+  listed = parts.sum_parts(costs.count(module), [3.0, 9.0, 6.0], 3.0)
+  assert [(x.name, x.seconds) for x in listed] == [
+      ('f/decoder', 3.0),
+      ('f/core', 2.0),
+      ('f/encoder', 1.0),
+  ]

@@ -7,6 +7,7 @@ import pytest
 
 from rvm_jax.training.plan import compiler
 from rvm_jax.training.plan import formula
+from rvm_jax.training.plan import kernels
 from rvm_jax.training.plan import planning
 from rvm_jax.training.plan import search
 from rvm_jax.training.plan import tables
@@ -125,3 +126,75 @@ def test_compiled_memory_goes_before_the_formula(monkeypatch):
   assert isinstance(plan.memory, formula.Memory)
   table = tables.to_markdown(plan)
   assert '| all-reduce | 1 in the program, 1 executed' in table
+
+
+LOOP = """%body (p: f32[64]) -> f32[64] {
+  %p = f32[64] parameter(0)
+  ROOT %k = f32[64] custom-call(%p), custom_call_target="tpu_custom_call"
+}
+ENTRY %main (x: f32[64]) -> f32[64] {
+  %x = f32[64] parameter(0)
+  ROOT %y = f32[64] while(%x), condition=%c, body=%body, KNOWN
+}""".replace('KNOWN', 'backend_config={"known_trip_count":{"n":"3"}}')
+
+
+@pytest.mark.parametrize('cycles', [1750, None])
+def test_kernel_in_a_loop_counts_in_each_round(monkeypatch, cycles):
+  monkeypatch.setattr(kernels, 'estimate', lambda *_: [cycles])
+  compiled = compiler.Compiled(LOOP, 1000, 2000, 1.0, 2.0)
+  program = planning.read(compiled, TOPOLOGY)
+  chip, size = TOPOLOGY.chip, 2 * 64 * 4
+  seconds = cycles / chip.clock if cycles else size / chip.bandwidth
+  assert program.kernel_seconds == pytest.approx(3 * seconds)
+  assert program.kernel_source == ('bundles' if cycles else 'bytes')
+  assert (program.num_kernels, program.hbm_bytes) == (3, 3 * size)
+  assert sum(x.seconds for x in program.parts) == pytest.approx(3 * seconds)
+
+
+class Estimator:
+  """An estimator of made-up settings, told apart by their microbatches."""
+
+  num_params = 10
+
+  def __init__(self, *_):
+    pass
+
+  def rank(self):
+    return [search.Settings('full', 1, x) for x in (16, 8, 32, 4, 2)]
+
+  def memory(self, settings):
+    """32 microbatches need more memory than 8."""
+    total = {1: 55, 2: 20, 4: 30, 8: 50, 16: 60, 32: 51}
+    return formula.Memory(1, 1, 1, total[settings.num_microbatches] - 3)
+
+  def smallest(self):
+    return self.rank()[-1], search.Estimate(20, 1.0)
+
+
+def test_search_tries_three_settings_each_smaller_than_those_before(
+    monkeypatch,
+):
+  tried = []
+  monkeypatch.setattr(formula, 'Estimator', Estimator)
+  plan = make(make_config(), limit(10))
+
+  def refuse(config, *_, **__):
+    tried.append(config.num_microbatches)
+    return plan
+
+  monkeypatch.setattr(planning, 'make', refuse)
+  with pytest.raises(ValueError, match='after 3 compilations'):
+    planning.find(make_config(), 'tiny', TOPOLOGY, is_compiled=True)
+  assert tried == [16, 8, 4]
+
+
+def test_advice_needs_less_memory_than_what_does_not_fit(monkeypatch):
+  def refuse(*_):
+    raise compiler.DoesNotFit('RESOURCE_EXHAUSTED', 70)
+
+  monkeypatch.setattr(formula, 'Estimator', Estimator)
+  monkeypatch.setattr(compiler, 'compile_step', refuse)
+  plan = make(make_config(), limit(65), is_compiled=True)
+  assert plan.memory.total == 70
+  # The fastest settings need more than the 55 bytes of the config's.
+  assert plan.advice.num_microbatches == 8
