@@ -131,3 +131,13 @@ def test_residuals_are_kept_by_their_names(capsys):
   assert "f32[2,1,2,9] named 'attention_log_sum'" in kept
   # The result, and the three inputs.
   assert kept.count('f32[2,9,128]') == 2 and kept.count('f32[2,12,128]') == 2
+
+
+def test_kernels_may_take_the_memory_that_they_need():
+  query, key = (
+      jax.ShapeDtypeStruct((1, size, 512), jnp.bfloat16)
+      for size in (1028, 2056)
+  )
+  jaxpr = str(jax.make_jaxpr(attend_interpreted(16))(query, key, key))
+  need = pallas_tpu.count_bytes(1028, 2056, 512, 32, 2)
+  assert need > 16 * 2**20 and f'vmem_limit_bytes={need}' in jaxpr
