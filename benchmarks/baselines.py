@@ -5,7 +5,7 @@
 Each argument is FAMILY:SIZE:LAYOUT. Without any, all of `LAYOUTS` are measured,
 in the size L. A checkpoint with random numbers in the layout of the published
 one is written to a temporary folder, loaded in a new process by
-`rvm_jax.baselines.load`, and deleted. The folder needs up to 1.3 GB.
+`rvm_jax.baselines.load`, and deleted. The folder needs up to 2.5 GB.
 
 The table has the size of the file, the seconds of the call of `load` (the file
 was just written, so that it is in the cache of the file system), and the peak
@@ -32,110 +32,128 @@ SIZES = {
     'large': (1024, 24, 4096, 16),
 }
 
-# Keys and shapes of the published files. `*` stands for the number of a block,
-# D for the width and M for the hidden width of MLPs.
+# Lines of keys and shapes in published files. `*` stands for the number of a
+# block, D for the width and M for the hidden width of MLPs.
+_NORMS = """
+    blocks.*.norm1.weight D
+    blocks.*.norm1.bias D
+    blocks.*.norm2.weight D
+    blocks.*.norm2.bias D
+    norm.weight D
+    norm.bias D
+    """
+_MLPS = """
+    blocks.*.mlp.fc1.weight M D
+    blocks.*.mlp.fc1.bias M
+    blocks.*.mlp.fc2.weight D M
+    blocks.*.mlp.fc2.bias D
+    """
+_SCALES = """
+    blocks.*.ls1.gamma D
+    blocks.*.ls2.gamma D
+    """
+_FUSED = """
+    blocks.*.attn.qkv.weight 3D D
+    blocks.*.attn.qkv.bias 3D
+    blocks.*.attn.proj.weight D D
+    blocks.*.attn.proj.bias D
+    """
+
+
+def _separate(query: str, key: str, value: str, out: str) -> str:
+  """Returns lines of attention whose layers have these names."""
+  names = (query, key, value, out)
+  return ''.join(
+      f'blocks.*.attention.{name}.weight D D\n'
+      f'blocks.*.attention.{name}.bias D\n'
+      for name in names
+  )
+
+
+# The lines of a file, and replacements in its keys.
 LAYOUTS = {
-    'dinov2:original': """
+    'dinov2:original': (
+        _NORMS + _MLPS + _SCALES + _FUSED + """
         cls_token 1 1 D
         pos_embed 1 1370 D
         mask_token 1 D
         patch_embed.proj.weight D 3 14 14
         patch_embed.proj.bias D
-        blocks.*.norm1.weight D
-        blocks.*.norm1.bias D
-        blocks.*.attn.qkv.weight 3D D
-        blocks.*.attn.qkv.bias 3D
-        blocks.*.attn.proj.weight D D
-        blocks.*.attn.proj.bias D
-        blocks.*.ls1.gamma D
-        blocks.*.norm2.weight D
-        blocks.*.norm2.bias D
-        blocks.*.mlp.fc1.weight M D
-        blocks.*.mlp.fc1.bias M
-        blocks.*.mlp.fc2.weight D M
-        blocks.*.mlp.fc2.bias D
-        blocks.*.ls2.gamma D
-        norm.weight D
-        norm.bias D
         """,
-    'dinov2:huggingface': """
+        {},
+    ),
+    'dinov2:huggingface': (
+        _NORMS
+        + _MLPS
+        + _SCALES
+        + _separate(
+            'attention.query',
+            'attention.key',
+            'attention.value',
+            'output.dense',
+        )
+        + """
         embeddings.cls_token 1 1 D
         embeddings.mask_token 1 D
         embeddings.position_embeddings 1 1370 D
         embeddings.patch_embeddings.projection.weight D 3 14 14
         embeddings.patch_embeddings.projection.bias D
-        encoder.layer.*.norm1.weight D
-        encoder.layer.*.norm1.bias D
-        encoder.layer.*.attention.attention.query.weight D D
-        encoder.layer.*.attention.attention.query.bias D
-        encoder.layer.*.attention.attention.key.weight D D
-        encoder.layer.*.attention.attention.key.bias D
-        encoder.layer.*.attention.attention.value.weight D D
-        encoder.layer.*.attention.attention.value.bias D
-        encoder.layer.*.attention.output.dense.weight D D
-        encoder.layer.*.attention.output.dense.bias D
-        encoder.layer.*.layer_scale1.lambda1 D
-        encoder.layer.*.norm2.weight D
-        encoder.layer.*.norm2.bias D
-        encoder.layer.*.mlp.fc1.weight M D
-        encoder.layer.*.mlp.fc1.bias M
-        encoder.layer.*.mlp.fc2.weight D M
-        encoder.layer.*.mlp.fc2.bias D
-        encoder.layer.*.layer_scale2.lambda1 D
-        layernorm.weight D
-        layernorm.bias D
         """,
-    'dinov3:original': """
+        {
+            'blocks.': 'encoder.layer.',
+            'ls1.gamma': 'layer_scale1.lambda1',
+            'ls2.gamma': 'layer_scale2.lambda1',
+            'norm.': 'layernorm.',
+        },
+    ),
+    'dinov3:original': (
+        _NORMS + _MLPS + _SCALES + _FUSED + """
+        blocks.*.attn.qkv.bias_mask 3D
         cls_token 1 1 D
         storage_tokens 1 4 D
         mask_token 1 D
         patch_embed.proj.weight D 3 16 16
         patch_embed.proj.bias D
         rope_embed.periods 16
-        blocks.*.norm1.weight D
-        blocks.*.norm1.bias D
-        blocks.*.attn.qkv.weight 3D D
-        blocks.*.attn.qkv.bias 3D
-        blocks.*.attn.qkv.bias_mask 3D
-        blocks.*.attn.proj.weight D D
-        blocks.*.attn.proj.bias D
-        blocks.*.ls1.gamma D
-        blocks.*.norm2.weight D
-        blocks.*.norm2.bias D
-        blocks.*.mlp.fc1.weight M D
-        blocks.*.mlp.fc1.bias M
-        blocks.*.mlp.fc2.weight D M
-        blocks.*.mlp.fc2.bias D
-        blocks.*.ls2.gamma D
-        norm.weight D
-        norm.bias D
         """,
-    'dinov3:huggingface': """
+        {},
+    ),
+    'dinov3:huggingface': (
+        _NORMS
+        + _MLPS
+        + _SCALES
+        + _separate('q_proj', 'k_proj', 'v_proj', 'o_proj')
+        + """
         embeddings.cls_token 1 1 D
         embeddings.mask_token 1 1 D
         embeddings.register_tokens 1 4 D
         embeddings.patch_embeddings.weight D 3 16 16
         embeddings.patch_embeddings.bias D
-        layer.*.norm1.weight D
-        layer.*.norm1.bias D
-        layer.*.attention.q_proj.weight D D
-        layer.*.attention.q_proj.bias D
-        layer.*.attention.k_proj.weight D D
-        layer.*.attention.v_proj.weight D D
-        layer.*.attention.v_proj.bias D
-        layer.*.attention.o_proj.weight D D
-        layer.*.attention.o_proj.bias D
-        layer.*.layer_scale1.lambda1 D
-        layer.*.norm2.weight D
-        layer.*.norm2.bias D
-        layer.*.mlp.up_proj.weight M D
-        layer.*.mlp.up_proj.bias M
-        layer.*.mlp.down_proj.weight D M
-        layer.*.mlp.down_proj.bias D
-        layer.*.layer_scale2.lambda1 D
-        norm.weight D
-        norm.bias D
         """,
+        {
+            'blocks.': 'layer.',
+            'ls1.gamma': 'layer_scale1.lambda1',
+            'ls2.gamma': 'layer_scale2.lambda1',
+            'fc1': 'up_proj',
+            'fc2': 'down_proj',
+        },
+    ),
+    # The files have two encoders.
+    'vjepa:original': (
+        _NORMS + _MLPS + _FUSED + """
+        pos_embed 1 1568 D
+        patch_embed.proj.weight D 3 2 16 16
+        patch_embed.proj.bias D
+        """,
+        {},
+    ),
+    'vjepa2:huggingface': (
+        _NORMS + _MLPS + _separate('query', 'key', 'value', 'proj') + """
+        encoder.embeddings.patch_embeddings.proj.weight D 3 2 16 16
+        encoder.embeddings.patch_embeddings.proj.bias D
+        """,
+        {'blocks.': 'encoder.layer.', 'norm.': 'encoder.layernorm.'},
+    ),
 }
 
 _CHILD = """
@@ -184,9 +202,9 @@ def write(
 
   Args:
     folder: an empty folder.
-    family: 'dinov2' or 'dinov3'.
+    family: 'dinov2', 'dinov3', 'vjepa' or 'vjepa2'.
     size: one of `SIZES`.
-    layout: 'original' or 'huggingface'.
+    layout: 'original' or 'huggingface', as far as `LAYOUTS` has it.
 
   Returns:
     The path for `baselines.load`, and the bytes of the file of arrays.
@@ -194,14 +212,19 @@ def write(
   rng = np.random.default_rng(0)
   arrays = {
       key: rng.standard_normal(shape, dtype=np.float32)
-      for key, shape in shapes(LAYOUTS[f'{family}:{layout}'], size).items()
+      for key, shape in shapes(f'{family}:{layout}', size).items()
   }
   if layout == 'original':
     # PyTorch is needed for this layout only.
     import torch
 
     path = file = folder / f'{family}.pth'
-    torch.save({k: torch.from_numpy(x) for k, x in arrays.items()}, path)
+    content = {k: torch.from_numpy(x) for k, x in arrays.items()}
+    if family == 'vjepa':
+      content = {f'module.backbone.{k}': x for k, x in content.items()}
+      copy = {k: x.clone() for k, x in content.items()}
+      content = {'encoder': copy, 'target_encoder': content, 'epoch': 1}
+    torch.save(content, path)
   else:
     path, file = folder, folder / 'model.safetensors'
     config = json.dumps(make_config(family, size))
@@ -214,13 +237,21 @@ def shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
   """Returns the shapes of the arrays of a layout by key."""
   width, depth, hidden, _ = SIZES[size]
   letters = {'D': width, '3D': 3 * width, 'M': hidden}
+  lines, replacements = LAYOUTS[layout]
   found = {}
-  for line in layout.split('\n'):
-    if line.strip():
-      key, *sides = line.split()
-      shape = tuple(letters[x] if x in letters else int(x) for x in sides)
-      for i in range(depth if '*' in key else 1):
-        found[key.replace('*', str(i))] = shape
+  for key, *sides in filter(None, map(str.split, lines.split('\n'))):
+    for old, new in replacements.items():
+      # The beginning of a key, or its end.
+      if key.startswith(old):
+        key = new + key.removeprefix(old)
+      elif old in ('fc1', 'fc2') or key.endswith(old):
+        key = key.replace(old, new)
+    shape = tuple(letters[x] if x in letters else int(x) for x in sides)
+    for i in range(depth if '*' in key else 1):
+      found[key.replace('*', str(i))] = shape
+  if layout == 'dinov3:huggingface':
+    # Keys have no bias there.
+    found = {k: v for k, v in found.items() if 'k_proj.bias' not in k}
   return found
 
 
@@ -239,6 +270,17 @@ def make_config(family: str, size: str) -> dict[str, Any]:
         'use_swiglu_ffn': False,
         'image_size': 518,
         'patch_size': 14,
+        'layer_norm_eps': 1e-6,
+        'qkv_bias': True,
+    }
+  if family == 'vjepa2':
+    return config | {
+        'model_type': 'vjepa2',
+        'crop_size': 256,
+        'patch_size': 16,
+        'frames_per_clip': 64,
+        'tubelet_size': 2,
+        'mlp_ratio': 4.0,
         'layer_norm_eps': 1e-6,
         'qkv_bias': True,
     }

@@ -53,9 +53,9 @@ def get_config() -> ml_collections.ConfigDict:
       # all but the outputs of dense layers and attention, 'attention' all but
       # the outputs of attention, 'full' everything.
       remat='dots',
-      # Whether the blocks of each part are a loop that is compiled once. It saves
-      # time to compile, half of it or more, and costs memory and time in each
-      # step: docs/pods.md has figures.
+      # Whether the blocks of each part are a loop, which is compiled once. That
+      # takes less time to compile, and more memory and time in each step:
+      # docs/pods.md has figures.
       scan_layers=False,
   )
 

@@ -26,8 +26,15 @@ CONFIGS = sorted(
     for path in (pathlib.Path(__file__).parents[1] / 'configs').glob('rvm_*.py')
 )
 
+# Runs of the objectives that RVM is compared with.
+RIVALS = sorted(
+    path.stem
+    for path in (pathlib.Path(__file__).parents[1] / 'configs').glob('*.py')
+    if path.stem.split('_')[0] in objectives.OBJECTIVES.keys() - {'rvm'}
+)
 
-@pytest.mark.parametrize('name', CONFIGS)
+
+@pytest.mark.parametrize('name', CONFIGS + RIVALS)
 def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
   config = importlib.import_module(f'configs.{name}').get_config()
   config_lib.validate(config, num_batch_shards=1)
@@ -40,6 +47,7 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
       optimizer,
       mesh_lib.make_mesh(config.fsdp),
       num_microbatches=config.num_microbatches,
+      ema_decay=config.ema_decay,
   )
   state = jax.eval_shape(init, config.seed)
   _, metrics = jax.eval_shape(step, state, objective.batch)
@@ -49,6 +57,9 @@ def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
       'rvm_base': 160_270_848,
       'rvm_large': 409_069_824,
       'rvm_huge': 776_895_488,
+      'siammae_small': 28_201_344,
+      'videomae_base': 94_221_696,
+      'vjepa_large': 325_968_256,
   }
   if name in counts:
     count = sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params))
@@ -76,6 +87,16 @@ def test_derived_configs_add_no_keys(name):
   base = importlib.import_module('configs.rvm_base').get_config()
   config = importlib.import_module(f'configs.{name}').get_config()
   assert _keys(config) == _keys(base)
+
+
+@pytest.mark.parametrize('name', RIVALS)
+def test_configs_of_rivals_differ_in_keys_of_the_model_alone(name):
+  config = importlib.import_module(f'configs.{name}').get_config()
+  found, base = (
+      {key for key in _keys(x) if not key.startswith('model.')}
+      for x in (config, rvm_base.get_config())
+  )
+  assert found == base
 
 
 def _keys(config, prefix=''):

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 
+from rvm_jax import baselines
+
 GOLDEN = pathlib.Path(__file__).parent / 'golden'
 
 
@@ -78,3 +80,12 @@ def assert_same(found, expected):
   """Compares two parameter trees bit for bit."""
   assert jax.tree.structure(found) == jax.tree.structure(expected)
   jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def count_parameters(model):
+  """Returns the number of parameters of a model, from two shallow ones."""
+  one, two = (
+      sum(x.size for x in jax.tree.leaves(baselines.shapes(shallow)))
+      for shallow in (model.clone(depth=1), model.clone(depth=2))
+  )
+  return one + (model.depth - 1) * (two - one)

@@ -41,9 +41,12 @@ def test_tensors_in_dicts_are_read_and_other_values_left_out(
       'optimizer/state/0/exp_avg': ((2,), 'float32'),
   }
   a, b = (arrays.read(key) for key in ('model/a.weight', 'model/b'))
+  # The arrays do not depend on the file any more.
+  with open(path, 'r+b') as file:
+    file.write(bytes(path.stat().st_size))
   np.testing.assert_array_equal(a, np.arange(6).reshape(2, 3))
   np.testing.assert_array_equal(b, np.arange(4))
-  assert a.dtype == b.dtype == np.float32 and a.flags.owndata
+  assert a.dtype == b.dtype == np.float32
 
 
 class Command:

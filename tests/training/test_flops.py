@@ -11,6 +11,7 @@ from rvm_jax.models import rvm
 from rvm_jax.training import flops
 from rvm_jax.training import objectives
 from tests import tiny
+from tests.training.objectives import tiny_rivals
 
 # So small that an error in one part is a large share of the sum.
 SMALL = dict(
@@ -76,3 +77,32 @@ def test_objective_counts_what_its_config_says():
       num_patches=16,
       num_visible=4,
   )
+
+
+@pytest.mark.parametrize('name', tiny_rivals.NAMES)
+def test_count_of_each_objective_agrees_with_xla(name):
+  # Wide layers, so that matrix products are nearly all that XLA counts.
+  part = 'predictor' if name == 'vjepa' else 'decoder'
+  sizes = {'width': 256, 'encoder_mlp': 512, 'encoder_heads': 2}
+  sizes |= {f'{part}_width': 128, f'{part}_mlp': 256, f'{part}_heads': 1}
+  if name == 'joint':
+    sizes |= {'core_mlp': 512, 'core_heads': 2}
+  changes = {f'model.{key}': value for key, value in sizes.items()}
+  objective = tiny_rivals.make(name, **changes, **{'data.batch_size': 1})
+  key = jax.random.key(0)
+  params = jax.eval_shape(objective.init, key)
+  batch = {
+      name: jnp.zeros(x.shape, x.dtype) for name, x in objective.batch.items()
+  }
+  inputs = objective.sample(key, batch)
+  counted = jax.jit(objective.loss).lower(params, *inputs).cost_analysis()
+  # The forward pass of V-JEPA's target encoder has no backward pass.
+  expected = objective.flops_per_clip
+  if name == 'vjepa':
+    steps, rows, columns = objective.model.grid
+    tokens = steps * rows * columns
+    expected += 2 * (
+        flops.dense(tokens, 2 * 8 * 8 * 3, 256)
+        + flops.transformer(tokens, 256, 1, 512)
+    )
+  assert expected == pytest.approx(3 * counted['flops'], rel=0.04)

@@ -21,9 +21,9 @@ from rvm_jax.training.plan import tracing
 
 # Bytes of the compiler's heap for each byte that is kept for the backward pass,
 # without and with `scan_layers`. Measured for v6e:2x4 with 8 clips a chip and
-# remat 'dots' (libtpu 0.0.42.1): without, 1.38 for RVM-S and 1.36 for RVM-B; with,
-# 1.87 for RVM-S and 1.71 for RVM-L. It was not measured for GPUs, where none is
-# added.
+# remat 'dots' (libtpu 0.0.42.1): without, 1.38 for RVM-S and 1.36 for RVM-B;
+# with, 1.87 for RVM-S and 1.71 for RVM-L. It was not measured for GPUs, where
+# none is added.
 _TPU_HEAP = {False: 1.37, True: 1.8}
 
 

@@ -13,7 +13,6 @@ from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import step as step_lib
-from rvm_jax.weights import trees
 from tests.training import events
 from tests.training import stopping
 from tests.training.objectives import tiny_rivals
@@ -63,11 +62,8 @@ def test_run_learns_is_scored_and_resumes_bit_for_bit(name, tmp_path):
   with pytest.raises(loop.Preempted, match='stopped at step 5'):
     train(name, tmp_path / 'parts', stopping.StopAt(5))
   parts = train(name, tmp_path / 'parts')
-  for key in whole.parts():
-    if key != 'rng':
-      assert trees.fingerprint({'x': getattr(parts, key)}) == trees.fingerprint(
-          {'x': getattr(whole, key)}
-      ), key
+  before, after = (jax.device_get(x.replace(rng=None)) for x in (whole, parts))
+  jax.tree.map(np.testing.assert_array_equal, before, after)
 
   # The encoder of benchmarks gives the features that evaluators see.
   encoder = loading.load(str(tmp_path / 'whole'))
@@ -76,21 +72,19 @@ def test_run_learns_is_scored_and_resumes_bit_for_bit(name, tmp_path):
   objective = tiny_rivals.make(name)
   np.testing.assert_allclose(
       encoder.encode(frames).patches,
-      jax.jit(objective.encode)(whole.eval_params, frames),
+      jax.jit(objective.encode)(before.eval_params, frames),
       atol=1e-5,
   )
-  untrained = loading.load(f'untrained:{tmp_path}/whole')
   assert encoder.name == f'{name} 16 wide'
-  assert untrained.name == f'untrained {name} 16 wide'
-  assert encoder.identity != untrained.identity
 
 
-@pytest.mark.parametrize('name', tiny_rivals.NAMES)
+@pytest.mark.parametrize('name', ['siammae', 'vjepa'])
 def test_two_devices_and_two_parts_equal_one(name):
   objective = tiny_rivals.make(name)
   batch = tiny_rivals.make_batch(objective)
   ends = []
   for num_devices, num_parts in ((1, 1), (2, 2)):
+    # With two devices the parameters and their EMA are split.
     mesh = mesh_lib.make_mesh(num_devices, jax.devices()[:num_devices])
     init, step = step_lib.make(
         objective,

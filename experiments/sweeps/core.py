@@ -1,0 +1,11 @@
+"""The recurrent core, or self-attention over all source frames: 2 jobs.
+
+The paper's ablations are of size S after 250 k steps: add
+--config.num_steps=250000 to configs/rvm_small.py.
+"""
+
+
+def sweep():
+  """Yields the overrides of each run of the sweep."""
+  for objective in ('rvm', 'joint'):
+    yield {'objective': objective}
