@@ -122,6 +122,11 @@ def test_group_width_is_that_of_whole_heads_and_whole_vectors_of_lanes():
   assert pallas_tpu.group_width(16, 8, 257) == 16
 
 
+def test_count_scores_is_that_of_all_heads_of_a_group():
+  # A group of 128 channels has 4 heads.
+  assert pallas_tpu.count_scores(1028, 257, 512, 32) == 4 * 1028 * 257
+
+
 def test_residuals_are_kept_by_their_names(capsys):
   inputs = definition.sample(0, 9, 12, 2, 64, jnp.float32)[:3]
   policy = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
