@@ -73,7 +73,7 @@ def test_prediction_depends_on_the_source_and_on_visible_patches(params, batch):
 
   # The gradient of the prediction by the pixels: hidden ones have none.
   floats = {key: np.float32(x) for key, x in batch.items()}
-  slopes = jax.grad(lambda x: predict(x).sum())(floats)
+  slopes = jax.jit(jax.grad(lambda x: predict(x).sum()))(floats)
   assert np.abs(slopes['source']).max() > 0
   slope = np.asarray(slopes['target'])
   assert np.abs(cut(slope, np.asarray(visible))).max() > 0

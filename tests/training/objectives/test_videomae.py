@@ -70,7 +70,7 @@ def test_prediction_does_not_depend_on_hidden_tubes(params, batch):
     return OBJECTIVE.model.apply({'params': params}, clips, visible, hidden)
 
   slope = np.asarray(
-      jax.grad(lambda x: predict(x).sum())(np.float32(clips) / 255)
+      jax.jit(jax.grad(lambda x: predict(x).sum()))(np.float32(clips) / 255)
   )
   assert np.abs(cut(slope, np.asarray(visible))).max() > 0
   np.testing.assert_array_equal(cut(slope, np.asarray(hidden)), 0)
