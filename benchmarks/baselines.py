@@ -157,12 +157,14 @@ LAYOUTS = {
 }
 
 _CHILD = """
-import json, resource, sys, time
+import json, re, sys, time
 from rvm_jax import baselines
 if sys.argv[1].endswith('.pth'):
   import torch
 def peak():
-  return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  # Unlike that of getrusage, it does not start with the parent's memory.
+  status = open('/proc/self/status').read()
+  return 1024 * int(re.search(r'VmHWM:\\s+(\\d+) kB', status)[1])
 before, start = peak(), time.perf_counter()
 baselines.load(sys.argv[1])
 seconds = time.perf_counter() - start

@@ -143,7 +143,7 @@ def make_latency() -> list[str]:
   path = video_cost.RESULTS / 'latency.json'
   lines = head(TIME_COLUMNS)
   if not path.exists():
-    return lines
+    return ['Not measured.']
   latency = json.loads(path.read_text())
   times = {
       (x['name'], x['frames']): x['seconds'] / x['frames']

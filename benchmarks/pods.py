@@ -3,7 +3,7 @@
   python benchmarks/pods.py                  # compiles what is missing
   python benchmarks/pods.py large.v6e-256    # some cells, again
   python benchmarks/pods.py --table          # docs/pods.md from what is there
-  python benchmarks/pods.py --check          # bounds of S and L on v6e:2x4
+  python benchmarks/pods.py --check          # bounds of S on v6e:2x4
 
 Each cell is compiled alone, in a process of its own, with the settings that
 `python -m rvm_jax.training.plan --search` chooses, and kept as JSON in

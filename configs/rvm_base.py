@@ -50,8 +50,8 @@ def get_config() -> ml_collections.ConfigDict:
       # where they fit, because they keep no scores in memory; else 'xla'.
       attention='auto',
       # What the backward pass recomputes to save memory: 'none' nothing, 'dots'
-      # all but the outputs of dense layers and attention, 'attention' all but
-      # the outputs of attention, 'full' everything.
+      # all but the outputs of dense layers and of 'pallas_tpu', 'attention' all
+      # but those of 'pallas_tpu' and 'cudnn', 'full' everything.
       remat='dots',
       # Whether the blocks of each part are a loop, which is compiled once. That
       # takes less time to compile, and more memory and time in each step:

@@ -6,7 +6,7 @@ from rvm_jax.baselines import reading
 
 def make_arrays(width):
   """Returns arrays of an original file with three blocks, without contents."""
-  shapes = {'patch_embed.proj.weight': (width, 3, 2, 16, 14)}
+  shapes = {'patch_embed.proj.weight': (width, 3, 2, 14, 14)}
   for i in range(3):
     shapes[f'blocks.{i}.mlp.fc1.weight'] = (40, width)
   specs = {k: reading.Spec(shape, 'float32') for k, shape in shapes.items()}

@@ -13,6 +13,12 @@ def test_unpatchify_inverts_patchify():
   np.testing.assert_array_equal(patches.unpatchify(cut, 32, 48, 16), images)
 
 
+def test_unpatchify_takes_any_number_of_channels():
+  images = np.random.default_rng(0).random((32, 48, 5))
+  cut = patches.patchify(images, 16)
+  np.testing.assert_array_equal(patches.unpatchify(cut, 32, 48, 16), images)
+
+
 def test_patchify_gives_patches_in_raster_order():
   images = np.random.default_rng(0).random((32, 48, 3))
   cut = patches.patchify(images, 16)

@@ -121,8 +121,8 @@ def _count_bytes(
     uses: tells which part of its operands a fusion uses.
   """
   read = [arrays.total_bytes(group) for group in operands]
-  # The first letter of a library's function on GPUs is an underscore. It
-  # returns its scratch memory beside the result.
+  # The names of libraries' functions on GPUs begin with two underscores. They
+  # return their scratch memory beside the result.
   written = arrays.total_bytes(
       [
           array

@@ -14,6 +14,7 @@ from rvm_jax.ops.attention import heads
         (128, 64, [(0, 128)] * 2),
         # A head that ends at a whole vector takes none of the next.
         (384, 48, [(0, 128)] * 2 + [(0, 256)] + [(128, 256)] * 2),
+        (256, 64, [(0, 128)] * 2 + [(128, 256)] * 2),
         (16, 8, [(0, 16)] * 2),
     ],
 )

@@ -122,6 +122,11 @@ def test_group_width_is_that_of_whole_heads_and_whole_vectors_of_lanes():
   assert pallas_tpu.group_width(16, 8, 257) == 16
 
 
+def test_count_scores_is_that_of_all_heads_of_a_group():
+  # A group of 128 channels has 4 heads.
+  assert pallas_tpu.count_scores(1028, 257, 512, 32) == 4 * 1028 * 257
+
+
 def test_residuals_are_kept_by_their_names(capsys):
   inputs = definition.sample(0, 9, 12, 2, 64, jnp.float32)[:3]
   policy = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
@@ -131,3 +136,13 @@ def test_residuals_are_kept_by_their_names(capsys):
   assert "f32[2,1,2,9] named 'attention_log_sum'" in kept
   # The result, and the three inputs.
   assert kept.count('f32[2,9,128]') == 2 and kept.count('f32[2,12,128]') == 2
+
+
+def test_kernels_may_take_the_memory_that_they_need():
+  query, key = (
+      jax.ShapeDtypeStruct((1, size, 512), jnp.bfloat16)
+      for size in (1028, 2056)
+  )
+  jaxpr = str(jax.make_jaxpr(attend_interpreted(16))(query, key, key))
+  need = pallas_tpu.count_bytes(1028, 2056, 512, 32, 2)
+  assert need > 16 * 2**20 and f'vmem_limit_bytes={need}' in jaxpr
