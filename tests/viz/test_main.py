@@ -121,7 +121,7 @@ def test_main_holds_one_video_in_memory_at_a_time(tmp_path, monkeypatch):
 
   monkeypatch.setattr(command, 'read', read_alone)
   monkeypatch.setattr(command, '_add', lambda *args: num_in_memory())
-  monkeypatch.setattr(page, 'write', lambda _, sections, rate: str(sections))
+  monkeypatch.setattr(page, 'write', lambda _, sections, *rest: str(sections))
   paths = [
       conftest.write_video(tmp_path / f'{i}.mp4', num_frames=2)
       for i in range(3)

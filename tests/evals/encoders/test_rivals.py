@@ -111,7 +111,7 @@ def test_scenes_are_scored_at_sizes_that_the_patch_divides(
   config = config.to_dict()
   config['protocol'] |= dict(num_train=3, num_test=2, num_workers=0)
   config['protocol']['clips'] |= dict(
-      height=32, width=48, num_frames=3, path=8, num_points=3
+      height=32, width=48, num_frames=4, path=8, num_points=3
   )
   name, out = checkpoint('dinov2'), tmp_path / 'out'
   with pytest.raises(ValueError, match="encoder's patch side, 14"):
