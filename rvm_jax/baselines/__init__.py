@@ -49,8 +49,9 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
 
   `model.apply({'params': params}, frames)` takes frames, float [B, T, H, W, 3],
   already normalised as the encoder expects. It returns the last layer's
-  normalised tokens: of image models [B * T, P + h * w, D], P prefix tokens
-  first (CLS, then registers); of clip models [B, t * h * w, D].
+  normalised tokens. Those of image models are [B * T, P + h * w, D], with P
+  prefix tokens first (CLS, then registers); those of clip models are
+  [B, t * h * w, D].
 
   Args:
     path: a folder of Hugging Face, in which `config.json` is beside

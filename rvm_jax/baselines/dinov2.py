@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rvm_jax.baselines import images
 from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
@@ -29,45 +30,23 @@ from rvm_jax.baselines import sizes
 HEADS = {384: 6, 768: 12, 1024: 16, 1536: 24}
 
 
-class DINOv2(nn.Module):
-  """Encodes each frame on its own.
+class DINOv2(images.ImageEncoder):
+  """A ViT with learned position embeddings.
+
+  The other attributes are those of `images.ImageEncoder`. Models of size g have
+  gated MLPs; released models have 0 or 4 registers.
 
   Attributes:
-    width: D, width of the tokens.
-    depth: number of blocks.
-    num_heads: number of attention heads.
-    mlp_width: hidden width of the MLPs.
-    gated: whether the MLPs are gated (size g).
-    num_registers: number of register tokens, 0 or 4 in released models.
     native_grid: rows, and also columns, of patches that the position embeddings
       were trained for.
-    patch: side of a patch in pixels.
-    epsilon: what norms add to the variance.
-    biases: names of the dense layers that have a bias, see `layers.BIASES`.
-    dtype: dtype of matrix products and tokens.
-    attention: implementation of attention, see `ops.attention.attend`.
   """
 
   family: ClassVar[str] = 'dinov2'
-  tubelet: ClassVar[int] = 1
 
-  width: int
-  depth: int
-  num_heads: int
-  mlp_width: int
-  gated: bool
-  num_registers: int
-  native_grid: int = 37
+  biases: tuple[str, ...] = layers.BIASES
   patch: int = 14
   epsilon: float = 1e-6
-  biases: tuple[str, ...] = layers.BIASES
-  dtype: layers.Dtype = jnp.float32
-  attention: str = 'auto'
-
-  @property
-  def num_prefix(self) -> int:
-    """Number of tokens before those of the patches."""
-    return 1 + self.num_registers
+  native_grid: int = 37
 
   @nn.compact
   def __call__(self, frames: jax.Array) -> jax.Array:
@@ -82,41 +61,20 @@ class DINOv2(nn.Module):
     Raises:
       ValueError: H or W is not a multiple of the patch's side.
     """
-    images = frames.reshape(-1, *frames.shape[2:])
-    x = layers.embed_patches(
-        images, self.width, (self.patch, self.patch), self.dtype
-    )
-    num_images, rows, columns, _ = x.shape
-    cls, positions = self._embed_positions(rows, columns)
-    x += positions.astype(self.dtype)
+    x = self.embed(frames)
+    cls, positions = self._embed_positions(*x.shape[1:3])
     # Registers have no position embedding.
     prefix = [cls]
     if self.num_registers:
-      prefix.append(self._param('registers', self.num_registers))
-    prefix = jnp.concatenate(prefix, axis=1).astype(self.dtype)
-    prefix = jnp.broadcast_to(prefix, (num_images, *prefix.shape[1:]))
-    x = x.reshape(num_images, rows * columns, self.width)
-    x = jnp.concatenate([prefix, x], axis=1)  # [B * T, P + h * w, D]
-    for i in range(self.depth):
-      x = layers.Block(
-          self.num_heads,
-          self.mlp_width,
-          self.epsilon,
-          self.dtype,
-          self.attention,
-          self.biases,
-          layer_scale=True,
-          gated=self.gated,
-          name=f'blocks_{i}',
-      )(x)
-    return layers.LayerNorm(self.epsilon, self.dtype, name='norm')(x)
+      prefix.append(self.add_tokens('registers', self.num_registers))
+    return self.transform(prefix, x + positions.astype(self.dtype))
 
   def _embed_positions(
       self, rows: int, columns: int
   ) -> tuple[jax.Array, jax.Array]:
     """Returns the CLS token [1, 1, D] and position embeddings [1, h, w, D]."""
-    cls = self._param('cls_token', 1)
-    table = self._param('positions', 1 + self.native_grid**2)
+    cls = self.add_tokens('cls_token', 1)
+    table = self.add_tokens('positions', 1 + self.native_grid**2)
     cls += table[:, :1]
     table = table[0, 1:].reshape(self.native_grid, self.native_grid, self.width)
     if (rows, columns) == (self.native_grid, self.native_grid):
@@ -133,12 +91,6 @@ class DINOv2(nn.Module):
           jax.image.resize(table, shape, 'bicubic', antialias=True)[None],
       )
     return cls, resizing.resize_bicubic(table, rows, columns)[None]
-
-  def _param(self, name: str, num_tokens: int) -> jax.Array:
-    """Returns the parameter with this name, [1, tokens, D]."""
-    return self.param(
-        name, nn.initializers.normal(0.02), (1, num_tokens, self.width)
-    )
 
 
 # The names on the left of `|` are those of Hugging Face's files, which are also

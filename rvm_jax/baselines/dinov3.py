@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rvm_jax.baselines import images
 from rvm_jax.baselines import layers
 from rvm_jax.baselines import reading
 from rvm_jax.baselines import renaming
@@ -30,45 +31,22 @@ from rvm_jax.baselines import sizes
 HEADS = {384: 6, 768: 12, 1024: 16, 1280: 20, 4096: 32}
 
 
-class DINOv3(nn.Module):
-  """Encodes each frame on its own.
+class DINOv3(images.ImageEncoder):
+  """A ViT with rotary positions.
+
+  The other attributes are those of `images.ImageEncoder`. Models of the sizes
+  S+, H+ and 7B have gated MLPs; released models have 4 registers, and no bias
+  of keys.
 
   Attributes:
-    width: D, width of the tokens.
-    depth: number of blocks.
-    num_heads: number of attention heads.
-    mlp_width: hidden width of the MLPs.
-    gated: whether the MLPs are gated (sizes S+, H+ and 7B).
-    num_registers: number of register tokens, 4 in released models.
-    biases: names of the dense layers that have a bias, see `layers.BIASES`.
-      Those of keys have none in released models.
-    patch: side of a patch in pixels.
-    epsilon: what norms add to the variance.
     rope_base: base of the wavelengths of the rotary positions.
-    dtype: dtype of matrix products and tokens.
-    attention: implementation of attention, see `ops.attention.attend`.
   """
 
   family: ClassVar[str] = 'dinov3'
-  tubelet: ClassVar[int] = 1
 
-  width: int
-  depth: int
-  num_heads: int
-  mlp_width: int
-  gated: bool
-  num_registers: int
-  biases: tuple[str, ...]
   patch: int = 16
   epsilon: float = 1e-5
   rope_base: float = 100.0
-  dtype: layers.Dtype = jnp.float32
-  attention: str = 'auto'
-
-  @property
-  def num_prefix(self) -> int:
-    """Number of tokens before those of the patches."""
-    return 1 + self.num_registers
 
   @nn.compact
   def __call__(self, frames: jax.Array) -> jax.Array:
@@ -83,41 +61,18 @@ class DINOv3(nn.Module):
     Raises:
       ValueError: H or W is not a multiple of the patch's side.
     """
-    images = frames.reshape(-1, *frames.shape[2:])
-    x = layers.embed_patches(
-        images, self.width, (self.patch, self.patch), self.dtype
-    )
-    num_images, rows, columns, _ = x.shape
-    init = nn.initializers.normal(0.02)
-    prefix = jnp.concatenate(
-        [
-            self.param('cls_token', init, (1, 1, self.width)),
-            self.param('registers', init, (1, self.num_registers, self.width)),
-        ],
-        axis=1,
-    ).astype(self.dtype)
-    prefix = jnp.broadcast_to(prefix, (num_images, *prefix.shape[1:]))
-    x = x.reshape(num_images, rows * columns, self.width)
-    x = jnp.concatenate([prefix, x], axis=1)  # [B * T, P + h * w, D]
+    x = self.embed(frames)
+    prefix = [
+        self.add_tokens('cls_token', 1),
+        self.add_tokens('registers', self.num_registers),
+    ]
     angles = compute_angles(
-        rows, columns, self.width // self.num_heads, self.rope_base
+        *x.shape[1:3], self.width // self.num_heads, self.rope_base
     )
     # Prefix tokens have no position, so they are not turned.
     angles = np.pad(angles, ((self.num_prefix, 0), (0, 0)))
     rotate = functools.partial(rotate_halves, angles)
-    for i in range(self.depth):
-      x = layers.Block(
-          self.num_heads,
-          self.mlp_width,
-          self.epsilon,
-          self.dtype,
-          self.attention,
-          self.biases,
-          layer_scale=True,
-          gated=self.gated,
-          name=f'blocks_{i}',
-      )(x, rotate)
-    return layers.LayerNorm(self.epsilon, self.dtype, name='norm')(x)
+    return self.transform(prefix, x, rotate)
 
 
 def compute_angles(

@@ -4,9 +4,9 @@
 (github.com/google-deepmind/representations4d, the evaluation notebook):
 
 * Frames lose the mean of ImageNet's colours and are divided by its deviation.
-* The last rows and columns of pixels that do not fill a patch are cut off. The
-  features then cover a little less than the frame: of 480 x 880 pixels DINOv2,
-  with its patches of 14, sees 476 x 868.
+* The last rows and columns of pixels that do not fill a patch are cut off, so
+  that the features cover a little less than the frame. DINOv2 has patches of 14
+  pixels and sees 476 x 868 of 480 x 880.
 * Image models encode each frame on its own. Clip models encode clips of 16
   frames that do not overlap. The last clip is filled up with zeros after the
   colours are scaled, which are frames of ImageNet's mean colour.
