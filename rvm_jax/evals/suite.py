@@ -196,6 +196,11 @@ def _find_data(
   Returns:
     What was looked for, by the name of each benchmark that was removed.
   """
+  if data_root and not os.path.isdir(data_root):
+    raise FileNotFoundError(
+        f'--data_root={data_root} must be the folder with the data sets, and is'
+        ' none; leave it out to use generated scenes alone'
+    )
   entries = sorted(os.listdir(data_root)) if data_root else []
   missing = {}
   for name in list(configs):

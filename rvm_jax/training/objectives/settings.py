@@ -118,9 +118,10 @@ def check_clip(config: ml_collections.ConfigDict, tubelet: int):
   """
   data = config.data
   if data.num_source % tubelet:
+    more = data.num_source + -data.num_source % tubelet
     raise ValueError(
         f'config.data.num_source={data.num_source} must be a multiple of the'
-        f' {tubelet} frames of a tubelet'
+        f' {tubelet} frames of a tubelet; use {more}'
     )
   check_is(config, 'num_target', 1, 'uses the source frames alone')
 
