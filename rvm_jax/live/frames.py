@@ -138,7 +138,9 @@ class Camera:
   def read(self) -> playback.Frame | None:
     """Waits for a frame that was not returned yet; None if the camera ended."""
     with self._changed:
-      self._changed.wait_for(lambda: self._newest or self.note, _PATIENCE)
+      self._changed.wait_for(
+          lambda: self._newest is not None or self.note, _PATIENCE
+      )
       picture, self._newest = self._newest, None
       if picture is not None:
         return playback.Frame(np.nan, picture)

@@ -190,6 +190,5 @@ for (const stage of stages) {
   });
 }
 
-stages[0].focus({preventScroll: true});
 play();
 """
