@@ -59,21 +59,15 @@ class Player:
     Args:
       source: where frames come from.
       encoder: the model.
-      size: height and width in pixels of the frames that the model gets,
-        multiples of the patch. Frames of another aspect ratio are cropped. None
-        takes 16 patches for the shorter side, and what follows for the other.
+      size: height and width in pixels of the frames that the model gets, or
+        None: see `choose_view`.
 
     Raises:
       ValueError: a side is not a multiple of the patch, or there are too few
         patches or channels for colours.
     """
     self._source, self._encoder = source, encoder
-    patch = encoder.model.patch
-    rows, columns = source.shape
-    if size is None:
-      shorter = _NUM_PATCHES * patch
-      size = (shorter, None) if rows <= columns else (None, shorter)
-    self.view = views.choose(source.shape, *size, patch, 'crop')
+    self.view = choose_view(source.shape, size, encoder.model.patch)
     height, width = self.view.height, self.view.width
     x0, y0, x1, y1 = self.view.box
     longer = max(x1 - x0, y1 - y0)
@@ -181,6 +175,27 @@ class Player:
     is_tracked = labels.max(-1) > tracks_lib.THRESHOLD
     painted = picture // 2 + colors.KINDS[winner] // 2
     return np.where(is_tracked[..., None], painted, picture)
+
+
+def choose_view(
+    source: tuple[int, int], size: tuple[int, int] | None, patch: int
+) -> views.View:
+  """Chooses what the model sees of the frames.
+
+  Args:
+    source: height and width of the frames in pixels.
+    size: height and width in pixels that the model gets. Frames of another
+      aspect ratio are cropped. None takes 16 patches for the shorter side, and
+      as many for the other as keep the aspect ratio best.
+    patch: side of a patch in pixels.
+
+  Raises:
+    ValueError: a side is not a multiple of the patch.
+  """
+  shorter = _NUM_PATCHES * patch
+  is_wide = source[0] <= source[1]
+  default = (shorter, None) if is_wide else (None, shorter)
+  return views.choose(source, *(size or default), patch, 'crop')
 
 
 def _encode(image: np.ndarray, kind: str, **options: int) -> str:

@@ -24,9 +24,9 @@ def video(tmp_path_factory):
   )
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def player(encoder, video):
-  """A player before the first frame; the model has patches of 16 pixels."""
+  """A player of the video; the model has patches of 16 pixels."""
   source = frames.VideoFile(video)
   yield player_lib.Player(source, encoder, (64, 96))
   source.close()

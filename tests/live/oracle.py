@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-PATCH = 8
+# Patch, width and grid are those of the tiny model, so that its compiled
+# programs serve here too.
+PATCH, _WIDTH, GRID = 16, 48, (4, 6)
 
 
 class _Model(NamedTuple):
@@ -24,21 +26,21 @@ class Encoder:
     return 0
 
   def step(self, frame, state):
-    # The corner of each patch stands for the whole patch.
+    # The corner of a patch stands for all of it.
     red = frame[:, ::PATCH, ::PATCH, 0] > 128  # [1, h, w]
-    patches = np.stack([red, ~red, red * 0.5], -1).astype(np.float32)
+    patches = np.zeros((*red.shape, _WIDTH), np.float32)
+    patches[..., :3] = np.stack([red, ~red, red * 0.5], -1)
     return _Features(patches), state + 1
 
 
-def draw_square(row, column, grid=(8, 10)):
+def draw_square(row, column):
   """Returns a frame with a red square of 3 x 3 patches, black elsewhere.
 
   Args:
     row: first row of the square, in patches.
     column: first column of the square, in patches.
-    grid: rows and columns of patches.
   """
-  frame = np.zeros((grid[0] * PATCH, grid[1] * PATCH, 3), np.uint8)
+  frame = np.zeros((GRID[0] * PATCH, GRID[1] * PATCH, 3), np.uint8)
   area = slice(row * PATCH, (row + 3) * PATCH), slice(
       column * PATCH, (column + 3) * PATCH
   )

@@ -1,9 +1,11 @@
 """Tests the command: its errors in one line, and what it says."""
 
+import numpy as np
 import pytest
 
 from rvm_jax.live import __main__ as command
 from rvm_jax.live import server as server_lib
+from rvm_jax.weights import released
 from tests.live import conftest
 
 
@@ -18,9 +20,14 @@ def error_of(capsys):
   return line
 
 
-def test_main_names_the_address_and_ends_with_ctrl_c(
-    video, capsys, monkeypatch
+def test_main_names_the_address_and_needs_no_decoder(
+    video, tmp_path, capsys, monkeypatch
 ):
+  path = tmp_path / 'encoder.npz'
+  with np.load(conftest.CHECKPOINT) as file:
+    kept = {key: file[key] for key in file if not released.is_decoder(key)}
+    assert len(kept) < len(file.files)
+  np.savez(path, **kept)
   served = []
 
   def interrupt(server, player, title, about):
@@ -28,10 +35,11 @@ def test_main_names_the_address_and_ends_with_ctrl_c(
     raise KeyboardInterrupt
 
   monkeypatch.setattr(server_lib.Server, 'serve', interrupt)
-  assert run(f'--video={video}', '--size', '64', '96') == 0
+  size = '--size', '64', '96'
+  assert run(f'--video={video}', *size, checkpoint=path) == 0
   ((url, number, title, about),) = served
   loading, opened = capsys.readouterr().out.split('\n')[:2]
-  assert loading == f'a <b>.mp4: loading {conftest.CHECKPOINT}'
+  assert loading == f'a <b>.mp4: loading {path}'
   assert opened == f'Open {url} (Ctrl-C ends)'
   assert number == 0 and title == 'a <b>.mp4'
   assert about.endswith('It sees 96 × 64 pixels as 6 × 4 patches.')

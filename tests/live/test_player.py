@@ -7,12 +7,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-import rvm_jax
-from rvm_jax.live import frames
 from rvm_jax.live import player as player_lib
 from rvm_jax.viz import colors
-from rvm_jax.weights import released
-from tests.live import conftest
 
 
 def decode(url):
@@ -21,8 +17,14 @@ def decode(url):
   return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), np.int32)
 
 
+@pytest.fixture(autouse=True)
+def first(player):
+  """What the player shows of the first frame."""
+  return player.restart()
+
+
 def test_advance_shows_each_frame_once_and_ends(player):
-  for number in range(20):
+  for number in range(1, 20):
     shown = player.advance(number - 1)
     assert shown['number'] == number and not shown['has_ended']
     assert shown['time'] == number / 25 and shown['milliseconds'] > 0
@@ -35,15 +37,14 @@ def test_advance_shows_each_frame_once_and_ends(player):
   assert again['number'] == 0 and not again['has_ended']
 
 
-def test_advance_gives_a_second_page_the_same_frame(player):
-  first = player.advance(-1)
+def test_advance_gives_a_second_page_the_same_frame(player, first):
   assert player.advance(-1) == first
   assert player.advance(0)['number'] == 1
   assert player.advance(0)['number'] == 1
 
 
-def test_click_paints_the_region_and_names_its_centre(player):
-  before = decode(player.advance(-1)['picture'])
+def test_click_paints_the_region_and_names_its_centre(player, first):
+  before = decode(first['picture'])
   shown = player.click(40.0, 40.0, 0)
   after = decode(shown['picture'])
   (track,) = shown['tracks']
@@ -56,28 +57,21 @@ def test_click_paints_the_region_and_names_its_centre(player):
   assert not player.clear()['tracks']
 
 
-def test_frames_are_cropped_to_whole_patches_of_the_size_asked_for(
-    encoder, video
-):
-  player = player_lib.Player(frames.VideoFile(video), encoder)
-  # 16 patches of 16 pixels for the shorter side of 64 of 96 x 64.
-  assert (player.view.height, player.view.width) == (256, 384)
-  player = player_lib.Player(frames.VideoFile(video), encoder, (64, 64))
-  assert player.view.box == (16, 0, 80, 64)
+@pytest.mark.parametrize(
+    'source, size, expected, box',
+    [
+        # 16 patches for the shorter side.
+        ((480, 640), None, (128, 168), (5, 0, 635, 480)),
+        ((640, 360), None, (224, 128), (0, 5, 360, 635)),
+        ((64, 96), (64, 64), (64, 64), (16, 0, 80, 64)),
+    ],
+)
+def test_view_is_cropped_to_whole_patches(source, size, expected, box):
+  view = player_lib.choose_view(source, size, 8)
+  assert (view.height, view.width) == expected
+  assert view.box == box
+
+
+def test_view_of_a_part_of_a_patch_is_refused():
   with pytest.raises(ValueError, match='60'):
-    player_lib.Player(frames.VideoFile(video), encoder, (60, 64))
-
-
-def test_checkpoint_without_decoder_gives_the_same_page(
-    player, video, tmp_path
-):
-  with np.load(conftest.CHECKPOINT) as file:
-    kept = {key: file[key] for key in file if not released.is_decoder(key)}
-    assert len(kept) < len(file.files)
-  path = tmp_path / 'encoder.npz'
-  np.savez(path, **kept)
-  alone = player_lib.Player(
-      frames.VideoFile(video), rvm_jax.load(path), (64, 96)
-  )
-  ignored = {'milliseconds': 0}
-  assert player.advance(-1) | ignored == alone.advance(-1) | ignored
+    player_lib.choose_view((64, 96), (60, 64), 8)

@@ -11,7 +11,7 @@ import pytest
 from rvm_jax.live import server as server_lib
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def server(player):
   with server_lib.Server(0) as server:
     thread = threading.Thread(target=server.serve, args=(player, 'a <b>', 'c'))
@@ -46,20 +46,24 @@ def test_page_is_served_on_the_loopback_address_alone(server):
   assert ask(server, '/other', {})[0] == 404
 
 
+@pytest.fixture(autouse=True)
+def first(server):
+  """What the server shows of the first frame."""
+  return json.loads(ask(server, '/restart', {})[2])
+
+
 def test_frame_and_click_are_answered(server):
-  status, _, text = ask(server, '/frame', {'after': -1})
-  assert status == 200 and json.loads(text)['number'] == 0
+  status, _, text = ask(server, '/frame', {'after': 0})
+  assert status == 200 and json.loads(text)['number'] == 1
   origin = server.url[:-1]
   click = {'x': 40.5, 'y': 40, 'number': 0}
   status, _, text = ask(server, '/click', click, Origin=origin)
   assert status == 200 and len(json.loads(text)['tracks']) == 1
   assert not json.loads(ask(server, '/clear', {})[2])['tracks']
-  assert json.loads(ask(server, '/recolour', {})[2])['number'] == 0
-  assert json.loads(ask(server, '/restart', {})[2])['number'] == 0
+  assert json.loads(ask(server, '/recolour', {})[2])['number'] == 1
 
 
 def test_click_outside_is_refused_with_a_message(server):
-  ask(server, '/frame', {'after': -1})
   status, _, error = ask(server, '/click', {'x': 96, 'y': 4, 'number': 0})
   assert status == 400
   assert error == (

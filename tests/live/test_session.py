@@ -6,7 +6,7 @@ import pytest
 from rvm_jax.live import session as session_lib
 from tests.live import oracle
 
-GRID = 8, 10
+GRID = oracle.GRID
 SIZE = GRID[0] * oracle.PATCH, GRID[1] * oracle.PATCH
 
 
@@ -14,13 +14,13 @@ def start(num_frames=0):
   """Returns a session of the oracle after frames of a square that moves."""
   session = session_lib.Session(oracle.Encoder(), *SIZE)
   for t in range(num_frames):
-    session.step(oracle.draw_square(*place(t), GRID))
+    session.step(oracle.draw_square(*place(t)))
   return session
 
 
 def place(t):
   """Row and column of the square: to the right, then down, then stopped."""
-  return max(0, min(t - 6, 5)), min(t, 6)
+  return int(t > 3), min(t, 3)
 
 
 def test_steps_are_those_of_streaming(encoder):
@@ -42,7 +42,7 @@ def test_click_follows_a_moving_square():
   session.click(1.5 * oracle.PATCH, 1.5 * oracle.PATCH, 0)
   # Beyond the length of the queue and of what is kept.
   for t in range(1, 25):
-    session.step(oracle.draw_square(*place(t), GRID))
+    session.step(oracle.draw_square(*place(t)))
     row, column = place(t)
     expected = np.zeros(GRID)
     expected[row : row + 3, column : column + 3] = 1
@@ -55,19 +55,19 @@ def test_click_follows_a_moving_square():
 
 def test_late_click_is_one_on_the_frame_that_was_seen():
   early, late = start(3), start(3)
-  early.click(28.0, 12.0, 2)
+  early.click(56.0, 24.0, 2)
   for t in range(3, 9):
     for session in (early, late):
-      session.step(oracle.draw_square(*place(t), GRID))
-  late.click(28.0, 12.0, 2)
+      session.step(oracle.draw_square(*place(t)))
+  late.click(56.0, 24.0, 2)
   np.testing.assert_array_equal(early.tracks[0].labels, late.tracks[0].labels)
   assert early.find_centres() == late.find_centres()
 
 
-@pytest.mark.parametrize('x, y', [(-1, 5), (80, 5), (5, 64), (np.nan, 5)])
+@pytest.mark.parametrize('x, y', [(-1, 5), (96, 5), (5, 64), (np.nan, 5)])
 def test_click_outside_is_refused(x, y):
   session = start(1)
-  with pytest.raises(ValueError, match='outside of the frame.* 80 x 64 pixels'):
+  with pytest.raises(ValueError, match='outside of the frame.* 96 x 64 pixels'):
     session.click(x, y, 0)
   assert not session.tracks
 
@@ -95,11 +95,11 @@ def test_tracks_are_bounded_and_cleared():
 def test_colours_are_fixed_after_the_first_frames_until_asked_for():
   session = start(15)
   before = session._basis
-  session.step(oracle.draw_square(0, 0, GRID))
+  session.step(oracle.draw_square(0, 0))
   fixed = session._basis
   assert fixed is not before
   for t in range(5):
-    session.step(oracle.draw_square(t, t, GRID))
+    session.step(oracle.draw_square(t % 2, t % 4))
   assert session._basis is fixed
   session.recolour()
   assert session._basis is not fixed

@@ -8,7 +8,7 @@ from rvm_jax.live import tracks
 
 def test_track_agrees_with_propagation_over_the_whole_video():
   rng = np.random.default_rng(0)
-  features = rng.normal(size=(9, 4, 6, 5)).astype(np.float32)
+  features = rng.normal(size=(9, 4, 6, 48)).astype(np.float32)
   labels = tracks.draw_disc(2.5, 1.5, (4, 6))
   expected = label_propagation.propagate(
       label_propagation.normalize(features),
@@ -33,7 +33,7 @@ def test_disc_has_the_patches_around_the_point_and_always_the_one_at_it():
 
 def test_centre_is_none_where_the_region_is_not_seen():
   labels = tracks.draw_disc(2.5, 1.5, (4, 6))
-  track = tracks.Track(np.zeros((4, 6, 3), np.float32), labels)
+  track = tracks.Track(np.zeros((4, 6, 48), np.float32), labels)
   assert track.find_centre() == (2.5, 1.5)
   track.labels = 0.5 * labels
   assert track.find_centre() is None
