@@ -77,7 +77,7 @@ dd { font-weight: 600; font-variant-numeric: tabular-nums; }
 @media (max-width: 40rem) {
   kbd, .keys { display: none; }
   dl { margin: 0.25rem 0 0; }
-  .stage { width: min(100%, calc(31vh * (var(--ratio, 1.33)))); }
+  .stage { margin: 0; width: min(100%, calc(31vh * (var(--ratio, 1.33)))); }
 }
 """
 
@@ -121,7 +121,7 @@ def write(title: str, about: str) -> str:
 <main>
 <div class="panels">
 {_figure('video', 'Video', 'click what is to be tracked')}
-{_figure('patches', 'Features', 'patches that are alike have like colours')}
+{_figure('patches', 'Features', 'similar patches, similar colours')}
 </div>
 <div class="bar">
 <button id="play">Pause</button>
