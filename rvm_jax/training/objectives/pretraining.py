@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from rvm_jax import rules
+from rvm_jax.models import decoder
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
@@ -186,8 +187,8 @@ def check(config: ml_collections.ConfigDict):
   data = config.data
   # The largest delta that the data can contain.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
-  if max_delta >= rvm.NUM_DELTAS:
-    fitting = data.max_gap - max_delta + rvm.NUM_DELTAS - 1
+  if max_delta >= decoder.NUM_DELTAS:
+    fitting = data.max_gap - max_delta + decoder.NUM_DELTAS - 1
     remedy = (
         f'max_gap to {fitting}'
         if fitting >= data.min_gap
@@ -196,7 +197,7 @@ def check(config: ml_collections.ConfigDict):
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
         f' max_gap = {max_delta} frames after the first source frame, but the'
-        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower {remedy}'
+        f' model takes deltas of 0..{decoder.NUM_DELTAS - 1}; lower {remedy}'
     )
 
 
