@@ -27,7 +27,7 @@ Arrays = Mapping[str, np.ndarray]
 class Readout:
   """Training objective of a head: its loss on fixed features.
 
-  It implements `training.step.Objective`.
+  It implements `training.protocols.Objective`.
 
   Attributes:
     model: the head, a linen module as described in `rvm_jax.evals.heads`.
