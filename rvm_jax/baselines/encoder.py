@@ -62,7 +62,9 @@ class Encoder:
     self.params = jax.device_put(params)
     self.chunk = features.clip_length(model) or _CHUNK
     self._encode = jax.jit(
-        lambda *inputs: features.encode(model, *inputs, variant)
+        lambda params, frames, is_real: features.encode(
+            model, params, frames, is_real, variant
+        )
     )
 
   def __call__(self, video: np.ndarray, state: np.ndarray | None = None):
@@ -84,8 +86,8 @@ class Encoder:
       inputs = np.pad(part, fill, 'edge')[None], is_real[None]
       found = jax.device_get(self._encode(self.params, *inputs))
       parts.append([x if x is None else x[0, : len(part)] for x in found])
-    found = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
-    return Features(*found, np.zeros(0, np.float32))
+    patches, cls = jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
+    return Features(patches, cls, np.zeros(0, np.float32))
 
   def __str__(self) -> str:
     """Returns the name of the model in tables."""
