@@ -1,5 +1,6 @@
 """A rival with its weights, which encodes videos of any length."""
 
+from collections.abc import Iterable
 import os
 from typing import NamedTuple
 
@@ -102,6 +103,31 @@ def parse(checkpoint: str | os.PathLike[str]) -> Name | None:
       if colon and kind == name_kind(family, variant):
         return Name(family, variant, path)
   return None
+
+
+def check_name(checkpoint: str | os.PathLike[str], others: Iterable[str] = ()):
+  """Raises an error if a checkpoint has an unknown name before its colon.
+
+  Args:
+    checkpoint: value of `--checkpoint`.
+    others: what may stand before the colon besides the names of rivals.
+
+  Raises:
+    FileNotFoundError: the text before the colon is no known name, and nothing
+      exists at the text as a whole.
+  """
+  checkpoint = os.fspath(checkpoint)
+  kind, _, rest = checkpoint.partition(':')
+  known = list(others)
+  for variant in features.VARIANTS:
+    known += [name_kind(family, variant) for family in features.FAMILIES]
+  # Paths may have a colon too, and those of buckets do.
+  is_path = not rest or '/' in kind or rest.startswith('//')
+  if not is_path and kind not in known and not os.path.exists(checkpoint):
+    raise FileNotFoundError(
+        f'there is nothing at {checkpoint}, and {kind} is none of'
+        f' {", ".join(known)}'
+    )
 
 
 def name_kind(family: str, variant: str) -> str:
