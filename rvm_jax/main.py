@@ -14,6 +14,7 @@ Exit codes:
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -159,4 +160,9 @@ def train(
 
 
 if __name__ == '__main__':
-  app.run(main, flags_parser=errors.parse_flags)
+  app.run(
+      main,
+      flags_parser=functools.partial(
+          errors.parse_flags, read=config_lib.parse_flags
+      ),
+  )

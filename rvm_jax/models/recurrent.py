@@ -31,9 +31,9 @@ class GatedTransformerCore(nn.Module):
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
-      `layers.rematerialise`.
+      `stacks.rematerialise`.
     scan_layers: whether the blocks of X are one loop, see
-      `layers.apply_blocks`.
+      `stacks.apply_blocks`.
   """
 
   width: int

@@ -11,6 +11,7 @@ import numpy as np
 
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import protocols
 from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
 
@@ -33,7 +34,7 @@ class Program(NamedTuple):
   schedule: Callable[[int], float]
   guard: spikes.Guard | None
   shapes: step_lib.TrainState
-  objective: step_lib.Objective
+  objective: protocols.Objective
   mesh: jax.sharding.Mesh
 
   def dispatch(
@@ -54,7 +55,7 @@ class Program(NamedTuple):
 
 def build(
     config: ml_collections.ConfigDict,
-    objective: step_lib.Objective,
+    objective: protocols.Objective,
     devices: Sequence[jax.Device] | None = None,
 ) -> Program:
   """Builds the mesh, the optimizer and the step; logs the parameters.

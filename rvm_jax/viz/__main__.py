@@ -90,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path: read(path, *limits).frames.shape[1:3] for path in options.videos
     }
     name = rival_lib.parse(options.checkpoint)
+    rival_lib.check_name(options.checkpoint)
     model, params = (
         rival_lib.load(name) if name else weights.load(options.checkpoint)
     )

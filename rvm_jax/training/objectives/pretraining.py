@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import ml_collections
 
 from rvm_jax import rules
+from rvm_jax.models import decoder
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import flops
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.training.objectives import casting
 from rvm_jax.training.objectives import settings
 
@@ -31,7 +32,7 @@ MODEL_SETTINGS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pretraining:
-  """RVM's masked pixel prediction: a `step.VideoObjective`.
+  """RVM's masked pixel prediction: a `protocols.VideoObjective`.
 
   The model sees all of the source frames and a few patches of each target
   frame, and predicts the pixels of the target frames.
@@ -89,8 +90,8 @@ class Pretraining:
     return self.model.init(rng, source, target, deltas, visible)['params']
 
   def sample(
-      self, rng: jax.Array, batch: step.Batch
-  ) -> tuple[step.Batch, jax.Array]:
+      self, rng: jax.Array, batch: protocols.Batch
+  ) -> tuple[protocols.Batch, jax.Array]:
     """Samples which patches of each target are visible to the model.
 
     Args:
@@ -116,7 +117,7 @@ class Pretraining:
     return casting.cast(params, self.model.dtype)
 
   def loss(
-      self, params: Any, batch: step.Batch, visible: jax.Array
+      self, params: Any, batch: protocols.Batch, visible: jax.Array
   ) -> jax.Array:
     """Returns the mean squared error over all pixels of all target frames."""
     predicted = self._predict(params, batch, visible, 'predict_patches')
@@ -136,12 +137,12 @@ class Pretraining:
     return states[:, :, 1:].reshape(batch, time, *grid, -1)
 
   def reconstruct(
-      self, params: Any, batch: step.Batch, rng: jax.Array
-  ) -> step.Reconstructed:
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> protocols.Reconstructed:
     """Predicts the target frames, see `VideoObjective.reconstruct`."""
     batch, visible = self.sample(rng, batch)
     pixels = self._predict(params, batch, visible)
-    return step.Reconstructed(batch['target'], visible, pixels)
+    return protocols.Reconstructed(batch['target'], visible, pixels)
 
   def is_core(self, path: str) -> bool:
     """Returns whether a parameter belongs to the recurrent core."""
@@ -186,8 +187,8 @@ def check(config: ml_collections.ConfigDict):
   data = config.data
   # The largest delta that the data can contain.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
-  if max_delta >= rvm.NUM_DELTAS:
-    fitting = data.max_gap - max_delta + rvm.NUM_DELTAS - 1
+  if max_delta >= decoder.NUM_DELTAS:
+    fitting = data.max_gap - max_delta + decoder.NUM_DELTAS - 1
     remedy = (
         f'max_gap to {fitting}'
         if fitting >= data.min_gap
@@ -196,7 +197,7 @@ def check(config: ml_collections.ConfigDict):
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
         f' max_gap = {max_delta} frames after the first source frame, but the'
-        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower {remedy}'
+        f' model takes deltas of 0..{decoder.NUM_DELTAS - 1}; lower {remedy}'
     )
 
 

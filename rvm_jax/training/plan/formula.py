@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import ml_collections
 
-from rvm_jax.models import layers
+from rvm_jax.models import stacks
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import program as program_lib
@@ -159,7 +159,7 @@ class Estimator:
     """Returns all settings that are possible."""
     topology = self._topology
     return search.list_settings(
-        ('none', *layers.REMAT_POLICIES),
+        ('none', *stacks.REMAT_POLICIES),
         self._config.data.batch_size,
         topology.num_devices,
         topology.num_devices // topology.num_slices,
