@@ -19,6 +19,10 @@ Dtype = Any
 XAVIER = nn.initializers.xavier_uniform()
 
 
+# Collection in which attention leaves its weights if it is asked for.
+WEIGHTS = 'attention'
+
+
 class MLP(nn.Module):
   """Two dense layers with a GELU (tanh approximation) between them.
 
@@ -79,6 +83,9 @@ class HeadsDense(nn.Module):
 class Attention(nn.Module):
   """Multi-head attention.
 
+  If the collection `WEIGHTS` is mutable, the weights of each query over the
+  context are left there under 'weights', float32 [B, heads, Q, M].
+
   Attributes:
     num_heads: number of heads. It must divide D.
     dtype: dtype of the matrix products.
@@ -103,6 +110,9 @@ class Attention(nn.Module):
         )
         for name, tokens in (('query', x), ('key', context), ('value', context))
     )
+    if self.is_mutable_collection(WEIGHTS):
+      weights = attention.weigh(query, key, self.num_heads)
+      self.sow(WEIGHTS, 'weights', weights)
     mixed = attention.attend(
         query, key, value, self.num_heads, self.implementation
     )
@@ -219,6 +229,11 @@ class CrossTransformer(nn.Module):
         self.dtype,
         self.attention,
     )
-    names = [f'xa_blocks_{i}' for i in range(self.num_layers)]
+    names = name_cross_blocks(self.num_layers)
     x = stacks.apply_blocks(self, block, names, self.scan_layers, x, context)
     return nn.LayerNorm(dtype=self.dtype, name='output_norm')(x)
+
+
+def name_cross_blocks(num_layers: int) -> list[str]:
+  """Returns the names of the blocks of a `CrossTransformer`."""
+  return [f'xa_blocks_{i}' for i in range(num_layers)]

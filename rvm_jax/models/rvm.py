@@ -169,11 +169,19 @@ class RVM(nn.Module):
           f'state must be float32 of the shape {shape} that frames'
           f' {frames.shape} give, got {state.dtype} {state.shape}'
       )
-    tokens = self._encode_patches(
-        images.to_float(patches_lib.patchify(frames, self.patch)),
-        positions.encoder_table(rows, columns, self.width),
-    )
-    return self.rnn_core(tokens, state)
+    return self.rnn_core(self._encode_frames(frames), state)
+
+  def update_gates(self, frames: jax.Array) -> jax.Array:
+    """Returns how far each frame of a video replaces the state, from 0 to 1.
+
+    Args:
+      frames: [B, T, H, W, 3], as for `encode`.
+
+    Returns:
+      The update gates, float32 [B, T, 1 + N, D].
+    """
+    states, _ = self.encode(frames)
+    return self.rnn_core.update_gates(self._encode_frames(frames), states)
 
   def __call__(
       self,
@@ -252,6 +260,15 @@ class RVM(nn.Module):
     decoded = self.decoder(queries, context)
     pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.
     return pixels.astype(jnp.float32)
+
+  def _encode_frames(self, frames: jax.Array) -> jax.Array:
+    """Encodes whole frames, each on its own; returns [B, T, 1 + N, D]."""
+    height, width = frames.shape[2:4]
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    return self._encode_patches(
+        images.to_float(patches_lib.patchify(frames, self.patch)),
+        positions.encoder_table(rows, columns, self.width),
+    )
 
   def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
     """Encodes the patches of each frame, with a CLS token, frame by frame.

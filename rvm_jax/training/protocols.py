@@ -85,11 +85,34 @@ class Reconstructed(NamedTuple):
   pixels: jax.Array
 
 
+class Attention(NamedTuple):
+  """Where a model looks in the source frames when it predicts target frames.
+
+  Attributes:
+    visible: int32 [B, K, V], raster indices of the patches of each target that
+      were visible to the model.
+    weights: float32 [B, L, K, N, T, N], for each of L layers of the decoder the
+      attention of each patch of a target to each patch of the source frames,
+      as the mean over heads. The sum over the last two axes is at most 1: the
+      rest goes to tokens that are no patches.
+    update_gate: float32 [B], the mean update gate of the patches in the second
+      and later source frames; None if there is no recurrent core or no second
+      frame.
+  """
+
+  visible: jax.Array
+  weights: jax.Array
+  update_gate: jax.Array | None
+
+
 class VideoObjective(Objective, Protocol):
   """An objective that trains a video encoder, with what evaluators use.
 
   The functions `encode` and `reconstruct` can be traced by `jax.jit`. The
   objective itself can be a static argument, since it is hashed by identity.
+
+  If its decoder attends to source frames, it may also have a function `attend`
+  with the arguments of `reconstruct`, which returns `Attention`.
   """
 
   @property

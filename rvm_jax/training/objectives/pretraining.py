@@ -10,6 +10,7 @@ import ml_collections
 
 from rvm_jax import rules
 from rvm_jax.models import decoder
+from rvm_jax.models import layers
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
@@ -144,9 +145,54 @@ class Pretraining:
     pixels = self._predict(params, batch, visible)
     return protocols.Reconstructed(batch['target'], visible, pixels)
 
+  def attend(
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> protocols.Attention:
+    """Returns where the decoder looks, see `protocols.Attention`."""
+    batch, visible = self.sample(rng, batch)
+    # Weights are left neither by a loop over blocks nor by rematerialised ones.
+    model = self.model.clone(remat='none', scan_layers=False)
+    left: Any
+    _, left = model.apply(
+        {'params': params},
+        batch['source'],
+        batch['target'],
+        batch['deltas'],
+        visible,
+        method='predict_patches',
+        mutable=[layers.WEIGHTS],
+    )
+    blocks = left[layers.WEIGHTS]['decoder']
+    weights = jnp.stack(
+        [
+            blocks[name]['ca_attention']['weights'][0].mean(1)
+            for name in layers.name_cross_blocks(model.decoder_layers)
+        ],
+        axis=1,
+    )  # [B, L, K * (1 + N), T * (1 + N)]
+    batch_size, num_targets, height, width, _ = batch['target'].shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    size = 1 + rows * columns
+    weights = weights.reshape(
+        batch_size, model.decoder_layers, num_targets, size, -1, size
+    )
+    return protocols.Attention(
+        visible, weights[..., 1:, :, 1:], self._update_gate(params, batch)
+    )
+
   def is_core(self, path: str) -> bool:
     """Returns whether a parameter belongs to the recurrent core."""
     return path.startswith('rnn_core/')
+
+  def _update_gate(self, params, batch):
+    """Returns the mean update gate of the patches, float32 [B], or None."""
+    if batch['source'].shape[1] == 1:
+      return None
+    gates: Any = self.model.apply(
+        {'params': params}, batch['source'], method='update_gates'
+    )
+    # In the first frame the gate has only a state of zeros to replace.
+    return gates[:, 1:, 1:].mean((1, 2, 3))
 
   def _predict(self, params, batch, visible, method='__call__'):
     """Predicts the target frames' pixels by this method of the model."""
