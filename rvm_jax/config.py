@@ -120,6 +120,22 @@ def parse_flags(
     raise ValueError(message) from error
 
 
+def check_workdir(workdir: str):
+  """Raises ValueError if the value of --workdir is the URL of a bucket."""
+  if '://' not in workdir:
+    return
+  message = (
+      f'--workdir={workdir}: a run writes to a folder, not to a bucket; give a'
+      ' folder of a shared disk or of a mounted bucket'
+  )
+  if workdir.startswith('gs://'):
+    message += (
+        '. The checkpoints alone can be in the bucket:'
+        f' --config.checkpoint.bucket={workdir}'
+    )
+  raise ValueError(message)
+
+
 def check_settings(config: ml_collections.ConfigDict):
   """Checks each setting by itself; that needs no devices.
 

@@ -91,6 +91,7 @@ def main(argv: list[str]):
     if len(argv) > 1:
       raise ValueError(f'unexpected arguments: {argv[1:]}')
     config, workdir = _CONFIG.value, _WORKDIR.value
+    config_lib.check_workdir(workdir)
     config_lib.check_repeats(flags.FLAGS, sys.argv)
     config_lib.check_settings(config)
     profiler = profiles.Profiler(

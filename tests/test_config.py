@@ -252,6 +252,16 @@ def test_a_flag_of_another_type_is_answered_with_what_is_allowed(
     parse(argument)
 
 
+def test_a_workdir_on_a_bucket_is_refused():
+  config_lib.check_workdir('runs/a:b')
+  for url, message in (
+      ('s3://a/b', '--workdir=s3://a/b: .* or of a mounted bucket$'),
+      ('gs://a/b', 'checkpoints alone .* --config.checkpoint.bucket=gs://a/b$'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      config_lib.check_workdir(url)
+
+
 def test_a_setting_that_is_optional_can_be_switched_off_in_a_config():
   config = tiny.get_config()
   config.ema_decay = 0.9
