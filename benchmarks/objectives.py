@@ -10,11 +10,12 @@ the same number of steps there is one run. Each encoder is then scored by
 configs/eval_scenes.py.
 
 Runs are those of `python -m rvm_jax.main`, one at a time, seed by seed, so that
-each seed is a whole comparison. The command may be stopped; the same command
-goes on where it was, and what is done is not done again. After each run the
-table is written to --out/table.md: scores as the mean over seeds, and how much
-higher each objective's score is than RVM's, paired by clip and averaged over
-the seeds that both have, with a 95 % interval over clips.
+each seed is a whole comparison. They are scored in this process, which
+generates the benchmark's clips once. The command may be stopped; the same
+command goes on where it was, and what is done is not done again. After each run
+the table is written to --out/table.md: scores as the mean over seeds, and how
+much higher each objective's score is than RVM's, paired by clip and averaged
+over the seeds that both have, with a 95 % interval over clips.
 """
 
 import argparse
@@ -28,7 +29,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from configs import eval_scenes
 from rvm_jax.evals import compare
+from rvm_jax.evals import run as evaluation
 from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.training import objectives
@@ -81,10 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
   )
   parser.add_argument('--budgets', nargs='*', choices=BUDGETS, default=BUDGETS)
   parser.add_argument(
-      '--extra',
-      action='append',
-      default=[],
-      help='flag of each scoring, such as --config.protocol.num_train=64',
+      '--num_clips',
+      nargs=2,
+      type=int,
+      metavar=('TRAIN', 'TEST'),
+      help="clips of each scoring; those of the benchmark's config by default",
   )
   options = parser.parse_args(arguments)
   costs = {name: count_flops(name) for name in VARIANTS}
@@ -95,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   for run in dict.fromkeys(wanted):
     if not run.result.exists():
       train(run)
-      score(run, options.extra)
+      score(run, options.num_clips)
     report(options.out, runs, costs)
   return 0
 
@@ -141,42 +145,34 @@ def train(run: Run):
       'eval_every': run.num_steps,
       **changes,
   }
-  _call(
-      run,
-      'rvm_jax.main',
-      f'--config=configs/{config}.py',
-      f'--workdir={run.workdir.resolve()}',
-      *(f'--config.{key}={value}' for key, value in config_flags.items()),
-  )
-
-
-def score(run: Run, extra: Sequence[str]):
-  """Scores the encoder of a run."""
-  _call(
-      run,
-      'rvm_jax.evals.run',
-      '--config=configs/eval_scenes.py',
-      f'--checkpoint={run.workdir.resolve()}',
-      f'--out={run.result.resolve()}',
-      *extra,
-  )
-
-
-def _call(run, module, *arguments):
-  """Runs a module of the package; its output goes to WORKDIR.log."""
-  print(run.workdir.name, module, flush=True)
+  print(run.workdir.name, flush=True)
   run.workdir.parent.mkdir(parents=True, exist_ok=True)
   log = run.workdir.with_name(f'{run.workdir.name}.log')
   with log.open('a') as output:
     done = subprocess.run(
-        [sys.executable, '-m', module, *arguments],
+        [
+            *(sys.executable, '-m', 'rvm_jax.main'),
+            f'--config=configs/{config}.py',
+            f'--workdir={run.workdir.resolve()}',
+            *(f'--config.{key}={x}' for key, x in config_flags.items()),
+        ],
         cwd=ROOT,
         stdout=output,
         stderr=subprocess.STDOUT,
         check=False,
     )
   if done.returncode:
-    raise SystemExit(f'{module} has failed: see {log}')
+    raise SystemExit(f'{run.workdir.name} has failed: see {log}')
+
+
+def score(run: Run, num_clips: Sequence[int] | None):
+  """Scores the encoder of a run, on this many clips of each split."""
+  config = eval_scenes.get_config()
+  if num_clips:
+    config.protocol.num_train, config.protocol.num_test = num_clips
+  evaluation.run(
+      os.fspath(run.workdir), os.fspath(run.result), **config.to_dict()
+  )
 
 
 def report(

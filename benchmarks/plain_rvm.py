@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from rvm_jax.models import rvm
+from rvm_jax.models import decoder
 from rvm_jax.ops import masks
 from rvm_jax.ops import positions
 
@@ -125,7 +125,7 @@ def predict(p, source, target, deltas, visible, patch):
     num_patches, size = tokens.shape[1], shown.shape[-1]
     x = jnp.broadcast_to(p['mask_token'], (batch, num_patches, size))
     x = x.at[rows, visible[:, k]].set(shown[:, 1:])
-    time = jax.nn.one_hot(deltas[:, k], rvm.NUM_DELTAS)
+    time = jax.nn.one_hot(deltas[:, k], decoder.NUM_DELTAS)
     x = x + dense(p['delta_embedder'], time)[:, None]
     x = x + positions.sinusoid(num_patches, size)
     x = jnp.concatenate([shown[:, :1], x], 1)

@@ -87,6 +87,55 @@ SETTINGS = {
 }
 
 
+def parse_flags(
+    argv: Sequence[str], values: flags.FlagValues = flags.FLAGS
+) -> list[str]:
+  """Reads the flags and the config.
+
+  Args:
+    argv: command line, beginning with the name of the program.
+    values: the flags to read.
+
+  Returns:
+    The arguments that are not flags, after the name of the program.
+
+  Raises:
+    ValueError: the value of a setting is of another type. The message says what
+      is allowed.
+    flags.Error: a flag is unknown, missing or wrong.
+  """
+  try:
+    return values(argv)
+  except flags.IllegalFlagValueError as error:
+    found = re.match(r'flag --config\.([\w.]+)=', str(error))
+    if not found or found[1] not in SETTINGS:
+      raise
+    rule = SETTINGS[found[1]]
+    message = f'{error}; it must be {", ".join(filter(None, rule[:2]))}'
+    if rule.is_kind(None):
+      message += (
+          '. A flag cannot be None: leave it out, or write'
+          f' config.{found[1]} = None in the config file'
+      )
+    raise ValueError(message) from error
+
+
+def check_workdir(workdir: str):
+  """Raises ValueError if the value of --workdir is the URL of a bucket."""
+  if '://' not in workdir:
+    return
+  message = (
+      f'--workdir={workdir}: a run writes to a folder, not to a bucket; give a'
+      ' folder of a shared disk or of a mounted bucket'
+  )
+  if workdir.startswith('gs://'):
+    message += (
+        '. The checkpoints alone can be in the bucket:'
+        f' --config.checkpoint.bucket={workdir}'
+    )
+  raise ValueError(message)
+
+
 def check_settings(config: ml_collections.ConfigDict):
   """Checks each setting by itself; that needs no devices.
 

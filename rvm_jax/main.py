@@ -14,6 +14,7 @@ Exit codes:
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -90,6 +91,7 @@ def main(argv: list[str]):
     if len(argv) > 1:
       raise ValueError(f'unexpected arguments: {argv[1:]}')
     config, workdir = _CONFIG.value, _WORKDIR.value
+    config_lib.check_workdir(workdir)
     config_lib.check_repeats(flags.FLAGS, sys.argv)
     config_lib.check_settings(config)
     profiler = profiles.Profiler(
@@ -159,4 +161,9 @@ def train(
 
 
 if __name__ == '__main__':
-  app.run(main, flags_parser=errors.parse_flags)
+  app.run(
+      main,
+      flags_parser=functools.partial(
+          errors.parse_flags, read=config_lib.parse_flags
+      ),
+  )

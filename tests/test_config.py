@@ -228,8 +228,45 @@ def parse(*arguments):
   config_flags.DEFINE_config_file(
       'config', flag_values=values, sys_argv=arguments
   )
-  values(arguments)
+  config_lib.parse_flags(arguments, values)
   return values, arguments
+
+
+@pytest.mark.parametrize(
+    'argument, message',
+    [
+        (
+            '--config.ema_decay=none',
+            r'none: .* number or None, in \[0, 1\)\. .*ema_decay = None in',
+        ),
+        (
+            '--config.seed=x',
+            r'seed=x: .* must be a whole number .* at least 0$',
+        ),
+    ],
+)
+def test_a_flag_of_another_type_is_answered_with_what_is_allowed(
+    argument, message
+):
+  with pytest.raises(ValueError, match=message):
+    parse(argument)
+
+
+def test_a_workdir_on_a_bucket_is_refused():
+  config_lib.check_workdir('runs/a:b')
+  for url, message in (
+      ('s3://a/b', '--workdir=s3://a/b: .* or of a mounted bucket$'),
+      ('gs://a/b', 'checkpoints alone .* --config.checkpoint.bucket=gs://a/b$'),
+  ):
+    with pytest.raises(ValueError, match=message):
+      config_lib.check_workdir(url)
+
+
+def test_a_setting_that_is_optional_can_be_switched_off_in_a_config():
+  config = tiny.get_config()
+  config.ema_decay = 0.9
+  config.ema_decay = None
+  config_lib.check_settings(config)
 
 
 def test_a_setting_of_several_values_can_be_given_once():

@@ -67,11 +67,7 @@ def check(job: job_lib.Job):
   """Raises ValueError, naming flag, value and fix, for what a job cannot be."""
   if not job.workdir:
     raise ValueError('--workdir is needed: the folder of the run')
-  if '://' in job.workdir:
-    raise ValueError(
-        f'--workdir={job.workdir}: a run writes to a folder, not to a bucket;'
-        ' mount the bucket or a shared disk'
-    )
+  config_lib.check_workdir(job.workdir)
   for flag, value, least in (
       ('processes', job.processes, 1),
       ('devices', job.devices, 0),

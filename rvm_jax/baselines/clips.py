@@ -1,7 +1,7 @@
 """What the encoders of clips share: a plain ViT over tubelets."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -92,7 +92,7 @@ class ClipEncoder(nn.Module):
 
 def read_sizes(
     arrays: reading.Arrays, heads: Mapping[int, int], prefix: str = ''
-) -> dict[str, int]:
+) -> dict[str, Any]:
   """Reads sizes from the shapes of the arrays of an original file.
 
   Args:

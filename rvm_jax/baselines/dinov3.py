@@ -66,8 +66,9 @@ class DINOv3(images.ImageEncoder):
         self.add_tokens('cls_token', 1),
         self.add_tokens('registers', self.num_registers),
     ]
+    _, rows, columns, _ = x.shape
     angles = compute_angles(
-        *x.shape[1:3], self.width // self.num_heads, self.rope_base
+        rows, columns, self.width // self.num_heads, self.rope_base
     )
     # Prefix tokens have no position, so they are not turned.
     angles = np.pad(angles, ((self.num_prefix, 0), (0, 0)))

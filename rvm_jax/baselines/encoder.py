@@ -1,5 +1,6 @@
 """A rival with its weights, which encodes videos of any length."""
 
+from collections.abc import Iterable
 import os
 from typing import NamedTuple
 
@@ -62,7 +63,9 @@ class Encoder:
     self.params = jax.device_put(params)
     self.chunk = features.clip_length(model) or _CHUNK
     self._encode = jax.jit(
-        lambda *inputs: features.encode(model, *inputs, variant)
+        lambda params, frames, is_real: features.encode(
+            model, params, frames, is_real, variant
+        )
     )
 
   def __call__(self, video: np.ndarray, state: np.ndarray | None = None):
@@ -84,8 +87,8 @@ class Encoder:
       inputs = np.pad(part, fill, 'edge')[None], is_real[None]
       found = jax.device_get(self._encode(self.params, *inputs))
       parts.append([x if x is None else x[0, : len(part)] for x in found])
-    found = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
-    return Features(*found, np.zeros(0, np.float32))
+    patches, cls = jax.tree.map(lambda *xs: np.concatenate(xs), *parts)
+    return Features(patches, cls, np.zeros(0, np.float32))
 
   def __str__(self) -> str:
     """Returns the name of the model in tables."""
@@ -100,6 +103,31 @@ def parse(checkpoint: str | os.PathLike[str]) -> Name | None:
       if colon and kind == name_kind(family, variant):
         return Name(family, variant, path)
   return None
+
+
+def check_name(checkpoint: str | os.PathLike[str], others: Iterable[str] = ()):
+  """Raises an error if a checkpoint has an unknown name before its colon.
+
+  Args:
+    checkpoint: value of `--checkpoint`.
+    others: what may stand before the colon besides the names of rivals.
+
+  Raises:
+    FileNotFoundError: the text before the colon is no known name, and nothing
+      exists at the text as a whole.
+  """
+  checkpoint = os.fspath(checkpoint)
+  kind, _, rest = checkpoint.partition(':')
+  known = list(others)
+  for variant in features.VARIANTS:
+    known += [name_kind(family, variant) for family in features.FAMILIES]
+  # Paths may have a colon too, and those of buckets do.
+  is_path = not rest or '/' in kind or rest.startswith('//')
+  if not is_path and kind not in known and not os.path.exists(checkpoint):
+    raise FileNotFoundError(
+        f'there is nothing at {checkpoint}, and {kind} is none of'
+        f' {", ".join(known)}'
+    )
 
 
 def name_kind(family: str, variant: str) -> str:

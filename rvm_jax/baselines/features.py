@@ -116,7 +116,7 @@ def encode(
     frames = jnp.where(is_real[..., None, None, None], frames, 0)
   # GPUs and TPUs would otherwise round the factors of float32 products.
   with jax.default_matmul_precision(jnp.dtype(module.dtype).name):
-    tokens = module.apply({'params': params}, frames).astype(jnp.float32)
+    tokens = jnp.asarray(module.apply({'params': params}, frames), jnp.float32)
   grid = rows, columns, tokens.shape[-1]
   if module.tubelet == 1:
     patches = tokens[:, module.num_prefix :].reshape(batch, time, *grid)

@@ -174,7 +174,8 @@ def embed_patches(
   Raises:
     ValueError: the images or clips cannot be cut into whole patches.
   """
-  patches.grid(*x.shape[-3:-1], size[-1])
+  rows, columns = x.shape[-3:-1]
+  patches.grid(rows, columns, size[-1])
   if len(size) == 3 and (not x.shape[1] or x.shape[1] % size[0]):
     raise ValueError(
         f'the number of frames must be a positive multiple of {size[0]}, the'

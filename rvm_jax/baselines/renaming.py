@@ -1,6 +1,7 @@
 """Names parameters of published checkpoints as this project does, strictly."""
 
 from collections.abc import Iterator, Mapping
+import itertools
 import re
 from typing import Any, NamedTuple
 
@@ -40,13 +41,13 @@ class _Part(NamedTuple):
   Attributes:
     key: key of the array in the checkpoint.
     path: path of the parameter.
-    index: index of the part.
+    number: number of the part, from 0.
     parts: number of parts of the array.
   """
 
   key: str
   path: str
-  index: int
+  number: int
   parts: int
 
 
@@ -72,10 +73,12 @@ def read_params(
       model are missing, or have another shape or dtype (all are listed); or a
       parameter is not finite.
   """
-  parts, found, dropped = [], {}, {}
+  parts: list[_Part] = []
+  found: dict[str, reading.Spec] = {}
+  dropped: dict[str, list[str]] = {}
   for key, spec in arrays.specs.items():
-    if reason := _find(table.dropped, key):
-      dropped.setdefault(reason[1], []).append(key)
+    if found_drop := _find(table.dropped, key):
+      dropped.setdefault(found_drop[1], []).append(key)
       continue
     new = list(_rename(table.renames, key, spec))
     for part in new:
@@ -100,11 +103,10 @@ def read_params(
     )
   params = {}
   # Parts of an array stand side by side, so that each array is read once.
-  key, array = None, None
-  for part in parts:
-    if part.key != key:
-      key, array = part.key, arrays.read(part.key)
-    params[part.path] = _transpose(_cut(array, part), part.path)
+  for key, parts_of_key in itertools.groupby(parts, lambda part: part.key):
+    array = arrays.read(key)
+    for part in parts_of_key:
+      params[part.path] = _transpose(_cut(array, part), part.path)
   trees.check_finite(arrays.name, params)
   return trees.unflatten(params)
 
@@ -152,7 +154,7 @@ def _cut(array: np.ndarray, part: _Part) -> np.ndarray:
   # Of a length that cannot be divided, the rest is lost here and the shapes
   # are then found not to match.
   size = -(-array.shape[0] // part.parts) if part.parts > 1 else None
-  return array if size is None else array[part.index * size :][:size]
+  return array if size is None else array[part.number * size :][:size]
 
 
 def _transpose(array: np.ndarray, path: str) -> np.ndarray:

@@ -87,7 +87,7 @@ def _load_tensors(path: pathlib.Path, is_mapped: bool) -> dict[str, Any]:
 
 
 def _flatten(
-    content: Any, kind: type, prefix: str = ''
+    content: Any, kind: type[Any], prefix: str = ''
 ) -> Iterator[tuple[str, Any]]:
   """Yields the tensors in dicts within dicts; leaves out all other values."""
   if isinstance(content, kind):

@@ -92,10 +92,10 @@ class VideoMAE(clips.ClipEncoder):
     # from computing the product, which has up to 14 million entries, itself.
     table = np.moveaxis(table, 0, 2).reshape(side, side, -1)
     dtype = jnp.promote_types(self.dtype, jnp.float32)
-    table = jax.lax.optimization_barrier(jnp.asarray(table, dtype))
-    table = resizing.resize_bicubic(table, height, width)
-    table = table.reshape(height, width, length, self.width)
-    return jnp.moveaxis(table, 2, 0)
+    native = jax.lax.optimization_barrier(jnp.asarray(table, dtype))
+    resized = resizing.resize_bicubic(native, height, width)
+    resized = resized.reshape(height, width, length, self.width)
+    return jnp.moveaxis(resized, 2, 0)
 
 
 # Keys of Hugging Face begin with `videomae.` in models for pre-training.

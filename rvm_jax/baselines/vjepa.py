@@ -64,7 +64,7 @@ class VJEPA(clips.ClipEncoder):
 
 
 # V-JEPA 2 has these too.
-RENAMES = {
+RENAMES: dict[str, str | tuple[str | None, ...]] = {
     r'patch_embed\.proj': 'patches',
     r'blocks\.(\d+)\.norm([12])': r'blocks_\1/norm\2',
     r'blocks\.(\d+)\.attn\.qkv': (

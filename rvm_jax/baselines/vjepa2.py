@@ -65,8 +65,9 @@ class VJEPA2(clips.ClipEncoder):
       ValueError: T, H or W is not a multiple of a tubelet's sides.
     """
     x = self.embed(frames)
+    _, length, height, width, _ = x.shape
     angles = rotary_angles(
-        *x.shape[1:4], self.rows, self.width // self.num_heads
+        length, height, width, self.rows, self.width // self.num_heads
     )
     return self.transform(x, make_rotation(angles))
 

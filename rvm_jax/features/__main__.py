@@ -106,6 +106,7 @@ def _load(checkpoint: str) -> tuple[extract.AnyEncoder, str]:
   if name := rival_lib.parse(checkpoint):
     model, params = rival_lib.load(name)
     return rival_lib.Encoder(model, params, name.variant), name.path
+  rival_lib.check_name(checkpoint)
   return streaming.load(checkpoint), checkpoint
 
 

@@ -31,8 +31,8 @@ class JointTransformer(nn.Module):
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
-      `layers.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `layers.apply_blocks`.
+      `stacks.rematerialise`.
+    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
   """
 
   width: int

@@ -31,9 +31,9 @@ class GatedTransformerCore(nn.Module):
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
-      `layers.rematerialise`.
+      `stacks.rematerialise`.
     scan_layers: whether the blocks of X are one loop, see
-      `layers.apply_blocks`.
+      `stacks.apply_blocks`.
   """
 
   width: int
@@ -98,6 +98,24 @@ class GatedTransformerCore(nn.Module):
     state, states = scan(self, state, inputs)
     return states, state
 
+  def update_gates(self, tokens: jax.Array, states: jax.Array) -> jax.Array:
+    """Returns the update gate u of each frame.
+
+    Args:
+      tokens: [B, T, M, D], the encoded frames of a video from its start.
+      states: float32 [B, T, M, D], the states that `__call__` returns for them.
+
+    Returns:
+      float32 [B, T, M, D] in (0, 1).
+    """
+    before = jnp.pad(states, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
+    return self._update_gate(self.input_update(tokens), before)
+
+  def _update_gate(self, input_update, s):
+    """Returns u, given W_ue e and the state before the frame."""
+    u = nn.sigmoid(input_update + self.state_update(s))
+    return u.astype(jnp.float32)
+
   def _step(
       self, s: jax.Array, inputs: tuple[jax.Array, jax.Array, jax.Array]
   ) -> tuple[jax.Array, jax.Array]:
@@ -111,10 +129,9 @@ class GatedTransformerCore(nn.Module):
       The state after the frame twice: to carry on, and as the frame's output.
     """
     e, input_update, input_reset = inputs
-    u = nn.sigmoid(input_update + self.state_update(s))
+    u = self._update_gate(input_update, s)
     r = nn.sigmoid(input_reset + self.state_reset(s))
     context = r * self.state_layer_norm(s)
     c = self.transformer(e[:, None], context)[:, 0]
-    u = u.astype(jnp.float32)
     s = (1 - u) * s + u * c.astype(jnp.float32)
     return s, s

@@ -11,18 +11,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from rvm_jax.models import decoder
+from rvm_jax.models import inputs
 from rvm_jax.models import layers
 from rvm_jax.models import recurrent
 from rvm_jax.models import vit
 from rvm_jax.ops import images
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.ops import positions
-
-# Number of values of the decoder's time index, which is one-hot encoded: a
-# target lies 0 to 63 frames after the first source frame.
-NUM_DELTAS = 64
 
 
 def _size(width, layers, heads, mlp, core_heads, core_mlp):
@@ -70,9 +67,9 @@ class RVM(nn.Module):
     attention: implementation of attention: 'auto', 'xla', 'cudnn' or
       'pallas_tpu', see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass: 'none',
-      'dots', 'attention' or 'full', see `layers.rematerialise`.
+      'dots', 'attention' or 'full', see `stacks.rematerialise`.
     scan_layers: whether the blocks of each part are one loop: see
-      `layers.apply_blocks`.
+      `stacks.apply_blocks`.
   """
 
   width: int
@@ -136,7 +133,7 @@ class RVM(nn.Module):
       self.decoder = layers.CrossTransformer(
           self.decoder_layers, self.decoder_heads, self.decoder_mlp, **common
       )
-      self.detokenizer = Detokenizer(self.patch, dtype)
+      self.detokenizer = decoder.Detokenizer(self.patch, dtype)
 
   def encode(
       self, frames: jax.Array, state: jax.Array | None = None
@@ -161,7 +158,7 @@ class RVM(nn.Module):
     Raises:
       ValueError: `frames` or `state` does not have this shape and dtype.
     """
-    _check_frames('frames', frames)
+    inputs.check_frames('frames', frames)
     batch, _, height, width, _ = frames.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     shape = (batch, 1 + rows * columns, self.width)
@@ -172,11 +169,19 @@ class RVM(nn.Module):
           f'state must be float32 of the shape {shape} that frames'
           f' {frames.shape} give, got {state.dtype} {state.shape}'
       )
-    tokens = self._encode_patches(
-        images.to_float(patches_lib.patchify(frames, self.patch)),
-        positions.encoder_table(rows, columns, self.width),
-    )
-    return self.rnn_core(tokens, state)
+    return self.rnn_core(self._encode_frames(frames), state)
+
+  def update_gates(self, frames: jax.Array) -> jax.Array:
+    """Returns how far each frame of a video replaces the state, from 0 to 1.
+
+    Args:
+      frames: [B, T, H, W, 3], as for `encode`.
+
+    Returns:
+      The update gates, float32 [B, T, 1 + N, D].
+    """
+    states, _ = self.encode(frames)
+    return self.rnn_core.update_gates(self._encode_frames(frames), states)
 
   def __call__(
       self,
@@ -230,7 +235,7 @@ class RVM(nn.Module):
           'this RVM has no decoder (decoder_layers=0), as from a checkpoint of'
           ' encoder and core only: it encodes but cannot reconstruct'
       )
-    self._check_targets(source, target, deltas, visible)
+    inputs.check_targets(source, target, deltas, visible)
     batch, _, height, width, _ = target.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     features, _ = self.encode(source)
@@ -243,12 +248,27 @@ class RVM(nn.Module):
     table = positions.encoder_table(rows, columns, self.width)
     encoded = self._encode_patches(shown, table[visible])  # [B, K, 1 + V, D]
 
-    queries = self._queries(encoded, deltas, visible, rows * columns)
+    queries = decoder.make_queries(
+        self.decoder_embedder(encoded),
+        self.mask_token,
+        self.delta_embedder(decoder.encode_deltas(deltas)),
+        visible,
+        rows * columns,
+    )  # [B, K, 1 + N, W]
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
     context = context.reshape(batch, -1, self.decoder_width)
     decoded = self.decoder(queries, context)
     pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.
     return pixels.astype(jnp.float32)
+
+  def _encode_frames(self, frames: jax.Array) -> jax.Array:
+    """Encodes whole frames, each on its own; returns [B, T, 1 + N, D]."""
+    height, width = frames.shape[2:4]
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    return self._encode_patches(
+        images.to_float(patches_lib.patchify(frames, self.patch)),
+        positions.encoder_table(rows, columns, self.width),
+    )
 
   def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
     """Encodes the patches of each frame, with a CLS token, frame by frame.
@@ -270,120 +290,3 @@ class RVM(nn.Module):
     )
     encoded = self.encoder(jnp.concatenate([cls, tokens], axis=1))
     return encoded.reshape(batch, num_frames, 1 + size, width)
-
-  def _queries(
-      self,
-      encoded: jax.Array,
-      deltas: jax.Array,
-      visible: jax.Array,
-      num_patches: int,
-  ) -> jax.Array:
-    """Returns the decoder's input: a token for CLS and for each of N patches.
-
-    Args:
-      encoded: [B, K, 1 + V, D], encoded CLS tokens and visible patches of the
-        targets.
-      deltas: int [B, K], as in `__call__`.
-      visible: int [B, K, V], raster indices of the visible patches.
-      num_patches: N, number of patches in a frame.
-
-    Returns:
-      [B, K, 1 + N, W].
-    """
-    embedded = self.decoder_embedder(encoded)  # [B, K, 1 + V, W]
-    cls, shown = embedded[:, :, :1], embedded[:, :, 1:]
-    # Every patch starts as the mask token; `put` then replaces the visible
-    # patches of each target by their encodings. The two `vmap`s map over B and
-    # K.
-    batch, num_targets, _, width = embedded.shape
-    patches = jnp.broadcast_to(
-        self.mask_token.astype(embedded.dtype),
-        (batch, num_targets, num_patches, width),
-    )
-
-    @jax.vmap
-    @jax.vmap
-    def put(patches, visible, shown):
-      """Maps [N, W], [V], [V, W] to [N, W]."""
-      return patches.at[visible].set(shown)
-
-    patches = put(patches, visible, shown)
-
-    # One-hot deltas, [B, K, 64]. `one_hot` would give zeros for a delta out of
-    # range, and a plausible but wrong prediction; NaN makes the error visible.
-    is_known = (deltas >= 0) & (deltas < NUM_DELTAS)
-    index = jnp.where(
-        is_known[..., None], jax.nn.one_hot(deltas, NUM_DELTAS), jnp.nan
-    )
-    # Add to each token an embedding of its frame's time and of its position in
-    # the frame.
-    when = self.delta_embedder(index)[:, :, None]  # [B, K, 1, W]
-    where = positions.sinusoid(num_patches, width)[None, None]
-    patches = patches + when + where.astype(patches.dtype)
-    return jnp.concatenate([cls, patches], axis=2)
-
-  def _check_targets(self, source, target, deltas, visible):
-    """Raises ValueError unless the arguments of `__call__` fit together."""
-    _check_frames('source', source)
-    _check_frames('target', target)
-    batch, _, *size = source.shape
-    num_targets = target.shape[1]
-    expected = (batch, num_targets)
-    for name, found, wanted in (
-        ('target', target.shape, (*expected, *size)),
-        ('deltas', deltas.shape, expected),
-        ('visible', visible.shape, (*expected, *visible.shape[2:3])),
-    ):
-      if found != wanted:
-        raise ValueError(
-            f'{name} must have the shape {wanted} that source {source.shape}'
-            f' and K={num_targets} ask for, got {found}'
-        )
-    for name, x in (('deltas', deltas), ('visible', visible)):
-      if not jnp.issubdtype(x.dtype, jnp.integer):
-        raise ValueError(f'{name} must hold integers, got {x.dtype}')
-    if not isinstance(deltas, jax.core.Tracer):
-      known = np.asarray(deltas)
-      if known.min() < 0 or known.max() >= NUM_DELTAS:
-        raise ValueError(
-            f'deltas must lie in 0..{NUM_DELTAS - 1}, got {known.tolist()}'
-        )
-
-
-class Detokenizer(nn.Module):
-  """Maps tokens [..., W] to the pixels of their patches [..., P * P * 3].
-
-  Attributes:
-    patch: P, side of a patch in pixels.
-    dtype: dtype of the matrix products.
-  """
-
-  patch: int
-  dtype: layers.Dtype
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    # The bias makes the prediction mid-grey before training, near the mean
-    # colour of frames, so that the first steps are not spent on learning it.
-    return nn.Dense(
-        self.patch**2 * 3,
-        dtype=self.dtype,
-        kernel_init=nn.initializers.normal(0.02),
-        bias_init=nn.initializers.constant(0.5),
-        name='Dense_0',
-    )(x)
-
-
-def _check_frames(name: str, frames: jax.Array):
-  """Raises ValueError unless frames are uint8 or floats [B, T, H, W, 3]."""
-  if frames.ndim != 5 or frames.shape[-1] != 3 or not frames.shape[1]:
-    raise ValueError(
-        f'{name} must be [batch, time, height, width, 3] with at least one'
-        f' frame, got {frames.shape}'
-    )
-  if frames.dtype != jnp.uint8 and not jnp.issubdtype(
-      frames.dtype, jnp.floating
-  ):
-    raise ValueError(
-        f'{name} must be uint8, or floats in [0, 1], got {frames.dtype}'
-    )

@@ -38,9 +38,9 @@ class VideoMAE(nn.Module):
     dtype: dtype of the matrix products, 'float32' or 'bfloat16'.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
-      `layers.rematerialise`.
+      `stacks.rematerialise`.
     scan_layers: whether the blocks of each part are one loop, see
-      `layers.apply_blocks`.
+      `stacks.apply_blocks`.
   """
 
   grid: tuple[int, int, int]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rvm_jax.models import layers
+from rvm_jax.models import stacks
 from rvm_jax.ops import images
 
 
@@ -119,8 +120,8 @@ class VisionTransformer(nn.Module):
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
-      `layers.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `layers.apply_blocks`.
+      `stacks.rematerialise`.
+    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
   """
 
   num_layers: int
@@ -135,14 +136,14 @@ class VisionTransformer(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps tokens [B, N, D] to tokens [B, N, D]."""
     block = functools.partial(
-        layers.rematerialise(layers.Block, self.remat),
+        stacks.rematerialise(layers.Block, self.remat),
         self.num_heads,
         self.mlp_width,
         self.dtype,
         self.attention,
     )
     names = [f'layers_{i}' for i in range(self.num_layers)]
-    x = layers.apply_blocks(self, block, names, self.scan_layers, x)
+    x = stacks.apply_blocks(self, block, names, self.scan_layers, x)
     return nn.LayerNorm(dtype=self.dtype, name='LayerNorm_0')(x)
 
 
@@ -162,8 +163,8 @@ class PatchEncoder(nn.Module):
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
-      `layers.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `layers.apply_blocks`.
+      `stacks.rematerialise`.
+    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
   """
 
   width: int

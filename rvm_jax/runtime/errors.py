@@ -5,6 +5,7 @@ tracebacks, also those that other packages log or print meanwhile, are in a file
 in `WORKDIR/errors`, which the line before names.
 """
 
+from collections.abc import Callable
 import concurrent.futures
 import contextlib
 import logging as python_logging
@@ -213,18 +214,23 @@ def is_of_devices(error: BaseException) -> bool:
   return str(error).startswith(_LOST)
 
 
-def parse_flags(argv: list[str], mistake: int = exit_codes.ERROR) -> list[str]:
+def parse_flags(
+    argv: list[str],
+    mistake: int = exit_codes.ERROR,
+    read: Callable[[list[str]], list[str]] = flags.FLAGS,
+) -> list[str]:
   """Reads the flags and the config; ends the process if they are wrong.
 
   Args:
     argv: command line, as `absl.app.run` hands it to its `flags_parser`.
     mistake: exit code if they are wrong.
+    read: function that reads the command line, such as `config.parse_flags`.
 
   Returns:
     The arguments that are not flags, after the name of the program.
   """
   with Reports(mistake):
-    return flags.FLAGS(argv)
+    return read(argv)
 
 
 def _is_mistake(error: BaseException) -> bool:

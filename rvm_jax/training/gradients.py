@@ -22,7 +22,7 @@ ValueAndGrad = Callable[..., tuple[jax.Array, Any]]
 
 
 class Loss(Protocol):
-  """The part of an objective that a gradient needs, see `step.Objective`."""
+  """The part of a `protocols.Objective` that a gradient needs."""
 
   def cast(self, params: Any) -> Any:
     """Returns parameters in the dtypes in which `loss` uses them."""

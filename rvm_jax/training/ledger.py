@@ -97,7 +97,7 @@ class Ledger:
       num_steps: number of steps of the whole run.
       batch_size: number of clips in a step, over all devices.
       flops_per_clip: number of FLOPs of a training step for one clip, the
-        attribute of `step.Objective`; None if the objective has none.
+        attribute of `protocols.Objective`; None if the objective has none.
     """
     seconds = self.watch.read().seconds
     device = jax.devices()[0]

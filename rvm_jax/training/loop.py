@@ -18,6 +18,7 @@ from rvm_jax.training import ledger as ledger_lib
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import profiles
 from rvm_jax.training import program as program_lib
+from rvm_jax.training import protocols
 from rvm_jax.training import reporting
 from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
@@ -25,8 +26,8 @@ from rvm_jax.training import step as step_lib
 # The result of an evaluator: scalars by name, and pictures by name, each a
 # uint8 array [H, W, 3].
 Report = tuple[Mapping[str, float], Mapping[str, np.ndarray]]
-# An evaluator is called with the objective, a `step.VideoObjective`, and the
-# objective's parameters.
+# An evaluator is called with the objective, a `protocols.VideoObjective`, and
+# the objective's parameters.
 Evaluator = Callable[[Any, Any], Report]
 
 
@@ -37,7 +38,7 @@ class Preempted(stops.Stopped):
 def train(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
-    objective: step_lib.Objective,
+    objective: protocols.Objective,
     pipeline: position_lib.TrainingData,
     evaluators: Mapping[str, Evaluator],
     *,
@@ -219,7 +220,7 @@ def report(
 
 
 def evaluate(
-    objective: step_lib.Objective,
+    objective: protocols.Objective,
     evaluators: Mapping[str, Evaluator],
     writer: reporting.Writer,
     ledger: ledger_lib.Ledger,

@@ -1,6 +1,7 @@
 """The program of a run: how its state begins, and how a step changes it."""
 
 from collections.abc import Callable, Mapping, Sequence
+import math
 from typing import NamedTuple
 
 from absl import logging
@@ -11,6 +12,7 @@ import numpy as np
 
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
+from rvm_jax.training import protocols
 from rvm_jax.training import spikes
 from rvm_jax.training import step as step_lib
 
@@ -33,7 +35,7 @@ class Program(NamedTuple):
   schedule: Callable[[int], float]
   guard: spikes.Guard | None
   shapes: step_lib.TrainState
-  objective: step_lib.Objective
+  objective: protocols.Objective
   mesh: jax.sharding.Mesh
 
   def dispatch(
@@ -54,7 +56,7 @@ class Program(NamedTuple):
 
 def build(
     config: ml_collections.ConfigDict,
-    objective: step_lib.Objective,
+    objective: protocols.Objective,
     devices: Sequence[jax.Device] | None = None,
 ) -> Program:
   """Builds the mesh, the optimizer and the step; logs the parameters.
@@ -81,8 +83,12 @@ def build(
       guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)
+  num_params = sum(math.prod(x.shape) for x in jax.tree.leaves(shapes.params))
+  logging.info(
+      '%.1f million parameters (--verbosity=1 lists them)', num_params / 1e6
+  )
   overview = parameter_overview.get_parameter_overview(
       shapes.params, include_stats=False
   )
-  logging.info('Parameters:\n%s', overview)
+  logging.debug('Parameters:\n%s', overview)
   return Program(init, step, schedule, guard, shapes, objective, mesh)

@@ -14,8 +14,8 @@ from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import program as program_lib
+from rvm_jax.training import protocols
 from rvm_jax.training import resuming
-from rvm_jax.training import step as step_lib
 from rvm_jax.weights import runs
 
 
@@ -37,7 +37,7 @@ def compute(
     config: ml_collections.ConfigDict,
     workdir: str | os.PathLike[str],
     step: int,
-    objective: step_lib.Objective,
+    objective: protocols.Objective,
     pipeline: position_lib.TrainingData,
 ) -> Step:
   """Computes a step of a run again.

@@ -1,9 +1,9 @@
 """One training step: state and batch in, state and metrics out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import flax
 import jax
@@ -12,9 +12,8 @@ import optax
 
 from rvm_jax.training import gradients
 from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import protocols
 
-# Arrays by name.
-Batch = Mapping[str, jax.Array]
 # Scalars by name.
 Metrics = dict[str, jax.Array]
 
@@ -50,127 +49,6 @@ class TrainState(flax.struct.PyTreeNode):
     return {name: part for name, part in parts.items() if part is not None}
 
 
-class Objective(Protocol):
-  """The part of an objective that a training step uses.
-
-  An objective may also have these attributes:
-    flops_per_clip: float, the FLOPs of a step for one clip, as `training.flops`
-      counts them. Without it a run does not report which share of its devices'
-      peak it reaches.
-    uses_ema: bool, whether `loss` takes the EMA of the parameters as a further
-      argument `ema`, cast and gathered like `params`. No gradient is computed
-      with respect to it. Without the attribute it does not.
-  """
-
-  @property
-  def batch(self) -> Mapping[str, jax.ShapeDtypeStruct]:
-    """Shapes and dtypes of the arrays that a step takes from a batch, by name.
-
-    The first axis of each array is the batch axis.
-    """
-
-  def init(self, rng: jax.Array) -> Any:
-    """Returns fresh parameters."""
-
-  def sample(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
-    """Returns the inputs of `loss`, among them all that is sampled at random.
-
-    Args:
-      rng: random key of the step.
-      batch: arrays as described by `Objective.batch`.
-
-    Returns:
-      The arguments of `loss` after `params`: trees of arrays whose first axis
-      is the batch axis.
-    """
-
-  def cast(self, params: Any) -> Any:
-    """Returns parameters in the dtypes in which `loss` uses them.
-
-    A step does so once, before parameters that are split are gathered.
-
-    Args:
-      params: parameters, as `init` returns them, or a part of each.
-    """
-
-  def loss(self, params: Any, *inputs: Any) -> jax.Array:
-    """Returns the mean loss over the batch, float32 [].
-
-    It is computed on each device for the device's own rows.
-
-    Args:
-      params: parameters, as `cast` returns them.
-      *inputs: inputs, as `sample` returns them, with any number of rows.
-    """
-
-  def is_core(self, path: str) -> bool:
-    """Returns whether a parameter decays by the config's `core_weight_decay`.
-
-    Args:
-      path: the parameter's path in the tree, joined with '/'.
-    """
-
-
-class Reconstructed(NamedTuple):
-  """Target frames, and a model's prediction from some of their patches.
-
-  Attributes:
-    target: uint8 [B, K, H, W, 3], ground truth of the target frames.
-    visible: int32 [B, K, V], raster indices of the patches that were visible to
-      the model.
-    pixels: float32 [B, K, H, W, 3] in [0, 1], the model's prediction.
-  """
-
-  target: jax.Array
-  visible: jax.Array
-  pixels: jax.Array
-
-
-class VideoObjective(Objective, Protocol):
-  """An objective that trains a video encoder, with what evaluators use.
-
-  The functions `encode` and `reconstruct` can be traced by `jax.jit`. The
-  objective itself can be a static argument, since it is hashed by identity.
-  """
-
-  @property
-  def patch(self) -> int:
-    """P, side of the encoder's patches in pixels."""
-
-  @property
-  def clip_length(self) -> int | None:
-    """Number of frames that `encode` takes together, in windows from frame 0.
-
-    None if it encodes each frame on its own, or is recurrent.
-    """
-
-  def encode(self, params: Any, frames: jax.Array) -> jax.Array:
-    """Returns one feature for each patch of each frame.
-
-    Args:
-      params: parameters, as `init` returns them.
-      frames: uint8 [B, T, H, W, 3], the frames of B videos. A recurrent encoder
-        starts each video from its initial state.
-
-    Returns:
-      The features, float32 [B, T, H / P, W / P, D].
-    """
-
-  def reconstruct(
-      self, params: Any, batch: Batch, rng: jax.Array
-  ) -> Reconstructed | None:
-    """Predicts the target frames of a batch from some of their patches.
-
-    Args:
-      params: parameters, as `init` returns them.
-      batch: arrays as described by `Objective.batch`, with any number of rows.
-      rng: random key that decides which patches are visible to the model.
-
-    Returns:
-      The prediction; None if the objective does not predict pixels.
-    """
-
-
 class Guard(Protocol):
   """Decides within a compiled step whether it counts, as `spikes.Guard`."""
 
@@ -184,7 +62,7 @@ class Guard(Protocol):
 
 
 def make(
-    objective: Objective,
+    objective: protocols.Objective,
     optimizer: optax.GradientTransformation,
     mesh: jax.sharding.Mesh,
     *,
@@ -194,7 +72,7 @@ def make(
     guard: Guard | None = None,
 ) -> tuple[
     Callable[[int], TrainState],
-    Callable[[TrainState, Batch], tuple[TrainState, Metrics]],
+    Callable[[TrainState, protocols.Batch], tuple[TrainState, Metrics]],
 ]:
   """Returns `init_state` and `train_step`, jitted for an objective and a mesh.
 
@@ -251,7 +129,7 @@ def make(
 
 
 def init_state(
-    objective: Objective,
+    objective: protocols.Objective,
     optimizer: optax.GradientTransformation,
     seed: int | jax.Array,
     *,
@@ -282,9 +160,9 @@ def init_state(
 
 def train_step(
     state: TrainState,
-    batch: Batch,
+    batch: protocols.Batch,
     *,
-    objective: Objective,
+    objective: protocols.Objective,
     optimizer: optax.GradientTransformation,
     value_and_grad: gradients.ValueAndGrad,
     ema_decay: float | None = None,

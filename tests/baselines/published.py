@@ -19,15 +19,15 @@ class Golden:
   Attributes:
     config: contents of config.json.
     params: parameters by their keys in a published file.
-    params_in_memory: parameters by their names in PyTorch's module.
-    cases: pairs of frames and tokens.
+    params_in_memory: parameters by their names in PyTorch's module, if the file
+      tells them.
+    cases: pairs of frames [B, T, H, W, 3] and the model's tokens.
+    arrays: all arrays of the file.
   """
 
-  def __init__(self, name, arrays=None):
-    """Reads the file of this name, or takes the arrays of one."""
-    if arrays is None:
-      with np.load(GOLDEN / f'{name}.npz') as file:
-        arrays = dict(file)
+  def __init__(self, arrays):
+    """Takes the arrays of a file."""
+    self.arrays = arrays
     self.config = json.loads(str(arrays['config']))
     self.params = {
         key.removeprefix('params/'): array
@@ -47,6 +47,12 @@ class Golden:
     ]
 
 
+def read(name, folder=GOLDEN):
+  """Reads a golden file."""
+  with np.load(folder / f'{name}.npz') as file:
+    return Golden(dict(file))
+
+
 def write_folder(folder, config, params):
   """Writes a folder in the layout of Hugging Face and returns its path."""
   folder.mkdir()
@@ -60,6 +66,31 @@ def write_safetensors(path, params):
   arrays = {key: np.ascontiguousarray(x) for key, x in params.items()}
   safetensors_numpy.save_file(arrays, path)
   return path
+
+
+def fuse(params, names, qkv):
+  """Gives parameters of Hugging Face the names of an original repository.
+
+  Args:
+    params: parameters by the keys of Hugging Face.
+    names: parts of keys and what replaces them, in this order.
+    qkv: what the keys of queries, keys and values have in common, which are one
+      array in the original.
+  """
+  fused = {}
+  original = {}
+  for key, array in params.items():
+    for old, new in names.items():
+      key = key.replace(old, new)
+    parts = [f'{qkv}.{name}.' for name in ('query', 'key', 'value')]
+    part = next((part for part in parts if part in key), None)
+    if part:
+      # The parts stand in the order query, key, value.
+      fused.setdefault(key.replace(part, 'attn.qkv.'), []).append(array)
+    else:
+      original[key] = array
+  joined = {key: np.concatenate(arrays) for key, arrays in fused.items()}
+  return original | joined
 
 
 def differences(model, params, cases):

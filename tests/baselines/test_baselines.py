@@ -11,7 +11,7 @@ from tests.baselines import published
 
 @pytest.fixture(scope='module')
 def golden():
-  return published.Golden('dinov2')
+  return published.read('dinov2')
 
 
 def test_load_of_an_unknown_model_names_the_known_ones(golden, tmp_path):
@@ -36,7 +36,7 @@ def test_load_of_an_unknown_file_names_its_keys_and_the_folder(
 
 
 def test_load_of_another_familys_arrays_lists_what_differs(golden, tmp_path):
-  params = published.Golden('dinov3').params
+  params = published.read('dinov3').params
   folder = published.write_folder(tmp_path / 'x', golden.config, params)
   with pytest.raises(ValueError) as error:
     baselines.load(folder)

@@ -46,7 +46,7 @@ def to_original(params, is_chunked=False):
 
 @pytest.fixture(params=['dinov2', 'dinov2_registers'])
 def golden(request):
-  return published.Golden(request.param)
+  return published.read(request.param)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def to_original(params):
 
 @pytest.mark.parametrize('name', ['dinov3', 'dinov3_gated'])
 def test_dinov3_equals_transformers_on_every_grid(name, tmp_path):
-  golden = published.Golden(name)
+  golden = published.read(name)
   folder = published.write_folder(tmp_path / 'x', golden.config, golden.params)
   model, params = baselines.load(folder)
   found = published.differences(model, params, golden.cases)
@@ -67,7 +67,7 @@ def test_dinov3_equals_transformers_on_every_grid(name, tmp_path):
 
 
 def test_dinov3_has_one_tree_in_the_original_layout(tmp_path, monkeypatch):
-  golden = published.Golden('dinov3')
+  golden = published.read('dinov3')
   folder = published.write_folder(tmp_path / 'x', golden.config, golden.params)
   model, params = baselines.load(folder)
   monkeypatch.setitem(dinov3.HEADS, 32, 2)
@@ -83,7 +83,7 @@ def test_dinov3_has_one_tree_in_the_original_layout(tmp_path, monkeypatch):
 def test_dinov3_reads_gated_original_files_without_biases(
     tmp_path, monkeypatch
 ):
-  golden = published.Golden('dinov3_gated')
+  golden = published.read('dinov3_gated')
   arrays = {
       key: x
       for key, x in golden.params.items()
@@ -140,7 +140,7 @@ def test_dinov3_has_the_published_number_of_parameters(
 
 
 def test_dinov3_refuses_a_gated_mlp_without_silu(tmp_path):
-  golden = published.Golden('dinov3_gated')
+  golden = published.read('dinov3_gated')
   config = golden.config | {'hidden_act': 'gelu'}
   folder = published.write_folder(tmp_path / 'x', config, golden.params)
   with pytest.raises(ValueError, match="hidden_act must be 'silu'"):

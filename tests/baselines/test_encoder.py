@@ -55,6 +55,23 @@ def test_parse_reads_family_variant_and_path(checkpoint, expected):
   assert encoder_lib.parse(checkpoint) == expected
 
 
+def test_unknown_name_before_a_colon_is_refused_with_the_known_ones(
+    tmp_path, monkeypatch
+):
+  with pytest.raises(
+      FileNotFoundError, match='dino is none of dinov2, .*-fair'
+  ):
+    encoder_lib.check_name('dino:weights')
+  with pytest.raises(FileNotFoundError, match='dino is none of raw, dinov2'):
+    encoder_lib.check_name('dino:weights', ['raw'])
+  # Names, and paths with a colon or without one, there or not.
+  (tmp_path / 'a:b').touch()
+  monkeypatch.chdir(tmp_path)
+  for known in ('dinov2-fair:x', 'gs://a/b', 'nothing', '/no:thing', 'a:b'):
+    encoder_lib.check_name(known)
+  encoder_lib.check_name('raw:16', ['raw'])
+
+
 def test_load_refuses_another_family_an_empty_path_and_a_missing_file(tmp_path):
   path = tiny_rivals.write(tmp_path / 'rival', 'videomae')
   model, _ = encoder_lib.load(encoder_lib.Name('videomae', 'fair', str(path)))

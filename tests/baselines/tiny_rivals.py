@@ -11,8 +11,8 @@ import numpy as np
 from safetensors import numpy as safetensors_numpy
 
 from rvm_jax.baselines import vjepa
+from tests.baselines import published
 
-GOLDEN = pathlib.Path(__file__).parent / 'golden'
 FAMILIES = 'dinov2', 'dinov3', 'videomae', 'vjepa', 'vjepa2'
 PATCH = 4
 
@@ -86,7 +86,8 @@ def write(folder: pathlib.Path, family: str, seed: int = 0) -> pathlib.Path:
     config = _IMAGE_CONFIGS[family]
     params = _draw(_list_shapes(family, config['patch_size']), seed)
   else:
-    config, params = _read_golden(family)
+    golden = published.read(family)
+    config, params = golden.config, golden.params
   safetensors_numpy.save_file(params, path)
   if family == 'vjepa':
     return path
@@ -96,22 +97,12 @@ def write(folder: pathlib.Path, family: str, seed: int = 0) -> pathlib.Path:
 
 def let_vjepa_be_tiny(monkeypatch):
   """Makes the sizes of the tiny V-JEPA 1 known ones, as its file needs."""
-  config, params = _read_golden('vjepa')
-  num_positions = params['pos_embed'].shape[1]
-  monkeypatch.setitem(vjepa.ROWS, num_positions, config['grid'])
-  monkeypatch.setitem(vjepa.HEADS, config['width'], config['num_heads'])
-
-
-def _read_golden(family):
-  """Returns the config and the parameters of a golden file."""
-  with np.load(GOLDEN / f'{family}.npz') as archive:
-    config = json.loads(archive['config'].item())
-    params = {
-        key.removeprefix('params/'): archive[key]
-        for key in archive.files
-        if key.startswith('params/')
-    }
-  return config, params
+  golden = published.read('vjepa')
+  num_positions = golden.params['pos_embed'].shape[1]
+  monkeypatch.setitem(vjepa.ROWS, num_positions, golden.config['grid'])
+  monkeypatch.setitem(
+      vjepa.HEADS, golden.config['width'], golden.config['num_heads']
+  )
 
 
 _WIDTH = 32

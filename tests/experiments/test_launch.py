@@ -102,7 +102,11 @@ def test_every_back_end_has_a_golden_plan():
             ['--config=configs/none.py'],
             '--config=configs/none.py: no such file',
         ),
-        (['--workdir=gs://bucket/run'], 'not to a bucket'),
+        (['--workdir=s3://bucket/run'], 'not to a bucket'),
+        (
+            ['--workdir=gs://bucket/run'],
+            'in the bucket: --config.checkpoint.bucket=gs://bucket/run',
+        ),
         (['--config.data.min_ga=3'], 'no min_ga; did you mean min_gap?'),
         (['--config.data=3'], '--config.data is a group of settings'),
         (['--config.num_steps=many'], 'invalid literal for int'),

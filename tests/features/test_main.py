@@ -224,6 +224,7 @@ def test_full_disk_stops_the_run_and_the_same_command_continues(
     [
         (['--height=40'], 'height must be .* got 40; take 32 or 48'),
         (['--checkpoint=nothing.npz'], 'No such file .* nothing.npz'),
+        (['--checkpoint=dino:x'], 'at dino:x, and dino is none of dinov2, '),
         (['--checkpoint={tmp_path}/other.npz'], 'not an RVM checkpoint'),
         (['--checkpoint={tmp_path}/text.npz'], 'not a plain .npz archive'),
         (['--out={tmp_path}/text.npz'], 'File exists: .*text.npz'),

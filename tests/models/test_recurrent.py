@@ -67,3 +67,18 @@ def test_core_keeps_the_state_in_float32_with_bfloat16_products(params):
   assert found.dtype == last.dtype == jnp.float32
   expected, _ = apply(params, TOKENS, STATE)
   assert 1e-4 < abs(found - expected).max() < 0.3
+
+
+def test_update_gates_are_those_that_lead_to_the_states(params):
+  zeros = np.zeros_like(STATE)
+  states, _ = apply(params, TOKENS, zeros)
+  found = make_core().apply(
+      {'params': params}, TOKENS, states, method='update_gates'
+  )
+  for t in range(TOKENS.shape[1]):
+    before = states[:, t - 1] if t else zeros
+    expected = sigmoid(
+        TOKENS[:, t] @ params['input_update']['kernel']
+        + before @ params['state_update']['kernel']
+    )
+    np.testing.assert_allclose(found[:, t], expected, atol=1e-5)

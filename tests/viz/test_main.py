@@ -198,6 +198,8 @@ def test_main_refuses_wrong_checkpoints(tmp_path, video, capsys):
     assert run(out, video, checkpoint=tmp_path / name) == 2
     assert message in capsys.readouterr().err
     assert not out.exists()
+  assert run(out, video, checkpoint='dino:x') == 2
+  assert 'dino is none of dinov2, ' in capsys.readouterr().err
 
 
 def test_main_refuses_a_folder_that_cannot_be_written(tmp_path, video, capsys):

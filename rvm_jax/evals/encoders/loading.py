@@ -3,10 +3,7 @@
 To add a kind of encoder, add a module to this package and an entry to `_KINDS`.
 """
 
-import os
-
 from rvm_jax.baselines import encoder as rival_lib
-from rvm_jax.baselines import features
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.encoders import rivals
@@ -39,15 +36,7 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   kind, _, rest = checkpoint.partition(':')
   if kind in _KINDS:
     return _KINDS[kind](rest)
-  # A bucket's path has a colon too.
-  is_path = not rest or rest.startswith('//') or os.path.exists(checkpoint)
-  if not is_path:
-    kinds = [*_KINDS, *features.FAMILIES]
-    kinds += [f'{family}-fair' for family in features.FAMILIES]
-    raise FileNotFoundError(
-        f'there is nothing at {checkpoint}, and {kind} is none of'
-        f' {", ".join(kinds)}'
-    )
+  rival_lib.check_name(checkpoint, _KINDS)
   return runs.load(checkpoint)
 
 
@@ -65,6 +54,7 @@ def _load_untrained(checkpoint: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder of 'untrained:CHECKPOINT'."""
   if rival := rival_lib.parse(checkpoint):
     return rivals.load_untrained(rival)
+  rival_lib.check_name(checkpoint)
   return runs.load_untrained(checkpoint)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.fitting import encoding
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
 from rvm_jax.evals.fitting import stream as stream_lib
@@ -100,7 +101,7 @@ def prepare(
         # fitting could not continue from it.
         identity
         | {'dtype': features['dtype'], 'skipped': stored_train.skipped},
-        stored_test.batches(feature_store_lib.BATCH),
+        stored_test.batches(encoding.BATCH),
         lambda: {'training': stored_train.skipped, 'test': stored_test.skipped},
     )
 
@@ -123,7 +124,7 @@ def prepare(
   return Data(
       stream,
       identity | {'is_augmented': is_augmented},
-      feature_store_lib.encode(
+      encoding.encode(
           model,
           test,
           0,

@@ -25,12 +25,11 @@ from absl import logging
 import numpy as np
 
 from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.fitting import encoding
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.storage import arrays as arrays_lib
 from rvm_jax.storage import fingerprints
 
-# Number of examples that are encoded at once.
-BATCH = 16
 # Largest size of a chunk of features, which is a file of the store, in bytes. A
 # chunk of a single example may be larger.
 _CHUNK_BYTES = 2**20
@@ -120,7 +119,9 @@ def extract(
   if os.path.exists(path):
     store = arrays_lib.open_existing(path, identity | {'dtype': dtype})
     if store.is_complete:
-      _check_bad(store.attributes['skipped'], len(records), max_bad_share)
+      encoding.check_bad(
+          store.attributes['skipped'], len(records), max_bad_share
+      )
       return Stored(store)
     # An interrupted extraction has saved the number of the next record to read,
     # followed by the numbers of the broken records.
@@ -128,7 +129,7 @@ def extract(
       done, *known = store.carried.tolist()
       bad.update(known)
   os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-  for rows in encode(
+  for rows in encoding.encode(
       model,
       records,
       done,
@@ -148,82 +149,6 @@ def extract(
   store.finish({'skipped': [records[number].name for number in sorted(bad)]})
   del store  # Its lock must be released before the store is opened again.
   return Stored(arrays_lib.open_existing(path, identity))
-
-
-def encode(
-    model: encoder_lib.FrozenEncoder,
-    records: Sequence[examples_lib.ExampleRecord],
-    start: int,
-    bad: set[int],
-    *,
-    num_workers: int,
-    max_bad_share: float,
-) -> Iterator[dict[str, np.ndarray]]:
-  """Yields batches of at most `BATCH` encoded examples.
-
-  Args:
-    model: the frozen encoder.
-    records: records of the examples.
-    start: number of the first record to read.
-    bad: numbers of the records known to be broken. The numbers of further
-      broken records are added to this set.
-    num_workers: number of processes that read examples; 0 reads in a thread.
-    max_bad_share: largest share of the records that may be broken, in [0, 1].
-
-  Yields:
-    Arrays by name: 'features', float32 [n, T, N, C]; 'number', int32 [n], the
-    numbers of the records; and the ground truth, each with a leading axis n.
-
-  Raises:
-    ValueError: examples differ in shape.
-    RuntimeError: too many records are broken.
-  """
-  # `first` is the name and description of the first example; `numbers` and
-  # `read` collect the next batch.
-  size = min(BATCH, len(records))
-  first, numbers, read = None, [], []
-  for number, example in examples_lib.read_all(records, start, num_workers):
-    if example is None:
-      bad.add(number)
-      names = [records[number].name for number in sorted(bad)]
-      _check_bad(names, len(records), max_bad_share)
-    else:
-      # All examples must have arrays of the same names, dtypes and shapes.
-      example = {key: np.asarray(x) for key, x in example.items()}
-      first = first or (records[number].name, _describe(example))
-      if first[1] != _describe(example):
-        raise ValueError(
-            f'examples must be alike: {first[0]} has {first[1]},'
-            f' {records[number].name} has {_describe(example)}'
-        )
-      numbers.append(number)
-      read.append(example)
-    # Encode the batch when it is full, or when no record is left.
-    if read and (len(read) == size or number == len(records) - 1):
-      batch = {key: np.stack([x[key] for x in read]) for key in read[0]}
-      features = encode_frames(model, batch.pop('frames'), size)
-      yield {'features': features, 'number': np.int32(numbers)} | batch
-      numbers, read = [], []
-
-
-def encode_frames(
-    model: encoder_lib.FrozenEncoder, frames: np.ndarray, size: int
-) -> np.ndarray:
-  """Encodes the frames of a batch.
-
-  Args:
-    model: the frozen encoder.
-    frames: uint8 [n, T, H, W, 3], with n at most `size`.
-    size: number of examples to encode. A smaller batch is padded with copies of
-      its last example, so that all batches use one compiled program.
-
-  Returns:
-    float32 [n, T, N, C], the features of all patches.
-  """
-  fill = size - len(frames)
-  filled = np.concatenate([frames, np.repeat(frames[-1:], fill, 0)])
-  patches = model.encode(filled).patches[: len(frames)]  # [n, T, h, w, C]
-  return patches.reshape(*patches.shape[:2], -1, patches.shape[-1])
 
 
 def identify(
@@ -273,9 +198,9 @@ def _create(path, identity, dtype, rows) -> arrays_lib.Store:
     rows: the first batch, from which names, shapes and dtypes are taken.
   """
   # Choose the number of examples in a chunk. Whole batches are appended, so it
-  # must divide BATCH: halve it until a chunk is small enough.
+  # must divide `encoding.BATCH`: halve it until a chunk is small enough.
   example_bytes = rows['features'][0].nbytes
-  chunk = BATCH
+  chunk = encoding.BATCH
   while chunk > 1 and chunk * example_bytes > _CHUNK_BYTES:
     chunk //= 2
   return arrays_lib.open_or_create(
@@ -285,18 +210,3 @@ def _create(path, identity, dtype, rows) -> arrays_lib.Store:
       chunk=chunk,
       arrays={k: (x.shape[1:], x.dtype.name) for k, x in rows.items()},
   )
-
-
-def _check_bad(names, num_records, max_bad_share):
-  """Raises RuntimeError if too large a share of the records is broken."""
-  if len(names) > max_bad_share * num_records:
-    raise RuntimeError(
-        f'{len(names)} of {num_records} examples could not be read, more than'
-        f' features.max_bad_share={max_bad_share}: {", ".join(names[:5])}'
-        f'{", ..." * (len(names) > 5)}; the log says why'
-    )
-
-
-def _describe(example):
-  """Returns the dtype and shape of each array, as text, by name."""
-  return {k: f'{x.dtype}{list(x.shape)}' for k, x in sorted(example.items())}

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from rvm_jax.evals.fitting import feature_store as feature_store_lib
+from rvm_jax.evals.fitting import encoding
 from rvm_jax.evals.fitting import stream as stream_lib
 from rvm_jax.training import loop
 from rvm_jax.training import mesh as mesh_lib
@@ -27,7 +27,7 @@ Arrays = Mapping[str, np.ndarray]
 class Readout:
   """Training objective of a head: its loss on fixed features.
 
-  It implements `training.step.Objective`.
+  It implements `training.protocols.Objective`.
 
   Attributes:
     model: the head, a linen module as described in `rvm_jax.evals.heads`.
@@ -223,7 +223,7 @@ def predict(
     head: a linen module as described in `rvm_jax.evals.heads`.
     fitted: sets of the head's parameters, each as returned by `fit`.
     batches: batches of 'features' and other arrays, each of at most
-      `feature_store.BATCH` examples.
+      `encoding.BATCH` examples.
 
   Yields:
     For each example, its arrays without 'features'; and a list of the
@@ -234,7 +234,7 @@ def predict(
   num_shards = mesh_lib.num_batch_shards(mesh)
   # All batches are padded to one size, a multiple of the number of shards, so
   # that only one program is compiled.
-  size = -(-feature_store_lib.BATCH // num_shards) * num_shards
+  size = -(-encoding.BATCH // num_shards) * num_shards
 
   @jax.jit
   def decode(params, batch):

@@ -17,6 +17,7 @@ from rvm_jax.data import batches as batches_lib
 from rvm_jax.data import blocks
 from rvm_jax.data import skipping
 from rvm_jax.evals.encoders import encoder as encoder_lib
+from rvm_jax.evals.fitting import encoding
 from rvm_jax.evals.fitting import examples as examples_lib
 from rvm_jax.evals.fitting import feature_store as feature_store_lib
 
@@ -215,7 +216,7 @@ def of_records(
 
   def finish(batch):
     frames = batch.pop('frames')
-    features = feature_store_lib.encode_frames(model, frames, len(frames))
+    features = encoding.encode_frames(model, frames, len(frames))
     return batch | {'features': features}
 
   return Stream(

@@ -25,7 +25,8 @@ def open_all(
 
   Returns:
     'reconstruction'; 'held_out', if videos are kept out of training; and
-    'scenes', unless `config.num_eval_scenes` is 0.
+    'scenes', unless `config.num_eval_scenes` is 0, with 'correspondence', if
+    the run trains on scenes.
   """
   found: dict[str, loop.Evaluator] = {
       'reconstruction': reconstruction.ReconstructionEvaluator(
@@ -39,4 +40,10 @@ def open_all(
     from rvm_jax.evals.in_training import scenes  # pylint: disable=g-import-not-at-top
 
     found['scenes'] = scenes.SceneEvaluator(config, check)
+    if 'scenes' in config.data.sources:
+      from rvm_jax.evals.in_training import correspondence  # pylint: disable=g-import-not-at-top
+
+      found['correspondence'] = correspondence.CorrespondenceEvaluator(
+          config, check
+      )
   return found

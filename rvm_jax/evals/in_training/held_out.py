@@ -12,7 +12,7 @@ import numpy as np
 from rvm_jax.data import pipeline
 from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 
 # Least number of samples over which the loss is averaged.
 NUM_SAMPLES = 256
@@ -76,7 +76,7 @@ class HeldOutEvaluator:
     self._shown = data.read_held_out(range(reconstruction.NUM_SAMPLES))
 
   def __call__(
-      self, objective: step.VideoObjective, params: Any
+      self, objective: protocols.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
     """Computes the loss and reconstructs a few samples.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rvm_jax.data import pipeline
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.viz import sheets
 
 # Number of samples that are reconstructed.
@@ -53,7 +53,7 @@ class ReconstructionEvaluator:
     self._seed = config.seed
 
   def __call__(
-      self, objective: step.VideoObjective, params: Any
+      self, objective: protocols.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
     """Reconstructs the samples.
 
@@ -73,7 +73,7 @@ class ReconstructionEvaluator:
 
 
 def reconstruct(
-    objective: step.VideoObjective,
+    objective: protocols.VideoObjective,
     params: Any,
     samples: Mapping[str, np.ndarray],
     seed: int,

@@ -15,7 +15,7 @@ from rvm_jax.evals.scenes import benchmark
 from rvm_jax.evals.scenes import clips as scenes_data
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 
 # Number of the first clip. The benchmark of configs/eval_scenes.py has clips
 # with smaller numbers, which show other scenes.
@@ -90,7 +90,7 @@ class SceneEvaluator:
       )
 
   def __call__(
-      self, objective: step.VideoObjective, params: Any
+      self, objective: protocols.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
     """Scores the current features.
 

@@ -15,13 +15,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from rvm_jax.evals.propagation import tiles as tiles_lib
 
 # Affinity given to patches that are too far apart, as in the released
 # evaluation.
 _MASKED = -1e10
-# Largest number of rows and of columns of patches in a tile.
-_TILE = (16, 8)
 
 
 class Settings(NamedTuple):
@@ -41,23 +40,6 @@ class Settings(NamedTuple):
   radius: float
 
 
-class _Tile(NamedTuple):
-  """A rectangle of the patch grid, given by slices of its rows and columns.
-
-  Attributes:
-    rows: rows of the tile.
-    columns: columns of the tile.
-    query_rows: rows of the tile's window, the smallest rectangle that contains
-      all queries within the radius of any patch of the tile.
-    query_columns: columns of the tile's window.
-  """
-
-  rows: slice
-  columns: slice
-  query_rows: slice
-  query_columns: slice
-
-
 def start(first: jax.Array, settings: Settings) -> tuple[jax.Array, ...]:
   """Returns a queue in which every slot holds the first frame.
 
@@ -71,7 +53,7 @@ def start(first: jax.Array, settings: Settings) -> tuple[jax.Array, ...]:
   """
   return tuple(
       jnp.repeat(first[None, tile.rows, tile.columns], settings.num_context, 0)
-      for tile in _make_tiles(*first.shape[:2], settings.radius)
+      for tile in tiles_lib.make_tiles(*first.shape[:2], settings.radius)
   )
 
 
@@ -92,7 +74,7 @@ def push(
   Returns:
     The queue with the new frame in slot `frame % num_context`.
   """
-  tiles = _make_tiles(*features.shape[:2], settings.radius)
+  tiles = tiles_lib.make_tiles(*features.shape[:2], settings.radius)
   return tuple(
       patches.at[frame % settings.num_context].set(
           features[tile.rows, tile.columns]
@@ -145,7 +127,9 @@ def search(
   # differ in the last bit, and ties would be lost.
   slots = jnp.arange(num_context)
   is_first = (slots >= frame) | ((slots == 0) & (frame <= num_context))
-  for tile, patches in zip(_make_tiles(*grid, radius), queue, strict=True):
+  for tile, patches in zip(
+      tiles_lib.make_tiles(*grid, radius), queue, strict=True
+  ):
     window = tile.query_rows, tile.query_columns
     affinity = _affinity(patches, queries[window]) / temperature
     affinity = jnp.where(
@@ -281,40 +265,3 @@ def _affinity(context, queries):
     float32 [..., h, w].
   """
   return jnp.tensordot(context, queries, (-1, -1), precision='highest')
-
-
-def _make_tiles(height, width, radius):
-  """Cuts a patch grid into tiles of at most 16 x 8 patches.
-
-  Args:
-    height: number of rows of the grid.
-    width: number of columns of the grid.
-    radius: radius of the search, in patches.
-
-  Returns:
-    The tiles in raster order.
-  """
-  # Windows exceed tiles by the largest integer below the radius. At radius 0
-  # all pairs are masked, but windows must not be empty.
-  reach = max(0, int(np.ceil(radius)) - 1)
-  return [
-      _Tile(
-          rows,
-          columns,
-          _widen(rows, reach, height),
-          _widen(columns, reach, width),
-      )
-      for rows in _split(height, _TILE[0])
-      for columns in _split(width, _TILE[1])
-  ]
-
-
-def _split(size, largest):
-  """Splits range(size) into nearly equal slices, none longer than `largest`."""
-  edges = np.linspace(0, size, -(-size // largest) + 1).astype(int).tolist()
-  return [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
-
-
-def _widen(part, reach, size):
-  """Extends a slice by `reach` on both sides, but not beyond range(size)."""
-  return slice(max(0, part.start - reach), min(size, part.stop + reach))

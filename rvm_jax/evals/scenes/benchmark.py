@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import logging
 import numpy as np
+import tqdm
 
 from rvm_jax.evals import report
 from rvm_jax.evals.encoders import encoder as encoder_lib
@@ -104,15 +105,14 @@ def evaluate(
   ):
     if value < 1:
       raise ValueError(f'config.protocol.{key}={value} must be at least 1')
-  with clips_lib.start_workers(num_workers) as map_:
-    train, test = (
-        clips_lib.generate(
-            clips_lib.SceneClips(split, **clips), range(num), map_
-        )
-        for split, num in (('train', num_train), ('held_out', num_test))
-    )
-  data = clips_lib.fingerprint([*train, *test])
-  logging.info('Clips are generated: %s', data)
+  splits = (
+      clips_lib.SceneClips('train', **clips),
+      clips_lib.SceneClips('held_out', **clips),
+  )
+  train, test, data = _generate(splits, (num_train, num_test), num_workers)
+  logging.info(
+      'Fitting readouts to %d clips, then scoring %d', num_train, num_test
+  )
   if isinstance(encoder, oracle.Oracle):
     encoder = encoder.reveal([*train, *test])
   rows, pictures_ = measure(
@@ -134,6 +134,27 @@ def evaluate(
       columns=[(f'Scenes {t.text}', t.name, t.lower_is_better) for t in TASKS],
       lines=tabulate(scores),
   )
+
+
+# Encoders that are scored one after another in a process share the clips.
+@functools.lru_cache(maxsize=1)
+def _generate(
+    splits: tuple[clips_lib.SceneClips, clips_lib.SceneClips],
+    nums: tuple[int, int],
+    num_workers: int,
+) -> tuple[list[clips_lib.NamedExample], list[clips_lib.NamedExample], str]:
+  """Returns the first clips of two splits, and a hash over all of them."""
+  with (
+      clips_lib.start_workers(num_workers) as map_,
+      tqdm.tqdm(desc='generating', total=sum(nums), unit=' clips') as bar,
+  ):
+    train, test = (
+        clips_lib.generate(split, range(num), map_, bar.update)
+        for split, num in zip(splits, nums, strict=True)
+    )
+  data = clips_lib.fingerprint([*train, *test])
+  logging.info('Clips are generated: %s', data)
+  return train, test, data
 
 
 def measure(

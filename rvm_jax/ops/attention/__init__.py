@@ -12,6 +12,7 @@ _IMPLEMENTATIONS = {
     'cudnn': cudnn.attend,
     'pallas_tpu': pallas_tpu.attend,
 }
+weigh = xla.weigh
 # Names of the implementations.
 NAMES = ('auto', *_IMPLEMENTATIONS)
 # Names of the arrays that the backward pass of 'pallas_tpu' needs besides its

@@ -56,6 +56,27 @@ def attend(
   return mixed[:, :num_queries]
 
 
+def weigh(query: jax.Array, key: jax.Array, num_heads: int) -> jax.Array:
+  """Computes the weights of softmax attention, to be looked at.
+
+  Args:
+    query: queries, [B, Q, D], heads side by side.
+    key: keys, [B, M, D].
+    num_heads: number of heads, a divisor of D.
+
+  Returns:
+    float32 [B, heads, Q, M]; they sum to 1 over the last axis.
+  """
+  query, key = (
+      x.reshape(*x.shape[:2], num_heads, -1).swapaxes(1, 2)
+      for x in (query, key)
+  )
+  scores = jnp.einsum(
+      'bhqc,bhmc->bhqm', query, key, preferred_element_type=jnp.float32
+  )
+  return jax.nn.softmax(scores / np.sqrt(query.shape[-1], dtype=np.float32))
+
+
 def has_known_sizes(query: jax.Array, key: jax.Array) -> bool:
   """Returns whether no axis is a symbolic dimension of `jax.export`."""
   return all(isinstance(x, int) for x in (*query.shape, *key.shape))

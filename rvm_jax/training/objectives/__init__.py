@@ -1,7 +1,7 @@
 """The objectives that a run can train, chosen by `config.objective`.
 
 To add an objective, write a module in this folder with a class that implements
-`step.VideoObjective`, and add an entry to `OBJECTIVES`.
+`protocols.VideoObjective`, and add an entry to `OBJECTIVES`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import jax
 import ml_collections
 
 from rvm_jax.data import pipeline
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.training.objectives import joint
 from rvm_jax.training.objectives import pretraining
 from rvm_jax.training.objectives import siammae
@@ -23,7 +23,7 @@ from rvm_jax.weights import runs
 # A function for each value of `config.objective`. It takes the run's config and
 # returns the objective.
 OBJECTIVES: dict[
-    str, Callable[[ml_collections.ConfigDict], step.VideoObjective]
+    str, Callable[[ml_collections.ConfigDict], protocols.VideoObjective]
 ] = {
     'rvm': pretraining.from_config,
     'joint': joint.from_config,
@@ -33,7 +33,7 @@ OBJECTIVES: dict[
 }
 
 
-def from_config(config: ml_collections.ConfigDict) -> step.VideoObjective:
+def from_config(config: ml_collections.ConfigDict) -> protocols.VideoObjective:
   """Returns the objective that a run's config names.
 
   Args:
@@ -53,7 +53,7 @@ def from_config(config: ml_collections.ConfigDict) -> step.VideoObjective:
 
 def load(
     path: str | os.PathLike[str],
-) -> tuple[step.VideoObjective, Mapping[str, Any]]:
+) -> tuple[protocols.VideoObjective, Mapping[str, Any]]:
   """Loads the objective and the trained parameters of a run.
 
   This works for every objective in `OBJECTIVES`.

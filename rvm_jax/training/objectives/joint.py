@@ -58,6 +58,9 @@ class Joint(pretraining.Pretraining):
         self.clip_length,
     )
 
+  def _update_gate(self, params, batch):
+    """Returns nothing, since there is no gate."""
+
 
 def from_config(config: ml_collections.ConfigDict) -> Joint:
   """Returns the objective of a run whose `config.objective` is 'joint'.

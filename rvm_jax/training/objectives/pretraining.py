@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import ml_collections
 
 from rvm_jax import rules
+from rvm_jax.models import decoder
+from rvm_jax.models import layers
 from rvm_jax.models import rvm
 from rvm_jax.ops import images
 from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import flops
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.training.objectives import casting
 from rvm_jax.training.objectives import settings
 
@@ -31,7 +33,7 @@ MODEL_SETTINGS = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pretraining:
-  """RVM's masked pixel prediction: a `step.VideoObjective`.
+  """RVM's masked pixel prediction: a `protocols.VideoObjective`.
 
   The model sees all of the source frames and a few patches of each target
   frame, and predicts the pixels of the target frames.
@@ -89,8 +91,8 @@ class Pretraining:
     return self.model.init(rng, source, target, deltas, visible)['params']
 
   def sample(
-      self, rng: jax.Array, batch: step.Batch
-  ) -> tuple[step.Batch, jax.Array]:
+      self, rng: jax.Array, batch: protocols.Batch
+  ) -> tuple[protocols.Batch, jax.Array]:
     """Samples which patches of each target are visible to the model.
 
     Args:
@@ -116,7 +118,7 @@ class Pretraining:
     return casting.cast(params, self.model.dtype)
 
   def loss(
-      self, params: Any, batch: step.Batch, visible: jax.Array
+      self, params: Any, batch: protocols.Batch, visible: jax.Array
   ) -> jax.Array:
     """Returns the mean squared error over all pixels of all target frames."""
     predicted = self._predict(params, batch, visible, 'predict_patches')
@@ -136,16 +138,61 @@ class Pretraining:
     return states[:, :, 1:].reshape(batch, time, *grid, -1)
 
   def reconstruct(
-      self, params: Any, batch: step.Batch, rng: jax.Array
-  ) -> step.Reconstructed:
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> protocols.Reconstructed:
     """Predicts the target frames, see `VideoObjective.reconstruct`."""
     batch, visible = self.sample(rng, batch)
     pixels = self._predict(params, batch, visible)
-    return step.Reconstructed(batch['target'], visible, pixels)
+    return protocols.Reconstructed(batch['target'], visible, pixels)
+
+  def attend(
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> protocols.Attention:
+    """Returns where the decoder looks, see `protocols.Attention`."""
+    batch, visible = self.sample(rng, batch)
+    # Weights are left neither by a loop over blocks nor by rematerialised ones.
+    model = self.model.clone(remat='none', scan_layers=False)
+    left: Any
+    _, left = model.apply(
+        {'params': params},
+        batch['source'],
+        batch['target'],
+        batch['deltas'],
+        visible,
+        method='predict_patches',
+        mutable=[layers.WEIGHTS],
+    )
+    blocks = left[layers.WEIGHTS]['decoder']
+    weights = jnp.stack(
+        [
+            blocks[name]['ca_attention']['weights'][0].mean(1)
+            for name in layers.name_cross_blocks(model.decoder_layers)
+        ],
+        axis=1,
+    )  # [B, L, K * (1 + N), T * (1 + N)]
+    batch_size, num_targets, height, width, _ = batch['target'].shape
+    rows, columns = patches_lib.grid(height, width, self.patch)
+    size = 1 + rows * columns
+    weights = weights.reshape(
+        batch_size, model.decoder_layers, num_targets, size, -1, size
+    )
+    return protocols.Attention(
+        visible, weights[..., 1:, :, 1:], self._update_gate(params, batch)
+    )
 
   def is_core(self, path: str) -> bool:
     """Returns whether a parameter belongs to the recurrent core."""
     return path.startswith('rnn_core/')
+
+  def _update_gate(self, params, batch):
+    """Returns the mean update gate of the patches, float32 [B], or None."""
+    if batch['source'].shape[1] == 1:
+      return None
+    gates: Any = self.model.apply(
+        {'params': params}, batch['source'], method='update_gates'
+    )
+    # In the first frame the gate has only a state of zeros to replace.
+    return gates[:, 1:, 1:].mean((1, 2, 3))
 
   def _predict(self, params, batch, visible, method='__call__'):
     """Predicts the target frames' pixels by this method of the model."""
@@ -186,8 +233,8 @@ def check(config: ml_collections.ConfigDict):
   data = config.data
   # The largest delta that the data can contain.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
-  if max_delta >= rvm.NUM_DELTAS:
-    fitting = data.max_gap - max_delta + rvm.NUM_DELTAS - 1
+  if max_delta >= decoder.NUM_DELTAS:
+    fitting = data.max_gap - max_delta + decoder.NUM_DELTAS - 1
     remedy = (
         f'max_gap to {fitting}'
         if fitting >= data.min_gap
@@ -196,7 +243,7 @@ def check(config: ml_collections.ConfigDict):
     raise ValueError(
         f'config.data: the last target may lie (num_source - 1) * stride +'
         f' max_gap = {max_delta} frames after the first source frame, but the'
-        f' model takes deltas of 0..{rvm.NUM_DELTAS - 1}; lower {remedy}'
+        f' model takes deltas of 0..{decoder.NUM_DELTAS - 1}; lower {remedy}'
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from rvm_jax import rules
-from rvm_jax.models import layers
+from rvm_jax.models import stacks
 from rvm_jax.ops import attention
 from rvm_jax.ops import masks
 
@@ -18,7 +18,7 @@ ENCODER = {
     'patch': rules.COUNT,
     'dtype': rules.one_of('float32', 'bfloat16'),
     'attention': rules.one_of(*attention.NAMES),
-    'remat': rules.one_of('none', *layers.REMAT_POLICIES),
+    'remat': rules.one_of('none', *stacks.REMAT_POLICIES),
     'scan_layers': rules.FLAG,
 }
 # Those of a model with a decoder.

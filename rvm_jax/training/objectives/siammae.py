@@ -17,7 +17,7 @@ from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import flops
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.training.objectives import casting
 from rvm_jax.training.objectives import pretraining
 from rvm_jax.training.objectives import settings
@@ -25,7 +25,7 @@ from rvm_jax.training.objectives import settings
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SiamMAE:
-  """SiamMAE's masked pixel prediction: a `step.VideoObjective`.
+  """SiamMAE's masked pixel prediction: a `protocols.VideoObjective`.
 
   The model sees one source frame and a few patches of each target frame, and
   predicts the hidden patches, normalised patch by patch. Unlike RVM it is not
@@ -79,8 +79,8 @@ class SiamMAE:
     return params['params']
 
   def sample(
-      self, rng: jax.Array, batch: step.Batch
-  ) -> tuple[step.Batch, jax.Array, jax.Array]:
+      self, rng: jax.Array, batch: protocols.Batch
+  ) -> tuple[protocols.Batch, jax.Array, jax.Array]:
     """Samples which patches of each target are visible to the model.
 
     Args:
@@ -102,7 +102,7 @@ class SiamMAE:
   def loss(
       self,
       params: Any,
-      batch: step.Batch,
+      batch: protocols.Batch,
       visible: jax.Array,
       hidden: jax.Array,
   ) -> jax.Array:
@@ -122,8 +122,8 @@ class SiamMAE:
     return features.reshape(batch, time, *grid, -1).astype(jnp.float32)
 
   def reconstruct(
-      self, params: Any, batch: step.Batch, rng: jax.Array
-  ) -> step.Reconstructed:
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> protocols.Reconstructed:
     """Predicts the target frames, see `VideoObjective.reconstruct`.
 
     Mean and variance of each hidden patch are those of the target, since the
@@ -142,7 +142,7 @@ class SiamMAE:
         found.reshape(-1, *found.shape[2:]),
     ).reshape(*target.shape[:2], -1, size)
     height, width = target.shape[2:4]
-    return step.Reconstructed(
+    return protocols.Reconstructed(
         target,
         visible,
         patches_lib.unpatchify(pixels, height, width, self.patch),
@@ -160,7 +160,7 @@ class SiamMAE:
     size = rows * columns
     return size, masks.num_visible(size, self.mask_ratio)
 
-  def _take(self, batch: step.Batch, hidden: jax.Array) -> jax.Array:
+  def _take(self, batch: protocols.Batch, hidden: jax.Array) -> jax.Array:
     """Returns the hidden patches in [0, 1], float32 [B, K, N - V, F]."""
     patches = patches_lib.patchify(batch['target'], self.patch)
     found = jnp.take_along_axis(patches, hidden[..., None], axis=2)

@@ -17,7 +17,7 @@ from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import flops
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.training.objectives import casting
 from rvm_jax.training.objectives import pretraining
 from rvm_jax.training.objectives import settings
@@ -26,7 +26,7 @@ from rvm_jax.training.objectives import windows
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class VideoMAE:
-  """VideoMAE's masked pixel prediction: a `step.VideoObjective`.
+  """VideoMAE's masked pixel prediction: a `protocols.VideoObjective`.
 
   The source frames are the clip. The model sees the same few patches of each of
   its frames, and predicts the others, normalised channel by channel within each
@@ -78,7 +78,7 @@ class VideoMAE:
     return self.model.init(rng, frames, place, place + 1)['params']
 
   def sample(
-      self, rng: jax.Array, batch: step.Batch
+      self, rng: jax.Array, batch: protocols.Batch
   ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Samples which tubes are visible to the model.
 
@@ -130,8 +130,8 @@ class VideoMAE:
     return windows.encode(encode_clips, frames, self.clip_length)
 
   def reconstruct(
-      self, params: Any, batch: step.Batch, rng: jax.Array
-  ) -> step.Reconstructed:
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> protocols.Reconstructed:
     """Predicts the clips, see `VideoObjective.reconstruct`.
 
     The target is the first frame of each tubelet. Mean and variance of each
@@ -154,7 +154,7 @@ class VideoMAE:
     )
     firsts = slice(None, None, videomae.TUBELET)
     steps = clips.shape[1] // videomae.TUBELET
-    return step.Reconstructed(
+    return protocols.Reconstructed(
         clips[:, firsts],
         jnp.repeat(visible[:, None], steps, 1),
         pixels[:, firsts],

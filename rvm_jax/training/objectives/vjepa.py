@@ -20,7 +20,7 @@ from rvm_jax.ops import losses
 from rvm_jax.ops import masks
 from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import flops
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from rvm_jax.training.objectives import casting
 from rvm_jax.training.objectives import pretraining
 from rvm_jax.training.objectives import settings
@@ -42,7 +42,7 @@ MASKS: tuple[dict[str, Any], ...] = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class VJEPA:
-  """V-JEPA's prediction of hidden features: a `step.VideoObjective`.
+  """V-JEPA's prediction of hidden features: a `protocols.VideoObjective`.
 
   The source frames are the clip. For each kind of mask, the encoder sees what
   lies outside of the blocks, and a predictor predicts the features that the EMA
@@ -55,7 +55,7 @@ class VJEPA:
     model: the V-JEPA to train.
     batch: shape and dtype of the array that a step takes from a batch:
       'source', uint8 [B, T, H, W, 3].
-    uses_ema: True, since `loss` takes the EMA, see `step.Objective`.
+    uses_ema: True, since `loss` takes the EMA, see `protocols.Objective`.
   """
 
   model: vjepa.VJEPA
@@ -111,7 +111,7 @@ class VJEPA:
     return self.model.init(rng, frames, [(place, place + 1)])['params']
 
   def sample(
-      self, rng: jax.Array, batch: step.Batch
+      self, rng: jax.Array, batch: protocols.Batch
   ) -> tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]:
     """Samples a mask of each kind for each clip.
 
@@ -176,7 +176,9 @@ class VJEPA:
 
     return windows.encode(encode_clips, frames, self.clip_length)
 
-  def reconstruct(self, params: Any, batch: step.Batch, rng: jax.Array) -> None:
+  def reconstruct(
+      self, params: Any, batch: protocols.Batch, rng: jax.Array
+  ) -> None:
     """Returns None, since no pixels are predicted."""
     del params, batch, rng
 

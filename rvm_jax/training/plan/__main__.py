@@ -15,6 +15,7 @@ Exit codes:
   1: it does not, or an error.
 """
 
+import functools
 import json
 import os
 import sys
@@ -87,4 +88,9 @@ def main(argv: list[str]):
 
 if __name__ == '__main__':
   flags.mark_flag_as_required('config')
-  app.run(main, flags_parser=errors.parse_flags)
+  app.run(
+      main,
+      flags_parser=functools.partial(
+          errors.parse_flags, read=config_lib.parse_flags
+      ),
+  )

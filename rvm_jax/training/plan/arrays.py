@@ -12,28 +12,11 @@ import math
 import re
 from typing import NamedTuple
 
-# Bits of an element, by dtype. A token holds no data.
-_BITS = {
-    'token': 0,
-    'pred': 8,
-    's4': 4,
-    'u4': 4,
-    's8': 8,
-    'u8': 8,
-    's16': 16,
-    'u16': 16,
-    's32': 32,
-    'u32': 32,
-    's64': 64,
-    'u64': 64,
-    'bf16': 16,
-    'f16': 16,
-    'f32': 32,
-    'f64': 64,
-    'f8e4m3fn': 8,
-    'f8e5m2': 8,
-    'c64': 64,
-}
+# The name of a dtype: its kind, its bits and, for small floats, their meaning.
+_DTYPE = re.compile(r'(s|u|f|bf|c)(\d+)(e\d+m\d+\w*)?')
+_KINDS = {'s': 'int', 'u': 'uint', 'f': 'float', 'bf': 'bfloat', 'c': 'complex'}
+# Bits of an element of the other dtypes. A token holds no data.
+_OTHERS = {'pred': 8, 'token': 0}
 _ARRAY = re.compile(r'\b([a-z]\w*)\[([\d,]*)\](?:\{([\d,]*)(?::([^}]*))?\})?')
 
 
@@ -56,14 +39,22 @@ class Array(NamedTuple):
   space: int
 
   @property
+  def jax_dtype(self) -> str:
+    """The dtype as JAX names it, such as 'bfloat16'; an error for a token."""
+    if self.dtype == 'pred':
+      return 'bool'
+    kind, bits, meaning = _match(self.dtype).groups()
+    return f'{_KINDS[kind]}{bits}' + (f'_{meaning}' if meaning else '')
+
+  @property
   def num_elements(self) -> int:
     """Number of elements, without padding; 0 for a token."""
-    return math.prod(self.shape) if _BITS[self.dtype] else 0
+    return math.prod(self.shape) if _count_bits(self.dtype) else 0
 
   @property
   def dense_bytes(self) -> int:
     """Size in bytes without padding."""
-    return self.num_elements * _BITS[self.dtype] // 8
+    return self.num_elements * _count_bits(self.dtype) // 8
 
   @property
   def num_bytes(self) -> int:
@@ -71,7 +62,7 @@ class Array(NamedTuple):
     padded = list(self.shape)
     for axis, size in zip(self.order, reversed(self.tile), strict=False):
       padded[axis] = -(-padded[axis] // size) * size
-    return math.prod(padded) * _BITS[self.dtype] // 8
+    return math.prod(padded) * _count_bits(self.dtype) // 8
 
   @property
   def hbm_bytes(self) -> int:
@@ -87,8 +78,7 @@ def parse(text: str) -> tuple[Array, ...]:
   """
   found = []
   for dtype, shape, order, layout in _ARRAY.findall(text):
-    if dtype not in _BITS:
-      raise ValueError(f'unknown dtype {dtype} in the HLO type {text}')
+    _count_bits(dtype)
     tile = re.match(r'T\(([\d,]+)\)', layout)
     space = re.search(r'S\((\d+)\)', layout)
     found.append(
@@ -101,6 +91,20 @@ def parse(text: str) -> tuple[Array, ...]:
         )
     )
   return tuple(found)
+
+
+def _count_bits(dtype: str) -> int:
+  """Returns the bits of an element; raises ValueError for an unknown dtype."""
+  if dtype in _OTHERS:
+    return _OTHERS[dtype]
+  return int(_match(dtype)[2])
+
+
+def _match(dtype: str) -> re.Match[str]:
+  """Returns the parts of a dtype; raises ValueError for an unknown one."""
+  if found := _DTYPE.fullmatch(dtype):
+    return found
+  raise ValueError(f'unknown dtype {dtype} in the text of a program')
 
 
 def total_bytes(arrays: Sequence[Array]) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import ml_collections
 
-from rvm_jax.models import layers
+from rvm_jax.models import stacks
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import program as program_lib
@@ -88,6 +88,8 @@ class Estimator:
     program = program_lib.build(alone, objective, jax.devices()[:1])
     self._state = program.shapes
     self._cast = jax.eval_shape(objective.cast, self._state.params)
+    # An objective need not say it.
+    self._uses_ema = getattr(objective, 'uses_ema', False)
     self._batch = objective.batch
     self._traced: dict[str, tracing.Traced] = {}
 
@@ -125,6 +127,8 @@ class Estimator:
     temporary = kept + traced.fixed_bytes + gradients
     if is_tpu and not is_fused:
       temporary = max(temporary, kept * _TPU_HEAP[is_loop])
+    if self._uses_ema:
+      temporary += self._count_copies(parts.ema)
     return Memory(
         parameters,
         count_bytes(parts) - parameters,
@@ -155,11 +159,28 @@ class Estimator:
     """Returns the settings that need the least memory, and what they need."""
     return search.smallest(self._list_settings(), self.estimate)
 
+  def _count_copies(self, parts: Any) -> int:
+    """Returns the bytes of the copies of the EMA that a step computes with.
+
+    What is neither split nor cast is used where it is. What the loss does not
+    use is counted too, such as V-JEPA's predictor, though it is not gathered.
+
+    Args:
+      parts: shapes and dtypes of the device's part of the EMA.
+    """
+    return sum(
+        whole.size * whole.dtype.itemsize
+        for part, whole in zip(
+            jax.tree.leaves(parts), jax.tree.leaves(self._cast), strict=True
+        )
+        if (part.shape, part.dtype) != (whole.shape, whole.dtype)
+    )
+
   def _list_settings(self) -> list[search.Settings]:
     """Returns all settings that are possible."""
     topology = self._topology
     return search.list_settings(
-        ('none', *layers.REMAT_POLICIES),
+        ('none', *stacks.REMAT_POLICIES),
         self._config.data.batch_size,
         topology.num_devices,
         topology.num_devices // topology.num_slices,

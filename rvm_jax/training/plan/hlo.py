@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rvm_jax.training.plan import arrays
 
 _COMPUTATION = re.compile(r'(ENTRY )?%(\S+) \(.*\{$')
-_INSTRUCTION = re.compile(r'\s+(ROOT )?%(\S+) = (.*)$')
+_INSTRUCTION = re.compile(r'\s+(?:ROOT )?%(\S+) = (.*)$')
 _REFERENCE = re.compile(r'%([^\s,(){}]+)')
 _CALLED = re.compile(
     r'\b(calls|to_apply|body|condition|branch_computations|true_computation'
@@ -32,7 +32,6 @@ class Instruction(NamedTuple):
     operands: names of the instructions whose results it takes.
     argument: the text between the parentheses, such as the value of a constant.
     attributes: the text after the parentheses.
-    is_root: whether the computation returns this instruction's result.
   """
 
   name: str
@@ -41,7 +40,6 @@ class Instruction(NamedTuple):
   operands: tuple[str, ...]
   argument: str
   attributes: str
-  is_root: bool
 
   @property
   def op_name(self) -> str:
@@ -141,7 +139,7 @@ def parse(text: str) -> Module:
   return Module(computations, entry)
 
 
-def _parse_instruction(root: str | None, name: str, rest: str) -> Instruction:
+def _parse_instruction(name: str, rest: str) -> Instruction:
   """Returns the instruction that the parts of a line describe."""
   # The type of a tuple has spaces, that of an array has none.
   end = _close(rest, 0) + 1 if rest.startswith('(') else rest.index(' ')
@@ -155,7 +153,6 @@ def _parse_instruction(root: str | None, name: str, rest: str) -> Instruction:
       operands=tuple(_REFERENCE.findall(rest[start:end])),
       argument=rest[start + 1 : end],
       attributes=rest[end + 1 :],
-      is_root=bool(root),
   )
 
 

@@ -27,17 +27,6 @@ from rvm_jax.training.plan import chips
 from rvm_jax.training.plan import costs
 from rvm_jax.training.plan import topologies
 
-# Dtypes of HLO that JAX calls otherwise.
-_DTYPES = {
-    'pred': 'bool',
-    's8': 'int8',
-    'u8': 'uint8',
-    's32': 'int32',
-    'u32': 'uint32',
-    'bf16': 'bfloat16',
-    'f16': 'float16',
-    'f32': 'float32',
-}
 # Files with the bundles of a kernel. Others have those of copies, into the
 # layout of its operands, and of programs that libtpu adds to each program.
 _BUNDLES = '*-ffi_call*-final_hlo-static-per-bundle-utilization.txt'
@@ -90,10 +79,8 @@ def _describe(cost: costs.Cost) -> str:
   return json.dumps(
       {
           'config': config,
-          'operands': [(_DTYPES[x.dtype], x.shape) for x in cost.operands],
-          'results': [
-              (_DTYPES[x.dtype], x.shape) for x in cost.instruction.result
-          ],
+          'operands': [(x.jax_dtype, x.shape) for x in cost.operands],
+          'results': [(x.jax_dtype, x.shape) for x in cost.instruction.result],
       }
   )
 

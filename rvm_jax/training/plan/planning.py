@@ -5,7 +5,7 @@ import math
 import ml_collections
 
 from rvm_jax.training import objectives
-from rvm_jax.training import step as step_lib
+from rvm_jax.training import protocols
 from rvm_jax.training.plan import collectives
 from rvm_jax.training.plan import compiler
 from rvm_jax.training.plan import costs
@@ -135,13 +135,13 @@ def find(
   )
 
 
-def _flops_per_clip(objective: step_lib.Objective) -> float:
+def _flops_per_clip(objective: protocols.Objective) -> float:
   """Returns the FLOPs of a step for a clip, which an objective may not say."""
   found = getattr(objective, 'flops_per_clip', None)
   if found is None:
     raise ValueError(
         f'{type(objective).__name__} has no attribute flops_per_clip, which a'
-        ' plan needs: see rvm_jax.training.step.Objective'
+        ' plan needs: see rvm_jax.training.protocols.Objective'
     )
   return found
 

@@ -12,7 +12,7 @@ from jax.extend import core
 import jax.numpy as jnp
 
 from rvm_jax.training import mesh as mesh_lib
-from rvm_jax.training import step as step_lib
+from rvm_jax.training import protocols
 from rvm_jax.training.plan import chips
 
 
@@ -32,7 +32,7 @@ class Traced(NamedTuple):
   clip_flops: int
 
 
-def trace(objective: step_lib.Objective, chip: chips.Chip) -> Traced:
+def trace(objective: protocols.Objective, chip: chips.Chip) -> Traced:
   """Traces the gradient of an objective for a chip.
 
   Args:

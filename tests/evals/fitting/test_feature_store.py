@@ -196,17 +196,3 @@ def test_more_broken_records_than_max_bad_share_are_an_error(tmp_path):
   all_broken = tiny_examples.records(2, broken={0, 1})
   with pytest.raises(RuntimeError, match='none of the 2 examples'):
     extract(tmp_path / 'c.zarr', all_broken, max_bad_share=1.0)
-
-
-def test_examples_of_different_shapes_are_rejected(tmp_path):
-
-  @dataclasses.dataclass(frozen=True)
-  class Wide(tiny_examples.Record):
-
-    def read(self, rng):
-      example = super().read(rng)
-      return example | {'frames': np.tile(example['frames'], (1, 1, 2, 1))}
-
-  records = [*tiny_examples.records(20), Wide(20)]
-  with pytest.raises(ValueError, match=r'clip 0 has .*16, 3\].* clip 20 has'):
-    extract(tmp_path / 'a.zarr', records)

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from rvm_jax.evals.fitting import feature_store
+from rvm_jax.evals.fitting import encoding
 from rvm_jax.evals.fitting import fit as fit_lib
 from rvm_jax.evals.fitting import stream as stream_lib
 from tests.evals import tiny_examples
@@ -70,7 +70,7 @@ class Rows:
 
   def __getitem__(self, row):
     example = RECORDS[row].read(None)
-    features = feature_store.encode_frames(MODEL, example['frames'][None], 1)[0]
+    features = encoding.encode_frames(MODEL, example['frames'][None], 1)[0]
     return {
         'features': features.astype(np.float16),
         'label': example['label'],

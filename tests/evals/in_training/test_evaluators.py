@@ -26,7 +26,6 @@ import sys
 from rvm_jax import main
 from rvm_jax.evals.in_training import evaluators
 from tests import tiny
-from tests import tiny
 from tests.evals.in_training import test_evaluators
 config = tiny.get_config()
 config.num_eval_scenes = 0
@@ -35,6 +34,8 @@ print('mujoco' in sys.modules)
 config.num_eval_scenes = 16
 print(*evaluators.open_all(config, test_evaluators.Data()))
 print('mujoco' in sys.modules)
+config.data.sources = ('videos',)
+print(*evaluators.open_all(config, test_evaluators.Data()))
 """
   done = subprocess.run(
       [sys.executable, '-c', code],
@@ -47,8 +48,9 @@ print('mujoco' in sys.modules)
   assert done.stdout.splitlines() == [
       'reconstruction',
       'False',
-      'reconstruction scenes',
+      'reconstruction scenes correspondence',
       'True',
+      'reconstruction scenes',
   ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rvm_jax.data import pipeline
 from rvm_jax.evals.in_training import reconstruction
-from rvm_jax.training import step
+from rvm_jax.training import protocols
 from tests import tiny
 
 
@@ -22,7 +22,7 @@ class Grey:
     target = batch['target']
     visible = jax.random.randint(rng, (*target.shape[:2], 3), 0, 16)
     pixels = jnp.full_like(target, params, jnp.float32)
-    return step.Reconstructed(target, visible, pixels)
+    return protocols.Reconstructed(target, visible, pixels)
 
 
 class NoPixels:

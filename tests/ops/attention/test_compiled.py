@@ -5,7 +5,7 @@ import importlib.util
 import jax
 import pytest
 
-from rvm_jax.models import layers
+from rvm_jax.models import stacks
 from rvm_jax.ops import attention
 
 # For each kind of slice, the module of its compiler and what installs it.
@@ -104,7 +104,7 @@ def test_cudnn_trains_odd_lengths(name):
 
 @pytest.mark.parametrize('remat, count', [('attention', 1), ('full', 2)])
 def test_results_of_cudnn_are_computed_again_unless_they_are_kept(remat, count):
-  policy = layers.REMAT_POLICIES[remat]
+  policy = stacks.REMAT_POLICIES[remat]
   text = compile_training('h100:1', 'cudnn', 257, 257, 6, 64, policy=policy)
   assert text.count('__cudnn$fmhaSoftmax"') == count
   assert text.count('__cudnn$fmhaSoftmaxBackward"') == 1

@@ -92,3 +92,13 @@ def test_symbolic_numbers_of_tokens_attend_at_once():
   )
   found = jax.eval_shape(lambda *x: xla.attend(*x, 3), shape, shape, shape)
   assert found.shape == shape.shape
+
+
+def test_weights_are_those_that_attend_mixes_values_with():
+  query, key, value, _ = definition.sample(0, 5, 7, 3, 8, jnp.float32)
+  weights = xla.weigh(query, key, 3)
+  assert weights.shape == (*query.shape[:1], 3, 5, 7)
+  np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-6)
+  heads = value.reshape(*value.shape[:2], 3, -1)
+  mixed = np.einsum('bhqm,bmhc->bqhc', weights, heads).reshape(query.shape)
+  np.testing.assert_allclose(mixed, xla.attend(query, key, value, 3), atol=1e-6)

@@ -52,3 +52,13 @@ def test_order_of_the_frames_matters(params):
 
 def test_a_run_is_not_taken_for_one_of_an_rvm():
   assert 'joint' not in weights.runs.RVM_OBJECTIVES
+
+
+def test_attention_is_reported_without_an_update_gate(params):
+  batch = {
+      key: np.zeros(shape.shape, shape.dtype)
+      for key, shape in OBJECTIVE.batch.items()
+  }
+  found = jax.jit(OBJECTIVE.attend)(params, batch, jax.random.key(0))
+  assert found.update_gate is None
+  assert np.isfinite(found.weights).all()

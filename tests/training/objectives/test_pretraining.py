@@ -48,6 +48,62 @@ def test_loss_is_the_squared_error_of_the_reconstruction(params, batch):
   )
 
 
+def attend(config, params, batch):
+  """Returns `attend` of a config's objective, and the masks' random key."""
+  key = jax.random.key(0)
+  objective = pretraining.from_config(config)
+  return jax.jit(objective.attend)(params, batch, key), key
+
+
+def test_attend_returns_the_weights_of_the_decoders_cross_attention(
+    params, batch
+):
+  found, key = attend(tiny.get_config(), params, batch)
+  _, visible = OBJECTIVE.sample(key, batch)
+  np.testing.assert_array_equal(found.visible, visible)
+  # Queries and keys of the only block, of 2 targets and 2 sources, with 1 + 16
+  # tokens each.
+  _, kept = OBJECTIVE.model.apply(
+      {'params': params},
+      *(batch[key] for key in ('source', 'target', 'deltas')),
+      visible,
+      capture_intermediates=True,
+      mutable=['intermediates'],
+  )
+  block = kept['intermediates']['decoder']['xa_blocks_0']['ca_attention']
+  query, key = (
+      np.asarray(block[name]['__call__'][0]).reshape(4, 34, 2, 8)
+      for name in ('query', 'key')
+  )
+  scores = np.exp(np.einsum('bqhc,bmhc->bhqm', query, key) / np.sqrt(8))
+  weights = (scores / scores.sum(-1, keepdims=True)).mean(1)
+  weights = weights.reshape(4, 1, 2, 17, 2, 17)[..., 1:, :, 1:]
+  np.testing.assert_allclose(found.weights, weights, atol=1e-6)
+
+
+def test_attend_is_the_same_for_loops_and_rematerialised_blocks(params, batch):
+  expected, _ = attend(tiny.get_config(), params, batch)
+  config = tiny.get_config()
+  config.model.update(remat='dots', scan_layers=True)
+  found, _ = attend(config, params, batch)
+  jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_update_gate_is_the_mean_over_patches_of_later_frames(params, batch):
+  found, _ = attend(tiny.get_config(), params, batch)
+  gates = OBJECTIVE.model.apply(
+      {'params': params}, batch['source'], method='update_gates'
+  )
+  np.testing.assert_allclose(
+      found.update_gate, gates[:, 1, 1:].mean((1, 2)), rtol=1e-5
+  )
+  config = tiny.get_config()
+  config.data.num_source = 1
+  one_frame = batch | {'source': batch['source'][:, :1]}
+  found, _ = attend(config, params, one_frame)
+  assert found.update_gate is None and found.weights.shape[-2] == 1
+
+
 def test_encode_returns_the_states_of_the_patches(params, batch):
   frames = batch['source']
   found = jax.jit(OBJECTIVE.encode)(params, frames)

@@ -11,6 +11,7 @@ from rvm_jax.training.plan import search
 from rvm_jax.training.plan import topologies
 from rvm_jax.training.plan import tracing
 from tests import tiny
+from tests.training.objectives import tiny_rivals
 
 PLAIN = search.Settings('none', 1, 1)
 
@@ -83,7 +84,7 @@ def test_memory_of_a_compiler_keeps_the_state():
 def make_estimator(config, monkeypatch):
   """Function that makes an estimator for a topology and a traced gradient."""
 
-  def make(topology, fixed_bytes=1000, clip_bytes=10**9):
+  def make(topology, fixed_bytes=1000, clip_bytes=10**9, config=config):
     traced = tracing.Traced(fixed_bytes, clip_bytes, 10**12)
     monkeypatch.setattr(tracing, 'trace', lambda *_: traced)
     return formula.Estimator(config, topologies.find(topology))
@@ -113,6 +114,34 @@ def test_heap_of_tpus_takes_more_than_what_is_kept(make_estimator):
       for name in ('h100:4', 'v6e:2x2')
   )
   assert heap.temporary == plain.temporary
+
+
+@pytest.mark.parametrize('dtype, size', [('float32', 4), ('bfloat16', 2)])
+def test_copies_of_an_ema_that_makes_targets_are_counted(
+    make_estimator, dtype, size
+):
+  config = tiny_rivals.get_config('vjepa')
+  config.data.batch_size = 32
+  config.model.dtype = dtype
+  objective = objectives.from_config(config)
+  params = jax.tree.leaves(jax.eval_shape(objective.init, jax.random.key(0)))
+  matrices = sum(x.size for x in params if x.ndim > 1)
+  estimator = make_estimator('h100:4', config=config)
+  whole = estimator.memory(PLAIN)
+  split = estimator.memory(PLAIN._replace(fsdp=4))
+  # Clips; gradients, those of vectors in float32; and their sum in float32.
+  vectors = estimator.num_params - matrices
+  gradients = size * matrices + 4 * vectors + 4 * estimator.num_params
+  others = 8 * 10**9 + 1000 + gradients
+  if dtype == 'float32':
+    # What is whole is used where it is. Of what is split a quarter is kept.
+    num_split = (whole.parameters - split.parameters) * 4 // 3
+    assert num_split > 0
+    assert whole.temporary == others
+    assert split.temporary == others + num_split
+  else:
+    # Matrices are cast, whether they are split or not.
+    assert whole.temporary == split.temporary == others + size * matrices
 
 
 def test_each_microbatch_adds_a_pass_over_the_gradients(make_estimator):

@@ -45,7 +45,6 @@ def test_parse_returns_computations_in_order():
 def test_parse_reads_the_parts_of_an_instruction():
   call = hlo.parse(TEXT).computations['main'][-1]
   assert call.name == 'call.1'
-  assert call.is_root
   assert call.operands == ('loop', 'x')
   assert call.target == 'f'
   assert call.op_name == 'jit(f)/g/mul'

@@ -66,17 +66,23 @@ def test_kernel_alone_takes_its_bundles_in_each_step(
   assert capsys.readouterr().out.split() == ['30', '120']
 
 
-def make_kernel(size):
+def make_kernel(size, dtype='f32'):
   """Returns the cost of a kernel of some size."""
   (cost,) = costs.count(
       hlo.parse(
           'ENTRY %main (x: f32[8]) -> f32[8] {\n'
-          f'  %x = f32[{size}] parameter(0)\n'
+          f'  %x = {dtype}[{size}] parameter(0)\n'
           f'  ROOT %y = f32[{size}] custom-call(%x),'
           ' custom_call_target="tpu_custom_call"\n}'
       )
   )
   return cost
+
+
+def test_kernel_of_any_dtype_is_described():
+  described = json.loads(kernels._describe(make_kernel(8, 'f8e4m3fn')))
+  assert described['operands'] == [['float8_e4m3fn', [8]]]
+  assert described['results'] == [['float32', [8]]]
 
 
 def test_estimate_asks_once_for_equal_kernels_and_keeps_their_order(
