@@ -40,6 +40,17 @@ def test_loss_is_the_error_of_the_normalised_hidden_patches(params, batch):
   )
 
 
+def test_loss_of_a_batch_is_the_mean_of_those_of_its_halves(params, batch):
+  # So that devices and parts of a batch may compute their rows alone.
+  inputs = OBJECTIVE.sample(jax.random.key(0), batch)
+  loss = jax.jit(OBJECTIVE.loss)
+  halves = [
+      loss(params, *jax.tree.map(lambda x, rows=rows: x[rows], inputs))
+      for rows in (slice(2), slice(2, None))
+  ]
+  np.testing.assert_allclose(loss(params, *inputs), np.mean(halves), rtol=1e-5)
+
+
 def cut(frames, index):
   """Returns the patches of 8 x 8 pixels at these places, [B, K, M, 192]."""
   x = frames.reshape(*frames.shape[:2], 4, 8, 4, 8, 3).swapaxes(3, 4)
