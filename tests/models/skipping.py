@@ -50,4 +50,5 @@ def draw_params(objective):
 
 def apply_dense(params, x):
   """Returns what a dense layer makes of `x`, in float64."""
+  params = {key: np.float64(array) for key, array in params.items()}
   return np.float64(x) @ params['kernel'] + params.get('bias', 0)
