@@ -73,8 +73,8 @@ def write(
 
   Args:
     folder: an empty folder.
-    family: 'dinov2', 'dinov3', 'vjepa' or 'vjepa2'.
-    size: one of `layouts.SIZES`.
+    family: 'dinov2', 'dinov3', 'videomae', 'vjepa' or 'vjepa2'.
+    size: a key of `layouts.SIZES`.
     layout: 'original' or 'huggingface', as far as `layouts.LAYOUTS` has it.
 
   Returns:
@@ -83,7 +83,7 @@ def write(
   rng = np.random.default_rng(0)
   arrays = {
       key: rng.standard_normal(shape, dtype=np.float32)
-      for key, shape in layouts.shapes(f'{family}:{layout}', size).items()
+      for key, shape in layouts.list_shapes(f'{family}:{layout}', size).items()
   }
   if layout == 'original':
     # PyTorch is needed for this layout only.
@@ -91,7 +91,9 @@ def write(
 
     path = file = folder / f'{family}.pth'
     content = {k: torch.from_numpy(x) for k, x in arrays.items()}
-    if family == 'vjepa':
+    if family == 'videomae':
+      content = {'model': content}
+    if family in ('vjepa', 'vjepa2'):
       content = {f'module.backbone.{k}': x for k, x in content.items()}
       copy = {k: x.clone() for k, x in content.items()}
       content = {'encoder': copy, 'target_encoder': content, 'epoch': 1}

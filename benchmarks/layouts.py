@@ -1,4 +1,4 @@
-"""Keys, shapes and settings of published checkpoints, for `baselines.py`."""
+"""Keys and shapes of the arrays in published checkpoints of rivals."""
 
 from typing import Any
 
@@ -115,10 +115,59 @@ LAYOUTS = {
             'fc2': 'down_proj',
         },
     ),
-    # The files have two encoders.
+    # The decoder is left out, which is not read.
+    'videomae:original': (
+        _NORMS + _MLPS + """
+        blocks.*.attn.qkv.weight 3D D
+        blocks.*.attn.q_bias D
+        blocks.*.attn.v_bias D
+        blocks.*.attn.proj.weight D D
+        blocks.*.attn.proj.bias D
+        patch_embed.proj.weight D 3 2 16 16
+        patch_embed.proj.bias D
+        """,
+        {
+            'blocks.': 'encoder.blocks.',
+            'norm.': 'encoder.norm.',
+            'patch_embed.': 'encoder.patch_embed.',
+        },
+    ),
+    'videomae:huggingface': (
+        """
+        encoder.layer.*.layernorm_before.weight D
+        encoder.layer.*.layernorm_before.bias D
+        encoder.layer.*.layernorm_after.weight D
+        encoder.layer.*.layernorm_after.bias D
+        encoder.layer.*.attention.attention.query.weight D D
+        encoder.layer.*.attention.attention.key.weight D D
+        encoder.layer.*.attention.attention.value.weight D D
+        encoder.layer.*.attention.attention.q_bias D
+        encoder.layer.*.attention.attention.v_bias D
+        encoder.layer.*.attention.output.dense.weight D D
+        encoder.layer.*.attention.output.dense.bias D
+        encoder.layer.*.intermediate.dense.weight M D
+        encoder.layer.*.intermediate.dense.bias M
+        encoder.layer.*.output.dense.weight D M
+        encoder.layer.*.output.dense.bias D
+        layernorm.weight D
+        layernorm.bias D
+        embeddings.patch_embeddings.projection.weight D 3 2 16 16
+        embeddings.patch_embeddings.projection.bias D
+        """,
+        {},
+    ),
+    # The files of both V-JEPAs have two encoders. Predictors are left out.
     'vjepa:original': (
         _NORMS + _MLPS + _FUSED + """
         pos_embed 1 1568 D
+        patch_embed.proj.weight D 3 2 16 16
+        patch_embed.proj.bias D
+        """,
+        {},
+    ),
+    'vjepa2:original': (
+        _NORMS + _MLPS + _FUSED + """
+        pos_embed 1 8192 D
         patch_embed.proj.weight D 3 2 16 16
         patch_embed.proj.bias D
         """,
@@ -134,8 +183,13 @@ LAYOUTS = {
 }
 
 
-def shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
-  """Returns the shapes of the arrays of a layout by key."""
+def list_shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
+  """Returns the shapes of the arrays of a file by key.
+
+  Args:
+    layout: a key of `LAYOUTS`.
+    size: a key of `SIZES`.
+  """
   width, depth, hidden, _ = SIZES[size]
   letters = {'D': width, '3D': 3 * width, 'M': hidden}
   lines, replacements = LAYOUTS[layout]
@@ -157,7 +211,12 @@ def shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
 
 
 def make_config(family: str, size: str) -> dict[str, Any]:
-  """Returns the contents of config.json."""
+  """Returns the contents of Hugging Face's config.json.
+
+  Args:
+    family: 'dinov2', 'dinov3', 'videomae' or 'vjepa2'.
+    size: a key of `SIZES`.
+  """
   width, depth, hidden, heads = SIZES[size]
   config = {
       'hidden_size': width,
@@ -173,6 +232,18 @@ def make_config(family: str, size: str) -> dict[str, Any]:
         'patch_size': 14,
         'layer_norm_eps': 1e-6,
         'qkv_bias': True,
+    }
+  if family == 'videomae':
+    return config | {
+        'model_type': 'videomae',
+        'intermediate_size': hidden,
+        'image_size': 224,
+        'patch_size': 16,
+        'num_frames': 16,
+        'tubelet_size': 2,
+        'layer_norm_eps': 1e-12,
+        'qkv_bias': True,
+        'use_mean_pooling': False,
     }
   if family == 'vjepa2':
     return config | {

@@ -1,6 +1,7 @@
 """Features of rivals against a few lines of NumPy, with models of means."""
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from rvm_jax.baselines import features
@@ -46,6 +47,17 @@ def test_fair_features_see_the_whole_frame():
   found = encode(IMAGE, plain, variant='fair').patches
   expected = np.broadcast_to(scale(plain)[0, 0, 0, 0], found.shape)
   np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_fair_frames_are_resized_with_an_antialiased_bicubic_filter():
+  # Rows are equal, so that Pillow rounds and clips in one direction alone.
+  row = 255 * RNG.integers(0, 2, (13, 3), np.uint8)
+  frame = np.broadcast_to(row, (10, 13, 3))
+  small = Image.fromarray(frame).resize((12, 8), Image.Resampling.BICUBIC)
+  frames = np.broadcast_to(frame, (2, 4, *frame.shape))
+  found = encode(IMAGE, frames, variant='fair').patches
+  expected = tiny_rivals.average_patches(scale(np.asarray(small)))
+  np.testing.assert_allclose(found[1, 2], expected, atol=0.01)
 
 
 @pytest.mark.parametrize('module', [IMAGE, CLIP])

@@ -9,6 +9,7 @@ import pytest
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import suite
+from rvm_jax.runtime import lock
 from tests.baselines import tiny_rivals
 
 CONFIG = """
@@ -25,7 +26,10 @@ class Calls(list):
 
   failing = ()
 
-  def evaluate(self, encoder, *, height, data_dir=None, workdir=None):
+  def evaluate(
+      self, encoder, *, height, width=None, data_dir=None, workdir=None
+  ):
+    del width
     if encoder.name in self.failing:
       raise ValueError('it\nfails')
     self.append((encoder.name, data_dir and pathlib.Path(data_dir).name))
@@ -49,7 +53,9 @@ def calls(tmp_path, monkeypatch):
   benchmarks = {
       'davis': run_lib.Benchmark(found.evaluate),
       'ssv2': run_lib.Benchmark(found.evaluate, trains=True),
-      'scenes': run_lib.Benchmark(found.evaluate, generates=True),
+      'scenes': run_lib.Benchmark(
+          found.evaluate, generates=True, needs_whole_patches=True
+      ),
   }
   monkeypatch.setattr(run_lib, 'BENCHMARKS', benchmarks)
   (tmp_path / 'configs').mkdir()
@@ -161,9 +167,42 @@ def test_failure_of_one_benchmark_does_not_stop_the_others(
           'reason': 'it fails',
       }
   ]
+  assert read(tmp_path)['num_waiting'] == 0
   calls.failing = ()
   assert run(tmp_path, f'dinov2:{path}', 'raw:8') == 0
   assert len(calls) == 2 and not read(tmp_path)['failed']
+
+
+def test_names_of_checkpoints_that_look_alike_have_folders_of_their_own(
+    calls, tmp_path
+):
+  names = [
+      f'dinov2:{tiny_rivals.write(tmp_path / name, "dinov2", seed=seed)}'
+      for seed, name in enumerate(('a+b', 'a-b'))
+  ]
+  assert run(tmp_path, *names) == 0
+  rows = read(tmp_path)['rows']
+  assert len(calls) == 2 and len({row['result'] for row in rows}) == 2
+
+
+def test_generated_frames_get_the_nearest_size_that_the_patch_divides(
+    calls, tmp_path
+):
+  config = tmp_path / 'configs' / 'eval_scenes.py'
+  config.write_text(
+      CONFIG.format(name='scenes', protocol='height=16, width=16')
+  )
+  path = tiny_rivals.write(tmp_path / 'rival', 'dinov2')
+  assert run(tmp_path, f'dinov2:{path}', 'raw:8') == 0
+  heights = {r['checkpoint']: r['score'] for r in read(tmp_path)['rows'][::2]}
+  assert heights == {f'dinov2:{path}': 14.0, 'raw:8': 16.0}
+
+
+def test_a_second_suite_in_a_folder_is_refused(calls, tmp_path, capsys):
+  with lock.held(tmp_path / 'out'):
+    assert run(tmp_path, 'raw:8') == 2
+  assert 'is in use by a run' in capsys.readouterr().err
+  assert not calls
 
 
 @pytest.mark.parametrize(

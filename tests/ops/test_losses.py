@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -41,6 +42,12 @@ def test_feature_l1_normalises_the_targets_alone():
   np.testing.assert_allclose(
       losses.feature_l1(a, b), np.abs(a - normal).mean(), rtol=1e-5
   )
+
+
+def test_feature_l1_has_no_gradient_by_the_targets():
+  a, b = np.random.default_rng(0).normal(2, 3, (2, 4, 8)).astype(np.float32)
+  by_predicted, by_target = jax.grad(losses.feature_l1, (0, 1))(a, b)
+  assert by_predicted.all() and not by_target.any()
 
 
 @pytest.mark.parametrize('loss', [losses.hidden_mse, losses.feature_l1])

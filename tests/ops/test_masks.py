@@ -90,6 +90,22 @@ def test_sample_blocks_hides_a_block_of_the_scale_and_aspect():
   assert {0, 8} <= {place for both in places for place in both}
 
 
+def test_blocks_of_a_large_aspect_are_tall():
+  kind = dict(num_blocks=1, scale=0.25, aspect=(4.0, 4.0))
+  _, hidden = masks.sample_blocks(
+      jax.random.key(0), (4,), (16, 16), visible=192, **kind
+  )
+  for row, column in zip(*np.divmod(np.asarray(hidden), 16)):
+    assert np.ptp(row) == 15 and np.ptp(column) == 3
+
+
+def test_num_outside_blocks_is_the_mean_rounded_down():
+  # Each of eight blocks hides one of eight patches, 8 (7 / 8)^8 = 2.7 of which
+  # are then left.
+  kind = dict(num_blocks=8, scale=1 / 8, aspect=(1.0, 1.0))
+  assert masks.num_outside_blocks((1, 8), **kind) == 2
+
+
 def test_blocks_that_hide_everything_still_leave_one_patch_visible():
   kind = dict(num_blocks=1, scale=1.0, aspect=(1.0, 1.0))
   assert masks.num_outside_blocks((2, 2), **kind) == 1

@@ -4,7 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+from rvm_jax.ops import patches
 from rvm_jax.training import objectives
+from tests.models import skipping
 from tests.training.objectives import tiny_rivals
 
 OBJECTIVE = tiny_rivals.make('siammae')
@@ -37,6 +39,42 @@ def test_loss_is_the_error_of_the_normalised_hidden_patches(params, batch):
       jax.jit(OBJECTIVE.loss)(params, *inputs),
       np.square((pixels - target) / deviation).mean(),
       rtol=1e-4,
+  )
+
+
+def test_loss_of_a_batch_is_the_mean_of_those_of_its_halves(params, batch):
+  # So that devices and parts of a batch may compute their rows alone.
+  inputs = OBJECTIVE.sample(jax.random.key(0), batch)
+  loss = jax.jit(OBJECTIVE.loss)
+  halves = [
+      loss(params, *jax.tree.map(lambda x, rows=rows: x[rows], inputs))
+      for rows in (slice(2), slice(2, None))
+  ]
+  np.testing.assert_allclose(loss(params, *inputs), np.mean(halves), rtol=1e-5)
+
+
+def test_loss_is_that_of_the_source_frame_and_of_faint_patches(batch):
+  # Pixels differ by a grey level, so that the epsilon within the root counts.
+  rng = np.random.default_rng(0)
+  batch = batch | {'target': rng.integers(127, 129, (4, 2, 32, 32, 3), 'uint8')}
+  _, visible, hidden = inputs = OBJECTIVE.sample(jax.random.key(0), batch)
+  params = skipping.draw_params(OBJECTIVE)
+  with skipping.skip_transformers() as calls:
+    found = OBJECTIVE.loss(params, *inputs)
+    predicted = OBJECTIVE.model.apply(
+        {'params': params},
+        batch['source'][:, 0],
+        batch['target'],
+        visible,
+        hidden,
+    )
+  source = patches.patchify(batch['source'][:, 0], 8)
+  np.testing.assert_array_equal(calls[0][0], source)
+  target = cut(batch['target'] / 255, np.asarray(hidden))
+  target = target - target.mean(-1, keepdims=True)
+  target /= np.sqrt(target.var(-1, ddof=1, keepdims=True) + 1e-6)
+  np.testing.assert_allclose(
+      found, np.square(predicted - target).mean(), rtol=1e-4
   )
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests.models import skipping
 from tests.training.objectives import tiny_rivals
 
 OBJECTIVE = tiny_rivals.make('videomae')
@@ -49,6 +50,31 @@ def test_loss_is_the_error_of_the_normalised_hidden_tubelets(params, batch):
       np.square(predicted - target.reshape(predicted.shape)).mean(),
       rtol=1e-5,
   )
+
+
+def test_faint_tubelets_are_scaled_with_an_epsilon_beside_the_root():
+  # Pixels differ by a grey level, so that the epsilon counts.
+  rng = np.random.default_rng(0)
+  clips = rng.integers(127, 129, (1, 4, 32, 32, 3), 'uint8')
+  visible, hidden = np.array([[2, 5]]), np.array([[9, 0, 4]])
+  params = skipping.draw_params(OBJECTIVE)
+  with skipping.skip_transformers():
+    found = OBJECTIVE.loss(params, clips, visible, hidden)
+    predicted = OBJECTIVE.model.apply(
+        {'params': params}, clips, visible, hidden
+    )
+  target = cut(clips / 255, hidden)
+  axes = (3, 4, 5)
+  target = target - target.mean(axes, keepdims=True)
+  target /= np.sqrt(np.square(target).sum(axes, keepdims=True) / 127) + 1e-6
+  error = np.square(predicted - target.reshape(predicted.shape)).mean()
+  np.testing.assert_allclose(found, error, rtol=1e-5)
+
+
+def test_it_is_the_number_of_hidden_patches_that_is_rounded_down(batch):
+  objective = tiny_rivals.make('videomae', mask_ratio=0.9)
+  _, visible, hidden = objective.sample(jax.random.key(0), batch)
+  assert visible.shape == (4, 2) and hidden.shape == (4, 14)
 
 
 def test_reconstruction_is_right_where_tubes_are_visible(params, batch):

@@ -32,6 +32,7 @@ def test_masks_are_of_the_papers_two_kinds_and_split_all_patches(inputs):
   _, sampled = inputs
   assert [kind['num_blocks'] for kind in vjepa.MASKS] == [8, 2]
   assert [kind['scale'] for kind in vjepa.MASKS] == [0.15, 0.7]
+  assert {kind['aspect'] for kind in vjepa.MASKS} == {(0.75, 1.5)}
   for (visible, hidden), kind in zip(sampled, vjepa.MASKS, strict=True):
     count = masks.num_outside_blocks((4, 4), **kind)
     assert visible.shape == (4, count) and hidden.shape == (4, 16 - count)
