@@ -42,6 +42,8 @@ class VideoFile:
     shape: height and width of the upright frames in pixels.
   """
 
+  _frames: Iterator[playback.Frame]
+
   def __init__(self, path: str):
     """Opens a file.
 
@@ -66,7 +68,7 @@ class VideoFile:
   def restart(self):
     """Goes back to the first frame."""
     self._playback = playback.Playback(self._path)
-    self._frames: Iterator[playback.Frame] = iter(self._playback)
+    self._frames = iter(self._playback)
 
   def read(self) -> playback.Frame | None:
     """Returns the next good frame; None after the last one."""
@@ -170,7 +172,7 @@ class Camera:
       except (av.BlockingIOError, av.InvalidDataError):
         time.sleep(_PAUSE)
       except av.FFmpegError as error:
-        reason = error.strerror
+        reason = error.strerror or str(error)
     with self._changed:
       self.note = reason or 'it was closed'
       self._changed.notify()

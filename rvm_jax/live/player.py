@@ -48,6 +48,8 @@ class Player:
     view: box of the frames that the model sees, and the size that it gets.
   """
 
+  _frame: playback.Frame | None
+
   def __init__(
       self,
       source: frames.VideoFile | frames.Camera,
@@ -138,7 +140,7 @@ class Player:
   def _begin(self):
     size = self.view.height, self.view.width
     self._session = session_lib.Session(self._encoder, *size)
-    self._frame: playback.Frame | None = None
+    self._frame = None
     self._has_ended, self._milliseconds = False, 0.0
 
   def _describe(self) -> dict[str, Any]:
@@ -194,8 +196,8 @@ def choose_view(
   """
   shorter = _NUM_PATCHES * patch
   is_wide = source[0] <= source[1]
-  default = (shorter, None) if is_wide else (None, shorter)
-  return views.choose(source, *(size or default), patch, 'crop')
+  height, width = size or ((shorter, None) if is_wide else (None, shorter))
+  return views.choose(source, height, width, patch, 'crop')
 
 
 def _encode(image: np.ndarray, kind: str, **options: int) -> str:

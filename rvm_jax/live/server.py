@@ -7,6 +7,7 @@ that change something must not come from another origin, and no answer may be
 embedded elsewhere.
 """
 
+from collections.abc import Callable
 import http
 import http.server
 import json
@@ -25,7 +26,9 @@ _NAMES = (HOST, 'localhost')
 _MAX_BYTES = 1000
 _REAL = (int, float)
 # What the page may ask for: the method, and the types of its arguments.
-_ACTIONS = {
+_ACTIONS: dict[
+    str, tuple[Callable[..., dict[str, Any]], dict[str, tuple[type, ...]]]
+] = {
     '/frame': (player_lib.Player.advance, {'after': (int,)}),
     '/click': (
         player_lib.Player.click,

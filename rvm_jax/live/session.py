@@ -84,7 +84,13 @@ class Session:
       self._basis = maps.fit_basis(newest, self._basis)
 
   def paint(self) -> np.ndarray:
-    """Returns the colours of the newest frame's patches, uint8 [h, w, 3]."""
+    """Returns the colours of the newest frame's patches, uint8 [h, w, 3].
+
+    Raises:
+      ValueError: there is no frame yet.
+    """
+    if self._basis is None:
+      raise ValueError('no frame was given yet, so there are no colours')
     return colors.to_bytes(maps.apply_basis(self._kept[-1], self._basis))
 
   def click(self, x: float, y: float, number: int):

@@ -108,7 +108,7 @@ def _acquire(path: str, mine: dict[str, Any]):
       raise Held(
           f'{os.path.dirname(path)} is in use by a run: process'
           f' {owner["pid"]} on {owner["host"]}, since {owner["since"]}. Stop it'
-          ' or choose another --workdir'
+          ' or choose another folder'
       )
     # Another process may have taken it over while this one looked.
     again = _read(path)
