@@ -13,7 +13,6 @@ from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.scenes import benchmark
 
 TRAINED, UNTRAINED, RAW = 'trained', 'untrained', 'raw pixels'
-FEATURES = RAW, UNTRAINED, TRAINED
 BASELINE = 'the baseline'
 BETTER, WORSE, LEVEL = 'better', 'worse', 'level'
 

@@ -6,6 +6,8 @@ import pytest
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.evals.scenes import verdicts
 
+NAMES = 'raw pixels', 'untrained', 'trained'
+
 
 def make_rows(value, floor=10.0, num_clips=8, **changes):
   """Returns rows in which each score is `value`, with changes by task."""
@@ -64,7 +66,7 @@ def test_an_interval_that_holds_zero_gives_no_verdict():
 
 def test_a_task_without_scores_has_no_comparisons():
   rows = make_rows(20.0, boxes_iou=np.nan)
-  tasks = verdicts.compare_tasks(dict.fromkeys(verdicts.FEATURES, rows))
+  tasks = verdicts.compare_tasks(dict.fromkeys(NAMES, rows))
   assert tasks['boxes_iou'] == [] and len(tasks['points_aj']) == 3
 
 
@@ -86,13 +88,14 @@ def test_sentences_say_what_is_better_and_what_is_not():
   adds, lacks = verdicts.summarise(
       verdicts.compare_tasks(rows), verdicts.compare_masks(masks), masks
   )
-  assert 'Better than the untrained network in 2 of 8 scores: points, depth.' in adds
+  assert (
+      'Better than the untrained network in 2 of 8 scores: points, depth.'
+      in adds
+  )
   assert 'Better than raw pixels in 1 of 8 scores: points.' in adds
   assert 'Tracked masks with a J&F of 0.200: better than other (0.100).' in adds
   assert 'Tracked masks with a J&F of 0.200: worse than stay (0.300).' in lacks
-  assert (
-      'Level with raw pixels in 2 of 8 scores: depth, camera pose.' in lacks
-  )
+  assert 'Level with raw pixels in 2 of 8 scores: depth, camera pose.' in lacks
   (worse,) = [x for x in lacks if 'Worse than the baseline' in x]
   assert worse.endswith('in 2 of 8 scores: depth, camera pose.')
 
