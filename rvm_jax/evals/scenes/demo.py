@@ -129,7 +129,7 @@ def run(workdir: str, size: int, num_clips: int):
       about_scores=(
           'A small readout for each task is fitted to the features of'
           f' {num_clips - num_clips // 4} clips of 8 frames and scored on'
-          f' {num_clips // 4} others.'
+          f' {num_clips // 4} others; for masks nothing is fitted.'
       ),
   )
   path = os.path.abspath(os.path.join(workdir, PAGE))

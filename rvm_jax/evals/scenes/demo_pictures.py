@@ -84,7 +84,7 @@ def _make_movie(name: str, images: Sequence[np.ndarray]) -> demo_page.Movie:
   }
   files, sizes = [], []
   with tempfile.TemporaryDirectory() as folder:
-    for columns in (3, 2):
+    for columns in (len(PANELS), 2):
       path = os.path.join(folder, f'{columns}.mp4')
       laid_out = panels.lay_out(drawn, columns)
       sizes.append(movies.save_movie(path, laid_out, _RATE))

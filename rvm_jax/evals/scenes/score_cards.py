@@ -108,16 +108,15 @@ def _draw_intervals(rows):
 
 
 def _say(comparison):
-  """Returns a comparison in words, such as 'better than raw pixels (+1.0)'."""
-  relation = {
-      verdicts.BETTER: 'better than',
-      verdicts.WORSE: 'worse than',
-      verdicts.LEVEL: 'level with',
-  }[comparison.verdict]
-  return (
-      f'{relation} {comparison.against} (by {comparison.gain:+.1f},'
-      f' {format_interval(comparison.low, comparison.high, "+.1f")})'
-  )
+  """Returns a comparison in words, with the interval of the difference."""
+  against, gain, low, high = comparison
+  if comparison.verdict == verdicts.BETTER:
+    interval = format_interval(low, high, '.1f')
+    return f'better than {against} by {gain:.1f} ({interval})'
+  if comparison.verdict == verdicts.WORSE:
+    interval = format_interval(-high, -low, '.1f')
+    return f'worse than {against} by {-gain:.1f} ({interval})'
+  return f'level with {against} ({-low:.1f} worse to {high:.1f} better)'
 
 
 def mark(name: str) -> str:

@@ -26,7 +26,7 @@ def test_a_movie_of_each_scene_has_six_panels(tmp_path):
     with av.open(io.BytesIO(contents)) as file:
       shown = [f.to_ndarray(format='rgb24') for f in file.decode(video=0)]
     assert len(shown) == 3 and shown[0].shape[:2] == size
-  assert movie.wide_size[1] > 3 * 256 and movie.tall_size[1] > 2 * 256
+  assert movie.wide_size[1] > 6 * 256 and movie.tall_size[1] > 2 * 256
 
 
 def test_reconstructions_are_read_by_step(tmp_path):

@@ -39,7 +39,7 @@ def test_a_card_has_a_row_for_each_features_and_the_baseline():
   assert 'Lower is better.' in text
   assert 'raw pixels30.028.0 to 32.0' in text
   assert 'baseline: training mean40.0' in text
-  assert 'Trained is better than raw pixels (by +8.0, +6.5 to +9.5).' in text
+  assert 'Trained is better than raw pixels by 8.0 (6.5 to 9.5).' in text
   # Of the 20 to 40 that are drawn, in the middle 92 % of the field.
   bars = re.findall(r'left:([\d.]+)%;width:([\d.]+)%', html)
   np.testing.assert_allclose(
@@ -60,8 +60,8 @@ def test_masks_have_both_baselines_and_verdicts_follow_the_sign():
   text = test_page.Reader(score_cards.draw(TASKS[name], scores, found)).text
   assert 'they stay, on the grid26.0' in text
   assert 'they stay, at full resolution30.0' in text
-  assert 'level with raw pixels (by +0.5, -1.0 to +2.0)' in text
-  assert 'worse than the baseline (by -6.0, -7.0 to -5.0)' in text
+  assert 'level with raw pixels (1.0 worse to 2.0 better)' in text
+  assert 'worse than the baseline by 6.0 (5.0 to 7.0)' in text
 
 
 def test_a_task_in_which_no_clip_has_a_score_says_so():
