@@ -30,7 +30,7 @@ _WORDS = {
 # Short names of the tasks.
 _NAMES = {
     'motion_top1': 'camera motion',
-    'motion_direction': 'its direction',
+    'motion_direction': 'direction of motion',
     'points_aj': 'points',
     'points_hidden': 'hidden points',
     'boxes_iou': 'boxes',
