@@ -50,6 +50,8 @@ ALLOWED = {
         'viz',
         'weights',
     },
+    # Of evals, the propagation of labels.
+    'live': {'data', 'evals', 'features', 'streaming', 'viz'},
     'main': {'config', 'evals', 'runtime', 'training'},
 }
 FILES = sorted((ROOT / 'rvm_jax').rglob('*.py'))

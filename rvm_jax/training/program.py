@@ -1,6 +1,7 @@
 """The program of a run: how its state begins, and how a step changes it."""
 
 from collections.abc import Callable, Mapping, Sequence
+import math
 from typing import NamedTuple
 
 from absl import logging
@@ -82,8 +83,12 @@ def build(
       guard=guard,
   )
   shapes = jax.eval_shape(init, config.seed)
+  num_params = sum(math.prod(x.shape) for x in jax.tree.leaves(shapes.params))
+  logging.info(
+      '%.1f million parameters (--verbosity=1 lists them)', num_params / 1e6
+  )
   overview = parameter_overview.get_parameter_overview(
       shapes.params, include_stats=False
   )
-  logging.info('Parameters:\n%s', overview)
+  logging.debug('Parameters:\n%s', overview)
   return Program(init, step, schedule, guard, shapes, objective, mesh)

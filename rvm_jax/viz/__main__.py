@@ -227,15 +227,18 @@ def _add(folder, number, video, encoder):
   """Runs the model over a video and writes its movies and pictures."""
   damage = f'; {video.damage}' if video.damage else ''
   print(f'{video.name}: {len(video.frames)} frames{damage}', flush=True)
+  print('  encoding', flush=True)
   features = encoder(video.frames).patches
   if isinstance(encoder, rival_lib.Encoder):
     reconstruction = f'Not available: {encoder} reconstructs no frames here.'
   else:
+    print('  reconstructing', flush=True)
     reconstruction = reconstructions.reconstruct(
         encoder.model, encoder.params, video.frames
     )
   num_frames, rows, columns, _ = features.shape
   height, width = video.frames.shape[1:3]
+  print('  drawing', flush=True)
   stem = re.sub(r'[^A-Za-z0-9_-]+', '-', os.path.splitext(video.name)[0])
   return gallery.add(
       folder,

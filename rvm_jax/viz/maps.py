@@ -6,6 +6,7 @@ together, without normalising the features.
 """
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from sklearn import cluster
@@ -15,6 +16,23 @@ from rvm_jax.ops import patches as patches_lib
 
 NUM_COMPONENTS = 3
 NUM_CLUSTERS = 5
+
+
+class Basis(NamedTuple):
+  """Three principal components that turn features into colours.
+
+  Attributes:
+    mean: mean of the features, float32 [D].
+    directions: whitened components, float32 [D, 3]: along each, the features
+      that they were fitted to have variance 1.
+    low: least value along each component, float32 [3], which becomes 0.
+    high: greatest value along each component, float32 [3], which becomes 1.
+  """
+
+  mean: np.ndarray
+  directions: np.ndarray
+  low: np.ndarray
+  high: np.ndarray
 
 
 def find_components(features: np.ndarray) -> np.ndarray:
@@ -31,18 +49,56 @@ def find_components(features: np.ndarray) -> np.ndarray:
   Raises:
     ValueError: there are fewer than three patches or three channels.
   """
+  return apply_basis(features, fit_basis(features))
+
+
+def fit_basis(features: np.ndarray, previous: Basis | None = None) -> Basis:
+  """Fits the first three principal components to features.
+
+  Args:
+    features: float [T, h, w, D].
+    previous: components fitted before. The sign of a component is not defined;
+      it is then chosen so that colours change least. None keeps the solver's.
+
+  Returns:
+    The components.
+
+  Raises:
+    ValueError: there are fewer than three patches or three channels.
+  """
   tokens = _tokens(features, NUM_COMPONENTS)
   # The solver subtracts the mean after it has multiplied the features, in
   # float32. States lie far from zero, so they are centred here before that,
   # where less precision is lost.
-  tokens = tokens - tokens.mean(0, dtype=np.float64).astype(np.float32)
-  pca = decomposition.PCA(
-      NUM_COMPONENTS, whiten=True, svd_solver='covariance_eigh'
-  )
-  components = pca.fit_transform(tokens)
-  low, high = components.min(0), components.max(0)
-  components = (components - low) / (high - low + 1e-8)
-  return components.reshape(*features.shape[:-1], NUM_COMPONENTS)
+  mean = tokens.mean(0, dtype=np.float64).astype(np.float32)
+  tokens = tokens - mean
+  pca = decomposition.PCA(NUM_COMPONENTS, svd_solver='covariance_eigh')
+  pca.fit(tokens)
+  # Features that do not vary along a component get one value there.
+  variances = np.maximum(pca.explained_variance_, np.finfo(np.float32).eps)
+  directions = pca.components_.T / np.sqrt(variances)  # [D, 3]
+  if previous is not None:
+    agreement = (directions * previous.directions).sum(0)
+    directions = np.where(agreement < 0, -directions, directions)
+  directions = directions.astype(np.float32)
+  components = tokens @ directions
+  return Basis(mean, directions, components.min(0), components.max(0))
+
+
+def apply_basis(features: np.ndarray, basis: Basis) -> np.ndarray:
+  """Colours features by components that were fitted to them or to others.
+
+  Args:
+    features: float [..., D].
+    basis: components, as returned by `fit_basis`.
+
+  Returns:
+    float32 [..., 3]; values beyond the range of the fitted features are clipped
+    to [0, 1].
+  """
+  components = (features - basis.mean) @ basis.directions
+  spread = basis.high - basis.low + 1e-8
+  return np.clip((components - basis.low) / spread, 0, 1, dtype=np.float32)
 
 
 def find_clusters(features: np.ndarray, seed: int = 0) -> np.ndarray:

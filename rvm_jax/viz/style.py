@@ -1,10 +1,10 @@
-"""Style sheet and script of a gallery's page."""
+"""Style sheet and script of a gallery's page; colours of all pages."""
 
 # Media query for windows that have room for three columns.
 IS_WIDE = '(min-width: 48rem)'
 
-CSS = (
-    """
+# Colours, for light and for dark surroundings.
+PALETTE = """
 :root {
   color-scheme: light dark;
   --paper: #fbfaf8; --ink: #1c1e22; --quiet: #5a5f68; --line: #e0ddd6;
@@ -16,7 +16,11 @@ CSS = (
     --accent: #7dbcf5; --ground: #16181c;
   }
 }
-* { box-sizing: border-box; margin: 0; }
+"""
+
+CSS = (
+    PALETTE
+    + """* { box-sizing: border-box; margin: 0; }
 body {
   background: var(--paper); color: var(--ink);
   font: 1rem/1.6 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif;

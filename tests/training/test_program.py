@@ -1,5 +1,7 @@
 """The program of a run."""
 
+import logging
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,3 +43,12 @@ def test_dispatch_takes_from_a_batch_what_the_objective_names(program):
   assert moved == pytest.approx(float(program.schedule(1)), rel=1e-3)
   assert int(state.step) == 2
   assert jnp.isfinite(metrics['gradient_norm'])
+
+
+def test_parameters_are_counted_and_listed_only_on_demand(caplog):
+  for verbosity in (logging.INFO, logging.DEBUG):
+    caplog.clear()
+    with caplog.at_level(verbosity, logger='absl'):
+      program_lib.build(tiny.get_config(), test_loop.Mean())
+    assert '0.0 million parameters' in caplog.text
+    assert ('| mean' in caplog.text) == (verbosity == logging.DEBUG)

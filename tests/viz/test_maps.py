@@ -77,3 +77,21 @@ def test_maps_refuse_too_few_patches():
     maps.find_components(np.zeros((2, 1, 1, 8), np.float32))
   with pytest.raises(ValueError, match='at least 5 patches'):
     maps.find_clusters(np.zeros((2, 1, 2, 8), np.float32))
+
+
+def test_basis_colours_other_features_within_its_range(features):
+  basis = maps.fit_basis(features[:2])
+  np.testing.assert_allclose(
+      maps.apply_basis(features[:2], basis), maps.find_components(features[:2])
+  )
+  # Along the first component: far below, at the mean, and far above.
+  line = np.outer([-9, 0, 9], np.linalg.pinv(basis.directions)[0])
+  found = maps.apply_basis(np.float32(basis.mean + line), basis)
+  assert found[0, 0] == 0 and 0 < found[1, 0] < 1 and found[2, 0] == 1
+
+
+def test_basis_keeps_the_signs_of_the_one_before(features):
+  basis = maps.fit_basis(features)
+  flipped = basis._replace(directions=basis.directions * [1, -1, -1])
+  found = maps.fit_basis(features, flipped)
+  np.testing.assert_allclose(found.directions, flipped.directions)

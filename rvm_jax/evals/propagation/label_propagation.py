@@ -106,27 +106,40 @@ def propagate(
   labels = jnp.asarray(labels, jnp.float32)
   labels = jnp.pad(labels, ((0, 0), (0, 0), (0, -num_labels % _LABELS)))
   first = jnp.asarray(features[0], jnp.float32)
-  queue = context.start(first, settings)
-  queue_labels = jnp.repeat(labels[None], num_context, 0)  # [C, h, w, L]
+  state = begin(first, labels, settings)
   predictions = []
   for start in range(0, num_frames, _CHUNK):
     frames = jnp.asarray(features[start : start + _CHUNK], jnp.float32)
     padding = _CHUNK - len(frames)
     frames = jnp.pad(frames, ((0, padding), (0, 0), (0, 0), (0, 0)))
-    (queue, queue_labels), prediction = _propagate_chunk(
-        (queue, queue_labels), first, labels, frames, start, settings
-    )
+    state, prediction = advance(state, first, labels, frames, start, settings)
     predictions.append(prediction)
   return jnp.concatenate(predictions)[:num_frames, ..., :num_labels]
 
 
+def begin(first, labels, settings):
+  """Returns the state before the first frame, for frames that come one by one.
+
+  Args:
+    first: float32 [h, w, D], the features of the first frame.
+    labels: float32 [h, w, L], the given labels of the first frame.
+    settings: settings of the search, a `context.Settings`.
+
+  Returns:
+    The queue of features, as returned by `context.start`, and the soft labels
+    of the frames in its slots, float32 [num_context, h, w, L].
+  """
+  queue = context.start(first, settings)
+  return queue, jnp.repeat(labels[None], settings.num_context, 0)
+
+
 @functools.partial(jax.jit, static_argnums=5, donate_argnums=0)
-def _propagate_chunk(state, first, labels, features, start, settings):
+def advance(state, first, labels, features, start, settings):
   """Predicts the labels of a few frames, one after the other.
 
   Args:
-    state: the queue of features, as returned by `context.start`, and the soft
-      labels of the frames in its slots, float32 [num_context, h, w, L].
+    state: the state that `begin` or the previous call returned. Its memory is
+      used for the new state.
     first: float32 [h, w, D], the features of the first frame.
     labels: float32 [h, w, L], the given labels of the first frame.
     features: float32 [t, h, w, D], the features of the frames to predict.

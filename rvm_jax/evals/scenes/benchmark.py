@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import logging
 import numpy as np
+import tqdm
 
 from rvm_jax.evals import report
 from rvm_jax.evals.encoders import encoder as encoder_lib
@@ -112,6 +113,9 @@ def evaluate(
       clips_lib.SceneClips('held_out', **clips),
   )
   train, test, data = _generate(splits, (num_train, num_test), num_workers)
+  logging.info(
+      'Fitting readouts to %d clips, then scoring %d', num_train, num_test
+  )
   if isinstance(encoder, oracle.Oracle):
     encoder = encoder.reveal([*train, *test])
   rows, pictures_ = measure(
@@ -143,9 +147,12 @@ def _generate(
     num_workers: int,
 ) -> tuple[list[clips_lib.NamedExample], list[clips_lib.NamedExample], str]:
   """Returns the first clips of two splits, and a hash over all of them."""
-  with clips_lib.start_workers(num_workers) as map_:
+  with (
+      clips_lib.start_workers(num_workers) as map_,
+      tqdm.tqdm(desc='generating', total=sum(nums), unit=' clips') as bar,
+  ):
     train, test = (
-        clips_lib.generate(split, range(num), map_)
+        clips_lib.generate(split, range(num), map_, bar.update)
         for split, num in zip(splits, nums, strict=True)
     )
   data = clips_lib.fingerprint([*train, *test])

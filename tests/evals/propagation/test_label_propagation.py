@@ -119,7 +119,7 @@ def test_propagate_compiles_one_program_for_any_length_and_four_labels():
         features, labels, num_context=2, radius=3
     )
     assert found.shape == (num_frames, 3, 4, num_labels)
-    return label_propagation._propagate_chunk._cache_size()
+    return label_propagation.advance._cache_size()
 
   num_programs = count_programs(1, 1)
   assert count_programs(4, 2) == count_programs(23, 4) == num_programs

@@ -1,0 +1,98 @@
+"""Regions that a user clicked, tracked from frame to frame.
+
+A click labels a small disc of patches. The labels are propagated to the frames
+that follow by the similarity of features, as in the DAVIS benchmark
+(rvm_jax/evals/propagation/label_propagation.py): the context of a frame is the
+clicked frame and the last few frames. So each frame costs the same, however
+long ago the click was.
+"""
+
+import numpy as np
+
+from rvm_jax.evals.propagation import context
+from rvm_jax.evals.propagation import label_propagation
+
+# Affinities are divided by DAVIS's temperature, and as many patches vote. Fewer
+# frames are searched than there, 5 in place of 20, to keep up with a camera.
+SETTINGS = context.Settings(
+    num_context=5, temperature=0.7, top_k=7, radius=20.0
+)
+# Radius of the disc that a click labels, in patches.
+RADIUS = 1.5
+# A patch belongs to the region if its label is above this.
+THRESHOLD = 0.5
+
+
+class Track:
+  """A region of one frame, which is followed through later frames.
+
+  Attributes:
+    labels: share of the region in each patch of the newest frame, float32
+      [h, w] in [0, 1].
+  """
+
+  def __init__(self, features: np.ndarray, labels: np.ndarray):
+    """Starts at the frame that was clicked.
+
+    Args:
+      features: features of the clicked frame, float32 [h, w, D].
+      labels: share of the region in each patch of this frame, float32 [h, w] in
+        [0, 1].
+    """
+    self._first = label_propagation.normalize(features)
+    self._first_labels = labels[..., None]
+    self._state = label_propagation.begin(
+        self._first, self._first_labels, SETTINGS
+    )
+    self._num_frames = 0
+    # The protocol predicts the clicked frame too. The prediction goes into the
+    # queue; the user is shown what was clicked.
+    self.step(features)
+    self.labels = labels
+
+  def step(self, features: np.ndarray):
+    """Follows the region into the next frame.
+
+    Args:
+      features: features of this frame, float32 [h, w, D].
+    """
+    self._state, prediction = label_propagation.advance(
+        self._state,
+        self._first,
+        self._first_labels,
+        label_propagation.normalize(features)[None],
+        self._num_frames,
+        SETTINGS,
+    )
+    self._num_frames += 1
+    self.labels = np.asarray(prediction)[0, ..., 0]
+
+  def find_centre(self) -> tuple[float, float] | None:
+    """Returns the centre of the region as (x, y) in patches.
+
+    The first patch lies between 0 and 1. None if no patch is in the region: the
+    model does not see it in the newest frame.
+    """
+    rows, columns = np.nonzero(self.labels > THRESHOLD)
+    if not rows.size:
+      return None
+    weights = self.labels[rows, columns]
+    x, y = (np.average(axis + 0.5, weights=weights) for axis in (columns, rows))
+    return float(x), float(y)
+
+
+def draw_disc(x: float, y: float, grid: tuple[int, int]) -> np.ndarray:
+  """Labels the patches within 1.5 patches of a point, and the patch at it.
+
+  Args:
+    x: horizontal position of the point in patches, in [0, w).
+    y: vertical position of the point in patches, in [0, h).
+    grid: h and w, the rows and columns of patches.
+
+  Returns:
+    float32 [h, w], 1 for patches whose centres lie in the disc, else 0.
+  """
+  rows, columns = np.mgrid[: grid[0], : grid[1]] + 0.5
+  labels = np.hypot(columns - x, rows - y) <= RADIUS
+  labels[int(y), int(x)] = True
+  return labels.astype(np.float32)
