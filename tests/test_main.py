@@ -66,6 +66,7 @@ def test_run_can_be_loaded_and_shown_by_the_demo(whole_run, environment):
           'rvm_jax.evals.scenes.demo',
           f'--workdir={workdir}',
           '--size=32',
+          '--num_clips=8',
       ],
       cwd=commands.ROOT,
       env=environment,
@@ -74,8 +75,13 @@ def test_run_can_be_loaded_and_shown_by_the_demo(whole_run, environment):
       timeout=300,
   )
   assert done.returncode == 0, done.stderr
-  for row in ('raw pixels', 'untrained', 'trained'):
+  for row in ('raw pixels', 'untrained', 'trained', 'masks that stay'):
     assert f'\n{row} ' in done.stdout
+  page = workdir / 'demo.html'
+  assert done.stdout.splitlines()[-1].endswith(f': {page}')
+  text = page.read_text()
+  assert text.count('<article>') == 8 and text.count('<video') == 3
+  assert text.count('data:video/mp4') == 6 and 'data:image/png' in text
   assert (workdir / 'pictures' / 'masks_0.png').exists()
 
 

@@ -6,6 +6,8 @@ import math
 import numpy as np
 
 _LEAST = 1e-4
+# Greatest number of steps of a vertical axis.
+_MOST_RULES = 7
 
 
 def draw_line(values: np.ndarray, first: int, label: str) -> str:
@@ -59,6 +61,56 @@ def draw_line(values: np.ndarray, first: int, label: str) -> str:
 <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
 <path d="{rules}"/><polyline points="{points}"/>
 </svg><div class="cursor"></div></div>
+<div class="along" aria-hidden="true">{marks}</div>
+</div>"""
+
+
+def draw_curve(steps: np.ndarray, values: np.ndarray, label: str) -> str:
+  """Draws values over the steps of a run, on a logarithmic vertical axis.
+
+  The horizontal axis runs from 0 to the last step.
+
+  Args:
+    steps: steps in ascending order, int [n], n >= 1, at least 0.
+    values: value at each step, float [n]. Values below 1e-6 are drawn at 1e-6.
+    label: name of the values, for readers who cannot see the plot.
+
+  Returns:
+    HTML.
+  """
+  last = max(int(steps[-1]), 1)
+  # The vertical axis spans whole powers of a ratio times 0.01: of two, unless
+  # that are too many labels.
+  logs = np.log(np.maximum(values, 1e-6) / 0.01)
+  for ratio in (2, 10, 100):
+    powers = logs / math.log(ratio)
+    low, high = math.floor(powers.min()), math.ceil(powers.max())
+    high = max(high, low + 1)
+    if high - low <= _MOST_RULES:
+      break
+  y = (high - powers) / (high - low) * 100
+  points = ' '.join(f'{a:.2f},{b:.2f}' for a, b in zip(steps / last * 100, y))
+  rules = ''.join(
+      f'M0 {100 * i / (high - low):.2f}H100' for i in range(high - low + 1)
+  )
+  levels = ''.join(
+      f'<span>{0.01 * ratio**power:.3g}</span>'
+      for power in range(high, low - 1, -1)
+  )
+  marks = ''.join(
+      f'<span style="left:{step / last * 100:.2f}%">{step}</span>'
+      for step in sorted({round(last * part / 4) for part in range(5)})
+  )
+  description = html.escape(
+      f'{label}: {values[0]:.4f} at step {steps[0]}, {values[-1]:.4f} at step'
+      f' {steps[-1]}'
+  )
+  return f"""<div class="plot">
+<div class="high" aria-hidden="true">{levels}</div>
+<div class="field" role="img" aria-label="{description}">
+<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
+<path d="{rules}"/><polyline points="{points}"/>
+</svg></div>
 <div class="along" aria-hidden="true">{marks}</div>
 </div>"""
 

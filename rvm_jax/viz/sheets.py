@@ -85,7 +85,7 @@ def mask_sheet(
   """
   times = spread(len(frames)) if times is None else np.asarray(times, int)
   shown = frames[times]
-  rows = [shown] + [_overlay(shown, s[times]) for s in segments.values()]
+  rows = [shown] + [tint_objects(shown, s[times]) for s in segments.values()]
   return _sheet(
       np.stack(rows), [f'frame {t}' for t in times], ['frames', *segments]
   )
@@ -144,6 +144,26 @@ def hide_patches(
   )
 
 
+def tint_objects(frames: np.ndarray, segments: np.ndarray) -> np.ndarray:
+  """Draws masks over frames: objects in colours, the background pale and dark.
+
+  Args:
+    frames: uint8 [F, H, W, 3].
+    segments: masks, int [F, H, W]. 0 is the background; an object has the same
+      colour in all frames.
+
+  Returns:
+    uint8 [F, H, W, 3].
+  """
+  kinds = (np.asarray(segments, int) - 1) % len(colors.KINDS)
+  grey = frames.mean(-1, keepdims=True)
+  # Objects become grey, so that the tint alone gives their colour. The
+  # background fades and darkens.
+  objects = (1 - _OPACITY) * grey + _OPACITY * colors.KINDS[kinds]
+  mixed = np.where((segments > 0)[..., None], objects, 0.3 * (grey + frames))
+  return np.rint(mixed).astype(np.uint8)
+
+
 def save_png(path: str | os.PathLike, image: np.ndarray):
   """Writes an image, uint8 [height, width, 3], to a PNG file."""
   Image.fromarray(image).save(path, format='PNG')
@@ -189,14 +209,3 @@ def _sheet(cells, columns, rows, groups=()):
       size = width, height
       sheet.paste(picture.resize(size, Image.Resampling.NEAREST), (x, y))
   return np.asarray(sheet)
-
-
-def _overlay(frames, segments):
-  """Tints the objects of `segments` [F, H, W] in frames [F, H, W, 3]."""
-  kinds = (np.asarray(segments, int) - 1) % len(colors.KINDS)
-  grey = frames.mean(-1, keepdims=True)
-  # Objects become grey, so that the tint alone gives their colour. The
-  # background fades and darkens.
-  objects = (1 - _OPACITY) * grey + _OPACITY * colors.KINDS[kinds]
-  mixed = np.where((segments > 0)[..., None], objects, 0.3 * (grey + frames))
-  return np.rint(mixed).astype(np.uint8)

@@ -16,6 +16,7 @@ from rvm_jax.evals.datasets import davis
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import pictures
+from rvm_jax.evals.propagation import still_masks
 from rvm_jax.evals.propagation import videos as videos_lib
 
 _VOID = 255
@@ -68,6 +69,9 @@ def evaluate(
   and one for the frames after the horizon before it up to H. It is not known
   which of the two the paper plots.
 
+  'stay_*', 'stay_grid_*': baselines that ignore the video, see `still_masks`:
+  'j_and_f' and its horizons for the mask of the first frame in every frame.
+
   Args:
     model: the encoder.
     data_dir: folder of the data set, see `datasets.davis`.
@@ -93,23 +97,31 @@ def evaluate(
       )
   score = functools.partial(_score_video, model, (height, width), propagation)
   found = videos_lib.score_all(videos, score)
-  objects = [scored for in_video in found.measures for scored in in_video]
+  objects, still = _join(found.measures)
   if not any(scored.is_in_first for scored in objects):
     raise ValueError(f'{data_dir}: no object in the first mask of any video')
   by_horizon = _average_by_horizon(objects, horizons)
   if not by_horizon['num_long_videos']:
     found.notes.append(f'no video has more than {max(horizons)} frames')
+  scores = (
+      _average(found.rows)
+      | _average_as_toolkit([o for o in objects if o.is_in_first])
+      | by_horizon
+      | {'num_videos': len(videos), 'num_objects': len(objects)}
+  )
+  for kind, in_kind in still.items():
+    of_kind = _average_by_horizon(in_kind, horizons)
+    del of_kind['num_long_videos']
+    scores |= {f'{kind}_{name}': score for name, score in of_kind.items()}
   return report.Report(
       task='DAVIS-2017 J&F',
       headline='j_and_f',
-      scores=_average(found.rows)
-      | _average_as_toolkit([o for o in objects if o.is_in_first])
-      | by_horizon
-      | {'num_videos': len(videos), 'num_objects': len(objects)},
+      scores=scores,
       rows=found.rows,
       pictures=found.pictures,
       files=found.files,
       notes=found.notes,
+      lines=still_masks.tabulate(scores, 'j_and_f', 'J&F (%)'),
   )
 
 
@@ -121,45 +133,81 @@ def _score_video(model, size, propagation, video):
     notes.append(f'{video.name}: void ({_VOID}) is taken for background')
     masks = np.where(masks == _VOID, 0, masks)
   features = videos_lib.encode(model, frames, size)
+  label_map = np.unique(masks[0])
   prediction = videos_lib.propagate_masks(
-      features, masks[0], np.unique(masks[0]), size, propagation
+      features, masks[0], label_map, size, propagation
   )
-  objects = []
-  for number in range(1, 1 + int(masks.max())):
-    pair = masks[1:] == number, prediction[1:] == number
-    j, f = regions.jaccard(*pair), regions.boundary_f(*pair)
-    is_in_first = number <= masks[0].max()
-    objects.append(_Object(video.name, number, is_in_first, j, f))
+  repeated = still_masks.repeat(
+      masks[0], label_map, size, features.shape[1:3], len(masks)
+  )
+  objects = _score_objects(video.name, masks, prediction)
+  still = {
+      kind: _score_objects(video.name, masks, x) for kind, x in repeated.items()
+  }
   if not objects:
     notes.append(f'{video.name}: no object in any mask')
   return videos_lib.VideoScore(
-      measures=objects,
-      rows=[_make_row(scored) for scored in objects],
+      measures=(objects, still),
+      rows=[
+          _make_row(scored, dict(zip(still, others)))
+          for scored, *others in zip(objects, *still.values(), strict=True)
+      ],
       notes=notes,
       draw=functools.partial(pictures.draw_masks, frames, masks, prediction),
   )
 
 
-def _make_row(scored):
-  """Returns the row of an object; the last frame does not count."""
-  j, f = 100 * scored.j[:-1].mean(), 100 * scored.f[:-1].mean()
+def _score_objects(name, masks, prediction):
+  """Scores all objects of a video in the predicted masks."""
+  objects = []
+  for number in range(1, 1 + int(masks.max())):
+    pair = masks[1:] == number, prediction[1:] == number
+    j, f = regions.jaccard(*pair), regions.boundary_f(*pair)
+    is_in_first = number <= masks[0].max()
+    objects.append(_Object(name, number, is_in_first, j, f))
+  return objects
+
+
+def _join(measures):
+  """Joins the objects of all videos: predicted, and by kind those that stay."""
+  objects = [scored for predicted, _ in measures for scored in predicted]
+  still = {
+      kind: [scored for _, still in measures for scored in still[kind]]
+      for kind in still_masks.KINDS
+  }
+  return objects, still
+
+
+def _make_row(scored, still):
+  """Returns the row of an object; the last frame does not count.
+
+  Args:
+    scored: the scores of the prediction, an `_Object`.
+    still: the scores of masks that stay, an `_Object` for each kind.
+  """
+  j, f, j_and_f = _mean(scored)
   return {
       'video': scored.video,
       'object': scored.number,
       'num_frames': len(scored.j) - 1,
       'j': j,
       'f': f,
-      'j_and_f': (j + f) / 2,
+      'j_and_f': j_and_f,
       'is_in_first_mask': scored.is_in_first,
-  }
+  } | {f'{kind}_j_and_f': _mean(x)[2] for kind, x in still.items()}
+
+
+def _mean(scored):
+  """Returns J, F and their mean, in %, over all frames but the last."""
+  j, f = 100 * scored.j[:-1].mean(), 100 * scored.f[:-1].mean()
+  return j, f, (j + f) / 2
 
 
 def _average(rows):
   """Returns the mean scores over all objects, as in the released evaluation."""
-  return {
-      name: float(np.mean([row[name] for row in rows]))
-      for name in ('j', 'f', 'j_and_f')
-  }
+  names = 'j', 'f', 'j_and_f'
+  names += tuple(f'{kind}_j_and_f' for kind in still_masks.KINDS)
+  return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
 
 def _average_as_toolkit(objects):

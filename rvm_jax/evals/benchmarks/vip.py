@@ -15,10 +15,13 @@ from rvm_jax.evals.datasets import vip
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import classes
 from rvm_jax.evals.propagation import pictures
+from rvm_jax.evals.propagation import still_masks
 from rvm_jax.evals.propagation import videos as videos_lib
 
 # Pixels with this number have no label. They are not propagated or counted.
 _VOID = 255
+# Kind of masks beside those of `still_masks.KINDS`.
+_PREDICTED = 'predicted'
 
 
 def evaluate(
@@ -36,6 +39,9 @@ def evaluate(
   together; the first frame, which is predicted too, is one of them. A class
   that is neither annotated nor predicted anywhere is left out, and the notes
   say so.
+
+  'stay_miou' and 'stay_grid_miou' are baselines that ignore the video, see
+  `still_masks`: the mask of the first frame in every frame.
 
   Args:
     model: the encoder.
@@ -55,7 +61,9 @@ def evaluate(
   videos = vip.read(data_dir)
   score = functools.partial(_score_video, model, (height, width), propagation)
   found = videos_lib.score_all(videos, score)
-  by_class = dict(zip(vip.CLASSES, 100 * classes.iou(sum(found.measures))))
+  by_class = dict(
+      zip(vip.CLASSES, 100 * classes.iou(_add_up(found, _PREDICTED)))
+  )
   seen = {k: float(iou) for k, iou in by_class.items() if not np.isnan(iou)}
   if len(seen) < len(by_class):
     unseen = ', '.join(name for name in by_class if name not in seen)
@@ -63,6 +71,8 @@ def evaluate(
         f'left out, as neither annotated nor predicted: {unseen}'
     )
   scores = {'miou': float(np.mean([*seen.values()])), 'num_videos': len(videos)}
+  for kind in still_masks.KINDS:
+    scores[f'{kind}_miou'] = _mean(_add_up(found, kind))
   return report.Report(
       task='VIP mIoU',
       headline='miou',
@@ -71,6 +81,7 @@ def evaluate(
       pictures=found.pictures,
       files=found.files,
       notes=found.notes,
+      lines=still_masks.tabulate(scores, 'miou', 'mIoU (%)'),
   )
 
 
@@ -87,15 +98,33 @@ def _score_video(model, size, propagation, video):
   prediction = videos_lib.propagate_masks(
       features, masks[0], label_map, size, propagation
   )
-  confusion = classes.confusion(masks, prediction, len(vip.CLASSES))
-  miou = 100 * float(np.nanmean(classes.iou(confusion)))
+  still = still_masks.repeat(
+      masks[0], label_map, size, features.shape[1:3], len(masks)
+  )
+  counts = {
+      kind: classes.confusion(masks, x, len(vip.CLASSES))
+      for kind, x in ({_PREDICTED: prediction} | still).items()
+  }
+  row = {'video': video.name, 'num_frames': len(frames)}
+  row['miou'] = _mean(counts[_PREDICTED])
+  row |= {f'{kind}_miou': _mean(counts[kind]) for kind in still}
   shown = np.where(is_void, 0, masks)
   return videos_lib.VideoScore(
-      measures=confusion,
-      rows=[{'video': video.name, 'num_frames': len(frames), 'miou': miou}],
+      measures=counts,
+      rows=[row],
       notes=notes,
       draw=functools.partial(pictures.draw_masks, frames, shown, prediction),
   )
+
+
+def _add_up(found, kind):
+  """Adds up the pixels of all videos for one kind of masks, by class."""
+  return sum(counts[kind] for counts in found.measures)
+
+
+def _mean(confusion):
+  """Returns the mean IoU over the classes that occur, in %."""
+  return 100 * float(np.nanmean(classes.iou(confusion)))
 
 
 def _check_labels(name, masks):

@@ -60,7 +60,10 @@ TASKS = (
         'boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'
     ),
     SceneTask(
-        'masks_j_and_f', 'masks, J&F (%)', 'they stay', weight='num_objects'
+        'masks_j_and_f',
+        'masks, J&F (%)',
+        'they stay, on the grid',
+        weight='num_objects',
     ),
     SceneTask(
         'depth_abs_rel', 'depth, relative error (%)', 'training mean', True
@@ -218,8 +221,9 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     rows: rows of the held-out clips, as returned by `measure`.
 
   Returns:
-    For each task the score, its interval, the baseline's score, and the ceiling
-    if there is one; nan for a task in which no clip has a score.
+    For each task the score, its interval, the baseline's score, and if there
+    are any, the ceiling and the score of masks that stay at full resolution;
+    nan for a task in which no clip has a score.
   """
 
   def column(key):
@@ -230,8 +234,11 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     weights = column(task.weight) if task.weight else None
     values = column(task.name)
     ends = [f'{task.name}_floor']
-    if f'{task.name}_ceiling' in rows[0]:
-      ends.append(f'{task.name}_ceiling')
+    ends += [
+        f'{task.name}_{end}'
+        for end in ('stay', 'ceiling')
+        if f'{task.name}_{end}' in rows[0]
+    ]
     if not np.isfinite(values).any():
       keys = task.name, f'{task.name}_low', f'{task.name}_high', *ends
       scores |= dict.fromkeys(keys, float('nan'))
@@ -258,6 +265,9 @@ def tabulate(scores: Mapping[str, float]) -> list[str]:
         f'{task.text:30s} {scores[task.name]:6.1f}  {low:6.1f} to {high:5.1f}'
         f' {scores[task.name + "_floor"]:7.1f} ({task.baseline}){direction}'
     )
+    if f'{task.name}_stay' in scores:
+      stay = scores[f'{task.name}_stay']
+      lines.append(f'{"":52s} {stay:7.1f} (they stay, at full resolution)')
   return lines
 
 

@@ -2,38 +2,54 @@
 
   python -m rvm_jax.evals.scenes.demo --workdir=DIR
 
-Instance masks are propagated from the first frame to the others by similarity
-of features alone (`scenes.masks`): with the features of the run, with those of
-the same network before training, and with plain pixels. Prints a table and
-writes pictures.
+The features of the run are compared with those of the same network before
+training, and with plain pixels. Instance masks are propagated from the first
+frame to the others by similarity of features alone (`scenes.masks`), and the
+scores of configs/eval_scenes.py are measured on fewer clips. Prints a table and
+writes DIR/demo.html, a page that needs no network and no other file.
+
+Exit code: 0 done; 2 an input is wrong, or the disk is full.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
 import functools
 import os
+import sys
 from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 import optax
 
 from rvm_jax import weights
 from rvm_jax.data.scenes import source as source_lib
+from rvm_jax.evals import report as report_lib
+from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.encoders import rvm as rvm_encoder
+from rvm_jax.evals.in_training import scenes as scenes_lib
+from rvm_jax.evals.propagation import still_masks
+from rvm_jax.evals.scenes import benchmark
+from rvm_jax.evals.scenes import demo_page
+from rvm_jax.evals.scenes import demo_pictures
+from rvm_jax.evals.scenes import history as history_lib
 from rvm_jax.evals.scenes import masks
+from rvm_jax.evals.scenes import verdicts
+from rvm_jax.ops import patches
+from rvm_jax.training import reporting
 from rvm_jax.training import step
 from rvm_jax.training.objectives import pretraining
-from rvm_jax.viz import sheets
 
+PAGE = 'demo.html'
 NUM_SCENES = 16
 NUM_FRAMES = 24  # One second.
 NUM_SHOWN = 3
 
 
-def main(arguments: Sequence[str] | None = None):
-  """Runs the demo that the command line asks for."""
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the demo that the command line asks for; returns the exit code."""
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.evals.scenes.demo',
       description=__doc__,
@@ -43,32 +59,111 @@ def main(arguments: Sequence[str] | None = None):
   parser.add_argument(
       '--size', type=int, default=64, help='height and width in pixels'
   )
+  parser.add_argument(
+      '--num_clips',
+      type=int,
+      default=512,
+      help='clips for the scores: readouts are fitted to three quarters of them'
+      ' and scored on the rest',
+  )
   args = parser.parse_args(arguments)
+  try:
+    run(args.workdir, args.size, args.num_clips)
+  except (OSError, ValueError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  return 0
 
-  config, model, params = weights.load_run(args.workdir)
+
+def run(workdir: str, size: int, num_clips: int):
+  """Measures a run, prints the table and writes the page.
+
+  Args:
+    workdir: folder of the run.
+    size: height and width of all scenes in pixels.
+    num_clips: number of clips for the scores of `benchmark`.
+
+  Raises:
+    OSError: the run cannot be read, or the page cannot be written.
+    ValueError: a number is wrong, or the run is none of an RVM.
+  """
+  if num_clips < 8:
+    raise ValueError(f'--num_clips must be at least 8, got {num_clips}')
+  print(f'Reading {workdir}', flush=True)
+  config, model, params = weights.load_run(workdir)
+  if size < model.patch or size % model.patch:
+    raise ValueError(
+        f'--size must be a multiple of the patch, {model.patch}, got {size}'
+    )
+  encoders = make_encoders(config, model, params)
+
+  print(f'Tracking masks through {NUM_SCENES} scenes', flush=True)
+  scenes = generate_scenes(config['seed'], size)
+  results = {
+      name: masks.evaluate(encoder, scenes, {})
+      for name, encoder in encoders.items()
+  }
+  ground_truth = results[verdicts.TRAINED]['ground_truth']
+  still = masks.repeat(ground_truth, model.patch)
+  results |= {
+      text: masks.score_all(ground_truth, still[kind])
+      | {'predictions': still[kind]}
+      for kind, text in still_masks.KINDS.items()
+  }
+
+  reports = score(encoders, size, num_clips, config['data']['num_workers'])
+  table = tabulate(results, size)
+  shown = demo_pictures.draw(scenes[:NUM_SHOWN], results, workdir)
+  history = history_lib.read(workdir)
+  contents = demo_page.Contents(
+      workdir=os.path.abspath(workdir),
+      facts=list_facts(config, params, history),
+      history=history,
+      reconstructions=demo_pictures.read_reconstructions(workdir),
+      movies=shown,
+      panels=demo_pictures.PANELS,
+      masks=results,
+      about_masks=_describe_scenes(results, size),
+      rows={name: report.rows for name, report in reports.items()},
+      scores={name: report.scores for name, report in reports.items()},
+      about_scores=(
+          'A small readout for each task is fitted to the features of'
+          f' {num_clips - num_clips // 4} clips of 8 frames and scored on'
+          f' {num_clips // 4} others; for masks nothing is fitted.'
+      ),
+  )
+  path = os.path.abspath(os.path.join(workdir, PAGE))
+  # The page of an earlier demo stays until this one is whole.
+  with open(f'{path}.part', 'w', encoding='utf-8') as f:
+    f.write(demo_page.write(contents))
+  os.replace(f'{path}.part', path)
+  print(table)
+  print(f'\nOpen the page with the movies and all scores: {path}')
+
+
+def make_encoders(
+    config: Mapping[str, Any], model: Any, params: Mapping[str, Any]
+) -> dict[str, encoder_lib.FrozenEncoder]:
+  """Makes the three encoders that are compared, by the names of `verdicts`.
+
+  Args:
+    config: config of the run, as nested dicts.
+    model: the run's `rvm.RVM`.
+    params: its trained parameters.
+  """
   # The parameters that the run started from.
   objective = pretraining.from_config(ml_collections.ConfigDict(config))
   init = functools.partial(
       step.init_state, objective, optax.identity(), config['seed']
   )
   untrained = jax.jit(init)().params
-  encoders = {
-      'raw pixels': pixels.make(model.patch),
-      'untrained': rvm_encoder.from_model('untrained', model, untrained),
-      'trained': rvm_encoder.from_model('trained', model, params),
+  return {
+      verdicts.RAW: pixels.make(model.patch),
+      verdicts.UNTRAINED: rvm_encoder.from_model(
+          verdicts.UNTRAINED, model, untrained
+      ),
+      verdicts.TRAINED: rvm_encoder.from_model(verdicts.TRAINED, model, params),
   }
-  scenes = generate_scenes(config['seed'], args.size)
-  results = {
-      name: masks.evaluate(encoder, scenes, {})
-      for name, encoder in encoders.items()
-  }
-  print(tabulate(results, args.size))
-  for i in range(NUM_SHOWN):
-    path = os.path.join(args.workdir, 'pictures', f'masks_{i}.png')
-    shown = {'ground truth': results['trained']['ground_truth'][i]}
-    shown |= {name: x['predictions'][i] for name, x in results.items()}
-    sheets.save_png(path, sheets.mask_sheet(scenes[i].frames, shown))
-    print(f'Wrote {path}')
 
 
 def generate_scenes(seed: int, size: int) -> list[source_lib.Scene]:
@@ -90,28 +185,85 @@ def generate_scenes(seed: int, size: int) -> list[source_lib.Scene]:
   ]
 
 
+def score(
+    encoders: Mapping[str, encoder_lib.FrozenEncoder],
+    size: int,
+    num_clips: int,
+    num_workers: int,
+) -> dict[str, report_lib.Report]:
+  """Measures the scores of `benchmark` for each encoder, on the same clips.
+
+  Args:
+    encoders: encoders by name.
+    size: height and width of the clips in pixels.
+    num_clips: number of clips; a quarter of them are held out from readouts.
+    num_workers: number of processes that generate clips.
+  """
+  num_test = num_clips // 4
+  reports = {}
+  for name, encoder in encoders.items():
+    print(f'Scoring {num_clips} clips: {name}', flush=True)
+    grid = patches.grid(size, size, encoder.patch)
+    reports[name] = benchmark.evaluate(
+        encoder,
+        clips=scenes_lib.CLIPS | {'height': size, 'width': size},
+        num_train=num_clips - num_test,
+        num_test=num_test,
+        num_workers=num_workers,
+        propagation=scenes_lib.choose_propagation(*grid),
+    )
+  return reports
+
+
+def list_facts(
+    config: Mapping[str, Any],
+    params: Mapping[str, Any],
+    history: history_lib.History | None,
+) -> dict[str, str]:
+  """Returns facts about a run for the page, as text by name."""
+  num_params = sum(np.size(x) for x in jax.tree.leaves(params))
+  data = config['data']
+  facts = {
+      'Parameters': f'{num_params / 1e6:.2f} million',
+      'Trained on': ', '.join(data['sources']),
+      'Frames': f'{data["height"]} x {data["width"]} pixels',
+  }
+  if history is not None:
+    facts |= {
+        'Steps': f'{history.steps[-1]}',
+        'Clips': f'{history.clips}',
+        'Time, evaluations included': reporting.format_seconds(history.seconds),
+        'Loss at the end': f'{history.losses[-1]:.4f}',
+    }
+  return facts
+
+
 def tabulate(results: Mapping[str, Mapping[str, Any]], size: int) -> str:
   """Returns a table of scores for the terminal.
 
   Args:
-    results: results of `masks.evaluate` by the encoder's name, 'trained' and
-      'untrained' among them.
+    results: results of `masks.score_all` by name, 'trained' and 'untrained'
+      among them.
     size: height and width of the scenes in pixels.
   """
   lines = [
-      (
-          f'\nMasks of {results["trained"]["num_objects"]} objects propagated'
-          f' through {NUM_SCENES} held-out scenes of {NUM_FRAMES} frames,'
-          f' {size} x {size} pixels\n'
-      ),
-      f'{"features":12s} {"region overlap J":>17s} {"J&F":>6s}',
+      f'\n{_describe_scenes(results, size)}\n',
+      f'{"features":28s} {"region overlap J":>17s} {"J&F":>6s}',
   ]
   for name, result in results.items():
-    lines.append(f'{name:12s} {result["j"]:17.3f} {result["j_and_f"]:6.3f}')
+    lines.append(f'{name:28s} {result["j"]:17.3f} {result["j_and_f"]:6.3f}')
   rise = results['trained']['j'] / results['untrained']['j']
   lines.append(f'\nTraining raised the overlap {rise:.1f}-fold.')
   return '\n'.join(lines)
 
 
+def _describe_scenes(results, size):
+  return (
+      f'Masks of {results["trained"]["num_objects"]} objects propagated through'
+      f' {NUM_SCENES} held-out scenes of {NUM_FRAMES} frames, {size} x'
+      f' {size} pixels.'
+  )
+
+
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

@@ -15,6 +15,7 @@ from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.metrics import regions
 from rvm_jax.evals.propagation import label_propagation
 from rvm_jax.evals.propagation import masks as masks_lib
+from rvm_jax.evals.propagation import still_masks
 from rvm_jax.evals.propagation import videos
 from rvm_jax.ops import patches
 
@@ -46,6 +47,7 @@ def evaluate(
     'j', 'f', 'j_and_f': float in [0, 1], means over all objects of all scenes,
       of each object's mean over frames.
     'num_objects': int, number of objects that take part.
+    'by_scene': these four for each scene, see `score_all`.
     'predictions': uint8 [S, T, H, W], the propagated masks.
     'ground_truth': uint8 [S, T, H, W], the true masks of the objects that take
       part.
@@ -72,22 +74,61 @@ def evaluate(
     frames = np.stack([scene.frames for scene in scenes[part]])
     features = encoder.encode(frames).patches
     predictions += propagate(features, ground_truth[part], settings)
-  # Every object weighs the same: scenes weigh as many as they have.
-  nums = ground_truth[:, 0].max((1, 2))
-  scores = [
-      score(true, predicted)
-      for true, predicted, num in zip(ground_truth, predictions, nums)
-      if num
-  ]
-  means = {
-      key: float(np.average([s[key] for s in scores], weights=nums[nums > 0]))
-      for key in scores[0]
-  }
-  return means | {
-      'num_objects': int(nums.sum()),
+  return score_all(ground_truth, predictions) | {
       'predictions': np.stack(predictions),
       'ground_truth': ground_truth,
   }
+
+
+def repeat(ground_truth: np.ndarray, patch: int) -> dict[str, np.ndarray]:
+  """Repeats the masks of the first frames: the baseline that masks stay.
+
+  Args:
+    ground_truth: uint8 [S, T, H, W]; the first frame of each scene has objects
+      numbered from 1.
+    patch: side of a patch in pixels.
+
+  Returns:
+    uint8 [S, T, H, W] for each of `still_masks.KINDS`.
+  """
+  size, num_frames = ground_truth.shape[2:], ground_truth.shape[1]
+  grid = patches.grid(*size, patch)
+  still = [
+      still_masks.repeat(masks[0], _numbers(masks), size, grid, num_frames)
+      for masks in ground_truth
+  ]
+  return {
+      kind: np.stack([found[kind] for found in still])
+      for kind in still_masks.KINDS
+  }
+
+
+def score_all(
+    ground_truth: Sequence[np.ndarray], predictions: Sequence[np.ndarray]
+) -> dict[str, Any]:
+  """Scores the predicted masks of several scenes.
+
+  Args:
+    ground_truth: for each scene uint8 [T, H, W]; the first frame has objects
+      numbered from 1. One scene at least has an object.
+    predictions: for each scene uint8 [T, H, W].
+
+  Returns:
+    'j', 'f', 'j_and_f' and 'num_objects' as in `evaluate`; and 'by_scene', a
+    dict with these keys for each scene. Scores are nan, and 'num_objects' is 0,
+    in a scene without objects.
+  """
+  by_scene = [
+      score(true, predicted) | {'num_objects': int(true[0].max())}
+      for true, predicted in zip(ground_truth, predictions, strict=True)
+  ]
+  scored = [scores for scores in by_scene if scores['num_objects']]
+  # Every object weighs the same: scenes weigh as many as they have.
+  nums = [scores['num_objects'] for scores in scored]
+  return {
+      key: float(np.average([scores[key] for scores in scored], weights=nums))
+      for key in ('j', 'f', 'j_and_f')
+  } | {'num_objects': sum(nums), 'by_scene': by_scene}
 
 
 def propagate(

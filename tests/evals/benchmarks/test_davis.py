@@ -8,6 +8,7 @@ import pytest
 from rvm_jax.evals.benchmarks import davis as davis_lib
 from rvm_jax.evals.encoders import pixels
 from rvm_jax.evals.metrics import regions
+from rvm_jax.evals.propagation import still_masks
 from rvm_jax.evals.propagation import videos
 from tests.evals import tiny_sets
 
@@ -94,10 +95,52 @@ def test_evaluate_averages_like_the_released_code_and_like_the_toolkit(
       'num_objects': 5,
       'num_long_videos': 3,
   }
+  for kind, still in _repeat_first(masks).items():
+    stay = []
+    for name, true in masks.items():
+      for number in range(1, 1 + true.max()):
+        pair = true[1:] == number, still[name][1:] == number
+        stay.append((regions.jaccard(*pair) + regions.boundary_f(*pair)) / 2)
+    stay = 100 * np.array(stay)
+    expected |= {
+        f'{kind}_j_and_f': stay[:, :-1].mean(),
+        f'{kind}_j_and_f_1_to_2': stay[:, :2].mean(),
+        f'{kind}_j_and_f_1_to_5': stay.mean(),
+        f'{kind}_j_and_f_3_to_5': stay[:, 2:].mean(),
+    }
   assert scores.keys() == expected.keys()
   assert scores['j'] != pytest.approx(scores['toolkit_j'], abs=0.1)
   for name, value in expected.items():
     assert scores[name] == pytest.approx(value), name
+
+
+def _repeat_first(masks):
+  """Returns by kind and video the masks of the first frame in every frame."""
+  still = {
+      name: still_masks.repeat(m[0], np.unique(m[0]), (48, 64), (6, 8), len(m))
+      for name, m in masks.items()
+  }
+  return {
+      kind: {name: found[kind] for name, found in still.items()}
+      for kind in still_masks.KINDS
+  }
+
+
+def test_evaluate_scores_masks_that_stay(davis):
+  report = evaluate(str(davis[0]))
+  rows = {(row['video'], row['object']): row for row in report.rows}
+  # It does not move. Patches round its corners off.
+  assert rows['goat', 1]['stay_j_and_f'] == 100
+  assert 60 < rows['goat', 1]['stay_grid_j_and_f'] < 100
+  # It is not in the first mask, and out of sight in one of four frames.
+  for kind in still_masks.KINDS:
+    assert rows['pigs', 2][f'{kind}_j_and_f'] == 25
+  mean = np.mean([row['stay_j_and_f'] for row in report.rows])
+  assert report.scores['stay_j_and_f'] == pytest.approx(mean)
+  assert [line.split()[-1] for line in report.lines] == [
+      f'{report.scores[key]:.1f}'
+      for key in ('j_and_f', 'stay_j_and_f', 'stay_grid_j_and_f')
+  ]
 
 
 def test_evaluate_leaves_shorter_videos_out_of_horizons(davis):

@@ -60,6 +60,25 @@ def test_evaluate_counts_pixels_of_all_videos_together(vip, monkeypatch):
   assert mean_of_videos != pytest.approx(np.mean(scores), abs=0.1)
 
 
+def test_evaluate_scores_masks_that_stay(vip):
+  root, masks = vip
+  report = evaluate(str(root))
+  rows = {row['video']: row for row in report.rows}
+  # The only object of the video does not move. Patches round its corners off.
+  assert rows['videos1']['stay_miou'] == 100
+  assert 60 < rows['videos1']['stay_grid_miou'] < 100
+  true = np.concatenate([m.ravel() for m in masks.values()])
+  stay = np.concatenate([m[:1].repeat(6, 0).ravel() for m in masks.values()])
+  expected = np.mean(
+      [
+          ((true == n) & (stay == n)).sum() / ((true == n) | (stay == n)).sum()
+          for n in np.unique(true)
+      ]
+  )
+  assert report.scores['stay_miou'] == pytest.approx(100 * expected)
+  assert f'{report.scores["stay_grid_miou"]:.1f}' in report.lines[2]
+
+
 def test_evaluate_neither_propagates_nor_counts_pixels_without_a_label(vip):
   root, masks = vip
   for frame in (0, 3):

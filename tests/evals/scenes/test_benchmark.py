@@ -56,6 +56,12 @@ def test_scores_are_weighted_means_of_rows_within_their_intervals(folder):
     assert any(task.text in line for line in lines)
   assert scores['motion_top1_floor'] == 12.5
   assert scores['masks_j_and_f_floor'] < scores['masks_j_and_f_ceiling'] - 1
+  stay = np.array([float(row['masks_j_and_f_stay']) for row in rows])
+  nums = np.array([float(row['num_objects']) for row in rows])
+  stay = np.average(np.nan_to_num(stay), weights=nums)
+  np.testing.assert_allclose(scores['masks_j_and_f_stay'], stay)
+  (line,) = [x for x in lines if 'at full resolution' in x]
+  assert f'{stay:.1f} ' in line
 
 
 def test_a_result_names_the_encoder_and_hashes_the_clips(folder):

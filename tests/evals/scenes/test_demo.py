@@ -1,6 +1,7 @@
 """The demo's scenes and its table; tests/test_main.py runs the command."""
 
 import numpy as np
+import pytest
 
 from rvm_jax.data.scenes import source as source_lib
 from rvm_jax.evals.scenes import demo
@@ -32,3 +33,26 @@ def test_the_table_has_a_row_for_each_encoder_and_the_gain():
       ['trained', '0.165', '0.166'],
   ]
   assert text.endswith('raised the overlap 3.3-fold.')
+
+
+@pytest.mark.parametrize(
+    'flags, message',
+    [
+        (['--num_clips=7'], '--num_clips must be at least 8, got 7'),
+        ([], 'has no checkpoint of a run'),
+    ],
+)
+def test_wrong_input_is_one_line(tmp_path, capsys, flags, message):
+  assert demo.main([f'--workdir={tmp_path}', *flags]) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith('error: ') and message in line
+
+
+def test_facts_leave_out_what_the_run_has_not_written():
+  config = {'data': {'sources': ['scenes'], 'height': 32, 'width': 48}}
+  facts = demo.list_facts(config, {'a': np.zeros((300, 100))}, None)
+  assert facts == {
+      'Parameters': '0.03 million',
+      'Trained on': 'scenes',
+      'Frames': '32 x 48 pixels',
+  }

@@ -75,6 +75,35 @@ def test_scenes_weigh_as_much_as_they_have_objects():
   np.testing.assert_allclose(both, (2 * one + other) / 3)
 
 
+def test_masks_that_stay_score_1_in_a_static_video():
+  moving, static = make_scene(0), make_scene(1)
+  static.segments[:] = static.segments[0]
+  segments = np.stack([moving.segments, static.segments])
+  still = masks.repeat(segments, 8)
+  np.testing.assert_array_equal(
+      still['stay'][0], moving.segments[:1].repeat(5, 0)
+  )
+  scores = masks.score_all(segments, still['stay'])
+  assert scores['num_objects'] == 4
+  first, second = scores['by_scene']
+  assert second == {'j': 1, 'f': 1, 'j_and_f': 1, 'num_objects': 2}
+  assert first['j'] < 0.3
+  np.testing.assert_allclose(scores['j'], (first['j'] + 1) / 2)
+  on_grid = masks.score_all(segments, still['stay_grid'])['by_scene'][1]
+  assert 0.7 < on_grid['j'] < 1
+  # The grid rounds masks off as `coarsen` does.
+  np.testing.assert_array_equal(
+      still['stay_grid'][1], masks.coarsen(static.segments, 8)
+  )
+
+
+def test_scenes_without_objects_have_no_weight():
+  segments = np.stack([make_scene(0).segments, 0 * make_scene(0).segments])
+  scores = masks.score_all(segments, segments)
+  assert scores['j'] == 1 and scores['num_objects'] == 2
+  assert np.isnan(scores['by_scene'][1]['j'])
+
+
 def test_objects_too_small_in_the_first_frame_are_left_out():
   scene = make_scene(0)
   scene.segments[0, scene.segments[0] == 1] = 0

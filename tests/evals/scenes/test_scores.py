@@ -121,6 +121,15 @@ def test_true_masks_score_100_and_coarse_ones_the_ceiling(example):
   assert row['masks_j_and_f_ceiling'] == 100
 
 
+def test_masks_that_stay_score_100_at_full_resolution_if_nothing_moves(example):
+  masks = example['segments'][:1].repeat(3, 0)
+  row = scores.score_masks(masks, 0 * masks, 8)
+  assert row['masks_j_stay'] == row['masks_f_stay'] == 100
+  assert row['masks_j_and_f_stay'] == 100 > row['masks_j_and_f_floor']
+  row = scores.score_masks(example['segments'], 0 * example['segments'], 8)
+  assert row['masks_j_and_f_stay'] < 100
+
+
 def test_a_scene_without_objects_has_no_scores_of_boxes_and_masks(example):
   boxes = {'boxes': np.full((8, 4, 4), np.nan)}
   row = scores.score_boxes(boxes, boxes)

@@ -1,0 +1,182 @@
+"""Says by how much a trained network is better than what it is compared with.
+
+Everything is computed from scores of the same clips: the differences are paired
+by clip, and an interval that holds zero gives no verdict.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rvm_jax.evals.metrics import intervals
+from rvm_jax.evals.scenes import benchmark
+
+TRAINED, UNTRAINED, RAW = 'trained', 'untrained', 'raw pixels'
+BASELINE = 'the baseline'
+BETTER, WORSE, LEVEL = 'better', 'worse', 'level'
+
+
+_RELATIONS = {
+    BETTER: 'Better than',
+    WORSE: 'Worse than',
+    LEVEL: 'Level with',
+}
+_WORDS = {
+    UNTRAINED: 'the untrained network',
+    RAW: 'raw pixels',
+    BASELINE: 'the baseline that ignores the video',
+}
+# Short names of the tasks.
+_NAMES = {
+    'motion_top1': 'camera motion',
+    'motion_direction': 'direction of motion',
+    'points_aj': 'points',
+    'points_hidden': 'hidden points',
+    'boxes_iou': 'boxes',
+    'masks_j_and_f': 'masks',
+    'depth_abs_rel': 'depth',
+    'pose_epe': 'camera pose',
+}
+
+
+class Comparison(NamedTuple):
+  """How the trained network compares with something else on the same clips.
+
+  Attributes:
+    against: what it is compared with, in words.
+    gain: by how much it is better, in the unit of the score: positive if it is
+      better, also where lower scores are.
+    low: low end of the 95 % interval of the gain.
+    high: high end of the interval.
+  """
+
+  against: str
+  gain: float
+  low: float
+  high: float
+
+  @property
+  def verdict(self) -> str:
+    """Whether the trained network is better, worse or level."""
+    if self.low > 0:
+      return BETTER
+    return WORSE if self.high < 0 else LEVEL
+
+
+def compare_tasks(
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[str, list[Comparison]]:
+  """Compares the scores of the tasks on generated scenes.
+
+  Args:
+    rows: rows of `benchmark.evaluate` by the name of the features, for
+      TRAINED, UNTRAINED and RAW, all of the same clips.
+
+  Returns:
+    For each task of `benchmark.TASKS`, by its name, the comparisons with
+    UNTRAINED, RAW and BASELINE; none if no clip has a score.
+  """
+  comparisons = {}
+  for task in benchmark.TASKS:
+    trained = _column(rows[TRAINED], task.name)
+    weights = _column(rows[TRAINED], task.weight) if task.weight else None
+    others = {
+        UNTRAINED: _column(rows[UNTRAINED], task.name),
+        RAW: _column(rows[RAW], task.name),
+        BASELINE: _column(rows[TRAINED], f'{task.name}_floor'),
+    }
+    comparisons[task.name] = [
+        _compare(name, trained, other, weights, task.lower_is_better)
+        for name, other in others.items()
+        if np.isfinite(trained).any()
+    ]
+  return comparisons
+
+
+def compare_masks(
+    results: Mapping[str, Mapping[str, Any]],
+) -> list[Comparison]:
+  """Compares J&F of propagated masks.
+
+  Args:
+    results: results of `masks.score_all` for the same scenes, by name; TRAINED
+      is one of them.
+
+  Returns:
+    The comparisons with all others, in their order.
+  """
+  trained = results[TRAINED]['by_scene']
+  weights = _column(trained, 'num_objects')
+  return [
+      _compare(
+          name,
+          _column(trained, 'j_and_f'),
+          _column(result['by_scene'], 'j_and_f'),
+          weights,
+      )
+      for name, result in results.items()
+      if name != TRAINED
+  ]
+
+
+def summarise(
+    tasks: Mapping[str, Sequence[Comparison]],
+    masks: Sequence[Comparison],
+    results: Mapping[str, Mapping[str, Any]],
+) -> tuple[list[str], list[str]]:
+  """Says in sentences what training adds, and what it does not yet.
+
+  Args:
+    tasks: as `compare_tasks` returns them.
+    masks: as `compare_masks` returns them.
+    results: what `compare_masks` was given.
+
+  Returns:
+    Sentences on what the trained network is better than; and sentences on what
+    it is level with or worse than. If there are none, one that says so.
+  """
+  said: dict[str, list[str]] = {verdict: [] for verdict in _RELATIONS}
+  num_tasks = sum(bool(found) for found in tasks.values())
+  for against in (UNTRAINED, RAW, BASELINE):
+    for verdict, relation in _RELATIONS.items():
+      names = [
+          _NAMES[task]
+          for task, found in tasks.items()
+          for comparison in found
+          if comparison.against == against and comparison.verdict == verdict
+      ]
+      if names:
+        said[verdict].append(
+            f'{relation} {_WORDS[against]} in {len(names)} of {num_tasks}'
+            f' scores: {", ".join(names)}.'
+        )
+  trained = results[TRAINED]['j_and_f']
+  for verdict, relation in _RELATIONS.items():
+    names = [
+        f'{comparison.against} ({results[comparison.against]["j_and_f"]:.3f})'
+        for comparison in masks
+        if comparison.verdict == verdict
+    ]
+    if names:
+      said[verdict].append(
+          f'Tracked masks with a J&F of {trained:.3f}: {relation.lower()}'
+          f' {", ".join(names)}.'
+      )
+  if not said[BETTER]:
+    said[BETTER] = ['No score is better than any that it is compared with.']
+  lacks = said[WORSE] + said[LEVEL]
+  if not lacks:
+    lacks = ['Every score is better than all that it is compared with.']
+  return said[BETTER], lacks
+
+
+def _compare(against, trained, other, weights, lower_is_better=False):
+  gain, low, high = intervals.difference(other, trained, weights)
+  if lower_is_better:
+    gain, low, high = -gain, -high, -low
+  return Comparison(against, gain, low, high)
+
+
+def _column(rows, key):
+  return np.array([row[key] for row in rows], float)
