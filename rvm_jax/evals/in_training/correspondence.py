@@ -139,8 +139,9 @@ class CorrespondenceEvaluator:
       params: current parameters of the objective's model.
 
     Returns:
-      No pictures, and these scalars in [0, 1] by name, the last three only if
-      the objective has `attend`:
+      No pictures, and scalars in [0, 1] by name, the last three only if the
+      objective has `attend`.
+
       'position_share': share of the variance of features that their position in
         the frame explains. Features that track what moves have a low one. With
         random features it is 1 / (number of scenes).
