@@ -27,7 +27,8 @@ coordinator, count, number, what = sys.argv[1:]
 with processes.connect(coordinator, int(count), int(number), 60.0) as peers:
   print(processes.describe(peers, mesh_lib.make_mesh(2)), flush=True)
   total = multihost_utils.process_allgather(jnp.arange(2)).sum()
-  print('total', total, flush=True)
+  # In one piece: Gloo writes to the same pipe.
+  os.write(1, b'total %d\\n' % total)
   if what == number:
     os.kill(os.getpid(), signal.SIGKILL)
   if what != 'nobody':
