@@ -44,6 +44,7 @@ from rvm_jax.evals import suite_table
 from rvm_jax.evals import table
 from rvm_jax.evals.encoders import loading
 from rvm_jax.runtime import lock
+from rvm_jax.storage import files
 from rvm_jax.storage import fingerprints
 from rvm_jax.storage import settings
 from rvm_jax.training import logs
@@ -268,15 +269,9 @@ def _write(out, folders, done, missing, failures):
       'without_data': missing,
       'num_waiting': waiting,
   }
-  _replace(out / 'table.json', json.dumps(contents, indent=2) + '\n')
-  _replace(out / 'table.md', suite_table.format_table(contents))
-
-
-def _replace(path: pathlib.Path, text: str):
-  """Writes a text file, replacing an earlier one whole or not at all."""
-  part = path.with_name(f'{path.name}.part')
-  part.write_text(text)
-  os.replace(part, path)
+  text = json.dumps(contents, indent=2) + '\n'
+  files.replace_text(out / 'table.json', text)
+  files.replace_text(out / 'table.md', suite_table.format_table(contents))
 
 
 if __name__ == '__main__':

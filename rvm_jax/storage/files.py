@@ -55,6 +55,29 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
     raise OSError(error.errno, f'cannot be written: {what}', path) from error
 
 
+def replace_text(path: str | os.PathLike[str], text: str):
+  """Writes a text file, replacing an earlier one whole or not at all.
+
+  One process at a time may write to a path: the text is first in `PATH.part`.
+
+  Args:
+    path: path of the file. The folder around it must exist.
+    text: contents, written as UTF-8.
+
+  Raises:
+    OSError: the file cannot be written. An earlier one stays as it is.
+  """
+  part = f'{os.fspath(path)}.part'
+  try:
+    with open(part, 'w', encoding='utf-8') as f:
+      f.write(text)
+    os.replace(part, path)
+  except OSError:
+    with contextlib.suppress(OSError):
+      os.remove(part)
+    raise
+
+
 def append_whole(path: str | os.PathLike[str], data: bytes):
   """Appends to a file all of `data`, or nothing if that does not work.
 

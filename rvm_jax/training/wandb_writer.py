@@ -27,6 +27,7 @@ from typing import Any
 from absl import logging
 import jax
 
+from rvm_jax.storage import files
 from rvm_jax.storage import outages
 from rvm_jax.training import reporting
 
@@ -152,9 +153,7 @@ def _read_state(workdir) -> dict[str, Any]:
 def _write_state(workdir, state: Mapping[str, Any]):
   path = os.path.join(workdir, _STATE)
   with outages.Outage(path):
-    with open(f'{path}.part', 'w') as f:
-      json.dump(state, f)
-    os.replace(f'{path}.part', path)
+    files.replace_text(path, json.dumps(state))
 
 
 def main(workdir: str):

@@ -1,5 +1,6 @@
 """Line plots for web pages: an SVG line, with its text in HTML around it."""
 
+from collections.abc import Sequence
 import html
 import math
 
@@ -34,35 +35,16 @@ def draw_line(values: np.ndarray, first: int, label: str) -> str:
   high = max(high, low + 1)
   x = (first + np.arange(len(values))) / last * 100
   y = (high - powers) / (high - low) * 100
-  points = ' '.join(f'{a:.2f},{b:.2f}' for a, b in zip(x, y))
-  # A rule and a label for each power of ten, from the top.
-  heights = [100 * i / (high - low) for i in range(high - low + 1)]
-  rules = ''.join(f'M0 {height:.2f}H100' for height in heights)
-  steps = ''.join(
-      f'<span>{_percent(10.0**power)}</span>'
-      for power in range(high, low - 1, -1)
-  )
-  # Five frame numbers below the plot; fewer if the video has fewer frames.
-  frames = sorted({round(last * part / 4) for part in range(5)})
-  marks = ''.join(
-      f'<span style="left:{frame / last * 100:.2f}%">{frame}</span>'
-      for frame in frames
-  )
-  description = html.escape(
+  levels = [_percent(10.0**power) for power in range(high, low - 1, -1)]
+  description = (
       f'{label}: {_percent(values[0])} in frame {first},'
       f' {_percent(values[-1])} in frame {last}; at most'
       f' {_percent(values.max())}, in frame {first + int(values.argmax())}, and'
       f' at least {_percent(values.min())}, in frame'
       f' {first + int(values.argmin())}'
   )
-  return f"""<div class="plot">
-<div class="high" aria-hidden="true">{steps}</div>
-<div class="field" role="img" aria-label="{description}">
-<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
-<path d="{rules}"/><polyline points="{points}"/>
-</svg><div class="cursor"></div></div>
-<div class="along" aria-hidden="true">{marks}</div>
-</div>"""
+  cursor = '<div class="cursor"></div>'
+  return _lay_out(x, y, levels, last, description, cursor)
 
 
 def draw_curve(steps: np.ndarray, values: np.ndarray, label: str) -> str:
@@ -89,28 +71,49 @@ def draw_curve(steps: np.ndarray, values: np.ndarray, label: str) -> str:
     if high - low <= _MOST_RULES:
       break
   y = (high - powers) / (high - low) * 100
-  points = ' '.join(f'{a:.2f},{b:.2f}' for a, b in zip(steps / last * 100, y))
-  rules = ''.join(
-      f'M0 {100 * i / (high - low):.2f}H100' for i in range(high - low + 1)
-  )
-  levels = ''.join(
-      f'<span>{0.01 * ratio**power:.3g}</span>'
-      for power in range(high, low - 1, -1)
-  )
-  marks = ''.join(
-      f'<span style="left:{step / last * 100:.2f}%">{step}</span>'
-      for step in sorted({round(last * part / 4) for part in range(5)})
-  )
-  description = html.escape(
+  levels = [f'{0.01 * ratio**p:.3g}' for p in range(high, low - 1, -1)]
+  description = (
       f'{label}: {values[0]:.4f} at step {steps[0]}, {values[-1]:.4f} at step'
       f' {steps[-1]}'
   )
+  return _lay_out(steps / last * 100, y, levels, last, description)
+
+
+def _lay_out(
+    x: np.ndarray,
+    y: np.ndarray,
+    levels: Sequence[str],
+    last: int,
+    description: str,
+    cursor: str = '',
+) -> str:
+  """Returns a plot as HTML.
+
+  Args:
+    x: horizontal positions of the line's points, in 0 to 100.
+    y: vertical positions, in 0 to 100, downwards.
+    levels: labels of the vertical axis from the top, at equal distances, each
+      with a rule.
+    last: number at the right end of the horizontal axis, which begins at 0.
+    description: the plot in words, as plain text.
+    cursor: HTML that lies over the plot.
+  """
+  points = ' '.join(f'{a:.2f},{b:.2f}' for a, b in zip(x, y))
+  rules = ''.join(
+      f'M0 {100 * i / (len(levels) - 1):.2f}H100' for i in range(len(levels))
+  )
+  steps = ''.join(f'<span>{level}</span>' for level in levels)
+  # Five numbers below the plot; fewer if there are fewer to the last.
+  marks = ''.join(
+      f'<span style="left:{number / last * 100:.2f}%">{number}</span>'
+      for number in sorted({round(last * part / 4) for part in range(5)})
+  )
   return f"""<div class="plot">
-<div class="high" aria-hidden="true">{levels}</div>
-<div class="field" role="img" aria-label="{description}">
+<div class="high" aria-hidden="true">{steps}</div>
+<div class="field" role="img" aria-label="{html.escape(description)}">
 <svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
 <path d="{rules}"/><polyline points="{points}"/>
-</svg></div>
+</svg>{cursor}</div>
 <div class="along" aria-hidden="true">{marks}</div>
 </div>"""
 

@@ -137,6 +137,17 @@ with files.write_whole({str(tmp_path / 'a.txt')!r}) as part:
   assert sorted(tmp_path.iterdir()) == [left, tmp_path / 'a.txt']
 
 
+def test_replace_text_leaves_the_earlier_text_on_a_full_disk(tmp_path):
+  path = tmp_path / 'a.txt'
+  files.replace_text(path, 'earlier')
+  files.replace_text(path, 'déjà')
+  assert path.read_text(encoding='utf-8') == 'déjà'
+  with scratch.full_disk(100), pytest.raises(OSError):
+    files.replace_text(path, 'x' * 1000)
+  assert path.read_text(encoding='utf-8') == 'déjà'
+  assert list(tmp_path.iterdir()) == [path]
+
+
 def test_append_whole_adds_to_a_file_that_may_have_gone_meanwhile(tmp_path):
   path = tmp_path / 'log'
   files.append_whole(path, b'one')

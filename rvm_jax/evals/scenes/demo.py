@@ -38,6 +38,7 @@ from rvm_jax.evals.scenes import history as history_lib
 from rvm_jax.evals.scenes import masks
 from rvm_jax.evals.scenes import verdicts
 from rvm_jax.ops import patches
+from rvm_jax.storage import files
 from rvm_jax.training import reporting
 from rvm_jax.training import step
 from rvm_jax.training.objectives import pretraining
@@ -134,9 +135,7 @@ def run(workdir: str, size: int, num_clips: int):
   )
   path = os.path.abspath(os.path.join(workdir, PAGE))
   # The page of an earlier demo stays until this one is whole.
-  with open(f'{path}.part', 'w', encoding='utf-8') as f:
-    f.write(demo_page.write(contents))
-  os.replace(f'{path}.part', path)
+  files.replace_text(path, demo_page.write(contents))
   print(table)
   print(f'\nOpen the page with the movies and all scores: {path}')
 
