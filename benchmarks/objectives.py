@@ -91,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       help="clips of each scoring; those of the benchmark's config by default",
   )
   options = parser.parse_args(arguments)
+  if min(options.num_steps, options.seeds, *(options.num_clips or ())) < 1:
+    parser.error('--num_steps, --seeds and --num_clips must be at least 1')
   costs = {name: count_flops(name) for name in VARIANTS}
   runs = list(
       plan(options.out, options.num_steps, options.seeds, costs, options.only)

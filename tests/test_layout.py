@@ -51,7 +51,7 @@ ALLOWED = {
         'weights',
     },
     # Of evals, the propagation of labels.
-    'live': {'data', 'evals', 'features', 'streaming', 'viz'},
+    'live': {'baselines', 'data', 'evals', 'features', 'streaming', 'viz'},
     'main': {'config', 'evals', 'runtime', 'training'},
 }
 FILES = sorted((ROOT / 'rvm_jax').rglob('*.py'))

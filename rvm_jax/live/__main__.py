@@ -20,6 +20,7 @@ import sys
 import jax
 
 from rvm_jax import streaming
+from rvm_jax.baselines import encoder as encoder_lib
 from rvm_jax.live import frames
 from rvm_jax.live import player as player_lib
 from rvm_jax.live import server as server_lib
@@ -36,6 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """
   options = _parse(arguments)
   try:
+    if encoder_lib.parse(options.checkpoint):
+      raise ValueError(
+          f'--checkpoint={options.checkpoint}: only an RVM has a state to show;'
+          ' give what `rvm_jax.load` reads. `rvm_jax.viz` takes its rivals too'
+      )
+    encoder_lib.check_name(options.checkpoint)
     # What fails at once is tried before the model is loaded.
     with contextlib.ExitStack() as stack:
       server = stack.enter_context(server_lib.Server(options.port))

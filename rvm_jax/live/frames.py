@@ -56,7 +56,10 @@ class VideoFile:
     self.name = os.path.basename(path)
     self._path = path
     self.restart()
-    first = list(itertools.islice(self._frames, 2))
+    try:
+      first = list(itertools.islice(self._frames, 2))
+    except decoder.BrokenVideo as error:
+      raise ValueError(f'{error}; give a video that FFmpeg can read') from error
     if len(first) < 2:
       raise ValueError(
           f'{path}: expected a video of two or more good frames, got'

@@ -78,3 +78,13 @@ def test_table_has_what_is_done_and_paired_differences(tmp_path, num_done):
   assert '20.5 (20.0 to 21.0) | 30.5 (30.0 to 31.0) |' in text
   assert '| masks, J&F (%) | +10.0 (+10.0 to +10.0) |' in text
   assert '| TFLOP of training | 0.64 | 0.16 |' in text
+
+
+def test_no_run_is_started_for_counts_below_one(tmp_path, capsys):
+  out = tmp_path / 'runs'
+  for flag in ('--num_steps=0', '--seeds=0', '--num_clips=0'):
+    counts = ['8'] * flag.startswith('--num_clips')
+    with pytest.raises(SystemExit):
+      objectives.main([f'--out={out}', *flag.split('='), *counts])
+    assert 'must be at least 1' in capsys.readouterr().err
+  assert not out.exists()

@@ -53,6 +53,10 @@ def test_main_refuses_in_one_line(video, tmp_path, make_video, capsys):
   assert 'no camera at /dev/no_such_camera' in error_of(capsys)
   assert run(f'--video={video}', checkpoint=tmp_path / 'missing.npz') == 2
   assert 'missing.npz' in error_of(capsys)
+  assert run(f'--video={video}', checkpoint='dinov2:weights') == 2
+  assert 'only an RVM has a state to show; give what' in error_of(capsys)
+  assert run(f'--video={video}', checkpoint='dino:weights') == 2
+  assert 'dino is none of' in error_of(capsys)
   with server_lib.Server(0) as other:
     port = other.server_address[1]
     assert run(f'--video={video}', f'--port={port}') == 2
