@@ -28,6 +28,7 @@ setuptools.setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=setuptools.find_packages(include=['rvm_jax', 'rvm_jax.*']),
+    package_data={'rvm_jax.weights': ['checkpoints/*']},
     install_requires=[
         'absl-py>=2.1,<3',
         'av>=16,<19',

@@ -4,7 +4,7 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
       --config.data_dir=/data/DAVIS --checkpoint=PATH --out=results/davis_rvm
 
 --checkpoint names the encoder:
-  PATH              a checkpoint that `rvm_jax.load` reads
+  PATH              a checkpoint that `rvm_jax.load` reads, such as rvm_tiny
   untrained:PATH    a baseline: fresh parameters of that checkpoint's sizes
   dinov2:PATH       weights of a rival: dinov2, dinov3, videomae, vjepa or
                     vjepa2, with the features of the released evaluation of RVM

@@ -3,8 +3,8 @@
   python -m rvm_jax.export RUN --to FORMAT
 
 RUN is anything that `rvm_jax.load` reads: a released .npz, a .safetensors that
-this command wrote, the workdir of a run, or one of its checkpoints. FORMAT is
-one of
+this command wrote, the workdir of a run, one of its checkpoints, or rvm_tiny,
+the checkpoint in the package. FORMAT is one of
 
   npz          the layout of the released checkpoints
   safetensors  the same arrays, their names with '.' in place of '/'

@@ -42,6 +42,7 @@ from rvm_jax.baselines import encoder as rival_lib
 from rvm_jax.data.video import decoder
 from rvm_jax.features import extract
 from rvm_jax.features import views
+from rvm_jax.weights import shipped
 from rvm_jax.weights import trees
 
 # The command prints at most this many notes of a video.
@@ -107,7 +108,8 @@ def _load(checkpoint: str) -> tuple[extract.AnyEncoder, str]:
     model, params = rival_lib.load(name)
     return rival_lib.Encoder(model, params, name.variant), name.path
   rival_lib.check_name(checkpoint)
-  return streaming.load(checkpoint), checkpoint
+  path = shipped.locate(checkpoint)
+  return streaming.load(path), path
 
 
 def _name_outputs(videos: Sequence[str], folder: str) -> dict[str, str]:

@@ -183,8 +183,8 @@ def _parse(arguments):
       '--checkpoint',
       required=True,
       metavar='PATH',
-      help='a .npz or .safetensors file, the workdir of a run, or the name of'
-      ' a rival and a path, such as dinov2:PATH',
+      help='anything that `rvm_jax.load` reads, or the name of a rival and a'
+      ' path, such as dinov2:PATH',
   )
   parser.add_argument(
       '--out', required=True, metavar='DIR', help='folder for the gallery'

@@ -30,8 +30,9 @@ def load(
     path: path of a `.npz` in the released layout, of a `.safetensors` file that
       `save_safetensors` wrote, of the workdir of a run (its newest checkpoint
       is read), or of one checkpoint, `workdir`/checkpoints/STEP; a workdir may
-      be on a bucket, such as 'gs://bucket/run'. A file without
-      decoder gives a model with `decoder_layers=0`, which encodes but cannot
+      be on a bucket, such as 'gs://bucket/run'. Or the name of a checkpoint in
+      the package: 'rvm_tiny', see `shipped.locate`. A file without decoder
+      gives a model with `decoder_layers=0`, which encodes but cannot
       reconstruct.
     dtype: dtype of the model's matrix products, 'float32' or 'bfloat16'. The
       parameters are float32 in either case.
@@ -48,7 +49,8 @@ def load(
     `model.apply({'params': params}, ...)`.
 
   Raises:
-    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    FileNotFoundError: nothing exists at `path`, which is no name of a
+      checkpoint in the package; or there is no checkpoint of a run.
     ValueError: the file is not an archive of plain arrays; the checkpoint is of
       another model; keys are missing, unused or misshapen (all are listed); the
       parameters have changed since they were saved; or some are not finite. If

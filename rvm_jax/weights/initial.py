@@ -25,7 +25,7 @@ def read_initial(
 
   Args:
     path: path of a released `.npz`, of a `.safetensors`, of a workdir or of one
-      of its checkpoints.
+      of its checkpoints, or the name of a checkpoint in the package.
     shapes: tree of arrays or `jax.ShapeDtypeStruct`s with the shapes and dtypes
       of the run's parameters.
     fresh_decoder: whether the decoder of the run keeps its fresh parameters.

@@ -10,6 +10,7 @@ from rvm_jax.storage import checkpoint_files
 from rvm_jax.weights import released
 from rvm_jax.weights import runs
 from rvm_jax.weights import safetensors
+from rvm_jax.weights import shipped
 from rvm_jax.weights import trees
 
 
@@ -20,7 +21,8 @@ def read(
 
   Args:
     path: path of a `.npz`, of a `.safetensors`, of a workdir or of one of its
-      checkpoints, as for `weights.load`.
+      checkpoints, or the name of a checkpoint in the package, as for
+      `weights.load`.
     verify: whether parameters are compared with the digests or the fingerprint
       that were saved with them.
     ema: whether the EMA of a run's parameters is read if there is one, see
@@ -34,7 +36,7 @@ def read(
     ValueError: the file or checkpoint does not hold the parameters of an RVM;
       it is damaged; or a parameter is not finite.
   """
-  path = os.fspath(path)
+  path = shipped.locate(path)
   if checkpoint_files.is_url(path) or os.path.isdir(path):
     _, model, params = runs.load_run(path, verify=verify, ema=ema)
     return model, trees.flatten(params)
