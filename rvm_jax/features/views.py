@@ -108,6 +108,39 @@ def choose(
   return View(source, box, height, width)
 
 
+def read_frames(
+    path: str,
+    patch: int,
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    fit: str = 'crop',
+) -> Iterator[np.ndarray]:
+  """Reads the good frames of a video one by one, as a model sees them.
+
+  Args:
+    path: path of the video.
+    patch: side of a patch in pixels.
+    height: height of the frames in pixels, or None, see `choose`.
+    width: width of the frames in pixels, or None, see `choose`.
+    fit: 'crop' or 'stretch', see `choose`.
+
+  Yields:
+    uint8 [height, width, 3]. Damaged parts are left out up to the next key
+    frame.
+
+  Raises:
+    BrokenVideo: the file is not a video, or no frame of it can be decoded.
+    ValueError: a side is not a positive multiple of the patch, see `choose`.
+  """
+  view, rgb = None, decoder.RGB()
+  for frame in playback.Playback(path):
+    view = view or choose(
+        decoder.shape(frame.picture), height, width, patch, fit
+    )
+    yield view.crop(frame.picture, rgb)
+
+
 def crop_chunks(
     frames: Iterable[playback.Frame], view: View, start: int, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -95,3 +95,22 @@ def test_crop_chunks_fills_the_last_chunk_with_black():
   assert images.shape == last_images.shape == (3, 16, 16, 3)
   assert (images == 200).all() and (last_images[:2] == 200).all()
   assert not last_images[2].any()
+
+
+def test_read_frames_gives_what_the_view_shows(videos):
+  path = str(videos / 'short.avi')
+  found = list(views.read_frames(path, 16, height=32))
+  view = views.choose((40, 60), 32, None, 16, 'crop')
+  rgb = decoder.RGB()
+  expected = [view.crop(f.picture, rgb) for f in playback.Playback(path)]
+  assert len(found) == 20
+  np.testing.assert_array_equal(found, expected)
+
+
+def test_read_frames_refuses_what_is_no_video_and_sides_that_do_not_fit(
+    videos,
+):
+  with pytest.raises(decoder.BrokenVideo, match='gone.mp4: No such file'):
+    next(views.read_frames('gone.mp4', 16))
+  with pytest.raises(ValueError, match='height must be .* got 40; take 32'):
+    next(views.read_frames(str(videos / 'short.avi'), 16, height=40))
