@@ -38,4 +38,6 @@ def run(notebook, folder):
 
 
 if __name__ == '__main__':
+  # A kernel finds modules in the current directory, not beside a script.
+  sys.path[0] = ''
   run(*sys.argv[1:])

@@ -42,7 +42,7 @@ def test_quickstart_runs_and_draws_its_pictures(tmp_path, environment):
   )
   assert done.returncode == 0, done.stderr
   # These are the features of the state, and those of the run at the end.
-  assert done.stdout.count('\n(48, 16, 16, 96)\n') == 2
+  assert done.stdout.splitlines().count('(48, 16, 16, 96)') == 2
   assert 'step 2/2  loss ' in done.stdout
   pictures = [np.asarray(Image.open(x)) for x in tmp_path.glob('*.png')]
   assert len(pictures) == 4
