@@ -108,8 +108,8 @@ def list_names(folder: str) -> list[str]:
   if not names:
     raise decoder.BrokenVideo(
         folder,
-        'a folder without numbered pictures, such as 00000.jpg'
-        f' ({", ".join(_SUFFIXES)})',
+        'Is a directory without numbered pictures, such as 00000.jpg'
+        f' ({" ".join(_SUFFIXES)})',
     )
   # One name for each form that names have without their numbers.
   forms = {_NUMBER.sub('0', name): name for name in sorted(names)}
