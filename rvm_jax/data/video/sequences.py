@@ -111,8 +111,11 @@ def list_names(folder: str) -> list[str]:
         'Is a directory without numbered pictures, such as 00000.jpg'
         f' ({" ".join(_SUFFIXES)})',
     )
-  # One name for each form that names have without their numbers.
-  forms = {_NUMBER.sub('0', name): name for name in sorted(names)}
+  # The first name of each form that names have without their numbers.
+  names.sort()
+  forms: dict[str, str] = {}
+  for name in names:
+    forms.setdefault(_NUMBER.sub('0', name), name)
   if len(forms) > 1:
     raise decoder.BrokenVideo(
         folder,
