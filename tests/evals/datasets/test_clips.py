@@ -124,11 +124,11 @@ def test_folders_of_splits_hold_folders_of_classes(folder, held_out):
 
 def test_folders_of_pictures_are_videos(folder):
   frames = [tiny_videos.draw(number) for number in range(6)]
-  for place in ('train/x/bear', 'test/x/cow'):
+  for place in ('train/x/bear', 'train/y/elk', 'test/x/cow'):
     video_files.write_folder(folder / place, frames)
   for name in 'abcd':
     (folder / f'{name}.mp4').unlink()
-  assert read(folder)[0] == {'train/x/bear': 'x'}
+  assert read(folder)[0] == {'train/x/bear': 'x', 'train/y/elk': 'y'}
   (clip,), _ = clips_lib.read(str(folder), 'test', SAMPLING, 0.0)
   # Results are hashed over the files that they depend on.
   names = [f'{folder}/test/x/cow/{number:05d}.png' for number in range(6)]
