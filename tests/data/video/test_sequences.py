@@ -71,6 +71,7 @@ def test_two_numbered_pictures_are_a_sequence(names, expected):
   assert sequences.is_sequence(iter(names)) == expected
 
 
+@pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'P', 'RGBA', 'CMYK'])
 def test_pictures_of_8_bits_become_rgb_without_transparency(tmp_path, mode):
   colours = Image.fromarray(FRAMES[3])
@@ -88,7 +89,6 @@ def test_pictures_of_8_bits_become_rgb_without_transparency(tmp_path, mode):
   assert np.array_equal(decode(image, tmp_path, **options), expected)
 
 
-@pytest.mark.filterwarnings('error')
 def test_grey_depth_is_refused_and_deep_colours_keep_their_upper_bits(tmp_path):
   depth = Image.fromarray(np.arange(768, dtype=np.uint16).reshape(24, 32))
   with pytest.raises(reader.BrokenVideo, match='0.png: expected .* mode I;16'):
@@ -112,6 +112,11 @@ def test_pictures_come_upright(tmp_path, orientation):
   with Image.open(tmp_path / '0.png') as image:
     expected = np.asarray(ImageOps.exif_transpose(image))
   assert np.array_equal(found, expected)
+
+
+def test_damaged_orientation_is_an_error(tmp_path):
+  with pytest.raises(reader.BrokenVideo, match='0.png: not a TIFF file'):
+    decode(Image.fromarray(FRAMES[3]), tmp_path, exif=b'no EXIF data')
 
 
 @pytest.mark.parametrize(
