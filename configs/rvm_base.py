@@ -63,7 +63,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data = dict(
       # Each source is a folder, a glob, a manifest (a CSV file with the columns
       # path,start,end,label), or 'scenes' for generated scenes, which need no
-      # files.
+      # files. A video is a file, or a folder of numbered pictures.
       sources=('scenes',),
       # Relative share of each source in the samples.
       weights=(1.0,),
@@ -83,7 +83,7 @@ def get_config() -> ml_collections.ConfigDict:
       min_gap=4,
       max_gap=48,
       # Rate at which videos are sampled, in frames per second; each video's own
-      # rate if it is not set.
+      # rate if it is not set. A folder of pictures has 25.
       frame_rate=config_dict.placeholder(float),
       # [P] Size of the frames in pixels.
       height=256,

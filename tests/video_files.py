@@ -1,9 +1,11 @@
 """Small videos for the tests, and their frames by plain decoding."""
 
 import fractions
+import os
 
 import av
 import numpy as np
+from PIL import Image
 
 
 def picture(number, height, width):
@@ -60,6 +62,21 @@ def write_video(
       container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
   return str(path)
+
+
+def write_folder(folder, frames, name='{:05d}.png'):
+  """Writes frames as the pictures of a folder and returns the folder's path.
+
+  Args:
+    folder: path of the folder.
+    frames: the frames, uint8 [H, W, 3] each.
+    name: name of the file of a frame, with a place for its number.
+  """
+  os.makedirs(folder, exist_ok=True)
+  for number, frame in enumerate(frames):
+    path = os.path.join(folder, name.format(number))
+    Image.fromarray(frame).save(path, compress_level=1)
+  return str(folder)
 
 
 def decode_all(path):

@@ -1,10 +1,11 @@
 """Lists the videos that cannot be used: python -m rvm_jax.data.check PATHS...
 
-PATHS are folders, globs, manifests (.csv) or videos. Each row of a manifest is
-a clip of its own, from its start to its end; without a manifest each video is
-one. The command prints each bad clip with the reason, then the files that are
-usable in part, then a summary of the clips. It adds the usable videos to the
-index, so that a run on them starts at once.
+PATHS are folders, globs, manifests (.csv) or videos. A folder of numbered
+pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as 25 a
+second. Each row of a manifest is a clip of its own, from its start to its end;
+without a manifest each video is one. The command prints each bad clip with the
+reason, then the files that are usable in part, then a summary of the clips. It
+adds the usable videos to the index, so that a run on them starts at once.
 
 Exit code: 0 if all clips are good, 1 if some are bad, 2 if none is usable or
 the arguments are wrong.

@@ -7,6 +7,9 @@ files of one name, are on the same side, also in different sources: a video that
 two sources list, or that lies in two folders, is never both trained on and kept
 out. Files of one name in many folders (0001/rgb.mp4, 0002/rgb.mp4, ...) are all
 on one side too. Such a data set has to be renamed to be divided.
+
+Of a folder of pictures, which is one video, the name is that of the folder:
+'bear' for bear/00000.jpg, and for bear.mp4.
 """
 
 import hashlib
@@ -20,7 +23,8 @@ def draw(path: str) -> float:
   keep out. So a greater share keeps out the same videos, and more.
 
   Args:
-    path: path of the file, of which only the name without suffix counts.
+    path: path of the file, of which only the name without suffix counts; or of
+      a folder of pictures.
   """
   name = os.path.splitext(os.path.basename(path))[0]
   digest = hashlib.sha256(os.fsencode(name)).digest()

@@ -1,7 +1,8 @@
 """The contract between the pipeline and its sources of video.
 
 A source is a sequence of records. A record is a part of one clip, from which
-samples are cut; a clip is a video file, a span of one, or a generated scene.
+samples are cut; a clip is a video file or a folder of pictures, a span of one,
+or a generated scene.
 """
 
 from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import os
 
 from absl import logging
 import numpy as np
@@ -13,16 +14,18 @@ from rvm_jax.data import spans
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import reader
+from rvm_jax.data.video import sequences
 from rvm_jax.storage import fingerprints
 
 
 class Videos:
   """The videos of a folder, glob or manifest, as `listing.find` lists them.
 
-  Each listed clip (a video file, or a span of one that a manifest names) has as
-  many records as samples with the greatest gap fit into it one after the other,
-  so that a clip is sampled in proportion to its length. The windows of its
-  records divide the frames at which a sample can begin into equal parts.
+  Each listed clip (a video file, a folder of pictures, or a span of one that a
+  manifest names) has as many records as samples with the greatest gap fit into
+  it one after the other, so that a clip is sampled in proportion to its length.
+  The windows of its records divide the frames at which a sample can begin into
+  equal parts.
 
   Bad clips (unreadable, or too short for the source frames and one target) are
   left out, with a warning. Clips too short for the greatest gap are used with
@@ -48,6 +51,8 @@ class Videos:
         listing.find(place), spacing.min_frames, spacing.frame_rate
     )
     _judge(place, len(found), reasons, max_bad_share, spacing)
+    if spacing.frame_rate is not None:
+      _warn_of_folders(place, [span.clip.path for span in found])
     # One entry for each usable clip: its row in the index, its first frame in
     # the file, its number of frames and its rate; whether it is kept out of
     # training; the number of its frames that a sample with the greatest gap
@@ -192,6 +197,19 @@ def _judge(
         ' them, or raise it'
     )
   logging.warning('%s. They are left out.', message)
+
+
+def _warn_of_folders(place: str, paths: list[str]):
+  """Warns of folders of pictures whose frame rate a sample depends on."""
+  if num_folders := sum(map(os.path.isdir, paths)):
+    logging.warning(
+        '%d of %d videos in %r are folders of pictures, which have no frame'
+        ' rate: frame_rate takes it to be %g a second.',
+        num_folders,
+        len(paths),
+        place,
+        sequences.FRAME_RATE,
+    )
 
 
 def _check_gaps(

@@ -1,4 +1,4 @@
-"""Finds where the clips of a data set lie in their files, and which are bad."""
+"""Finds where the clips of a data set lie in its videos, and which are bad."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,12 +9,12 @@ from rvm_jax.data.video import listing
 
 
 class Span(NamedTuple):
-  """A usable clip: a range of frames of a video file.
+  """A usable clip: a range of frames of a video.
 
   Attributes:
     clip: the clip as it was listed.
-    summary: what the index says of the clip's file.
-    start: number of the clip's first frame in the file.
+    summary: what the index says of the clip's video.
+    start: number of the clip's first frame in the video.
     num_frames: number of frames of the clip.
   """
 
@@ -29,7 +29,7 @@ def find(
     min_frames: int,
     frame_rate: float | None = None,
 ) -> tuple[list[Span], list[str]]:
-  """Finds the usable clips, and indexes files that are not indexed yet.
+  """Finds the usable clips, and indexes videos that are not indexed yet.
 
   Args:
     clips: clips, as `listing.find` returns them.

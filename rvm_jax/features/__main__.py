@@ -2,9 +2,11 @@
 
   python -m rvm_jax.features VIDEO... --checkpoint PATH --out DIR
 
-PATH is a checkpoint that `rvm_jax.load` reads, or the weights of a rival of RVM
-with its name before them: dinov2:PATH, dinov3:PATH, videomae:PATH, vjepa:PATH
-or vjepa2:PATH; or dinov2-fair:PATH and so on. docs/baselines.md describes them.
+VIDEO is a file that FFmpeg can read, or a folder of numbered pictures, such as
+bear for bear/00000.jpg. PATH is a checkpoint that `rvm_jax.load` reads, or the
+weights of a rival of RVM with its name before them: dinov2:PATH, dinov3:PATH,
+videomae:PATH, vjepa:PATH or vjepa2:PATH; or dinov2-fair:PATH and so on.
+docs/baselines.md describes them.
 
 Each video gives a zarr group (format 2) DIR/NAME.zarr with the arrays
   patches     [T, h, w, D], one vector for each patch of each frame
@@ -140,7 +142,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   parser.add_argument(
-      'videos', nargs='+', metavar='VIDEO', help='path of a video'
+      'videos',
+      nargs='+',
+      metavar='VIDEO',
+      help='a file or a folder of pictures',
   )
   parser.add_argument(
       '--checkpoint',

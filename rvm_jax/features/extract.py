@@ -37,7 +37,7 @@ def extract(
 
   Args:
     encoder: the model with its parameters, RVM or a rival.
-    path: path of the video.
+    path: path of the video, a file or a folder of pictures.
     output: path of the store, a folder.
     checkpoint: attributes of the store that identify the parameters:
       'checkpoint_path' and 'checkpoint_fingerprint'.

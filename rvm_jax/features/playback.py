@@ -3,12 +3,14 @@
 import array
 from collections.abc import Iterator
 import math
+import os
 from typing import NamedTuple
 
 import av
 import numpy as np
 
 from rvm_jax.data.video import decoder
+from rvm_jax.data.video import sequences
 
 # A decoder holds back at most this many frames, to put them in order.
 _MAX_DELAY = 64
@@ -34,13 +36,17 @@ class Playback:
   following ones are left out up to the next key frame. Damage that neither
   reports cannot be detected: most codecs have no checksums.
 
+  Of a folder of pictures, those that cannot be read are left out. Its frames
+  have no timestamps.
+
   Attributes:
     num_claimed: number of frames that the header states, which may be wrong; 0
-      if it states none. It is set once the first frame has been read.
+      if it states none; of a folder, the number of its pictures. It is set once
+      the first frame has been read.
   """
 
   def __init__(self, path: str):
-    """Prepares to play the file at `path`; it is opened by the iteration."""
+    """Prepares to play a file or a folder; the iteration opens it."""
     self._path = path
     self._times = array.array('d')
     # The reason why frames are missing before good frame number n, by n.
@@ -59,22 +65,16 @@ class Playback:
     Raises:
       BrokenVideo: the file is not a video, or no frame of it can be decoded.
     """
-    shape = None
+    if os.path.isdir(self._path):
+      for picture in self._of_one_size(self._folder_pictures()):
+        yield self._keep(np.nan, picture)
+      return
     with decoder.open_stream(self._path) as stream:
       self.num_claimed = stream.frames
-      for picture in self._good_pictures(stream):
-        # All frames must have the size of the first one.
-        shape = shape or decoder.shape(picture)
-        if decoder.shape(picture) != shape:
-          height, width = decoder.shape(picture)
-          self._report(f'frames of another size, {width} x {height} pixels')
-          continue
+      for picture in self._of_one_size(self._good_pictures(stream)):
         is_timed = picture.pts is not None
         time = float(picture.pts * stream.time_base) if is_timed else np.nan
-        self._times.append(time)
-        yield Frame(time, picture)
-      if not self.num_frames:
-        raise decoder.BrokenVideo(self._path, 'no frame in it decodes')
+        yield self._keep(time, picture)
       self._shortfall = self._compare_with_header(stream)
 
   def notes(self) -> list[str]:
@@ -110,6 +110,38 @@ class Playback:
     if self._shortfall:
       notes.append(self._shortfall)
     return notes
+
+  def _keep(self, time: float, picture: av.VideoFrame) -> Frame:
+    """Returns a good frame, after it is counted."""
+    self._times.append(time)
+    return Frame(time, picture)
+
+  def _of_one_size(
+      self, pictures: Iterator[av.VideoFrame]
+  ) -> Iterator[av.VideoFrame]:
+    """Yields pictures of the size of the first one; reports all others."""
+    shape = None
+    for picture in pictures:
+      shape = shape or decoder.shape(picture)
+      if decoder.shape(picture) != shape:
+        height, width = decoder.shape(picture)
+        self._report(f'frames of another size, {width} x {height} pixels')
+        continue
+      yield picture
+    if not shape:
+      raise decoder.BrokenVideo(self._path, 'no frame in it decodes')
+
+  def _folder_pictures(self) -> Iterator[av.VideoFrame]:
+    """Yields the pictures of a folder; reports those that are not good."""
+    names = sequences.list_names(self._path)
+    self.num_claimed = len(names)
+    for name in names:
+      try:
+        pixels = sequences.decode(self._path, name)
+      except decoder.BrokenVideo as error:
+        self._report(error.reason)
+        continue
+      yield av.VideoFrame.from_ndarray(pixels)
 
   def _good_pictures(self, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
     """Yields the pictures that damage has not reached; reports all others.

@@ -72,7 +72,7 @@ def _parse(arguments):
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   source = parser.add_mutually_exclusive_group(required=True)
-  source.add_argument('--video', metavar='FILE', help='a file to show')
+  source.add_argument('--video', metavar='FILE', help='a video to show')
   source.add_argument(
       '--camera',
       nargs='?',

@@ -33,27 +33,27 @@ _PAUSE = 0.005
 
 
 class VideoFile:
-  """The frames of a video file, one after the other.
+  """The frames of a video file or folder of pictures, one after the other.
 
   Damaged parts are left out up to the next key frame.
 
   Attributes:
-    name: name of the file, without its folder.
+    name: name of the file or folder, without the folder that it lies in.
     shape: height and width of the upright frames in pixels.
   """
 
   _frames: Iterator[playback.Frame]
 
   def __init__(self, path: str):
-    """Opens a file.
+    """Opens a file, or a folder of pictures.
 
     Args:
-      path: path of the file.
+      path: path of the file or folder.
 
     Raises:
       ValueError: the file is not a video, or has fewer than two good frames.
     """
-    self.name = os.path.basename(path)
+    self.name = os.path.basename(os.path.abspath(path))
     self._path = path
     self.restart()
     try:

@@ -12,8 +12,8 @@ PATH is a checkpoint of RVM, or the weights of a rival after its name:
 dinov2:PATH, dinov3:PATH, videomae:PATH, vjepa:PATH, vjepa2:PATH, or
 dinov2-fair:PATH and so on. docs/baselines.md describes them.
 
-VIDEO is a file that FFmpeg can read, or the word noise_square: a generated
-video of a square of noise that moves over noise, which no single frame shows.
+VIDEO is a video file, a folder of numbered pictures, or noise_square: a square
+of noise that moves over noise, which no single frame shows.
 
 A DIR with a page is refused; --replace replaces the page and the files of the
 same names.
@@ -23,7 +23,7 @@ is full, in which case nothing is written.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import itertools
 import os
 import re
@@ -39,6 +39,7 @@ from rvm_jax.baselines import encoder as rival_lib
 from rvm_jax.baselines import features as features_lib
 from rvm_jax.data import crops
 from rvm_jax.data.video import decoder
+from rvm_jax.data.video import sequences
 from rvm_jax.ops import patches
 from rvm_jax.viz import gallery
 from rvm_jax.viz import page
@@ -62,8 +63,7 @@ class ShownVideo(NamedTuple):
     name: title of the video.
     frames: uint8 [T, H, W, 3].
     about: sentences about the video, for the page.
-    damage: text such as 'damaged after frame 36: ...'; empty for a video
-      without damage.
+    damage: text such as 'damaged after frame 36: ...'; empty if intact.
   """
 
   name: str
@@ -121,13 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read(
     path: str, num_frames: int, size: tuple[int, int] | None
 ) -> ShownVideo:
-  """Reads the first frames of a video file, or generates the noise square.
+  """Reads the first frames of a video, or generates the noise square.
 
-  A file that is damaged after its second frame gives the frames before the
-  damage.
+  Damage after the second frame ends the video.
 
   Args:
-    path: path of the file, or 'noise_square'.
+    path: path of a file or of a folder of pictures, or 'noise_square'.
     num_frames: greatest number of frames to read.
     size: height and width in pixels to which frames are resized; None keeps
       those of the file (of the noise square: 512 x 512).
@@ -142,16 +141,13 @@ def read(
   if path == NOISE_SQUARE:
     frames = stimuli.noise_square(*(size or ()))[:num_frames]
     return ShownVideo('Noise square', frames, _ABOUT_NOISE_SQUARE, '')
-  frames, damage, rgb = [], '', decoder.RGB()
+  frames, about, damage = [], '', ''
   try:
-    with decoder.open_stream(path) as stream:
-      rate = float(stream.average_rate or 0)
-      decoded = decoder.from_start(stream)
-      for frame in itertools.islice(decoded, num_frames):
-        height, width = decoder.shape(frame)
-        box = 0, 0, width, height
-        new = size or (height, width)
-        frames.append(crops.crop(rgb(frame)[None], box, *new, False)[0])
+    for pixels, rate in itertools.islice(_play(path), num_frames):
+      about = f'Recorded at {rate:.4g} frames a second.' if rate else ''
+      whole = 0, 0, pixels.shape[1], pixels.shape[0]
+      new = size or pixels.shape[:2]
+      frames.append(crops.crop(pixels[None], whole, *new, False)[0])
   except decoder.BrokenVideo as error:
     if len(frames) < 2:
       raise
@@ -162,12 +158,24 @@ def read(
         f'{path}: expected two or more frames of one size, got {len(frames)} of'
         f' {sorted(shape[:2] for shape in shapes)}'
     )
-  about = f'Recorded at {rate:.4g} frames a second.' if rate else ''
   if size:
-    about += f' Resized from {_format_size(height, width)} pixels.'
+    about += f' Resized from {_format_size(*pixels.shape[:2])} pixels.'
   if damage:
     about += f' The file is {damage}.'
-  return ShownVideo(os.path.basename(path), np.stack(frames), about, damage)
+  name = os.path.basename(os.path.abspath(path))
+  return ShownVideo(name, np.stack(frames), about, damage)
+
+
+def _play(path: str) -> Iterator[tuple[np.ndarray, float]]:
+  """Yields each frame [H, W, 3] with the video's frame rate, 0 if unknown."""
+  if os.path.isdir(path):
+    for name in sequences.list_names(path):
+      yield sequences.decode(path, name), 0.0
+    return
+  rgb = decoder.RGB()
+  with decoder.open_stream(path) as stream:
+    for frame in decoder.from_start(stream):
+      yield rgb(frame), float(stream.average_rate or 0)
 
 
 def _parse(arguments):
@@ -176,9 +184,7 @@ def _parse(arguments):
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument(
-      'videos', nargs='+', metavar='VIDEO', help='a file, or noise_square'
-  )
+  parser.add_argument('videos', nargs='+', metavar='VIDEO', help='what to show')
   parser.add_argument(
       '--checkpoint',
       required=True,
@@ -198,8 +204,7 @@ def _parse(arguments):
       '--num_frames',
       type=int,
       default=stimuli.NUM_FRAMES,
-      help='greatest number of frames to read of each video (default:'
-      ' %(default)s)',
+      help='greatest number of frames of a video (default: %(default)s)',
   )
   parser.add_argument(
       '--size',
@@ -274,8 +279,7 @@ def _describe_model(path, encoder):
   count = sum(array.size for array in jax.tree.leaves(params))
   parameters = f'{count / 1e6:,.1f} million'
   if isinstance(encoder, streaming.Encoder):
-    has_decoder = bool(model.decoder_layers)
-    parameters += ', with decoder' if has_decoder else ', without decoder'
+    parameters += f', with{"" if model.decoder_layers else "out"} decoder'
   return {
       'Checkpoint': str(path),
       'Fingerprint': trees.fingerprint(params),

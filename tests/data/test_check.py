@@ -9,6 +9,7 @@ import pytest
 from rvm_jax.data import check
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
+from tests import video_files
 
 
 def test_check_lists_bad_files_and_prints_a_summary(
@@ -29,6 +30,23 @@ def test_check_lists_bad_files_and_prints_a_summary(
   assert '2 good, 2 bad' in out
   assert check.main(['--min_frames=60', str(tmp_path)]) == 1
   assert 'a.mp4: too short: 50 frames, needs 60' in capsys.readouterr().out
+
+
+def test_check_judges_folders_of_pictures_beside_videos(
+    tmp_path, make_video, capsys
+):
+  make_video(tmp_path / 'a.mp4', 10)
+  frames = [video_files.picture(number, 48, 80) for number in range(5)]
+  video_files.write_folder(tmp_path / 'bear', frames)
+  video_files.write_folder(tmp_path / 'cow', frames)
+  (tmp_path / 'cow' / '00004.png').write_bytes(b'no picture')
+  assert check.main([str(tmp_path)]) == 1
+  out = capsys.readouterr().out
+  assert f'bad    {tmp_path}/cow: 00004.png is not a picture\n' in out
+  assert '2 good, 1 bad' in out and '15 frames' in out
+  assert '80x48 (1)' in out and '25 (2)' in out
+  assert check.main(['--min_frames=6', f'{tmp_path}/bear/']) == 2
+  assert 'bear: too short: 5 frames, needs 6' in capsys.readouterr().out
 
 
 def test_check_lists_files_that_are_usable_in_part(

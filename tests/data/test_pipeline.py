@@ -4,6 +4,7 @@ from concurrent.futures import process
 import json
 import multiprocessing
 import os
+import re
 import shutil
 
 import numpy as np
@@ -237,6 +238,48 @@ def test_generated_scenes_can_be_mixed_with_videos(folders):
   assert batch['source'][scene].std() > 0
   names = [built.describe(clip) for clip in batch['clip']]
   assert ['.mp4' not in name for name in names] == scene.tolist()
+
+
+def test_folders_of_pictures_give_the_stream_of_videos_with_these_frames(
+    folders, tmp_path
+):
+  copies = []
+  for folder in folders:
+    copies.append(folder.replace(str(tmp_path), str(tmp_path / 'pictures')))
+    for name in os.listdir(folder):
+      video_files.write_folder(
+          os.path.join(copies[-1], os.path.splitext(name)[0]),
+          video_files.decode_all(os.path.join(folder, name)),
+          'img_{}.png',
+      )
+  # The videos 0, 3 and 4 are kept out.
+  settings = dict(frame_rate=15.0, held_out_share=0.4)
+  videos, pictures = build(folders, **settings), build(copies, **settings)
+  assert pictures.facts() == videos.facts()
+  first = videos.iterator()
+  expected = take(first, 6)
+  assert_same(join(take(pictures.iterator(), 6)), join(expected))
+  assert_same(pictures.read_held_out(range(4)), videos.read_held_out(range(4)))
+  # A run goes on with pictures where it was with videos.
+  first = videos.iterator()
+  next(first)
+  batches = pictures.iterator()
+  batches.set_state(first.get_state())
+  first.close()
+  assert_same(join(take(batches, 5)), join(expected[1:]))
+
+
+def test_a_picture_that_breaks_after_indexing_is_named(tmp_path, warnings):
+  for name in ('bear', 'cow'):
+    frames = [video_files.picture(number, 24, 32) for number in range(20)]
+    video_files.write_folder(tmp_path / name, frames)
+  built = build((str(tmp_path),), weights=(1.0,))
+  for path in (tmp_path / 'cow').iterdir():
+    path.write_bytes(path.read_bytes()[:-30])
+  samples = join(take(built.iterator(), 3))
+  assert samples['skipped'].any() and not samples['clip'][:, 1].any()
+  (message,) = warnings
+  assert re.search(r'clip is skipped: .*/cow: 000..\.png: ', message)
 
 
 def test_another_seed_gives_other_samples(folders):

@@ -1,5 +1,6 @@
 """Records of videos: their windows, and bad, short and partial clips."""
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -49,6 +50,20 @@ def test_records_of_a_pickled_source_read_exact_frames(tmp_path, make_video):
     assert np.array_equal(frame, expected[number])
   clip = np.array([0, 17])
   assert source.describe(clip) == f'{tmp_path}/a.mp4 from frame 17'
+
+
+def test_assumed_frame_rate_of_folders_is_stated_where_it_counts(
+    tmp_path, make_video, warnings
+):
+  make_video(tmp_path / 'a.mp4', 20)
+  frames = [video_files.picture(number, 24, 32) for number in range(20)]
+  video_files.write_folder(tmp_path / 'bear', frames)
+  source = sources.Videos(str(tmp_path), SPACING, max_bad_share=0.0)
+  assert not warnings and [source[i].frame_rate for i in (0, 2)] == [25.0, 25.0]
+  spacing = dataclasses.replace(SPACING, frame_rate=12.5)
+  sources.Videos(str(tmp_path), spacing, max_bad_share=0.0)
+  (message,) = warnings
+  assert '1 of 2 videos' in message and '25 a second' in message
 
 
 def test_spans_in_a_manifest_are_clips_of_their_own(tmp_path, make_video):

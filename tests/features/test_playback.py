@@ -13,6 +13,7 @@ import pytest
 
 from rvm_jax.data.video import decoder
 from rvm_jax.features import playback
+from tests import video_files
 
 # Key frames every 12 frames, and frames that refer to later ones.
 WITH_B = {'g': '12', 'bf': '3'}
@@ -244,6 +245,28 @@ def test_frames_of_another_size_are_noted(tmp_path, make_video):
       'between frame 19 (nan s) and frame 20 (nan s): frames of another size,'
       ' 64 x 64 pixels'
   )
+
+
+def test_folder_gives_its_good_pictures_and_notes_the_others(tmp_path):
+  frames = [video_files.picture(number, 24, 32) for number in range(6)]
+  folder = video_files.write_folder(tmp_path / 'bear', frames, '{}.png')
+  video_files.write_folder(tmp_path / 'bear', [frames[5][:16]], '4.png')
+  (tmp_path / 'bear' / '2.png').write_bytes(b'no picture')
+  video = playback.Playback(folder)
+  found = list(video)
+  assert np.isnan([frame.time for frame in found]).all()
+  rgb = decoder.RGB()
+  for frame, number in zip(found, (0, 1, 3, 5), strict=True):
+    assert np.array_equal(rgb(frame.picture), frames[number])
+  missing, first, second = video.notes()
+  assert missing == '4 of 4 frames have no timestamp'
+  assert first.endswith('frame 2 (nan s): 2.png is not a picture')
+  assert second.endswith('frames of another size, 32 x 16 pixels')
+  assert video.num_claimed == 6
+  for path in (tmp_path / 'bear').iterdir():
+    path.write_bytes(b'no picture')
+  with pytest.raises(decoder.BrokenVideo, match='no frame in it decodes'):
+    play(folder)
 
 
 def test_file_that_is_no_video_is_broken(tmp_path):

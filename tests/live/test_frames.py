@@ -27,6 +27,16 @@ def test_file_gives_every_frame_and_begins_again(video):
   assert len(read_all(source)) == 20
 
 
+def test_folder_of_pictures_gives_every_frame(tmp_path):
+  pictures = [video_files.picture(number, 24, 32) for number in range(3)]
+  video_files.write_folder(tmp_path / 'bear', pictures)
+  source = frames.VideoFile(f'{tmp_path}/bear/')
+  assert source.name == 'bear' and source.shape == (24, 32)
+  for found, expected in zip(read_all(source), pictures, strict=True):
+    found = found.picture.to_ndarray(format='rgb24')
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_file_without_a_second_frame_is_refused(tmp_path, make_video):
   path = make_video(tmp_path / 'still.mp4', num_frames=1)
   with pytest.raises(ValueError, match=r'still\.mp4: .* two .*, got 1'):

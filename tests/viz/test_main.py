@@ -18,6 +18,7 @@ from rvm_jax.viz import gallery as gallery_lib
 from rvm_jax.viz import page
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
+from tests import video_files
 from tests.viz import conftest
 
 
@@ -144,6 +145,19 @@ def test_main_shows_a_damaged_video_up_to_the_damage(video, tmp_path, capsys):
   html = (tmp_path / 'out' / 'index.html').read_text()
   assert f'The file is damaged after frame {last}: Invalid data' in html
   assert f'Frames 0 to {last} are shown' in html
+
+
+def test_read_takes_a_folder_of_pictures_up_to_the_damage(tmp_path):
+  frames = [video_files.picture(number, 24, 32) for number in range(5)]
+  video_files.write_folder(tmp_path / 'bear', frames)
+  folder = f'{tmp_path}/bear/'
+  shown = command.read(folder, 4, None)
+  assert shown.name == 'bear' and np.array_equal(shown.frames, frames[:4])
+  assert not shown.about and not shown.damage
+  (tmp_path / 'bear' / '00003.png').write_bytes(b'no picture')
+  shown = command.read(folder, 64, (48, 64))
+  assert shown.frames.shape == (3, 48, 64, 3) and 'Resized from' in shown.about
+  assert shown.damage == 'damaged after frame 2: 00003.png is not a picture'
 
 
 def test_main_says_why_an_encoder_alone_reconstructs_nothing(video, tmp_path):

@@ -7,6 +7,11 @@ changes is scanned again. Bad files have no row and are scanned every time,
 since they may have been mended. Deleting the database is safe while nothing
 runs.
 
+A folder of pictures is one video, and has one row. Its modification time is
+that of the folder, which changes as pictures come, go or get other names, but
+not as the contents of one are replaced: to notice that, every start would have
+to look at every picture.
+
 Data sources hold no more than the number of a row and a few numbers for each
 file; `load` reads the rest of the row when frames of the file are read.
 """
@@ -17,6 +22,7 @@ import dataclasses
 import os
 import pathlib
 import sqlite3
+import stat
 import threading
 from typing import NamedTuple
 import zlib
@@ -30,6 +36,10 @@ from rvm_jax.data.video import scanning
 
 # Less than this many bytes are scanned sooner than processes start.
 _SMALL = 8 * 2**20
+# What a folder of pictures counts as, in bytes. Its own size means another
+# thing on each file system, and that of its pictures would have to be asked for
+# one by one.
+_FOLDER_SIZE = 2**20
 
 # A row for each usable file that was scanned.
 _TABLE = """
@@ -90,7 +100,7 @@ def build(
   several processes it crashes only one of them.
 
   Args:
-    paths: absolute paths of files.
+    paths: absolute paths of files, or of folders of pictures.
     num_processes: number of processes that scan files; 1 scans in this process.
       None takes one for each core, or this process if there is little to scan.
 
@@ -107,14 +117,13 @@ def build(
     # Tell known files from new ones.
     for path in dict.fromkeys(paths):
       try:
-        status = os.stat(path)
+        stamp = path, *_stat(path)
       except OSError as error:
         bad[path] = error.strerror
         continue
-      stamp = (path, status.st_size, status.st_mtime_ns)
       if summary := _find(connection, stamp):
         good[path] = summary
-      elif not status.st_size:
+      elif not stamp[1]:
         bad[path] = 'the file is empty'
       else:
         unknown[path] = stamp
@@ -144,7 +153,7 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
     row: number of the row.
 
   Raises:
-    reader.BrokenVideo: the file is gone or has changed since it was scanned.
+    reader.BrokenVideo: the video is gone or has changed since it was scanned.
   """
   path, size, mtime, *fields = (
       _connection(database_path)
@@ -155,10 +164,10 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
       .fetchone()
   )
   try:
-    status = os.stat(path)
+    found = _stat(path)
   except OSError as error:
     raise reader.BrokenVideo(path, error.strerror) from error
-  if (size, mtime) != (status.st_size, status.st_mtime_ns):
+  if (size, mtime) != found:
     raise reader.BrokenVideo(path, 'has changed since it was indexed')
   contents = reader.Contents(*fields)
   return path, dataclasses.replace(
@@ -176,6 +185,13 @@ def path_of(database_path: str, row: int) -> str:
       .execute('SELECT path FROM videos WHERE id = ?', (row,))
       .fetchone()[0]
   )
+
+
+def _stat(path: str) -> tuple[int, int]:
+  """Returns size and modification time of a file or of a folder."""
+  status = os.stat(path)
+  is_folder = stat.S_ISDIR(status.st_mode)
+  return _FOLDER_SIZE if is_folder else status.st_size, status.st_mtime_ns
 
 
 def _connection(database_path: str) -> sqlite3.Connection:

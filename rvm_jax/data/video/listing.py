@@ -8,23 +8,25 @@ import io
 import math
 import os
 
+from rvm_jax.data.video import sequences
+
 # Suffixes of files that lie beside the videos in many data sets. Any other file
 # in a folder is taken for a video, and reported as bad if it is not one.
 COMPANIONS = frozenset(
-    '.bmp .csv .gz .html .jpeg .jpg .json .jsonl .log .md .npy .npz .pdf .pkl'
-    ' .png .py .rst .srt .tar .tif .tiff .tsv .txt .vtt .webp .xml .yaml .yml'
-    ' .zip'.split()
+    '.bmp .csv .db .gz .html .ini .jpeg .jpg .json .jsonl .log .md .npy .npz'
+    ' .pdf .pgm .pkl .png .ppm .py .rst .srt .tar .tif .tiff .tsv .txt .vtt'
+    ' .webp .xml .yaml .yml .zip'.split()
 )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
-  """A span of a video file.
+  """A span of a video.
 
   Attributes:
-    path: absolute path of the file.
+    path: absolute path of the file, or of a folder of pictures.
     start: start of the span in seconds.
-    end: end of the span in seconds; None for the end of the file.
+    end: end of the span in seconds; None for the end of the video.
     manifest: path of the manifest that lists the clip; '' if none does.
     line: number of the clip's line in the manifest, counted from 1.
   """
@@ -49,11 +51,13 @@ def find(place: str) -> list[Clip]:
     place: path of a folder, a glob, a manifest, or a video file. A folder
       stands for every file in it and in its subfolders, except hidden files,
       companions (text, pictures, archives: see COMPANIONS) and links to
-      folders. A glob ('/data/*/*.mp4', '**' for any depth) stands for the files
-      that match, and for the folders that match. A manifest is a .csv file with
-      the header `path,start,end,label`, of which only `path` is needed; paths
-      are relative to the manifest, `start` and `end` are in seconds, and the
-      label is not read here.
+      folders. It or a subfolder is one video itself if it holds numbered
+      pictures and no file that is taken for a video: see `sequences`. A glob
+      ('/data/*/*.mp4', '**' for any depth) stands for the files that match, and
+      for the folders that match. A manifest is a .csv file with the header
+      `path,start,end,label`, of which only `path` is needed, the path of a file
+      or of a folder of pictures; paths are relative to the manifest, `start`
+      and `end` are in seconds, and the label is not read here.
 
   Returns:
     The clips of a manifest in its order; others in the order of their paths.
@@ -74,26 +78,33 @@ def find(place: str) -> list[Clip]:
     clips = [Clip(path) for path in sorted(paths)]
   if not clips:
     raise ValueError(
-        f'{place!r} holds no videos: expected a folder of video files, a glob'
-        ' that matches some, a manifest (.csv) that lists some, or a video'
+        f'{place!r} holds no videos: expected a folder of video files or of'
+        ' numbered pictures, a glob that matches some, a manifest (.csv) that'
+        ' lists some, or a video'
     )
   return clips
 
 
 def _files(root: str) -> Iterator[str]:
-  """Yields the paths of the videos in a folder, or of one video file."""
-  if not os.path.isdir(root):
-    paths = [root]
-  else:
-    paths = []
-    for folder, folders, names in os.walk(root):
-      folders[:] = [name for name in folders if not name.startswith('.')]
-      paths += [os.path.join(folder, name) for name in names]
-  for path in paths:
-    name = os.path.basename(path)
-    suffix = os.path.splitext(name)[1].lower()
-    if not name.startswith('.') and suffix not in COMPANIONS:
-      yield path
+  """Yields the paths of the videos in a folder, or of one video file.
+
+  Each folder is listed once, and no file in it is looked at.
+  """
+  if not os.path.isdir(root) and _is_video(os.path.basename(root)):
+    yield root
+  for folder, folders, names in os.walk(root):
+    folders[:] = [name for name in folders if not name.startswith('.')]
+    videos = list(filter(_is_video, names))
+    yield from (os.path.join(folder, name) for name in videos)
+    # Pictures beside videos are their thumbnails.
+    if not videos and sequences.is_sequence(names):
+      yield folder
+
+
+def _is_video(name: str) -> bool:
+  """Returns whether a file of this name is taken for a video."""
+  suffix = os.path.splitext(name)[1].lower()
+  return not name.startswith('.') and suffix not in COMPANIONS
 
 
 def _manifest(path: str) -> list[Clip]:

@@ -7,15 +7,20 @@ checks where the seek landed, and decodes from the start if it went wrong.
 
 The number of a frame is its place in the order in which the decoder returns
 frames, counted from 0.
+
+A path may also be that of a folder whose pictures are the frames of a video:
+see `sequences`. Its frames are files of their own, so nothing has to be sought.
 """
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import os
 
 import av
 import numpy as np
 
 from rvm_jax.data.video import decoder
+from rvm_jax.data.video import sequences
 
 BrokenVideo = decoder.BrokenVideo
 
@@ -30,7 +35,8 @@ class Contents:
 
   Attributes:
     num_frames: number of frames that decode, at least 1.
-    frame_rate: mean frames per second, from the timestamps of the frames.
+    frame_rate: mean frames per second, from the timestamps of the frames; 25
+      for a folder of pictures.
     height: height of the upright frames in pixels.
     width: width of the upright frames in pixels.
     timestamps: timestamps of the frames in the stream's time base, int64
@@ -54,7 +60,7 @@ class Contents:
 
 
 def scan(path: str) -> Contents:
-  """Decodes a video file from start to end and reports what it holds.
+  """Decodes a video from start to end and reports what it holds.
 
   Decoding ends at the first damaged frame; the frames before it are usable, and
   `note` mentions the damage. To find out if seeks work in the file, the frames
@@ -62,14 +68,16 @@ def scan(path: str) -> Contents:
   that decoding from the start gave.
 
   Args:
-    path: path of the file.
+    path: path of the file, or of a folder of pictures.
 
   Returns:
-    What the file holds.
+    What the file or folder holds.
 
   Raises:
-    BrokenVideo: no frame decodes.
+    BrokenVideo: no frame of the file decodes, or not all frames of the folder.
   """
+  if os.path.isdir(path):
+    return _scan_folder(path)
   timestamps, checksums, key_frames, note = [], [], [], ''
   is_interlaced, shape = False, None
   with decoder.open_stream(path) as stream:
@@ -110,11 +118,11 @@ def scan(path: str) -> Contents:
 
 
 def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
-  """Reads frames of a video file.
+  """Reads frames of a video.
 
   Args:
-    path: path of the file.
-    contents: what the file holds, as returned by `scan`.
+    path: path of the file, or of a folder of pictures.
+    contents: what it holds, as returned by `scan`.
     numbers: numbers of the n frames to read, in [0, contents.num_frames), in
       any order.
 
@@ -131,10 +139,33 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
     raise IndexError(
         f'{path}: frames {wanted.tolist()} asked for, of {contents.num_frames}'
     )
+  images = np.empty((len(wanted), contents.height, contents.width, 3), np.uint8)
+  if os.path.isdir(path):
+    sequences.read(path, contents.num_frames, wanted, images)
+  else:
+    _read_file(path, contents, wanted, images)
+  if np.array_equal(wanted, numbers):
+    return images
+  return images[np.searchsorted(wanted, numbers)]
+
+
+def _read_file(
+    path: str, contents: Contents, wanted: np.ndarray, images: np.ndarray
+):
+  """Reads frames of a video file.
+
+  Args:
+    path: path of the file.
+    contents: what the file holds.
+    wanted: numbers of the n frames to read, ascending, int64 [n].
+    images: where their pixels go, uint8 [n, height, width, 3].
+
+  Raises:
+    BrokenVideo: a frame cannot be read, even by decoding from the start.
+  """
   # `missing` has a row of `images` for each frame that is still to be found.
-  shape = (contents.height, contents.width, 3)
-  images = np.empty((len(wanted), *shape), np.uint8)
   missing = dict(zip(wanted.tolist(), images))
+  shape = images.shape[1:]
   rgb = decoder.RGB()
 
   def keep(number: int, frame: av.VideoFrame):
@@ -156,9 +187,22 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
           break
   if missing:
     raise BrokenVideo(path, f'frames {sorted(missing)} no longer decode')
-  if np.array_equal(wanted, numbers):
-    return images
-  return images[np.searchsorted(wanted, numbers)]
+
+
+def _scan_folder(path: str) -> Contents:
+  """Returns what a folder of pictures holds."""
+  num_frames, height, width = sequences.measure(path)
+  return Contents(
+      num_frames=num_frames,
+      frame_rate=sequences.FRAME_RATE,
+      height=height,
+      width=width,
+      timestamps=np.zeros(0, np.int64),
+      key_frames=np.zeros(0, np.int64),
+      lead=0,
+      is_interlaced=False,
+      note='',
+  )
 
 
 def _seek(

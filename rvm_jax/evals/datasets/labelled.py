@@ -15,7 +15,7 @@ class LabelledVideo(NamedTuple):
 
   Attributes:
     name: name that no other video of the data set has.
-    path: absolute path of the file.
+    path: absolute path of the file, or of a folder of pictures.
     label: number of the class.
     place: where the list names the file, for errors; '' if nothing helps.
   """
@@ -32,7 +32,7 @@ class LabelledClip:
 
   Attributes:
     video_name: name of the video, shared by its clips.
-    files: paths of the video and of the lists that name its class.
+    files: paths of the video's files and of the lists that name its class.
     label: number of the class.
     classes: names of all classes of the data set, by their numbers.
     video: the video that the clip is cut from.
@@ -110,7 +110,7 @@ def open_clips(
   return [
       LabelledClip(
           item.name,
-          (item.path, *lists),
+          (*opened[item.path].files, *lists),
           item.label,
           classes,
           opened[item.path],

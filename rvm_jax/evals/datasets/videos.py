@@ -1,21 +1,23 @@
-"""Video files of a data set: indexed once, bad ones counted, read lazily."""
+"""Videos of a data set: indexed once, bad ones counted, read lazily."""
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import os
 
 from absl import logging
 import numpy as np
 
 from rvm_jax.data.video import index
 from rvm_jax.data.video import reader as reader_lib
+from rvm_jax.data.video import sequences
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoFile:
-  """A video file that has been decoded once from start to end.
+  """A video that has been decoded once from start to end.
 
   Attributes:
-    path: absolute path of the file.
+    path: absolute path of the file, or of a folder of pictures.
     num_frames: number of frames that can be decoded.
     frame_rate: frames per second.
     height: height of the frames, upright, pixels.
@@ -31,6 +33,14 @@ class VideoFile:
   width: int
   database: str
   row: int
+
+  @property
+  def files(self) -> tuple[str, ...]:
+    """Path of the file, or of each picture in the folder."""
+    if not os.path.isdir(self.path):
+      return (self.path,)
+    names = sequences.list_names(self.path)
+    return tuple(os.path.join(self.path, name) for name in names)
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
     """Returns frames uint8 [n, height, width, 3], by their numbers int [n].

@@ -8,6 +8,7 @@ import pytest
 
 from rvm_jax.data.video import index
 from rvm_jax.data.video import reader
+from tests import video_files
 
 
 @pytest.fixture
@@ -61,6 +62,32 @@ def test_files_are_scanned_once_until_they_change(
   os.remove(paths[0])
   with pytest.raises(reader.BrokenVideo, match='No such file'):
     index.load(index.database(), good[paths[0]].row)
+
+
+def test_folder_of_pictures_is_scanned_again_until_it_is_good(
+    tmp_path, count_scans
+):
+  frames = [video_files.picture(number, 24, 32) for number in range(4)]
+  folder = video_files.write_folder(tmp_path / 'bear', frames)
+  picture = tmp_path / 'bear' / '00002.png'
+  whole = picture.read_bytes()
+  picture.write_bytes(whole[:-40])
+  good, bad = index.build([folder])
+  assert not good and bad[folder].startswith('00002.png: ')
+  # Mended in place, which does not change the folder's time.
+  picture.write_bytes(whole)
+  good, bad = index.build([folder])
+  assert good[folder][1:] == (4, 25.0, 24, 32, '') and not bad
+  assert count_scans == ['bear', 'bear']
+  assert index.build([folder])[0] == good and len(count_scans) == 2
+  path, contents = index.load(index.database(), good[folder].row)
+  assert np.array_equal(
+      reader.read(path, contents, [3, 0]), np.stack(frames)[[3, 0]]
+  )
+  (tmp_path / 'bear' / '00003.png').unlink()
+  with pytest.raises(reader.BrokenVideo, match='bear: has changed'):
+    index.load(index.database(), good[folder].row)
+  assert index.build([folder])[0][folder].num_frames == 3
 
 
 def test_interrupted_build_keeps_the_files_scanned_so_far(

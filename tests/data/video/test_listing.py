@@ -1,5 +1,7 @@
 """The clips of folders, globs, manifests and single files."""
 
+import os
+
 import pytest
 
 from rvm_jax.data.video import listing
@@ -39,6 +41,44 @@ def test_glob_lists_matching_files_and_folders_in_order(tmp_path):
       'y/4.avi',
       'y/z/3.mp4',
   ]
+
+
+def test_folders_of_numbered_pictures_are_listed_beside_videos(tmp_path):
+  touch(tmp_path, 'b.mp4', 'a/7.PNG', 'a/10.PNG', 'a/list.txt', 'c/d/1.webp')
+  touch(tmp_path, 'c/d/2.webp', 'c/e.avi', 'c/.f/0.jpg', 'c/.f/1.jpg')
+  # No videos: thumbnails, a single picture, pictures without a number.
+  touch(tmp_path, 't/1.mp4', 't/1.jpg', 't/2.jpg', 'g/1.jpg', 'g/._2.jpg')
+  touch(tmp_path, 'h/cat.jpg', 'h/dog.jpg', 'h/Thumbs.db')
+  root = str(tmp_path)
+  found = listing.find(root)
+  assert names(found, root) == ['a', 'b.mp4', 'c/d', 'c/e.avi', 't/1.mp4']
+  assert names(listing.find(f'{root}/[ac]'), root) == ['a', 'c/d', 'c/e.avi']
+  assert names(listing.find(f'{root}/a/'), root) == ['a']
+  (tmp_path / 'list.csv').write_text('path,end\nc/d,2\na/,\n')
+  assert listing.find(f'{root}/list.csv') == [
+      listing.Clip(f'{root}/c/d', 0.0, 2.0),
+      listing.Clip(f'{root}/a'),
+  ]
+
+
+def test_listing_asks_once_for_each_folder_and_never_for_a_file(
+    tmp_path, monkeypatch
+):
+  touch(tmp_path, *(f'{k}/{i}.jpg' for k in 'abc' for i in range(20)))
+  asked = []
+
+  def note(function):
+    def noting(path='.', *args, **kwargs):
+      asked.append(str(path))
+      return function(path, *args, **kwargs)
+
+    return noting
+
+  for name in ('scandir', 'listdir', 'stat', 'lstat'):
+    monkeypatch.setattr(os, name, note(getattr(os, name)))
+  assert len(listing.find(str(tmp_path))) == 3
+  assert not [path for path in asked if path.endswith('.jpg')]
+  assert all(asked.count(f'{tmp_path}/{k}') <= 2 for k in 'abc')
 
 
 def test_single_video_is_listed_by_its_absolute_path(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from rvm_jax.evals.datasets import clips as clips_lib
 from rvm_jax.evals.datasets import sampling as sampling_lib
+from tests import video_files
 from tests.evals import tiny_videos
 
 SAMPLING = sampling_lib.Sampling(4, 6.0, 32, 32, False)
@@ -119,6 +120,20 @@ def test_folders_of_splits_hold_folders_of_classes(folder, held_out):
       match=f'other/a.mp4 is in none of the folders train, {held_out}',
   ):
     read(folder)
+
+
+def test_folders_of_pictures_are_videos(folder):
+  frames = [tiny_videos.draw(number) for number in range(6)]
+  for place in ('train/x/bear', 'train/y/elk', 'test/x/cow'):
+    video_files.write_folder(folder / place, frames)
+  for name in 'abcd':
+    (folder / f'{name}.mp4').unlink()
+  assert read(folder)[0] == {'train/x/bear': 'x', 'train/y/elk': 'y'}
+  (clip,), _ = clips_lib.read(str(folder), 'test', SAMPLING, 0.0)
+  # Results are hashed over the files that they depend on.
+  names = [f'{folder}/test/x/cow/{number:05d}.png' for number in range(6)]
+  assert list(clip.files) == names
+  assert clip.read()['frames'].shape == (4, 32, 32, 3)
 
 
 def test_a_folder_named_train_alone_is_a_class(folder):

@@ -1,0 +1,193 @@
+"""Folders of pictures as videos: one file for each frame, as bear/00000.jpg.
+
+The numbered pictures of a folder are the frames of one video, in the order of
+the numbers in their names, so that img_9.jpg comes before img_10.jpg. Numbers
+may be missing and begin anywhere: only their order counts. Their names differ
+in numbers alone; pictures without a number, hidden files and files of other
+kinds are ignored.
+
+Frames come upright, as the orientation in a picture's EXIF data says.
+Transparency is ignored, as it is in video files. Colour channels with 16 bits
+keep the upper 8; grey pictures with more than 8 bits, which are depth maps in
+most data sets, are refused.
+"""
+
+from collections.abc import Iterable
+import os
+import re
+
+import numpy as np
+from PIL import ExifTags
+from PIL import Image
+
+from rvm_jax.data.video import decoder
+
+# Frames per second of a folder, which says nothing about its rate.
+FRAME_RATE = 25.0
+
+# Suffixes of the files that may be frames.
+_SUFFIXES = ('.jpeg', '.jpg', '.png', '.webp')
+# Pillow's modes of pictures with at most 8 bits in each channel.
+_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK')
+# What puts a picture upright, by the orientation in its EXIF data.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_NUMBER = re.compile('[0-9]+')
+
+
+def is_sequence(names: Iterable[str]) -> bool:
+  """Returns whether files of these names are frames: two numbered pictures."""
+  frames = filter(_is_frame, names)
+  return next(frames, None) is not None and next(frames, None) is not None
+
+
+def measure(folder: str) -> tuple[int, int, int]:
+  """Decodes all frames of a folder and returns what they have in common.
+
+  Args:
+    folder: path of the folder.
+
+  Returns:
+    The number of frames, and their height and width in pixels.
+
+  Raises:
+    BrokenVideo: there are no frames, their names differ in more than numbers,
+      or one cannot be read or has another size than the first. Unlike the end
+      of a video file, a broken picture can be replaced, so the whole folder is
+      bad until it is.
+  """
+  names = list_names(folder)
+  shape = None
+  for name in names:
+    pixels = decode(folder, name)
+    shape = shape or pixels.shape
+    _check_shape(folder, name, pixels, shape)
+  return len(names), *shape[:2]
+
+
+def read(folder: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
+  """Reads frames of a folder, and decodes no others.
+
+  Args:
+    folder: path of the folder.
+    num_frames: number of frames that the folder had when it was measured.
+    numbers: numbers of the n frames to read, int64 [n].
+    images: where their pixels go, uint8 [n, height, width, 3].
+
+  Raises:
+    BrokenVideo: a frame cannot be read, or the folder is not as it was.
+  """
+  names = list_names(folder)
+  if len(names) != num_frames:
+    raise decoder.BrokenVideo(
+        folder, f'expected {num_frames} frames, as indexed, got {len(names)}'
+    )
+  for image, number in zip(images, numbers):
+    pixels = decode(folder, names[number])
+    _check_shape(folder, names[number], pixels, image.shape)
+    image[:] = pixels
+
+
+def list_names(folder: str) -> list[str]:
+  """Returns the names of the frames of a folder, in order.
+
+  Raises:
+    BrokenVideo: there are none, or their names differ in more than numbers.
+  """
+  try:
+    names = list(filter(_is_frame, os.listdir(folder)))
+  except OSError as error:
+    raise decoder.BrokenVideo(folder, error.strerror or str(error)) from error
+  if not names:
+    raise decoder.BrokenVideo(
+        folder,
+        'Is a directory without numbered pictures, such as 00000.jpg'
+        f' ({" ".join(_SUFFIXES)})',
+    )
+  # The first name of each form that names have without their numbers.
+  names.sort()
+  forms: dict[str, str] = {}
+  for name in names:
+    forms.setdefault(_NUMBER.sub('0', name), name)
+  if len(forms) > 1:
+    raise decoder.BrokenVideo(
+        folder,
+        'expected pictures whose names differ in numbers alone, got'
+        f' {" and ".join(list(forms.values())[:2])}; keep one sequence in a'
+        ' folder',
+    )
+  return sorted(names, key=_order)
+
+
+def decode(folder: str, name: str) -> np.ndarray:
+  """Returns the upright pixels of a picture, RGB, uint8 [H, W, 3].
+
+  Args:
+    folder: path of the folder.
+    name: name of the picture in it.
+
+  Raises:
+    BrokenVideo: the file cannot be read as a picture.
+  """
+  try:
+    with Image.open(os.path.join(folder, name)) as image:
+      image.load()
+      mode = image.mode
+      turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+      # Pillow would warn that the transparency of a palette is lost.
+      image.info.pop('transparency', None)
+      upright = image if turn is None else image.transpose(turn)
+      pixels = np.asarray(upright.convert('RGB'))
+  except Image.UnidentifiedImageError as error:
+    raise decoder.BrokenVideo(folder, f'{name} is not a picture') from error
+  # Pillow raises SyntaxError for damaged EXIF data, and ValueError for text in
+  # a picture that is too long.
+  except (
+      OSError,
+      SyntaxError,
+      ValueError,
+      Image.DecompressionBombError,
+  ) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise decoder.BrokenVideo(folder, f'{name}: {reason}') from error
+  if mode not in _MODES:
+    raise decoder.BrokenVideo(
+        folder,
+        f'{name}: expected at most 8 bits in a channel, got a picture of'
+        f' mode {mode}',
+    )
+  return pixels
+
+
+def _check_shape(
+    folder: str, name: str, pixels: np.ndarray, shape: tuple[int, ...]
+):
+  """Raises BrokenVideo unless a frame [H, W, 3] has the expected shape."""
+  if pixels.shape != shape:
+    raise decoder.BrokenVideo(
+        folder,
+        f'{name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, and other'
+        f' frames have {shape[1]} x {shape[0]}',
+    )
+
+
+def _is_frame(name: str) -> bool:
+  """Returns whether a file of this name is a numbered picture."""
+  stem, suffix = os.path.splitext(name)
+  return (
+      suffix.lower() in _SUFFIXES
+      and not name.startswith('.')
+      and _NUMBER.search(stem) is not None
+  )
+
+
+def _order(name: str) -> tuple[list[int], str]:
+  """Returns what frames are sorted by: their numbers, then their names."""
+  return [int(number) for number in _NUMBER.findall(name)], name
