@@ -177,9 +177,10 @@ def get_config() -> ml_collections.ConfigDict:
       # have the same one. rvm_jax.load and `init_from` take it as a workdir.
       bucket=config_dict.placeholder(str),
       # Path of the parameters that a run without checkpoints starts from: a
-      # released .npz, a .safetensors file, or the workdir of another run. The
-      # optimizer's state, the data position and the step count are not taken
-      # over. If it is not set, parameters are initialised from the seed.
+      # released .npz, a .safetensors file, the workdir of another run, or
+      # 'rvm_tiny', the checkpoint in the package. The optimizer's state, the
+      # data position and the step count are not taken over. If it is not set,
+      # parameters are initialised from the seed.
       init_from=config_dict.placeholder(str),
       # Whether only the encoder and the core are taken from `init_from`, and
       # the decoder is initialised.

@@ -85,7 +85,13 @@ def test_every_guide_has_a_page():
   for path in guides:
     assert re.search(rf'^{path.stem}$', index, re.M), path
   pages = '\n'.join(path.read_text() for path in ROOT.glob('docs/*.md'))
-  for name in ('README', 'benchmarks/README', 'CONTRIBUTING', 'CHANGELOG'):
+  for name in (
+      'README',
+      'benchmarks/README',
+      'CONTRIBUTING',
+      'CHANGELOG',
+      'rvm_jax/weights/checkpoints/rvm_tiny',
+  ):
     assert f'{{include}} ../{name}.md' in pages, name
 
 

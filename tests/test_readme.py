@@ -13,6 +13,7 @@ import pytest
 
 from configs import eval_scenes
 from configs import rvm_base
+import rvm_jax
 from rvm_jax.weights import released
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -26,7 +27,13 @@ CODE = '\n'.join(
 
 
 def test_python_blocks_run_as_written():
-  blocks = re.findall(r'^```python\n(.*?)^```', README, re.M | re.S)
+  first, *blocks = re.findall(r'^```python\n(.*?)^```', README, re.M | re.S)
+  names = {}
+  exec(first, names)  # pylint: disable=exec-used
+  model = names['encoder'].model
+  assert model == rvm_jax.load('rvm_tiny').model
+  side = 128 // model.patch
+  assert names['features'].shape == (16, side, side, model.width)
   assert blocks
   for block in blocks:
     block, count = re.subn(r"'\w+\.npz'", repr(str(TINY)), block)
@@ -43,7 +50,7 @@ def test_python_blocks_run_as_written():
 
 
 def test_named_paths_exist():
-  tops = 'configs|rvm_jax|docs|experiments|tests|benchmarks'
+  tops = 'configs|rvm_jax|docs|experiments|tests|benchmarks|notebooks'
   paths = re.findall(rf'\b(?:{tops})/[\w./]*', README + BENCHMARKS)
   paths += re.findall(r'\]\(([^):]+)\)', README + BENCHMARKS)
   paths += re.findall(r'^## (\w+\.py)', BENCHMARKS, re.M)
