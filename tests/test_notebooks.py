@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+import rvm_jax
 from tests import notebook_cells
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -42,7 +43,10 @@ def test_quickstart_runs_and_draws_its_pictures(tmp_path, environment):
   )
   assert done.returncode == 0, done.stderr
   # These are the features of the state, and those of the run at the end.
-  assert done.stdout.splitlines().count('(48, 16, 16, 96)') == 2
+  model = rvm_jax.load('rvm_tiny').model
+  side = 128 // model.patch
+  shape = f'(48, {side}, {side}, {model.width})'
+  assert done.stdout.splitlines().count(shape) == 2
   assert 'step 2/2  loss ' in done.stdout
   pictures = [np.asarray(Image.open(x)) for x in tmp_path.glob('*.png')]
   assert len(pictures) == 4
