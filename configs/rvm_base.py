@@ -57,6 +57,10 @@ def get_config() -> ml_collections.ConfigDict:
       # takes less time to compile, and more memory and time in each step:
       # docs/pods.md has figures.
       scan_layers=False,
+      # [O] Whether the decoder is told where source tokens are, and initial
+      # values favour content over position: `rvm_jax.models.content_first`.
+      # Small models learn faster with it; the released models do not have it.
+      content_first=False,
   )
 
   # Arguments of `rvm_jax.data.pipeline.Pipeline`.

@@ -24,6 +24,7 @@ cannot be written, in which case nothing was written.
 
 import argparse
 from collections.abc import Callable, Sequence
+import functools
 import os
 import sys
 
@@ -75,10 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write(options: argparse.Namespace, encoder: streaming.Encoder) -> float:
   """Writes `options.out`; returns the largest difference of its features."""
   out = options.out
+  content_first = encoder.model.content_first
   if options.to == 'npz':
+    if content_first:
+      raise ValueError(
+          f'{options.run} was trained with config.model.content_first=True,'
+          ' which a released .npz cannot say; use --to safetensors'
+      )
     return _write_weights(out, weights.save_npz, encoder)
   if options.to == 'safetensors':
-    return _write_weights(out, weights.save_safetensors, encoder)
+    save = functools.partial(
+        weights.save_safetensors, content_first=content_first
+    )
+    return _write_weights(out, save, encoder)
   encoder = _without_decoder(encoder)
   if options.to == 'torch':
     return pytorch.write(out, encoder)

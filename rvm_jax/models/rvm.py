@@ -70,6 +70,10 @@ class RVM(nn.Module):
       'dots', 'attention' or 'full', see `stacks.rematerialise`.
     scan_layers: whether the blocks of each part are one loop: see
       `stacks.apply_blocks`.
+    content_first: whether the decoder is told the place of each source token,
+      and training starts from `content_first.favour`. This helps small models
+      that train for minutes. The released models, with False, have to keep
+      places in their features.
   """
 
   width: int
@@ -88,6 +92,7 @@ class RVM(nn.Module):
   attention: str = 'auto'
   remat: str = 'none'
   scan_layers: bool = False
+  content_first: bool = False
 
   @property
   def core(self) -> Callable[..., nn.Module]:
@@ -256,6 +261,10 @@ class RVM(nn.Module):
         rows * columns,
     )  # [B, K, 1 + N, W]
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
+    if self.content_first:
+      # The same embeddings mark the places of the queries.
+      where = positions.sinusoid(rows * columns, self.decoder_width)
+      context = context.at[:, :, 1:].add(where.astype(context.dtype))
     context = context.reshape(batch, -1, self.decoder_width)
     decoded = self.decoder(queries, context)
     pixels = self.detokenizer(decoded[:, :, 1:])  # CLS has no pixels.

@@ -41,10 +41,10 @@ def read(
     _, model, params = runs.load_run(path, verify=verify, ema=ema)
     return model, trees.flatten(params)
   if path.endswith('.safetensors'):
-    arrays = safetensors.read_safetensors(path, verify=verify)
+    arrays, options = safetensors.read_safetensors(path, verify=verify)
   else:
-    arrays = released.read_npz(path)
-  model = released.infer_model(path, arrays)
+    arrays, options = released.read_npz(path), {}
+  model = released.infer_model(path, arrays).clone(**options)
   trees.check_finite(path, arrays)
   if not model.decoder_layers:
     logging.info('%s holds encoder and core only: no decoder', path)

@@ -112,7 +112,11 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
   }
   model = config.get('model')
   if config['objective'] in RVM_OBJECTIVES and isinstance(model, Mapping):
-    config['model'] = {'scan_layers': False, **model}
+    config['model'] = {
+        'scan_layers': False,
+        'content_first': False,
+        **model,
+    }
   return config
 
 

@@ -6,6 +6,7 @@ The metadata of the file are strings:
 
   layout       'rvm_jax/1', the version of this format
   sizes        the sizes of the `RVM`, as JSON
+  options      its settings that do not follow from the parameters, as JSON
   fingerprint  the `trees.fingerprint` of the parameters
 """
 
@@ -25,12 +26,18 @@ from rvm_jax.weights import trees
 LAYOUT = 'rvm_jax/1'
 
 
-def save_safetensors(path: str | os.PathLike[str], params: Mapping[str, Any]):
+def save_safetensors(
+    path: str | os.PathLike[str],
+    params: Mapping[str, Any],
+    *,
+    content_first: bool = False,
+):
   """Writes parameters to a file; `load` returns the same bits.
 
   Args:
     path: path of the file to write. The file appears only when it is whole.
     params: parameter tree of an `RVM`, float32, with or without decoder.
+    content_first: that setting of the `RVM`.
 
   Raises:
     FileExistsError: something exists at `path`.
@@ -46,6 +53,7 @@ def save_safetensors(path: str | os.PathLike[str], params: Mapping[str, Any]):
   metadata = {
       'layout': LAYOUT,
       'sizes': json.dumps(released.infer_sizes('params', arrays)),
+      'options': json.dumps({'content_first': content_first}),
       'fingerprint': trees.fingerprint(arrays),
   }
   tensors = {key.replace('/', '.'): array for key, array in arrays.items()}
@@ -55,15 +63,16 @@ def save_safetensors(path: str | os.PathLike[str], params: Mapping[str, Any]):
 
 def read_safetensors(
     path: str | os.PathLike[str], *, verify: bool = True
-) -> dict[str, np.ndarray]:
-  """Reads the arrays of a file that `save_safetensors` wrote.
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """Reads a file that `save_safetensors` wrote.
 
   Args:
     path: path of the file.
     verify: whether the arrays are compared with the fingerprint in the file.
 
   Returns:
-    The arrays by their keys in the released layout.
+    The arrays by their keys in the released layout, and the settings of the
+    `RVM` that do not follow from them, none in a file of an earlier version.
 
   Raises:
     FileNotFoundError: the file does not exist.
@@ -81,12 +90,13 @@ def read_safetensors(
       arrays = {k.replace('.', '/'): f.get_tensor(k) for k in f.keys()}
   except safetensors.SafetensorError as error:
     raise ValueError(f'{path} is not a .safetensors file: {error}') from error
+  options = json.loads(metadata.get('options', '{}'))
   if not verify:
-    return arrays
+    return arrays, options
   fingerprint = trees.fingerprint(arrays)
   if metadata.get('fingerprint') != fingerprint:
     raise ValueError(
         f'{path} is damaged: its metadata has the fingerprint'
         f' {metadata.get("fingerprint")}, its parameters have {fingerprint}'
     )
-  return arrays
+  return arrays, options

@@ -28,6 +28,16 @@ def test_run_becomes_either_file_of_weights_with_the_same_bits(
   assert all(found[k].tobytes() == expected[k].tobytes() for k in expected)
 
 
+def test_npz_is_refused_for_what_it_cannot_say(tmp_path, capsys, tiny, run):
+  path, out = tmp_path / 'content.safetensors', tmp_path / 'out.safetensors'
+  weights.save_safetensors(path, weights.load(tiny)[1], content_first=True)
+  assert run(path, '--to', 'npz', '--out', tmp_path / 'out.npz') == 2
+  assert 'use --to safetensors' in capsys.readouterr().err
+  assert not (tmp_path / 'out.npz').exists()
+  assert run(path, '--to', 'safetensors', '--out', out) == 0
+  assert weights.load(out)[0].content_first
+
+
 def test_output_says_that_a_checkpoint_has_no_decoder(
     tmp_path, capsys, small, run
 ):

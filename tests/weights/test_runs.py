@@ -13,6 +13,7 @@ import pytest
 import rvm_jax
 from rvm_jax import weights
 from rvm_jax.training import saving
+from rvm_jax.weights import runs
 from rvm_jax.weights import trees
 from tests.weights import scratch
 
@@ -159,6 +160,13 @@ def test_parameters_that_are_not_finite_are_refused(
     save(tmp_path, model, params)
   with pytest.raises(ValueError, match=r'not finite .*mask_token \(1'):
     weights.load(tmp_path, verify=verify)
+
+
+def test_configs_of_earlier_versions_get_the_settings_they_had_to_have():
+  model = runs.complete({'model': {'width': 48}})['model']
+  assert model == {'width': 48, 'scan_layers': False, 'content_first': False}
+  kept = {'model': {'content_first': True, 'scan_layers': True}}
+  assert runs.complete(kept)['model'] == kept['model']
 
 
 def test_runs_of_earlier_versions_load_with_a_warning(

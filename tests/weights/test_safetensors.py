@@ -55,6 +55,23 @@ def test_save_safetensors_writes_arrays_in_fortran_order_correctly(
   assert trees.fingerprint(again) == trees.fingerprint(params)
 
 
+def test_load_restores_what_parameters_do_not_tell(tmp_path, params, saved):
+  path = tmp_path / 'content.safetensors'
+  weights.save_safetensors(path, params, content_first=True)
+  assert weights.load(path)[0].content_first
+  assert not weights.load(saved)[0].content_first
+
+
+def test_load_reads_a_file_without_options_as_a_released_model(tmp_path, saved):
+  with safe_open(saved, 'np') as f:
+    metadata = f.metadata()
+    tensors = {key: f.get_tensor(key) for key in f.keys()}
+  del metadata['options']
+  older = tmp_path / 'older.safetensors'
+  safetensors_numpy.save_file(tensors, older, metadata)
+  assert weights.load(older)[0] == weights.load(saved)[0]
+
+
 def test_load_finds_one_flipped_bit(saved):
   data = bytearray(saved.read_bytes())
   data[-1] ^= 1

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from rvm_jax import rules
+from rvm_jax.models import content_first
 from rvm_jax.models import decoder
 from rvm_jax.models import layers
 from rvm_jax.models import rvm
@@ -28,6 +29,7 @@ MODEL_SETTINGS = {
     'core_layers': rules.COUNT,
     'core_heads': rules.COUNT,
     'core_mlp': rules.COUNT,
+    'content_first': rules.FLAG,
 }
 
 
@@ -88,7 +90,10 @@ class Pretraining:
         )
     )
     visible = jnp.zeros((*deltas.shape, 1), jnp.int32)
-    return self.model.init(rng, source, target, deltas, visible)['params']
+    params = self.model.init(rng, source, target, deltas, visible)['params']
+    if self.model.content_first:
+      return content_first.favour(params)
+    return params
 
   def sample(
       self, rng: jax.Array, batch: protocols.Batch
