@@ -35,6 +35,8 @@ def get_config() -> ml_collections.ConfigDict:
               # Patches of the previous frames count if they are closer than
               # this, in patches. The first frame is searched everywhere.
               radius=20,
+              # Whether the mean of each frame is subtracted from its features.
+              center_frames=False,
           ),
       )
   )

@@ -26,7 +26,13 @@ def get_config() -> ml_collections.ConfigDict:
           # see `metrics.keypoints`.
           thresholds=(0.1, 0.2, 0.3, 0.4, 0.5),
           # The values of eval_davis.py, which explains them.
-          propagation=dict(num_context=20, temperature=0.7, top_k=7, radius=20),
+          propagation=dict(
+              num_context=20,
+              temperature=0.7,
+              top_k=7,
+              radius=20,
+              center_frames=False,
+          ),
       )
   )
   # True replaces the height and width above by the nearest multiples of the

@@ -34,8 +34,15 @@ def get_config() -> ml_collections.ConfigDict:
           num_test=512,  # Clips that readouts are scored on.
           num_workers=2,  # Processes that generate clips.
           # Settings of `label_propagation.propagate`. On a grid of 8 x 8
-          # patches only near ones count, and those that agree most.
-          propagation=dict(num_context=7, temperature=0.1, top_k=7, radius=3),
+          # patches only near ones count, and those that agree most. What the
+          # patches of a frame have in common is subtracted, for any encoder.
+          propagation=dict(
+              num_context=7,
+              temperature=0.1,
+              top_k=7,
+              radius=3,
+              center_frames=True,
+          ),
       )
   )
   # True replaces the height and width above by the nearest multiples of the

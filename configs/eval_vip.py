@@ -24,7 +24,11 @@ def get_config() -> ml_collections.ConfigDict:
           width=880,
           # The values of eval_davis.py, which explains them, but for top_k.
           propagation=dict(
-              num_context=20, temperature=0.7, top_k=10, radius=20
+              num_context=20,
+              temperature=0.7,
+              top_k=10,
+              radius=20,
+              center_frames=False,
           ),
       )
   )

@@ -15,7 +15,10 @@ from configs import rvm_demo
 def get_config() -> ml_collections.ConfigDict:
   config = rvm_demo.get_config()
   config.objective = 'siammae'
-  for key in ('core_layers', 'core_heads', 'core_mlp'):
+  for key in ('core_layers', 'core_heads', 'core_mlp', 'content_first'):
     del config.model[key]
   config.data.num_source = 1
+  # These suit objectives that reconstruct from little.
+  config.mask_ratio = 0.9
+  config.optimizer.learning_rate = 4e-3
   return config

@@ -15,8 +15,11 @@ from configs import rvm_demo
 def get_config() -> ml_collections.ConfigDict:
   config = rvm_demo.get_config()
   config.objective = 'videomae'
-  for key in ('core_layers', 'core_heads', 'core_mlp'):
+  for key in ('core_layers', 'core_heads', 'core_mlp', 'content_first'):
     del config.model[key]
   # The clip is the source frames; the one target, next to them, is not used.
   config.data.update(num_source=8, num_target=1, stride=2, max_gap=1)
+  # These suit objectives that reconstruct from little.
+  config.mask_ratio = 0.9
+  config.optimizer.learning_rate = 4e-3
   return config

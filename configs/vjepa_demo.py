@@ -21,7 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.objective = 'vjepa'
   # The blocks that are hidden are the paper's.
   config.mask_ratio = 0.0
-  for key in ('core_layers', 'core_heads', 'core_mlp'):
+  for key in ('core_layers', 'core_heads', 'core_mlp', 'content_first'):
     del config.model[key]
   for key in ('width', 'layers', 'heads', 'mlp'):
     config.model[f'predictor_{key}'] = config.model[f'decoder_{key}']

@@ -30,7 +30,9 @@ MEANINGS = {
     ),
 }
 
-_PROPAGATION = dict(num_context=20, temperature=0.7, top_k=7, radius=20)
+_PROPAGATION = dict(
+    num_context=20, temperature=0.7, top_k=7, radius=20, center_frames=False
+)
 # Settings of the released evaluation, by benchmark (the evaluation notebook of
 # github.com/google-deepmind/representations4d). Settings that are not here
 # only add scores.
@@ -89,12 +91,17 @@ def tag(result: Mapping[str, Any]) -> str:
   """
   # Results that were written before there were variants have none.
   variant = result['model'].get('variant') or RELEASED
+  protocol = result['protocol']
+  if 'propagation' in protocol:
+    # Results that were written before frames could be centred do not say so.
+    propagation = {'center_frames': False} | protocol['propagation']
+    protocol = protocol | {'propagation': propagation}
   known = _SETTINGS.get(result['benchmark'])
   if known and not settings.list_differences(
-      {key: result['protocol'].get(key) for key in known}, known
+      {key: protocol.get(key) for key in known}, known
   ):
     return variant
-  text = json.dumps([result['protocol'], variant], sort_keys=True)
+  text = json.dumps([protocol, variant], sort_keys=True)
   return f'own {fingerprints.hash_parts([text.encode()])[:8]}'
 
 

@@ -39,7 +39,7 @@ class Track:
       labels: share of the region in each patch of this frame, float32 [h, w] in
         [0, 1].
     """
-    self._first = label_propagation.normalize(features)
+    self._first = label_propagation.center(features)
     self._first_labels = labels[..., None]
     self._state = label_propagation.begin(
         self._first, self._first_labels, SETTINGS
@@ -60,7 +60,7 @@ class Track:
         self._state,
         self._first,
         self._first_labels,
-        label_propagation.normalize(features)[None],
+        label_propagation.center(features)[None],
         self._num_frames,
         SETTINGS,
     )

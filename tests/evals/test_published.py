@@ -26,9 +26,12 @@ def test_shipped_configs_have_the_protocol_of_the_released_evaluation(name):
   result = make_result(name, 'RVM-L')
   assert published.tag(result) == 'released'
   assert published.find(result).value > 30
-  # A result that was written before results had variants.
+  # Results that were written before there were variants and centred frames.
   del result['model']['variant']
+  del result['protocol']['propagation']['center_frames']
   assert published.tag(result) == 'released'
+  result['protocol']['propagation']['center_frames'] = True
+  assert published.tag(result).startswith('own ')
 
 
 def test_rivals_have_scores_in_the_released_variant_alone():

@@ -11,7 +11,7 @@ def test_track_agrees_with_propagation_over_the_whole_video():
   features = rng.normal(size=(9, 4, 6, 48)).astype(np.float32)
   labels = tracks.draw_disc(2.5, 1.5, (4, 6))
   expected = label_propagation.propagate(
-      label_propagation.normalize(features),
+      label_propagation.center(features),
       labels[..., None],
       **tracks.SETTINGS._asdict(),
   )

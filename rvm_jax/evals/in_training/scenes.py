@@ -40,6 +40,7 @@ def choose_propagation(height: int, width: int) -> dict[str, Any]:
       temperature=0.1,
       top_k=7,
       radius=_RADIUS_SHARE * max(height, width),
+      center_frames=True,
   )
 
 

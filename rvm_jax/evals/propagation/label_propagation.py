@@ -46,8 +46,31 @@ def normalize(features):
   return features / np.maximum(norm, 1e-12)
 
 
+def center(features):
+  """Subtracts the mean of each frame, then scales vectors to unit length.
+
+  What all patches of a frame have in common tells none of them apart, and it
+  differs from frame to frame: most of all in the first frames of a recurrent
+  model, whose state begins at zero.
+
+  Args:
+    features: float np.ndarray [..., h, w, D], features of frames.
+
+  Returns:
+    np.ndarray [..., h, w, D]. A vector that equals the mean becomes zero.
+  """
+  return normalize(features - features.mean((-3, -2), keepdims=True))
+
+
 def propagate(
-    features, labels, *, num_context=20, temperature=0.7, top_k=7, radius=20
+    features,
+    labels,
+    *,
+    num_context=20,
+    temperature=0.7,
+    top_k=7,
+    radius=20,
+    center_frames=False,
 ):
   """Propagates the labels of the first frame to all frames of a video.
 
@@ -72,6 +95,8 @@ def propagate(
       the patch grid to the predicted patch, in patches, is strictly smaller
       than this. At 0, only the first frame is searched. Where the context has
       fewer than `top_k` such patches, the others get no weight.
+    center_frames: whether the features of each frame are centred first, see
+      `center`. The released evaluation does not.
 
   Returns:
     float32 jax.Array [T, h, w, L], the predicted labels of all frames. Those of
@@ -105,11 +130,13 @@ def propagate(
   # different lengths and numbers of labels. Padding does not change the result.
   labels = jnp.asarray(labels, jnp.float32)
   labels = jnp.pad(labels, ((0, 0), (0, 0), (0, -num_labels % _LABELS)))
-  first = jnp.asarray(features[0], jnp.float32)
+  prepare = center if center_frames else np.asarray
+  first = jnp.asarray(prepare(features[0]), jnp.float32)
   state = begin(first, labels, settings)
   predictions = []
   for start in range(0, num_frames, _CHUNK):
-    frames = jnp.asarray(features[start : start + _CHUNK], jnp.float32)
+    frames = prepare(features[start : start + _CHUNK])
+    frames = jnp.asarray(frames, jnp.float32)
     padding = _CHUNK - len(frames)
     frames = jnp.pad(frames, ((0, padding), (0, 0), (0, 0), (0, 0)))
     state, prediction = advance(state, first, labels, frames, start, settings)

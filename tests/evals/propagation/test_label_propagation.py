@@ -135,6 +135,33 @@ def test_normalize_gives_unit_length_but_keeps_zero_vectors():
   np.testing.assert_allclose(length, 1)
 
 
+def test_center_takes_away_what_a_frame_has_in_common():
+  features = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
+  found = label_propagation.center(features)
+  np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1)
+  offsets = np.random.default_rng(1).normal(size=(2, 1, 1, 5))
+  moved = label_propagation.center(features + 9 * offsets)
+  np.testing.assert_allclose(moved, found, atol=1e-9)
+  assert not label_propagation.center(np.ones((1, 3, 4, 5))).any()
+
+
+def test_propagate_with_center_frames_is_that_of_centred_features():
+  rng = np.random.default_rng(0)
+  # The first frame has a large vector in common that later ones do not have.
+  features = rng.normal(size=(6, 4, 5, 8))
+  features[0] += 20
+  labels = rng.random((4, 5, 2), np.float32)
+  settings = dict(num_context=2, temperature=0.1, radius=3)
+  found = label_propagation.propagate(
+      features, labels, center_frames=True, **settings
+  )
+  centred = label_propagation.center(features)
+  expected = label_propagation.propagate(centred, labels, **settings)
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+  plain = label_propagation.propagate(features, labels, **settings)
+  assert np.abs(plain - expected).max() > 0.1
+
+
 @pytest.mark.parametrize(
     'features, labels, settings, message',
     [
