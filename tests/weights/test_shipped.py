@@ -111,7 +111,7 @@ def test_scores_of_the_card_are_reproduced(name):
   scenes = demo.generate_scenes(seed=0, size=64)
   encoder, known = loading.load(name), read_scores(name)
   assert encoder.identity == known['fingerprint']
-  found = masks.evaluate(encoder, scenes, {})
+  found = masks.evaluate(encoder, scenes, demo.PROPAGATION)
   for key, score in known['masks'].items():
     assert found[key] == pytest.approx(score, abs=1e-3), key
 
