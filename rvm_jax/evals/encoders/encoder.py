@@ -68,6 +68,8 @@ class FrozenEncoder:
     variant: name of the rules by which frames become features, if the model
       has several, such as 'released' or 'fair'; empty otherwise.
     takes_any_size: whether H and W need not be multiples of P.
+    center_frames: whether the mean of each frame is subtracted from its patches
+      before they are compared, see `label_propagation.center`.
   """
 
   name: str
@@ -77,6 +79,7 @@ class FrozenEncoder:
   function: Callable[[np.ndarray], FrameFeatures]
   variant: str = ''
   takes_any_size: bool = False
+  center_frames: bool = False
 
   def encode(self, frames: np.ndarray) -> FrameFeatures:
     """Encodes whole videos.

@@ -5,6 +5,7 @@ state is zero before the first frame and is not reset within a video.
 """
 
 from collections.abc import Mapping
+import dataclasses
 import functools
 from typing import Any
 
@@ -75,7 +76,7 @@ def from_model(
     rows, columns = patches_lib.grid(height, width, model.patch)
     return jnp.zeros((batch, 1 + rows * columns, model.width), jnp.float32)
 
-  return encoder_lib.from_apply(
+  encoder = encoder_lib.from_apply(
       name,
       trees.fingerprint(params),
       model.patch,
@@ -84,6 +85,9 @@ def from_model(
       scaling='RGB in [0, 1]',
       init_state=init_state,
   )
+  # In such a model all patches of a frame share a large vector, which differs
+  # between the first frame and later ones (docs/results.md).
+  return dataclasses.replace(encoder, center_frames=model.content_first)
 
 
 def name_model(model: rvm.RVM) -> str:

@@ -97,7 +97,8 @@ def encode(
     size: height and width in pixels that frames are resized to.
 
   Returns:
-    float32 [T, h, w, D], the features of all patches, scaled to unit length.
+    float32 [T, h, w, D], the features of all patches, scaled to unit length,
+    without the mean of their frame if the model has `center_frames`.
   """
   resized = np.stack(
       [
@@ -105,7 +106,10 @@ def encode(
           for frame in frames
       ]
   )
-  return label_propagation.normalize(model.encode(resized[None]).patches[0])
+  features = model.encode(resized[None]).patches[0]
+  if model.center_frames:
+    return label_propagation.center(features)
+  return label_propagation.normalize(features)
 
 
 def propagate_masks(

@@ -66,6 +66,12 @@ def test_untrained_encoder_has_only_the_sizes_of_the_checkpoint():
   assert features.patches.std(axis=(2, 3)).max() > 0.1
 
 
+def test_frames_are_centred_for_models_that_need_it_alone():
+  assert not rvm_encoder.load(str(TINY)).center_frames
+  assert rvm_encoder.load('rvm_tiny').center_frames
+  assert rvm_encoder.load_untrained('rvm_tiny').center_frames
+
+
 def test_name_model_gives_the_names_of_the_paper_to_its_sizes():
   for size, widths in rvm.SIZES.items():
     assert rvm_encoder.name_model(rvm.RVM(**widths)) == f'RVM-{size}'
