@@ -19,7 +19,7 @@ def get_config(name, **changes):
   config.objective = name
   config.optimizer.learning_rate = 4e-3
   if name != 'joint':
-    for key in ('core_layers', 'core_heads', 'core_mlp'):
+    for key in ('core_layers', 'core_heads', 'core_mlp', 'content_first'):
       del config.model[key]
   if name == 'siammae':
     config.data.num_source = 1
