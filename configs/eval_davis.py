@@ -36,7 +36,8 @@ def get_config() -> ml_collections.ConfigDict:
               # this, in patches. The first frame is searched everywhere.
               radius=20,
               # Whether the mean of each frame is subtracted from its features.
-              center_frames=False,
+              # If it is not set, it is for models with `content_first` alone.
+              center_frames=config_dict.placeholder(bool),
           ),
       )
   )

@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
               temperature=0.7,
               top_k=10,
               radius=20,
-              center_frames=False,
+              center_frames=config_dict.placeholder(bool),
           ),
       )
   )

@@ -5,11 +5,13 @@
 Gaps are short, so that the model can learn early to use the source frames. A
 prediction that copies the last source frame has a mean squared error of 0.029
 at gaps of 2 to 24 frames (2026-11-22, 3200 clips), no better than a prediction
-of each frame's mean colour; at gaps of 1 to 8 frames it has 0.014.
+of each frame's mean colour; at gaps of 1 to 8 frames it has 0.014, and
+0.008 if only hidden patches are copied (2026-11-26, 384 clips).
 
-With `content_first` and 60 % of a target hidden the model learns within minutes
-what takes the paper's settings (a decoder that is not told places, 90 or 95 %
-hidden) far longer; docs/results.md compares them, at this size.
+With `content_first` and 60 % of a target hidden, features hold content after
+these minutes. With the paper's settings (a decoder that is not told places, 90
+or 95 % hidden) they hold little but positions by then; docs/results.md compares
+the two.
 
 The core's weight decay is large, so that weights which the loss does not need
 shrink about as much in this short run as in the paper's long one. They shrink

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import json
 from typing import Any, NamedTuple
 
+from rvm_jax.evals.encoders import centering
 from rvm_jax.storage import fingerprints
 from rvm_jax.storage import settings
 
@@ -91,11 +92,8 @@ def tag(result: Mapping[str, Any]) -> str:
   """
   # Results that were written before there were variants have none.
   variant = result['model'].get('variant') or RELEASED
-  protocol = result['protocol']
-  if 'propagation' in protocol:
-    # Results that were written before frames could be centred do not say so.
-    propagation = {'center_frames': False} | protocol['propagation']
-    protocol = protocol | {'propagation': propagation}
+  # Those that were written before frames could be centred do not say so.
+  protocol = centering.settle(result['protocol'], False)
   known = _SETTINGS.get(result['benchmark'])
   if known and not settings.list_differences(
       {key: protocol.get(key) for key in known}, known

@@ -83,6 +83,7 @@ from rvm_jax.evals.benchmarks import scannet
 from rvm_jax.evals.benchmarks import ssv2
 from rvm_jax.evals.benchmarks import vip
 from rvm_jax.evals.benchmarks import waymo
+from rvm_jax.evals.encoders import centering
 from rvm_jax.evals.encoders import loading
 from rvm_jax.evals.encoders import sizes
 from rvm_jax.evals.scenes import benchmark as benchmark_lib
@@ -226,6 +227,7 @@ def run(
     protocol = sizes.fit(
         protocol, encoder.patch, resize_to_patch=resize_to_patch
     )
+  protocol = centering.settle(protocol, encoder.center_frames)
   with lock.held(workdir) if workdir else contextlib.nullcontext():
     report = called.evaluate(encoder, **folders, **protocol)
   os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)

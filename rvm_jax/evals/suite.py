@@ -42,6 +42,7 @@ import jax
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import suite_table
 from rvm_jax.evals import table
+from rvm_jax.evals.encoders import centering
 from rvm_jax.evals.encoders import loading
 from rvm_jax.runtime import lock
 from rvm_jax.storage import files
@@ -125,7 +126,11 @@ def run(
   print(f'No data: {", ".join(missing) or "none"}')
   # All checkpoints are loaded once before the work begins, so that a wrong one
   # is found at once.
-  identities = {name: loading.load(name).identity for name in checkpoints}
+  identities, centred = {}, {}
+  for name in checkpoints:
+    encoder = loading.load(name)
+    identities[name] = encoder.identity
+    centred[name] = encoder.center_frames
   failures: list[Config] = []
   with lock.held(out):
     folders = [
@@ -134,7 +139,9 @@ def run(
         for name in benchmarks
     ]
     done = {
-        key: _read(key[2], identities[key[0]], benchmarks[key[1]])
+        key: _read(
+            key[2], identities[key[0]], centred[key[0]], benchmarks[key[1]]
+        )
         for key in folders
         if key[2].exists()
     }
@@ -234,7 +241,7 @@ def _folder(out: str, kind: str, checkpoint: str, name: str) -> pathlib.Path:
 
 
 def _read(
-    folder: pathlib.Path, identity: str, config: Config
+    folder: pathlib.Path, identity: str, center_frames: bool, config: Config
 ) -> dict[str, Any]:
   """Reads a finished result, which must be of this checkpoint and config."""
   result = table.read(str(folder / 'result.json'))
@@ -242,8 +249,8 @@ def _read(
   now = {'identity': identity}
   # A size that was changed to whole patches is not that of the config.
   if not config['resize_to_patch']:
-    saved['protocol'] = result['protocol']
-    now['protocol'] = config['protocol']
+    saved['protocol'] = centering.settle(result['protocol'], False)
+    now['protocol'] = centering.settle(config['protocol'], center_frames)
   if differences := settings.list_differences(saved, now):
     lines = '; '.join(f'{key}: {text}' for key, text in differences.items())
     raise ValueError(

@@ -128,7 +128,9 @@ class Session:
     first, *later = list(self._kept)[number - oldest :]
     patch = self._encoder.model.patch
     disc = tracks_lib.draw_disc(x / patch, y / patch, first.shape[:2])
-    track = tracks_lib.Track(first, disc)
+    track = tracks_lib.Track(
+        first, disc, center_frames=self._encoder.model.content_first
+    )
     for features in later:
       track.step(features)
     self.tracks.append(track)

@@ -31,15 +31,20 @@ class Track:
       [h, w] in [0, 1].
   """
 
-  def __init__(self, features: np.ndarray, labels: np.ndarray):
+  def __init__(
+      self, features: np.ndarray, labels: np.ndarray, *, center_frames: bool
+  ):
     """Starts at the frame that was clicked.
 
     Args:
       features: features of the clicked frame, float32 [h, w, D].
       labels: share of the region in each patch of this frame, float32 [h, w] in
         [0, 1].
+      center_frames: whether the mean of each frame is subtracted from its
+        features, see `label_propagation.center`.
     """
-    self._first = label_propagation.center(features)
+    self._center_frames = center_frames
+    self._first = self._scale(features)
     self._first_labels = labels[..., None]
     self._state = label_propagation.begin(
         self._first, self._first_labels, SETTINGS
@@ -60,12 +65,17 @@ class Track:
         self._state,
         self._first,
         self._first_labels,
-        label_propagation.center(features)[None],
+        self._scale(features)[None],
         self._num_frames,
         SETTINGS,
     )
     self._num_frames += 1
     self.labels = np.asarray(prediction)[0, ..., 0]
+
+  def _scale(self, features: np.ndarray) -> np.ndarray:
+    """Returns the features of a frame as label propagation compares them."""
+    unit = label_propagation.normalize(features)
+    return label_propagation.center(unit) if self._center_frames else unit
 
   def find_centre(self) -> tuple[float, float] | None:
     """Returns the centre of the region as (x, y) in patches.

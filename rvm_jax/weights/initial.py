@@ -41,7 +41,7 @@ def read_initial(
       misshapen (all are listed); or the checkpoint has no decoder and
       `fresh_decoder` is false.
   """
-  _, arrays = reading.read(path)
+  model, arrays = reading.read(path)
   if not fresh_decoder and not any(map(released.is_decoder, arrays)):
     raise ValueError(
         f'{path} holds encoder and core only: it has no decoder to continue'
@@ -54,6 +54,12 @@ def read_initial(
     expected = _drop_decoder(expected)
   trees.check_match(os.fspath(path), arrays, expected)
   logging.info('Parameters from %s', path)
+  if not fresh_decoder:
+    # The shapes of parameters do not tell whether a decoder is told places.
+    logging.info(
+        'Their decoder was trained with config.model.content_first=%s',
+        model.content_first,
+    )
   return arrays
 
 

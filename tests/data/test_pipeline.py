@@ -10,72 +10,12 @@ import shutil
 import numpy as np
 import pytest
 
-from rvm_jax.data import pipeline
 from tests import video_files
-
-SETTINGS = dict(
-    num_scenes=10,
-    num_source=3,
-    num_target=2,
-    stride=2,
-    min_gap=2,
-    max_gap=12,
-    frame_rate=None,
-    height=32,
-    width=48,
-    crop_area=(0.3, 1.0),
-    crop_aspect=(0.75, 1.25),
-    flip=0.5,
-    max_bad_share=0.0,
-    held_out_share=0.0,
-    num_workers=0,
-    prefetch=1,
-    seed=5,
-)
-
-
-@pytest.fixture
-def folders(tmp_path, make_video):
-  for name, num_videos in {'many': 5, 'few': 2}.items():
-    (tmp_path / name).mkdir()
-    for number in range(num_videos):
-      make_video(
-          tmp_path / name / f'{number}.mp4',
-          30 + 10 * number,
-          options={'g': '12', 'bf': '3'},
-      )
-  return str(tmp_path / 'many'), str(tmp_path / 'few')
-
-
-def build(folders, **changes):
-  settings = dict(SETTINGS, sources=folders, weights=(0.7, 0.3), batch_size=4)
-  return pipeline.Pipeline(**(settings | changes))
-
-
-def take(batches, count):
-  try:
-    return [next(batches) for _ in range(count)]
-  finally:
-    batches.close()
-
-
-def join(batches):
-  """Concatenates batches into one dict of arrays over all samples."""
-  return {
-      key: np.concatenate([batch[key] for batch in batches])
-      for key in batches[0]
-  }
-
-
-def assert_same(a, b):
-  assert a.keys() == b.keys()
-  for key in a:
-    assert a[key].dtype == b[key].dtype, key
-    assert np.array_equal(a[key], b[key]), key
+from tests.data import streams
 
 
 def test_batches_have_the_documented_shapes_and_types(folders):
-  (batch,) = take(build(folders).iterator(), 1)
+  (batch,) = streams.take(streams.build(folders).iterator(), 1)
   assert {key: (v.shape, v.dtype.name) for key, v in batch.items()} == {
       'source': ((4, 3, 32, 48, 3), 'uint8'),
       'target': ((4, 2, 32, 48, 3), 'uint8'),
@@ -86,7 +26,7 @@ def test_batches_have_the_documented_shapes_and_types(folders):
 
 
 def test_samples_hold_the_frames_that_clip_and_deltas_name(folders):
-  built = build(
+  built = streams.build(
       folders,
       height=64,
       width=96,
@@ -94,7 +34,7 @@ def test_samples_hold_the_frames_that_clip_and_deltas_name(folders):
       flip=0.0,
       crop_aspect=(1.5, 1.5),
   )
-  samples = join(take(built.iterator(), 5))
+  samples = streams.join(streams.take(built.iterator(), 5))
   assert samples['deltas'].min() >= 4 + 2 and samples['deltas'].max() <= 4 + 12
   for source, target, deltas, clip in zip(
       samples['source'], samples['target'], samples['deltas'], samples['clip']
@@ -110,8 +50,12 @@ def test_samples_hold_the_frames_that_clip_and_deltas_name(folders):
 def test_all_frames_of_a_sample_have_the_same_crop_and_flip(folders):
   changes = dict(height=64, width=96, crop_area=(1.0, 1.0))
   changes |= dict(crop_aspect=(1.5, 1.5))
-  plain = join(take(build(folders, **changes, flip=0.0).iterator(), 6))
-  mixed = join(take(build(folders, **changes, flip=0.5).iterator(), 6))
+  plain = streams.join(
+      streams.take(streams.build(folders, **changes, flip=0.0).iterator(), 6)
+  )
+  mixed = streams.join(
+      streams.take(streams.build(folders, **changes, flip=0.5).iterator(), 6)
+  )
   num_flipped = 0
   for key in ('source', 'target'):
     for a, b in zip(plain[key], mixed[key]):
@@ -123,31 +67,37 @@ def test_all_frames_of_a_sample_have_the_same_crop_and_flip(folders):
 
 @pytest.mark.parametrize('num_workers', [1, 2])
 def test_batches_are_the_same_for_any_number_of_workers(folders, num_workers):
-  expected = join(take(build(folders).iterator(), 7))
-  batches = build(folders, num_workers=num_workers).iterator()
-  assert_same(join(take(batches, 7)), expected)
+  expected = streams.join(streams.take(streams.build(folders).iterator(), 7))
+  batches = streams.build(folders, num_workers=num_workers).iterator()
+  streams.assert_same(streams.join(streams.take(batches, 7)), expected)
 
 
 def test_restored_iterator_continues_exactly_where_it_was(folders):
-  expected = take(build(folders).iterator(), 6)
-  first = build(folders).iterator()
+  expected = streams.take(streams.build(folders).iterator(), 6)
+  first = streams.build(folders).iterator()
   next(first), next(first)
   state = json.loads(json.dumps(first.get_state()))
   first.close()
   for changes in ({}, {'num_workers': 1}, {'prefetch': 3}):
-    batches = build(folders, **changes).iterator()
+    batches = streams.build(folders, **changes).iterator()
     batches.set_state(state)
     assert batches.get_state() == state
-    assert_same(join(take(batches, 4)), join(expected[2:]))
-  batches = build(folders, batch_size=8).iterator()
+    streams.assert_same(
+        streams.join(streams.take(batches, 4)), streams.join(expected[2:])
+    )
+  batches = streams.build(folders, batch_size=8).iterator()
   batches.set_state(state)
-  assert_same(join(take(batches, 2)), join(expected[2:]))
+  streams.assert_same(
+      streams.join(streams.take(batches, 2)), streams.join(expected[2:])
+  )
 
 
 def test_shards_together_give_the_whole_batch(folders):
-  whole = take(build(folders).iterator(), 4)
+  whole = streams.take(streams.build(folders).iterator(), 4)
   parts = [
-      take(build(folders, shard_index=i, shard_count=2).iterator(), 4)
+      streams.take(
+          streams.build(folders, shard_index=i, shard_count=2).iterator(), 4
+      )
       for i in range(2)
   ]
   for batch, *halves in zip(whole, *parts):
@@ -158,16 +108,18 @@ def test_shards_together_give_the_whole_batch(folders):
 
 
 def test_shards_resume_with_another_batch_size_and_number(folders):
-  whole = build(folders).iterator()
-  expected = join(take(whole, 7))
-  first = build(folders, batch_size=6, shard_index=1, shard_count=3).iterator()
+  whole = streams.build(folders).iterator()
+  expected = streams.join(streams.take(whole, 7))
+  first = streams.build(
+      folders, batch_size=6, shard_index=1, shard_count=3
+  ).iterator()
   next(first)
   state = first.get_state()
   parts = []
   for i in range(2):
-    shard = build(folders, shard_index=i, shard_count=2).iterator()
+    shard = streams.build(folders, shard_index=i, shard_count=2).iterator()
     shard.set_state(state)
-    parts.append(take(shard, 2))
+    parts.append(streams.take(shard, 2))
   for number, halves in enumerate(zip(*parts)):
     begin = 6 + 4 * number
     for key, rows in expected.items():
@@ -177,7 +129,7 @@ def test_shards_resume_with_another_batch_size_and_number(folders):
 
 def test_facts_tell_other_data_apart(folders, tmp_path):
   def facts(*sources):
-    return build(sources, weights=(1.0,) * len(sources)).facts()
+    return streams.build(sources, weights=(1.0,) * len(sources)).facts()
 
   found = facts(*folders)
   assert len(found) == 2
@@ -192,15 +144,17 @@ def test_facts_tell_other_data_apart(folders, tmp_path):
 
 
 def test_first_gives_the_first_samples_of_the_stream_in_any_shard(folders):
-  expected = join(take(build(folders).iterator(), 2))
+  expected = streams.join(streams.take(streams.build(folders).iterator(), 2))
   for changes in ({}, {'num_workers': 1}, dict(shard_index=1, shard_count=2)):
-    first = build(folders, **changes).first(6)
-    assert_same(first, {key: rows[:6] for key, rows in expected.items()})
+    first = streams.build(folders, **changes).first(6)
+    streams.assert_same(
+        first, {key: rows[:6] for key, rows in expected.items()}
+    )
 
 
 def test_order_of_samples_is_that_of_earlier_versions():
   # A run that was saved by an earlier version has to go on with the same data.
-  sample = build(('scenes', 'scenes'), height=8, width=8).first(8)
+  sample = streams.build(('scenes', 'scenes'), height=8, width=8).first(8)
   assert sample['clip'].tolist() == [
       [0, 7, 1],
       [0, 4, 45],
@@ -216,23 +170,29 @@ def test_order_of_samples_is_that_of_earlier_versions():
 
 def test_epochs_take_each_record_once_and_sources_by_their_weights(folders):
   (num_records,) = (
-      build(folders[:1], weights=(1.0,)).iterator().get_state()['num_records']
+      streams.build(folders[:1], weights=(1.0,))
+      .iterator()
+      .get_state()['num_records']
   )
-  alone = build(folders[:1], weights=(1.0,), batch_size=num_records)
-  epochs = take(alone.iterator(), 2)
+  alone = streams.build(folders[:1], weights=(1.0,), batch_size=num_records)
+  epochs = streams.take(alone.iterator(), 2)
   videos = [np.sort(epoch['clip'][:, 1]) for epoch in epochs]
   assert np.array_equal(*videos)
   assert set(videos[0]) == set(range(5))
   orders = [epoch['clip'][:, 1] for epoch in epochs]
   assert not np.array_equal(*orders)
   assert not np.array_equal(orders[0], videos[0])
-  clips = join(take(build(folders).iterator(), 50))['clip']
+  clips = streams.join(streams.take(streams.build(folders).iterator(), 50))[
+      'clip'
+  ]
   assert (clips[:, 0] == 0).sum() == pytest.approx(140, abs=1)
 
 
 def test_generated_scenes_can_be_mixed_with_videos(folders):
-  built = build(('scenes', folders[0]), weights=(0.5, 0.5), height=16, width=16)
-  batch = join(take(built.iterator(), 2))
+  built = streams.build(
+      ('scenes', folders[0]), weights=(0.5, 0.5), height=16, width=16
+  )
+  batch = streams.join(streams.take(built.iterator(), 2))
   assert sorted(batch['clip'][:, 0]) == [0] * 4 + [1] * 4
   scene = batch['clip'][:, 0] == 0
   assert batch['source'][scene].std() > 0
@@ -254,48 +214,56 @@ def test_folders_of_pictures_give_the_stream_of_videos_with_these_frames(
       )
   # The videos 0, 3 and 4 are kept out.
   settings = dict(frame_rate=15.0, held_out_share=0.4)
-  videos, pictures = build(folders, **settings), build(copies, **settings)
+  videos, pictures = streams.build(folders, **settings), streams.build(
+      copies, **settings
+  )
   assert pictures.facts() == videos.facts()
   first = videos.iterator()
-  expected = take(first, 6)
-  assert_same(join(take(pictures.iterator(), 6)), join(expected))
-  assert_same(pictures.read_held_out(range(4)), videos.read_held_out(range(4)))
+  expected = streams.take(first, 6)
+  streams.assert_same(
+      streams.join(streams.take(pictures.iterator(), 6)), streams.join(expected)
+  )
+  streams.assert_same(
+      pictures.read_held_out(range(4)), videos.read_held_out(range(4))
+  )
   # A run goes on with pictures where it was with videos.
   first = videos.iterator()
   next(first)
   batches = pictures.iterator()
   batches.set_state(first.get_state())
   first.close()
-  assert_same(join(take(batches, 5)), join(expected[1:]))
+  streams.assert_same(
+      streams.join(streams.take(batches, 5)), streams.join(expected[1:])
+  )
 
 
 def test_a_picture_that_breaks_after_indexing_is_named(tmp_path, warnings):
   for name in ('bear', 'cow'):
     frames = [video_files.picture(number, 24, 32) for number in range(20)]
     video_files.write_folder(tmp_path / name, frames)
-  built = build((str(tmp_path),), weights=(1.0,))
+  built = streams.build((str(tmp_path),), weights=(1.0,))
   for path in (tmp_path / 'cow').iterdir():
     path.write_bytes(path.read_bytes()[:-30])
-  samples = join(take(built.iterator(), 3))
+  samples = streams.join(streams.take(built.iterator(), 3))
   assert samples['skipped'].any() and not samples['clip'][:, 1].any()
   (message,) = warnings
   assert re.search(r'clip is skipped: .*/cow: 000..\.png: ', message)
 
 
 def test_another_seed_gives_other_samples(folders):
-  a = join(take(build(folders).iterator(), 3))
-  b = join(take(build(folders, seed=6).iterator(), 3))
+  a = streams.join(streams.take(streams.build(folders).iterator(), 3))
+  b = streams.join(streams.take(streams.build(folders, seed=6).iterator(), 3))
   assert not np.array_equal(a['clip'], b['clip'])
 
 
 def test_files_that_break_after_indexing_are_skipped_and_counted(
     folders, warnings
 ):
-  expected = join(take(build(folders).iterator(), 10))
-  built = build(folders)
+  expected = streams.join(streams.take(streams.build(folders).iterator(), 10))
+  built = streams.build(folders)
   broken = folders[0] + '/1.mp4'
   os.remove(broken)
-  samples = join(take(built.iterator(), 10))
+  samples = streams.join(streams.take(built.iterator(), 10))
   is_broken = (expected['clip'][:, :2] == [0, 1]).all(axis=1)
   assert is_broken.any()
   assert np.array_equal(samples['skipped'] > 0, is_broken)
@@ -304,22 +272,22 @@ def test_files_that_break_after_indexing_are_skipped_and_counted(
   for key in samples:
     assert np.array_equal(samples[key][~is_broken], expected[key][~is_broken])
   assert len(warnings) == 1 and broken in warnings[0]
-  assert_same(join(take(built.iterator(), 10)), samples)
+  streams.assert_same(streams.join(streams.take(built.iterator(), 10)), samples)
 
 
 def test_ten_broken_clips_in_a_row_end_the_run(folders):
-  built = build(folders, num_workers=1)
+  built = streams.build(folders, num_workers=1)
   for folder in folders:
     for name in os.listdir(folder):
       os.remove(os.path.join(folder, name))
   with pytest.raises(RuntimeError, match='10 clips in a row'):
-    take(built.iterator(), 1)
+    streams.take(built.iterator(), 1)
 
 
 def test_restoring_with_changed_sources_warns(folders, warnings, make_video):
-  state = build(folders).iterator().get_state()
+  state = streams.build(folders).iterator().get_state()
   make_video(folders[1] + '/new.mp4', 40)
-  build(folders).iterator().set_state(state)
+  streams.build(folders).iterator().set_state(state)
   assert len(warnings) == 1 and 'The data has changed' in warnings[0]
 
 
@@ -335,66 +303,11 @@ def test_restoring_with_changed_sources_warns(folders, warnings, make_video):
 )
 def test_settings_that_do_not_fit_together_are_refused(folders, changes, error):
   with pytest.raises(ValueError, match=error):
-    build(folders, **changes)
-
-
-@pytest.fixture
-def twelve(tmp_path, make_video):
-  """A folder with the videos 0 to 11, of which 8 and 9 are drawn below 0.2."""
-  folder = tmp_path / 'twelve'
-  folder.mkdir()
-  for number in range(12):
-    make_video(folder / f'{number}.mp4', 30)
-  return str(folder)
-
-
-def test_videos_that_are_kept_out_are_not_trained_on(twelve, folders):
-  sources = twelve, 'scenes', folders[1]
-  built = build(sources, weights=(1, 1, 1), held_out_share=0.2)
-  assert built.has_held_out
-  batch = join(take(built.iterator(), 30))
-  names = [built.describe(clip) for clip in batch['clip']]
-  trained_on = {name.split('/')[-1].split()[0] for name in names}
-  assert {f'{i}.mp4' for i in range(8)} <= trained_on
-  assert not trained_on & {'8.mp4', '9.mp4'}
-  held_out = built.read_held_out(range(20))
-  assert held_out['source'].shape == (20, 3, 32, 48, 3)
-  # Only the first source has such videos, two of them.
-  assert set(held_out['clip'][:, 0]) == {0}
-  assert set(held_out['clip'][:, 1]) == {0, 1}
-
-
-def test_samples_of_held_out_videos_depend_only_on_their_number(twelve):
-  settings = dict(weights=(1.0,), held_out_share=0.2)
-  expected = build([twelve], **settings).read_held_out(range(6))
-  for changes in (
-      {'seed': 6},
-      {'num_workers': 2},
-      {'batch_size': 2},
-      dict(shard_index=1, shard_count=2),
-  ):
-    found = build([twelve], **settings, **changes).read_held_out([4, 1])
-    assert_same(found, {key: rows[[4, 1]] for key, rows in expected.items()})
-
-
-def test_a_share_that_keeps_out_nothing_changes_nothing(folders, warnings):
-  # The names 0 to 4 are drawn above 0.2.
-  built = build(folders, held_out_share=0.2)
-  assert not built.has_held_out
-  (message,) = warnings
-  assert 'held_out_share=0.2 keeps none of the 7 clips' in message
-  assert_same(built.first(6), build(folders).first(6))
-  with pytest.raises(ValueError, match='no videos are kept out'):
-    built.read_held_out([0])
-
-
-def test_a_share_that_leaves_nothing_to_train_on_is_refused(folders):
-  with pytest.raises(ValueError, match='=0.99 keeps all of .*many.*, 5 clips'):
-    build(folders, held_out_share=0.99)
+    streams.build(folders, **changes)
 
 
 def test_batches_say_that_a_worker_was_killed(folders):
-  batches = build(folders, num_workers=1).iterator()
+  batches = streams.build(folders, num_workers=1).iterator()
   try:
     next(batches)
     for worker in multiprocessing.active_children():

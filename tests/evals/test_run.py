@@ -74,6 +74,9 @@ def test_the_command_writes_a_result_with_rows_and_pictures(
   protocol = json.loads(config.protocol.to_json())
   protocol |= {'height': 48, 'width': 64}
   protocol['propagation']['num_context'] = 2
+  # The config leaves it to the encoder, and the result says what it was.
+  assert protocol['propagation']['center_frames'] is None
+  protocol['propagation']['center_frames'] = False
   assert result['protocol'] == protocol
   assert result['model']['checkpoint'] == str(checkpoint)
   assert result['data']['folder'] == str(data_dir)
@@ -139,6 +142,35 @@ def test_frames_are_resized_to_whole_patches_where_the_config_says_so(
   assert result['scores'] == {'rows': 34, 'columns': 63}
   # The result says what the encoder saw.
   assert result['protocol'] == {'height': 476, 'width': 882}
+
+
+@pytest.mark.parametrize(
+    'chosen, settled', [(None, True), (False, False), (True, True)]
+)
+def test_frames_are_centred_for_encoders_that_need_it_unless_it_is_chosen(
+    chosen, settled, monkeypatch, tmp_path
+):
+  encoder = encoder_lib.FrozenEncoder(
+      *('fake', 'fake', 14, 'none', None), center_frames=True
+  )
+  monkeypatch.setattr(run_lib.loading, 'load', lambda _: encoder)
+
+  def evaluate(model, *, propagation):
+    del model
+    return report.Report('Any', 'found', propagation, [propagation], {}, ())
+
+  monkeypatch.setitem(
+      run_lib.BENCHMARKS, 'any', run_lib.Benchmark(evaluate, generates=True)
+  )
+  found = run_lib.run(
+      'fake',
+      str(tmp_path / 'out'),
+      benchmark='any',
+      protocol={'propagation': {'found': 1.0, 'center_frames': chosen}},
+  )
+  assert found.scores['center_frames'] is settled
+  result = json.loads((tmp_path / 'out/result.json').read_text())
+  assert result['protocol']['propagation']['center_frames'] is settled
 
 
 @pytest.fixture

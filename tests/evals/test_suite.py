@@ -27,9 +27,16 @@ class Calls(list):
   failing = ()
 
   def evaluate(
-      self, encoder, *, height, width=None, data_dir=None, workdir=None
+      self,
+      encoder,
+      *,
+      height,
+      width=None,
+      propagation=None,
+      data_dir=None,
+      workdir=None,
   ):
-    del width
+    del width, propagation
     if encoder.name in self.failing:
       raise ValueError('it\nfails')
     self.append((encoder.name, data_dir and pathlib.Path(data_dir).name))
@@ -129,6 +136,31 @@ def test_finished_results_are_not_computed_again(calls, tmp_path):
   (tmp_path / 'data' / 'ssv2').mkdir()
   assert run(tmp_path, 'raw:8', 'raw:4', 'raw:4') == 0
   assert len(calls) == 2 + 1 + 3
+
+
+def test_a_result_fits_what_its_encoder_makes_of_an_open_setting(
+    calls, tmp_path, capsys
+):
+  (tmp_path / 'data' / 'davis').mkdir()
+  config = tmp_path / 'configs' / 'eval_davis.py'
+
+  def run_with(propagation):
+    protocol = f'height=16, propagation=dict({propagation})'
+    config.write_text(CONFIG.format(name='davis', protocol=protocol))
+    return run(tmp_path, 'raw:8')
+
+  assert run_with('center_frames=None') == 0
+  (path,) = (tmp_path / 'out').rglob('davis/result.json')
+  result = json.loads(path.read_text())
+  assert result['protocol']['propagation'] == {'center_frames': False}
+  # Results were written before there was this setting.
+  del result['protocol']['propagation']['center_frames']
+  path.write_text(json.dumps(result))
+  for same in 'center_frames=None', 'center_frames=False':
+    assert run_with(same) == 0
+  assert len(calls) == 2
+  assert run_with('center_frames=True') == 2
+  assert 'propagation.center_frames: saved' in capsys.readouterr().err
 
 
 def test_stopped_suite_goes_on(calls, tmp_path, monkeypatch):

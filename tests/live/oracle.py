@@ -11,6 +11,7 @@ PATCH, _WIDTH, GRID = 16, 48, (4, 6)
 
 class _Model(NamedTuple):
   patch: int = PATCH
+  content_first: bool = False
 
 
 class _Features(NamedTuple):

@@ -51,8 +51,8 @@ def find(place: str) -> list[Clip]:
     place: path of a folder, a glob, a manifest, or a video file. A folder
       stands for every file in it and in its subfolders, except hidden files,
       companions (text, pictures, archives: see COMPANIONS) and links to
-      folders. It or a subfolder is one video itself if it holds numbered
-      pictures and no file that is taken for a video: see `sequences`. A glob
+      folders. If the folder or a subfolder holds numbered pictures and no
+      video, that folder is itself one video, see `sequences`. A glob
       ('/data/*/*.mp4', '**' for any depth) stands for the files that match, and
       for the folders that match. A manifest is a .csv file with the header
       `path,start,end,label`, of which only `path` is needed, the path of a file

@@ -68,8 +68,9 @@ class FrozenEncoder:
     variant: name of the rules by which frames become features, if the model
       has several, such as 'released' or 'fair'; empty otherwise.
     takes_any_size: whether H and W need not be multiples of P.
-    center_frames: whether the mean of each frame is subtracted from its patches
-      before they are compared, see `label_propagation.center`.
+    center_frames: whether label propagation subtracts the mean of each frame
+      from the patches (`label_propagation.center`) if the benchmark's settings
+      leave that open.
   """
 
   name: str

@@ -97,8 +97,7 @@ def encode(
     size: height and width in pixels that frames are resized to.
 
   Returns:
-    float32 [T, h, w, D], the features of all patches, scaled to unit length,
-    without the mean of their frame if the model has `center_frames`.
+    float32 [T, h, w, D], the features of all patches, scaled to unit length.
   """
   resized = np.stack(
       [
@@ -106,10 +105,7 @@ def encode(
           for frame in frames
       ]
   )
-  features = model.encode(resized[None]).patches[0]
-  if model.center_frames:
-    return label_propagation.center(features)
-  return label_propagation.normalize(features)
+  return label_propagation.normalize(model.encode(resized[None]).patches[0])
 
 
 def propagate_masks(

@@ -57,20 +57,6 @@ def test_encode_resizes_frames_and_normalizes_features():
     np.testing.assert_array_equal(frame, expected)
 
 
-def test_encode_centres_frames_for_a_model_that_needs_it():
-  features = np.random.default_rng(0).normal(size=(1, 3, 4, 2, 5)) + 9
-  model = encoder_lib.FrozenEncoder(
-      *('any', 'none', 16, 'none'),
-      lambda frames: encoder_lib.FrameFeatures(np.float32(features), None),
-      center_frames=True,
-  )
-  frames = np.zeros((3, 40, 50, 3), np.uint8)
-  found = videos.encode(model, frames, (64, 32))
-  expected = features[0] - features[0].mean((1, 2), keepdims=True)
-  expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
-  np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
 class Video(NamedTuple):
   name: str
   files: tuple[str, ...]
