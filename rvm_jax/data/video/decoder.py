@@ -7,6 +7,7 @@ applied. Pixels are taken to be square.
 from collections.abc import Iterator
 import contextlib
 import errno
+import io
 import zlib
 
 import av
@@ -40,11 +41,14 @@ class BrokenVideo(ValueError):
 
 
 @contextlib.contextmanager
-def open_stream(path: str) -> Iterator[av.VideoStream]:
+def open_stream(
+    path: str, content: bytes | None = None
+) -> Iterator[av.VideoStream]:
   """Opens the first video stream of a file, other than a song's cover picture.
 
   Args:
     path: path of the file.
+    content: bytes of the file if it is in memory; `path` then only names it.
 
   Yields:
     The stream, which decodes in the calling thread alone.
@@ -55,7 +59,8 @@ def open_stream(path: str) -> Iterator[av.VideoStream]:
   """
   cover = av.stream.Disposition.attached_pic
   try:
-    with av.open(path, metadata_errors='replace') as container:
+    file = path if content is None else io.BytesIO(content)
+    with av.open(file, metadata_errors='replace') as container:
       for stream in container.streams.video:
         if not stream.disposition & cover:
           stream.thread_type = 'NONE'
