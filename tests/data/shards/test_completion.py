@@ -8,6 +8,7 @@ from PIL import Image
 import pytest
 
 from rvm_jax.data.shards import completion
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
 from rvm_jax.data.shards import writer as writer_lib
@@ -20,7 +21,7 @@ SETTINGS = plan.Settings('jpeg', 90, 288, 8, 4, cuts=False)
 
 def write(folder, number, nums_frames):
   """Writes one of two shards."""
-  paths = writer_lib.list_paths(str(folder), number, 2)
+  paths = layout.list_paths(str(folder), number, 2)
   writer = writer_lib.Writer(paths, SETTINGS)
   for i, num_frames in enumerate(nums_frames):
     video = plan.Video(f'{number}/{i}.mp4', listing.Clip('/a.mp4'))
@@ -28,6 +29,7 @@ def write(folder, number, nums_frames):
     writer.add(video, 0, 25.0, frames, is_sampled=i == 0)
   writer.leave_out('b.mp4', 'damaged')
   writer.finish()
+  writer.clean_up()
 
 
 def complete(folder):
@@ -41,7 +43,7 @@ def test_set_is_completed_when_all_shards_are_there(tmp_path):
   write(tmp_path, 0, [6, 5])
   contents = complete(tmp_path)
   assert json.loads((tmp_path / completion.NAME).read_text()) == contents
-  assert not list(tmp_path.glob('.*'))
+  assert [path.name for path in tmp_path.glob('.*')] == ['.lock']
   statistics = contents['statistics']
   assert statistics['num_clips'] == 3 and statistics['num_frames'] == 15
   assert statistics['hours'] == pytest.approx(15 / 25 / 3600)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from rvm_jax.data.shards import cutting
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import packing
 from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
-from rvm_jax.data.shards import writer
 from rvm_jax.data.video import decoder
 from rvm_jax.data.video import sequential
 
@@ -28,7 +28,7 @@ def pack(tmp_path, place, settings=SETTINGS, crashing=()):
     The records, the rows of the list of clips, (video, reason) of what is left
     out, and all that `packing.pack` yields.
   """
-  paths = writer.list_paths(str(tmp_path), 0, 1)
+  paths = layout.list_paths(str(tmp_path), 0, 1)
   videos = plan.list_videos([str(place)])
   task = packing.Task(paths, settings, videos, frozenset(crashing))
   messages = list(packing.pack(task))
@@ -140,7 +140,7 @@ def test_failing_disk_is_no_damage(tmp_path, folder, monkeypatch, number):
   monkeypatch.setattr(sequential, 'measure_rate', fail)
   with pytest.raises(OSError, match='no longer there.*b.mp4'):
     pack(tmp_path, folder / 'sub')
-  assert not list(tmp_path.iterdir())
+  assert not list(tmp_path.glob('[!.]*'))
 
 
 def test_cuts_divide_clips_and_are_counted(tmp_path, monkeypatch, folder):
