@@ -18,7 +18,7 @@ def test_frames_of_any_size_are_drawn_with_their_names():
   sheet = contact_sheet.draw([red, blue] * 5, ['a' * 99] * 10)
   pixels = np.asarray(sheet)
   assert pixels.shape == (2 * 134, 8 * 160, 3)
-  assert pixels[20, 80].tolist() == [255, 0, 0]
+  assert pixels[100, 80].tolist() == [255, 0, 0]
   assert pixels[60, 160 + 80].tolist() == [0, 0, 255]
   # Text, and no frames after the last.
   assert pixels[120:134, :160].min() < 100

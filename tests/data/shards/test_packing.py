@@ -16,6 +16,7 @@ from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
 from rvm_jax.data.video import decoder
 from rvm_jax.data.video import sequential
+from tests import video_files
 
 pytest.importorskip('tensorflow_datasets')
 SETTINGS = plan.Settings('jpeg', 95, 288, 8, 4, cuts=False)
@@ -116,13 +117,16 @@ def test_spans_of_a_manifest_are_cut_by_their_times(tmp_path, folder):
 
 
 def test_frames_before_damage_are_packed(tmp_path, make_video):
-  path = make_video(tmp_path / 'a.avi', 60, 'mpeg4', options={'g': '12'})
+  path = make_video(tmp_path / 'a.mp4', 30, options={'g': '12', 'bf': '0'})
+  packet = video_files.list_packets(path)[20]
   with open(path, 'r+b') as file:
-    file.seek(file.seek(0, 2) // 2)
-    file.write(np.random.default_rng(0).bytes(200))
+    file.seek(packet.pos)
+    file.write(bytes(packet.size))
   records, _, left_out, _ = pack(tmp_path, path)
-  assert records
-  assert left_out[-1][0] == 'a.avi' and 'is damaged' in left_out[-1][1]
+  starts = [(record['start'], record['num_frames']) for record in records]
+  assert starts == [(0, 8), (8, 8), (16, 4)]
+  ((name, reason),) = left_out
+  assert name == 'a.mp4' and reason.startswith('frame 20 is damaged: ')
 
 
 def test_video_that_crashes_the_decoder_is_left_out(tmp_path, folder):
