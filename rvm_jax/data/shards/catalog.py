@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from etils import epath
 import numpy as np
@@ -40,13 +40,31 @@ COLUMNS = (
 _NUM_THREADS = 16
 
 
+class Shard(NamedTuple):
+  """A shard of a packed set, as `rvm_clips.json` describes it.
+
+  Attributes:
+    records: name of the file with the records.
+    clips: name of the CSV file that lists them.
+    num_clips: number of records.
+    sizes: size of both files in bytes, by name.
+    hashes: SHA-256 of both files in hexadecimal digits, by name.
+  """
+
+  records: str
+  clips: str
+  num_clips: int
+  sizes: dict[str, int]
+  hashes: dict[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Catalog:
   """The clips of a packed set; arrays have one entry for each of n clips.
 
   Attributes:
     folder: path or URL of the set.
-    shards: what `rvm_clips.json` says of each shard.
+    shards: the N shards.
     stops: number of clips of each shard and all before it, int64 [N].
     starts: number of the clip's first frame in its video, int64 [n].
     nums_frames: number of frames of the clip, int64 [n].
@@ -58,7 +76,7 @@ class Catalog:
   """
 
   folder: str
-  shards: tuple[dict[str, Any], ...]
+  shards: tuple[Shard, ...]
   stops: np.ndarray
   starts: np.ndarray
   nums_frames: np.ndarray
@@ -73,9 +91,8 @@ class Catalog:
 
   def locate(self, clip: int) -> tuple[str, int]:
     """Returns the path of a clip's shard, and the clip's number in it."""
-    shard = int(np.searchsorted(self.stops, clip, side='right'))
-    before = int(self.stops[shard - 1]) if shard else 0
-    return f'{self.folder}/{self.shards[shard]["file"]}', clip - before
+    shard, number = self._split(clip)
+    return f'{self.folder}/{self.shards[shard].records}', number
 
   def video(self, clip: int) -> str:
     """Returns the path of a clip's video, relative to its source's folder.
@@ -83,9 +100,13 @@ class Catalog:
     It is read from the set: the names of all videos would fill the memory of
     every process.
     """
+    shard, number = self._split(clip)
+    return _videos(f'{self.folder}/{self.shards[shard].clips}')[number]
+
+  def _split(self, clip: int) -> tuple[int, int]:
+    """Returns the number of a clip's shard, and the clip's number in it."""
     shard = int(np.searchsorted(self.stops, clip, side='right'))
-    before = int(self.stops[shard - 1]) if shard else 0
-    return _videos(f'{self.folder}/{self.shards[shard]["csv"]}')[clip - before]
+    return shard, clip - (int(self.stops[shard - 1]) if shard else 0)
 
   def count_needed(
       self, min_frames: int, frame_rate: float | None
@@ -157,6 +178,8 @@ def read(place: str) -> Catalog:
   shards = _read_summary(folder / NAME)
   with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
     tables = list(pool.map(functools.partial(_read_shard, folder), shards))
+  if not tables:
+    raise ValueError(f'{place} holds no shards')
   whole = {key: np.concatenate([t[key] for t in tables]) for key in tables[0]}
   catalog = Catalog(
       folder=os.fspath(folder),
@@ -165,31 +188,46 @@ def read(place: str) -> Catalog:
       **whole,
   )
   if not len(catalog):
-    raise ValueError(f'{place} holds no clips')
+    raise ValueError(f'{place} holds no clips: left_out-*.csv in it say why')
   return catalog
 
 
-def _read_summary(path: epath.Path) -> tuple[dict[str, Any], ...]:
+def _read_summary(path: epath.Path) -> tuple[Shard, ...]:
   """Returns what `rvm_clips.json` says of each shard."""
   try:
     summary = json.loads(path.read_text())
-    version, shards = summary['schema_version'], tuple(summary['shards'])
+    version = summary['schema_version']
+    # Another version may have anything else.
+    is_known = version == schema.SCHEMA_VERSION
+    shards = summary['shards'] if is_known else ()
+    found = tuple(map(_read_shard_summary, shards))
   except (ValueError, TypeError, KeyError) as error:
     raise ValueError(f'{path} is damaged: {error!r}') from error
-  if version != schema.SCHEMA_VERSION:
+  if not is_known:
     raise ValueError(
         f'{path}: expected schema version {schema.SCHEMA_VERSION}, got'
         f' {version}: pack the videos again, or use the version of rvm_jax that'
         ' packed them'
     )
-  if not shards:
-    raise ValueError(f'{path.parent} holds no clips')
-  return shards
+  return found
 
 
-def _read_shard(
-    folder: epath.Path, shard: dict[str, Any]
-) -> dict[str, np.ndarray]:
+def _read_shard_summary(summary: dict[str, Any]) -> Shard:
+  """Returns what the summary of a shard says, of two of its files."""
+  files = summary['files']
+  # left_out-*.csv is another file of the shard.
+  (records,) = (name for name in files if name.startswith('rvm_clips-'))
+  (clips,) = (name for name in files if name.startswith('clips-'))
+  return Shard(
+      records=records,
+      clips=clips,
+      num_clips=summary['num_clips'],
+      sizes={name: files[name]['size'] for name in (records, clips)},
+      hashes={name: files[name]['sha256'] for name in (records, clips)},
+  )
+
+
+def _read_shard(folder: epath.Path, shard: Shard) -> dict[str, np.ndarray]:
   """Returns the arrays of `Catalog` for the clips of one shard.
 
   Args:
@@ -199,31 +237,30 @@ def _read_shard(
   Raises:
     ValueError: a file is missing, or is not as `rvm_clips.json` says.
   """
-  path = folder / shard['csv']
+  path = folder / shard.clips
   try:
-    size = (folder / shard['file']).stat().length
+    size = (folder / shard.records).stat().length
     content = path.read_bytes()
   except FileNotFoundError as error:
     raise ValueError(
-        f'{folder} is not complete: {shard["file"]} or {shard["csv"]} is'
-        ' missing'
+        f'{folder} is not complete: {shard.records} or {shard.clips} is missing'
     ) from error
-  if size != shard['num_bytes']:
+  if size != shard.sizes[shard.records]:
     raise ValueError(
-        f'{folder / shard["file"]}: expected {shard["num_bytes"]} bytes, as'
-        f' {NAME} says, got {size}: it was cut off or replaced'
+        f'{folder / shard.records}: expected {shard.sizes[shard.records]}'
+        f' bytes, as {NAME} says, got {size}: the file was cut off or replaced'
     )
   found = hashlib.sha256(content).hexdigest()
-  if found != shard['csv_sha256']:
+  if found != shard.hashes[shard.clips]:
     raise ValueError(
-        f'{path}: expected the SHA-256 {shard["csv_sha256"]}, as {NAME} says,'
-        f' got {found}: the file was changed'
+        f'{path}: expected the SHA-256 {shard.hashes[shard.clips]}, as {NAME}'
+        f' says, got {found}: the file was changed'
     )
   rows = _parse(content)
-  if len(rows) != shard['num_records'] or rows and len(rows[0]) != len(COLUMNS):
+  if len(rows) != shard.num_clips:
     raise ValueError(
-        f'{path}: expected {shard["num_records"]} lines of {",".join(COLUMNS)},'
-        f' got {len(rows)}'
+        f'{path}: expected {shard.num_clips} clips, as {NAME} says, got'
+        f' {len(rows)}'
     )
   columns = dict(zip(COLUMNS, zip(*rows) if rows else [()] * len(COLUMNS)))
   # A video has many clips, and its name is hashed once.

@@ -18,7 +18,7 @@ frames, so that decoding of any frame may begin shortly before it. The same
 frames give the same bytes with one version of PyAV and Pillow.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import fractions
 import functools
 import io
@@ -93,64 +93,6 @@ def serialize(example: Mapping[str, Any]) -> bytes:
   )
   message = serializer.get_tf_example(features().encode_example(whole))
   return message.SerializeToString(deterministic=True)
-
-
-def parse(record: bytes) -> dict[str, Any]:
-  """Returns the values of all features of a record, by name.
-
-  They are those that a data source of tensorflow-datasets returns, but
-  `frames` is a view of the record: the usual way copies the frames twice, which
-  takes a third as long as reading them.
-
-  Args:
-    record: what `serialize` returned.
-
-  Raises:
-    KeyError: a feature is missing.
-  """
-  from tensorflow_datasets.proto import tf_feature_pb2
-
-  # An Example holds Features, which hold one entry for each feature.
-  (features,) = _fields(memoryview(record))
-  values = {}
-  for entry in _fields(features):
-    key, value = _fields(entry)
-    values[bytes(key)] = value
-  # The frames are the only value in their list.
-  ((frames,),) = map(_fields, _fields(values.pop(b'frames')))
-  example: dict[str, Any] = {'frames': frames}
-  for key, value in values.items():
-    feature = tf_feature_pb2.Feature.FromString(value)
-    numbers, texts = feature.int64_list.value, feature.bytes_list.value
-    example[key.decode()] = (texts or numbers)[0]
-    if key == b'offsets':
-      example['offsets'] = np.array(numbers, np.int64)
-  example['frame_rate'] = np.frombuffer(example['frame_rate'], np.float64)[0]
-  return example
-
-
-def _fields(message: memoryview) -> Iterator[memoryview]:
-  """Yields the fields of an encoded message, all of which have a length."""
-  place = 0
-  while place < len(message):
-    tag, place = _integer(message, place)
-    if tag % 8 != 2:
-      raise ValueError(f'expected a field with a length, got the tag {tag}')
-    size, place = _integer(message, place)
-    yield message[place : place + size]
-    place += size
-
-
-def _integer(message: memoryview, place: int) -> tuple[int, int]:
-  """Returns the integer that is encoded at a place, and the place after it."""
-  number = shift = 0
-  while True:
-    byte = message[place]
-    place += 1
-    number |= (byte & 127) << shift
-    shift += 7
-    if byte < 128:
-      return number, place
 
 
 def pack_jpeg(

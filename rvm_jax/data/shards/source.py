@@ -1,11 +1,14 @@
 """Packed sets as sources of records."""
 
+from typing import Any
+
 import numpy as np
 
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import windows
 from rvm_jax.data.shards import array_records
 from rvm_jax.data.shards import catalog as catalog_lib
+from rvm_jax.data.shards import examples
 from rvm_jax.data.shards import schema
 from rvm_jax.data.video import decoder
 
@@ -74,7 +77,7 @@ def read(
     BrokenVideo: the record is damaged, or is not of this clip.
   """
   path, number = catalog.locate(clip)
-  example = schema.parse(array_records.read(path, number))
+  example = _parse(array_records.read(path, number))
   try:
     if (example['start'], example['crc32']) != (
         catalog.starts[clip],
@@ -88,3 +91,17 @@ def read(
     raise decoder.BrokenVideo(
         f'{path}, record {number}', f'{error.path}: {error.reason}'
     ) from error
+
+
+def _parse(record: bytes) -> dict[str, Any]:
+  """Returns what `schema.read` needs of a record; `frames` is a view of it."""
+  lists = examples.split(record)
+  example: dict[str, Any] = {
+      key: examples.numbers(lists[key])[0]
+      for key in ('num_frames', 'height', 'width', 'start', 'crc32')
+  }
+  for key in ('encoding', 'video'):
+    example[key] = bytes(examples.strings(lists[key])[0])
+  example['offsets'] = examples.numbers(lists['offsets'])
+  (example['frames'],) = examples.strings(lists['frames'])
+  return example
