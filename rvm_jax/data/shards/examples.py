@@ -1,4 +1,4 @@
-"""Parsing of the examples of tensorflow-datasets without copies of large values.
+"""Parsing of examples of tensorflow-datasets without copies of large values.
 
 An example is a protocol buffer, which maps names to lists of integers, of
 floats, or of strings of bytes. The usual parser copies strings twice, which for
