@@ -119,6 +119,31 @@ def from_start(stream: av.VideoStream) -> Iterator[av.VideoFrame]:
         raise
 
 
+def usable(path: str, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+  """Yields the frames of a stream in order, as long as they are usable.
+
+  Args:
+    path: path of the file, for the error.
+    stream: a stream that was just opened.
+
+  Raises:
+    BrokenVideo: after the last usable frame there is damage, or a frame of
+      another size.
+  """
+  number, size = 0, None
+  try:
+    for frame in from_start(stream):
+      size = size or shape(frame)
+      if shape(frame) != size:
+        raise BrokenVideo(path, f'frame size changes at frame {number}')
+      yield frame
+      number += 1
+  except av.FFmpegError as error:
+    raise BrokenVideo(
+        path, f'frame {number} is damaged: {error.strerror}'
+    ) from error
+
+
 def from_key(
     stream: av.VideoStream,
     key: int | None,
@@ -187,6 +212,11 @@ class RGB:
     return np.rot90(pixels, _quarter_turns(frame))
 
 
+def is_timed(stream: av.VideoStream) -> bool:
+  """Returns whether the container of a stream has timestamps."""
+  return stream.container.format.name not in _UNTIMED
+
+
 def shape(frame: av.VideoFrame) -> tuple[int, int]:
   """Returns height and width of a frame after it is put upright."""
   size = frame.height, frame.width
@@ -222,8 +252,8 @@ def _decode(
     frames = packet.decode()
   except av.FFmpegError:
     stream = packet.stream
-    is_timed = stream.container.format.name not in _UNTIMED
-    if is_last_if_damaged and is_timed and packet.pts is not None:
+    is_last = is_last_if_damaged and is_timed(stream)
+    if is_last and packet.pts is not None:
       for frame in _ask_for_held(stream).decode():
         if frame.pts is not None and frame.pts < packet.pts:
           yield frame

@@ -21,6 +21,7 @@ import numpy as np
 
 from rvm_jax.data.video import decoder
 from rvm_jax.data.video import sequences
+from rvm_jax.data.video import timing
 
 BrokenVideo = decoder.BrokenVideo
 
@@ -82,22 +83,19 @@ def scan(path: str) -> Contents:
   is_interlaced, shape = False, None
   with decoder.open_stream(path) as stream:
     try:
-      for frame in decoder.from_start(stream):
+      for frame in decoder.usable(path, stream):
         shape = shape or decoder.shape(frame)
-        if shape != decoder.shape(frame):
-          note = f'frame size changes at frame {len(timestamps)}'
-          break
         if frame.key_frame:
           key_frames.append(len(timestamps))
         timestamps.append(frame.pts)
         checksums.append(decoder.checksum(frame))
         is_interlaced |= frame.interlaced_frame
-    except av.FFmpegError as error:
-      note = f'frame {len(timestamps)} is damaged: {error.strerror}'
+    except BrokenVideo as error:
+      note = error.reason
     if not timestamps:
       raise BrokenVideo(path, 'no frame in it decodes')
-    frame_rate = _frame_rate(timestamps, stream)
-    note = note or _shortfall(stream, len(timestamps), frame_rate)
+    frame_rate = timing.frame_rate(timestamps, stream)
+    note = note or timing.shortfall(stream, len(timestamps), frame_rate)
   contents = Contents(
       num_frames=len(timestamps),
       frame_rate=frame_rate,
@@ -269,30 +267,3 @@ def _distinct(timestamps: list[int | None]) -> np.ndarray:
   if None in timestamps or len(set(timestamps)) < len(timestamps):
     return np.zeros(0, np.int64)
   return np.array(timestamps, np.int64)
-
-
-def _frame_rate(timestamps: list[int | None], stream: av.VideoStream) -> float:
-  """Returns the mean frames per second.
-
-  Without different timestamps it is what the header says, or 25.
-  """
-  times = [time for time in timestamps if time is not None]
-  if len(times) > 1 and max(times) > min(times):
-    seconds = (max(times) - min(times)) * stream.time_base
-    return float((len(times) - 1) / seconds)
-  return float(stream.average_rate or 25)
-
-
-def _shortfall(
-    stream: av.VideoStream, num_frames: int, frame_rate: float
-) -> str:
-  """Returns a note if the header claims clearly more than decodes, else ''."""
-  if stream.frames:
-    if stream.frames > num_frames:
-      return f'header claims {stream.frames} frames, {num_frames} decode'
-    return ''
-  claimed = (stream.container.duration or 0) / av.time_base
-  seconds = num_frames / frame_rate
-  if claimed > seconds + max(1, 0.05 * claimed):
-    return f'header claims {claimed:.1f} s, {seconds:.1f} s decode'
-  return ''

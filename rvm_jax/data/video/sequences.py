@@ -12,7 +12,7 @@ keep the upper 8; grey pictures with more than 8 bits, which are depth maps in
 most data sets, are refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import os
 import re
 
@@ -63,13 +63,29 @@ def measure(folder: str) -> tuple[int, int, int]:
       of a video file, a broken picture can be replaced, so the whole folder is
       bad until it is.
   """
-  names = list_names(folder)
+  num_frames, shape = 0, (0, 0, 3)
+  for pixels in decode_all(folder):
+    num_frames, shape = num_frames + 1, pixels.shape
+  return num_frames, *shape[:2]
+
+
+def decode_all(folder: str) -> Iterator[np.ndarray]:
+  """Yields all frames of a folder in order, RGB, uint8 [H, W, 3].
+
+  Args:
+    folder: path of the folder.
+
+  Raises:
+    BrokenVideo: there are no frames, or their names differ in more than
+      numbers; or, after the frames before it, one cannot be read or has another
+      size than the first.
+  """
   shape = None
-  for name in names:
+  for name in list_names(folder):
     pixels = decode(folder, name)
     shape = shape or pixels.shape
     _check_shape(folder, name, pixels, shape)
-  return len(names), *shape[:2]
+    yield pixels
 
 
 def read(folder: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
