@@ -1,7 +1,5 @@
 """Videos as a source of records."""
 
-import os
-
 from absl import logging
 import numpy as np
 
@@ -9,10 +7,31 @@ from rvm_jax.data import frame_sampling
 from rvm_jax.data import held_out
 from rvm_jax.data import spans
 from rvm_jax.data import windows
+from rvm_jax.data.shards import catalog
+from rvm_jax.data.shards import source as shards_source
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
+from rvm_jax.data.video import pictures
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import sequences
+
+
+def find(
+    place: str, spacing: frame_sampling.Spacing, max_bad_share: float
+) -> windows.Windows:
+  """Returns the clips of a source.
+
+  Args:
+    place: folder of a packed set, on a disk or in a bucket; or folder, glob,
+      manifest or file of videos.
+    spacing: distances between the frames of a sample.
+    max_bad_share: greatest share of bad clips with which the source is used.
+
+  Raises:
+    ValueError: the source cannot be used.
+  """
+  kind = shards_source.Packed if catalog.is_packed(place) else Videos
+  return kind(place, spacing, max_bad_share)
 
 
 class Videos(windows.Windows):
@@ -66,11 +85,12 @@ class Videos(windows.Windows):
 
 
 def _warn_of_folders(place: str, paths: list[str]):
-  """Warns of folders of pictures whose frame rate a sample depends on."""
-  if num_folders := sum(map(os.path.isdir, paths)):
+  """Warns of pictures as videos, whose frame rate a sample depends on."""
+  num_folders = sum(pictures.module_of(path) is not None for path in paths)
+  if num_folders:
     logging.warning(
-        '%d of %d videos in %r are folders of pictures, which have no frame'
-        ' rate: frame_rate takes it to be %g a second.',
+        '%d of %d videos in %r are made of pictures, which have no frame rate:'
+        ' frame_rate takes it to be %g a second.',
         num_folders,
         len(paths),
         place,

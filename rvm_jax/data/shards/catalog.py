@@ -12,50 +12,22 @@ import hashlib
 import io
 import json
 import os
-from typing import Any, NamedTuple
 
 from etils import epath
 import numpy as np
 
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import held_out
+from rvm_jax.data.shards import completion
 from rvm_jax.data.shards import schema
+from rvm_jax.data.shards import writer
+from rvm_jax.data.video import prepared
 
 # The file that a finished set has.
-NAME = 'rvm_clips.json'
-# Columns of the CSV files.
-COLUMNS = (
-    'video',
-    'start',
-    'num_frames',
-    'frame_rate',
-    'height',
-    'width',
-    'label',
-    'num_bytes',
-    'crc32',
-)
+NAME = completion.NAME
 
 # Files that are looked at side by side, because each takes a while in a bucket.
 _NUM_THREADS = 16
-
-
-class Shard(NamedTuple):
-  """A shard of a packed set, as `rvm_clips.json` describes it.
-
-  Attributes:
-    records: name of the file with the records.
-    clips: name of the CSV file that lists them.
-    num_clips: number of records.
-    sizes: size of both files in bytes, by name.
-    hashes: SHA-256 of both files in hexadecimal digits, by name.
-  """
-
-  records: str
-  clips: str
-  num_clips: int
-  sizes: dict[str, int]
-  hashes: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +36,8 @@ class Catalog:
 
   Attributes:
     folder: path or URL of the set.
-    shards: the N shards.
+    shards: paths of the files of each of N shards.
+    hashes: SHA-256 of these files in hexadecimal digits, by name.
     stops: number of clips of each shard and all before it, int64 [N].
     starts: number of the clip's first frame in its video, int64 [n].
     nums_frames: number of frames of the clip, int64 [n].
@@ -76,7 +49,8 @@ class Catalog:
   """
 
   folder: str
-  shards: tuple[Shard, ...]
+  shards: tuple[writer.Paths, ...]
+  hashes: dict[str, str]
   stops: np.ndarray
   starts: np.ndarray
   nums_frames: np.ndarray
@@ -92,7 +66,7 @@ class Catalog:
   def locate(self, clip: int) -> tuple[str, int]:
     """Returns the path of a clip's shard, and the clip's number in it."""
     shard, number = self._split(clip)
-    return f'{self.folder}/{self.shards[shard].records}', number
+    return self.shards[shard].records, number
 
   def video(self, clip: int) -> str:
     """Returns the path of a clip's video, relative to its source's folder.
@@ -101,7 +75,7 @@ class Catalog:
     every process.
     """
     shard, number = self._split(clip)
-    return _videos(f'{self.folder}/{self.shards[shard].clips}')[number]
+    return _videos(self.shards[shard].clips)[number]
 
   def _split(self, clip: int) -> tuple[int, int]:
     """Returns the number of a clip's shard, and the clip's number in it."""
@@ -139,6 +113,8 @@ def is_packed(place: str) -> bool:
     ValueError: the set is not finished, or the source is in a bucket and is no
       packed set.
   """
+  if prepared.is_prepared(place):
+    return False
   if (epath.Path(place).expanduser() / NAME).exists():
     return True
   if '://' in place:
@@ -175,94 +151,79 @@ def read(place: str) -> Catalog:
       that do not fit together.
   """
   folder = epath.Path(place).expanduser()
-  shards = _read_summary(folder / NAME)
+  hashes, num_shards = _read_summary(folder / NAME)
+  shards = tuple(
+      writer.list_paths(os.fspath(folder), number, num_shards)
+      for number in range(num_shards)
+  )
   with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
-    tables = list(pool.map(functools.partial(_read_shard, folder), shards))
-  if not tables:
-    raise ValueError(f'{place} holds no shards')
-  whole = {key: np.concatenate([t[key] for t in tables]) for key in tables[0]}
+    tables = list(pool.map(functools.partial(_read_shard, hashes), shards))
   catalog = Catalog(
       folder=os.fspath(folder),
       shards=shards,
+      hashes=hashes,
       stops=np.cumsum([len(table['starts']) for table in tables]),
-      **whole,
+      **{key: np.concatenate([t[key] for t in tables]) for key in tables[0]},
   )
   if not len(catalog):
-    raise ValueError(f'{place} holds no clips: left_out-*.csv in it say why')
+    raise ValueError(
+        f'{place} holds no clips: the files left_out-*.csv in it say why'
+    )
   return catalog
 
 
-def _read_summary(path: epath.Path) -> tuple[Shard, ...]:
-  """Returns what `rvm_clips.json` says of each shard."""
+def _read_summary(path: epath.Path) -> tuple[dict[str, str], int]:
+  """Returns the hashes of all files of a set by name, and how many shards."""
   try:
     summary = json.loads(path.read_text())
     version = summary['schema_version']
     # Another version may have anything else.
-    is_known = version == schema.SCHEMA_VERSION
-    shards = summary['shards'] if is_known else ()
-    found = tuple(map(_read_shard_summary, shards))
+    if version == schema.SCHEMA_VERSION:
+      return dict(summary['files']), int(summary['num_shards'])
   except (ValueError, TypeError, KeyError) as error:
     raise ValueError(f'{path} is damaged: {error!r}') from error
-  if not is_known:
-    raise ValueError(
-        f'{path}: expected schema version {schema.SCHEMA_VERSION}, got'
-        f' {version}: pack the videos again, or use the version of rvm_jax that'
-        ' packed them'
-    )
-  return found
-
-
-def _read_shard_summary(summary: dict[str, Any]) -> Shard:
-  """Returns what the summary of a shard says, of two of its files."""
-  files = summary['files']
-  # left_out-*.csv is another file of the shard.
-  (records,) = (name for name in files if name.startswith('rvm_clips-'))
-  (clips,) = (name for name in files if name.startswith('clips-'))
-  return Shard(
-      records=records,
-      clips=clips,
-      num_clips=summary['num_clips'],
-      sizes={name: files[name]['size'] for name in (records, clips)},
-      hashes={name: files[name]['sha256'] for name in (records, clips)},
+  raise ValueError(
+      f'{path}: expected schema version {schema.SCHEMA_VERSION}, got {version}:'
+      ' pack the videos again, or use the version of rvm_jax that packed them'
   )
 
 
-def _read_shard(folder: epath.Path, shard: Shard) -> dict[str, np.ndarray]:
+def _read_shard(
+    hashes: dict[str, str], paths: writer.Paths
+) -> dict[str, np.ndarray]:
   """Returns the arrays of `Catalog` for the clips of one shard.
 
   Args:
-    folder: folder of the set.
-    shard: what `rvm_clips.json` says of the shard.
+    hashes: SHA-256 of the files of the set, by name.
+    paths: paths of the files of the shard.
 
   Raises:
     ValueError: a file is missing, or is not as `rvm_clips.json` says.
   """
-  path = folder / shard.clips
   try:
-    size = (folder / shard.records).stat().length
-    content = path.read_bytes()
+    size = epath.Path(paths.records).stat().length
+    content = epath.Path(paths.clips).read_bytes()
   except FileNotFoundError as error:
     raise ValueError(
-        f'{folder} is not complete: {shard.records} or {shard.clips} is missing'
+        f'{paths.records} or {os.path.basename(paths.clips)} is missing: copy'
+        ' the whole set, or pack it again'
     ) from error
-  if size != shard.sizes[shard.records]:
+  expected = hashes.get(os.path.basename(paths.clips))
+  if (found := hashlib.sha256(content).hexdigest()) != expected:
     raise ValueError(
-        f'{folder / shard.records}: expected {shard.sizes[shard.records]}'
-        f' bytes, as {NAME} says, got {size}: the file was cut off or replaced'
-    )
-  found = hashlib.sha256(content).hexdigest()
-  if found != shard.hashes[shard.clips]:
-    raise ValueError(
-        f'{path}: expected the SHA-256 {shard.hashes[shard.clips]}, as {NAME}'
-        f' says, got {found}: the file was changed'
+        f'{paths.clips}: expected the SHA-256 {expected}, as {NAME} says, got'
+        f' {found}: the file was changed'
     )
   rows = _parse(content)
-  if len(rows) != shard.num_clips:
+  # A shard may have no clips.
+  values = zip(*rows) if rows else [()] * len(writer.CLIP_COLUMNS)
+  columns = dict(zip(writer.CLIP_COLUMNS, values))
+  if size < (needed := sum(map(int, columns['num_bytes']))):
     raise ValueError(
-        f'{path}: expected {shard.num_clips} clips, as {NAME} says, got'
-        f' {len(rows)}'
+        f'{paths.records}: expected more than {needed} bytes, as'
+        f' {os.path.basename(paths.clips)} says, got {size}: the file was cut'
+        ' off or replaced'
     )
-  columns = dict(zip(COLUMNS, zip(*rows) if rows else [()] * len(COLUMNS)))
   # A video has many clips, and its name is hashed once.
   draw = functools.lru_cache(maxsize=1)(held_out.draw)
   return {
