@@ -1,11 +1,11 @@
 """Lists the videos that cannot be used: python -m rvm_jax.data.check PATHS...
 
-PATHS are folders, globs, manifests (.csv), videos, or packed sets. A folder of numbered
-pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as 25 a
-second. Each row of a manifest is a clip of its own, from its start to its end;
-without a manifest each video is one. The command prints each bad clip with the
-reason, then the files that are usable in part, then a summary of the clips. It
-adds the usable videos to the index, so that a run on them starts at once.
+PATHS are folders, globs, manifests (.csv), videos, or packed sets. A folder of
+numbered pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as
+25 a second. Each row of a manifest is a clip of its own, from its start to its
+end; without a manifest each video is one. The command prints each bad clip with
+the reason, then the files that are usable in part, then a summary of the clips.
+It adds the usable videos to the index, so that a run on them starts at once.
 
 Of a packed set (`rvm_jax.data.shards`) every record is read, and each damaged
 one is a bad clip. A shard that differs from when it was packed counts as bad
