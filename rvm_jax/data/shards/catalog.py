@@ -19,6 +19,7 @@ import numpy as np
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import held_out
 from rvm_jax.data.shards import completion
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import schema
 from rvm_jax.data.shards import writer
 from rvm_jax.data.video import prepared
@@ -49,7 +50,7 @@ class Catalog:
   """
 
   folder: str
-  shards: tuple[writer.Paths, ...]
+  shards: tuple[layout.Paths, ...]
   hashes: dict[str, str]
   stops: np.ndarray
   starts: np.ndarray
@@ -153,7 +154,7 @@ def read(place: str) -> Catalog:
   folder = epath.Path(place).expanduser()
   hashes, num_shards = _read_summary(folder / NAME)
   shards = tuple(
-      writer.list_paths(os.fspath(folder), number, num_shards)
+      layout.list_paths(os.fspath(folder), number, num_shards)
       for number in range(num_shards)
   )
   with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
@@ -189,7 +190,7 @@ def _read_summary(path: epath.Path) -> tuple[dict[str, str], int]:
 
 
 def _read_shard(
-    hashes: dict[str, str], paths: writer.Paths
+    hashes: dict[str, str], paths: layout.Paths
 ) -> dict[str, np.ndarray]:
   """Returns the arrays of `Catalog` for the clips of one shard.
 
