@@ -111,14 +111,26 @@ def is_packed(place: str) -> bool:
     place: the source, of any kind.
 
   Raises:
+    ImportError: the source is in a bucket, and gcsfs is not installed.
     ValueError: the set is not finished, or the source is in a bucket and is no
       packed set.
   """
   if prepared.is_prepared(place):
     return False
-  if (epath.Path(place).expanduser() / NAME).exists():
-    return True
-  if '://' in place:
+  is_url = '://' in place
+  if is_url and not place.startswith('gs://'):
+    raise ValueError(
+        f'{place} must be on a disk or begin with gs://: mount the bucket as a'
+        ' folder'
+    )
+  try:
+    if (epath.Path(place).expanduser() / NAME).exists():
+      return True
+  except ImportError as error:
+    raise ImportError(
+        f"{place} is in a bucket; to read it, pip install 'rvm_jax[gcs]'"
+    ) from error
+  if is_url:
     raise ValueError(
         f'{place} is no packed set: {NAME} is missing. Videos have to be on a'
         ' disk: pack them, or mount the bucket as a folder'
@@ -148,9 +160,13 @@ def read(place: str) -> Catalog:
     place: path of the set's folder, or its URL, such as 'gs://bucket/set'.
 
   Raises:
+    ImportError: tensorflow-datasets is not installed.
     ValueError: the set has another version of the schema, no clips, or files
       that do not fit together.
   """
+  # Without tensorflow-datasets this raises an error here, rather than in the
+  # worker processes.
+  schema.features()
   folder = epath.Path(place).expanduser()
   hashes, num_shards = _read_summary(folder / NAME)
   shards = tuple(

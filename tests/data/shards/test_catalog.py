@@ -24,6 +24,8 @@ def test_folder_of_videos_is_no_packed_set(tmp_path):
   assert not catalog.is_packed(str(tmp_path))
   assert not catalog.is_packed(f'{tmp_path}/*.mp4')
   assert not catalog.is_packed('tfds:/data')
+  with pytest.raises(ValueError, match='s3://a/b must be on a disk or begin'):
+    catalog.is_packed('s3://a/b')
 
 
 def test_unfinished_and_other_sets_are_refused(packed):
