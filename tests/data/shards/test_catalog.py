@@ -16,7 +16,7 @@ def test_catalog_has_the_clips_in_the_order_of_their_records(packed_once):
   assert found.nums_frames.tolist() == [16, 16, 10]
   assert found.rates.tolist() == [25.0, 30.0, 25.0]
   path, number = found.locate(1)
-  assert path.endswith('-00000-of-00002') or number == 0
+  assert path.endswith('array_record-00000-of-00002') and number == 1
   assert found.count_needed(5, 15.0).tolist() == [8, 9, 8]
 
 
