@@ -31,6 +31,7 @@ import av
 import numpy as np
 import tqdm
 
+from rvm_jax.data.video import prepared
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import scanning
 
@@ -188,7 +189,12 @@ def path_of(database_path: str, row: int) -> str:
 
 
 def _stat(path: str) -> tuple[int, int]:
-  """Returns size and modification time of a file or of a folder."""
+  """Returns size and modification time of a file or of a folder.
+
+  Those of a video in a prepared set are those of the file that holds it.
+  """
+  if prepared.is_prepared(path):
+    path = prepared.file_of(path)
   status = os.stat(path)
   is_folder = stat.S_ISDIR(status.st_mode)
   return _FOLDER_SIZE if is_folder else status.st_size, status.st_mtime_ns

@@ -9,6 +9,7 @@ import math
 import os
 import re
 
+from rvm_jax.data.video import prepared
 from rvm_jax.data.video import sequences
 
 # Suffixes of files that lie beside the videos in many data sets. Any other file
@@ -60,7 +61,9 @@ def find(place: str) -> list[Clip]:
       for the folders that match. A manifest is a .csv file with the header
       `path,start,end,label`, of which only `path` is needed, the path of a file
       or of a folder of pictures; paths are relative to the manifest, `start`
-      and `end` are in seconds, and `label` is any text.
+      and `end` are in seconds, and `label` is any text. 'tfds:DIR' and
+      'tfds:DIR:SPLIT' stand for the videos of a set that tensorflow-datasets
+      prepared, see `prepared`.
 
   Returns:
     The clips of a manifest in its order; others in the order of their paths.
@@ -68,6 +71,8 @@ def find(place: str) -> list[Clip]:
   Raises:
     ValueError: there are no videos, or the manifest cannot be understood.
   """
+  if prepared.is_prepared(place):
+    return [Clip(path) for path in prepared.list_videos(place)]
   place = os.path.expanduser(place)
   if place.lower().endswith('.csv') and os.path.isfile(place):
     clips = _manifest(place)
@@ -200,6 +205,8 @@ def folder_of(place: str) -> str:
     or video, or the folder of pictures that is one video; of a glob, of the
     folder before its first wildcard.
   """
+  if prepared.is_prepared(place):
+    return prepared.folder_of(place)
   place = os.path.abspath(os.path.expanduser(place))
   if os.path.isdir(place):
     with os.scandir(place) as entries:

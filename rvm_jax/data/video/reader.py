@@ -10,16 +10,18 @@ frames, counted from 0.
 
 A path may also be that of a folder whose pictures are the frames of a video:
 see `sequences`. Its frames are files of their own, so nothing has to be sought.
+So are those of a video in a set that tensorflow-datasets prepared, see
+`prepared`.
 """
 
 from collections.abc import Iterator, Sequence
 import dataclasses
-import os
 
 import av
 import numpy as np
 
 from rvm_jax.data.video import decoder
+from rvm_jax.data.video import pictures
 from rvm_jax.data.video import sequences
 from rvm_jax.data.video import timing
 
@@ -77,8 +79,8 @@ def scan(path: str) -> Contents:
   Raises:
     BrokenVideo: no frame of the file decodes, or not all frames of the folder.
   """
-  if os.path.isdir(path):
-    return _scan_folder(path)
+  if pictures.module_of(path):
+    return _scan_pictures(path)
   timestamps, checksums, key_frames, note = [], [], [], ''
   is_interlaced, shape = False, None
   with decoder.open_stream(path) as stream:
@@ -138,8 +140,8 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
         f'{path}: frames {wanted.tolist()} asked for, of {contents.num_frames}'
     )
   images = np.empty((len(wanted), contents.height, contents.width, 3), np.uint8)
-  if os.path.isdir(path):
-    sequences.read(path, contents.num_frames, wanted, images)
+  if module := pictures.module_of(path):
+    module.read(path, contents.num_frames, wanted, images)
   else:
     _read_file(path, contents, wanted, images)
   if np.array_equal(wanted, numbers):
@@ -187,9 +189,9 @@ def _read_file(
     raise BrokenVideo(path, f'frames {sorted(missing)} no longer decode')
 
 
-def _scan_folder(path: str) -> Contents:
-  """Returns what a folder of pictures holds."""
-  num_frames, height, width = sequences.measure(path)
+def _scan_pictures(path: str) -> Contents:
+  """Returns what a video made of pictures holds."""
+  num_frames, height, width = pictures.module_of(path).measure(path)
   return Contents(
       num_frames=num_frames,
       frame_rate=sequences.FRAME_RATE,

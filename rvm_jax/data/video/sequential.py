@@ -1,12 +1,12 @@
 """Reading a video once, frame after frame, without indexing it first."""
 
 from collections.abc import Iterator
-import os
 
 import av
 import numpy as np
 
 from rvm_jax.data.video import decoder
+from rvm_jax.data.video import pictures
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import sequences
 from rvm_jax.data.video import timing
@@ -30,8 +30,8 @@ def decode(path: str, start: int = 0) -> Iterator[np.ndarray]:
     BrokenVideo: no frame decodes; or, after the frames that are usable, the
       video is damaged or its header claims clearly more frames.
   """
-  if os.path.isdir(path):
-    for number, pixels in enumerate(sequences.decode_all(path)):
+  if module := pictures.module_of(path):
+    for number, pixels in enumerate(module.decode_all(path)):
       if number >= start:
         yield pixels
     return
@@ -61,7 +61,7 @@ def measure_rate(path: str) -> float:
   Raises:
     BrokenVideo: no frame decodes.
   """
-  if os.path.isdir(path):
+  if pictures.module_of(path):
     return sequences.FRAME_RATE
   with decoder.open_stream(path) as stream:
     frame = next(decoder.from_start(stream), None)
