@@ -13,6 +13,7 @@ from rvm_jax.data import records
 from rvm_jax.data import spans
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
+from rvm_jax.data.video import lookups
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import sequences
 from rvm_jax.storage import fingerprints
@@ -201,7 +202,7 @@ def _judge(
 
 def _warn_of_folders(place: str, paths: list[str]):
   """Warns of folders of pictures whose frame rate a sample depends on."""
-  if num_folders := sum(map(os.path.isdir, paths)):
+  if num_folders := sum(lookups.ask_all(os.path.isdir, paths)):
     logging.warning(
         '%d of %d videos in %r are folders of pictures, which have no frame'
         ' rate: frame_rate takes it to be %g a second.',
