@@ -13,7 +13,7 @@ not as the contents of one are replaced: to notice that, every start would have
 to look at every picture.
 
 Files are looked up many at a time, in the file system by several threads and in
-the database by one query.
+the database by one query for all of them.
 
 Data sources hold no more than the number of a row and a few numbers for each
 file; `load` reads the rest of the row when frames of the file are read.
@@ -39,6 +39,9 @@ from rvm_jax.data.video import scanning
 
 # Less than this many bytes are scanned sooner than processes start.
 _SMALL = 8 * 2**20
+
+# Files that are looked up at once: more take more memory and are no faster.
+_NUM_TOGETHER = 50_000
 
 # A row for each usable file that was scanned.
 _TABLE = """
@@ -194,19 +197,25 @@ def _look_up(
     bad: why files are bad that need no scan, by path.
     unknown: path, size and modification time of the other files, by path.
   """
-  bad, stamps = {}, []
-  answers = lookups.ask_all(lookups.stamp_or_reason, paths)
-  for path, answer in zip(paths, answers):
-    if isinstance(answer, str):
-      bad[path] = answer
-    else:
-      stamps.append((path, *answer))
-  good = _find(connection, stamps)
-  unknown = {stamp[0]: stamp for stamp in stamps if stamp[0] not in good}
-  for path, size, _ in list(unknown.values()):
-    if not size:
-      bad[path] = 'the file is empty'
-      del unknown[path]
+  good, bad, unknown = {}, {}, {}
+  for start in range(0, len(paths), _NUM_TOGETHER):
+    part = paths[start : start + _NUM_TOGETHER]
+    stamps = []
+    for path, answer in zip(
+        part, lookups.ask_all(lookups.stamp_or_reason, part)
+    ):
+      if isinstance(answer, str):
+        bad[path] = answer
+      else:
+        stamps.append((path, *answer))
+    good |= _find(connection, stamps)
+    for stamp in stamps:
+      path, size, _ = stamp
+      if path not in good:
+        if size:
+          unknown[path] = stamp
+        else:
+          bad[path] = 'the file is empty'
   return good, bad, unknown
 
 

@@ -140,7 +140,7 @@ def test_bad_files_come_with_their_reasons(tmp_path):
   assert 'No such file' in bad[paths[2]]
 
 
-def test_a_build_asks_the_database_once_for_all_files(
+def test_a_build_asks_the_database_once_for_many_files(
     tmp_path, make_video, monkeypatch
 ):
   paths = [make_video(tmp_path / f'{number}.mp4', 5) for number in range(3)]
@@ -157,6 +157,9 @@ def test_a_build_asks_the_database_once_for_all_files(
   good, _ = index.build(paths[::-1])
   assert list(good) == paths[::-1]
   assert sum('SELECT' in statement for statement in statements) == 1
+  # More files are looked up in several parts.
+  monkeypatch.setattr(index, '_NUM_TOGETHER', 2)
+  assert index.build(paths[::-1]) == (good, {})
 
 
 def test_others_can_write_while_a_build_scans(
