@@ -26,6 +26,7 @@ def modules(monkeypatch):
 
 def test_every_format_has_its_tables(modules, tmp_path, make_video, capsys):
   _, input_pipeline = modules
+  (tmp_path / 'videos').mkdir()
   make_video(tmp_path / 'videos' / 'a.mp4', 70, options={'g': '12'})
   frames = [video_files.picture(number, 48, 80) for number in range(60)]
   video_files.write_folder(tmp_path / 'frames' / 'bear', frames, '{:05d}.jpg')
