@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image
 
 from rvm_jax.data import records
+from rvm_jax.data.shards import array_records
+from rvm_jax.data.shards import source as packed_lib
 from rvm_jax.data.video import decoder
 from rvm_jax.data.video import index
 from rvm_jax.data.video import reader
@@ -28,14 +30,17 @@ class Place(NamedTuple):
   """Where a clip is.
 
   Attributes:
-    path: path of the video file or of the folder of pictures.
-    start: number of the clip's first frame in it.
-    contents: what the video holds.
+    path: path of the video file, of the folder of pictures, or of the shard.
+    start: number of the clip's first frame in it; 0 in a shard.
+    contents: what the video holds, `reader.Contents`; of a packed clip, what
+      its record holds by name.
+    number: number of the record in the shard.
   """
 
   path: str
   start: int
-  contents: reader.Contents
+  contents: Any
+  number: int = 0
 
 
 class Format(NamedTuple):
@@ -74,6 +79,13 @@ def find(
     source: records.Source, record: records.Record
 ) -> tuple[Format, Place]:
   """Returns the format and the place of a record's clip."""
+  if isinstance(source, packed_lib.Packed):
+    path, number = source._catalog.locate(
+        int(source._clips.ids[record.clip[0]])
+    )
+    example = packed_lib._parse(array_records.read(path, number))
+    kind = {b'jpeg': PACKED_JPEG, b'mp4': PACKED_MP4}[example['encoding']]
+    return kind, Place(path, 0, example, number)
   clip = np.array([record.clip[0], 0], np.int64)
   path, _, start = source.describe(clip).rpartition(' from frame ')
   good, _ = index.build([path])
@@ -151,7 +163,7 @@ def read_plain(
   """
   numbers = set((numbers + place.start).tolist())
   images = []
-  with av.open(place.path) as container:
+  with av.open(_file(place)) as container:
     stream = container.streams.video[0]
     stream.thread_type = 'NONE'
     for number, frame in enumerate(container.decode(stream)):
@@ -162,6 +174,25 @@ def read_plain(
         if len(images) == len(numbers):
           break
   return np.stack(images)
+
+
+def _file(place: Place) -> str | io.BytesIO:
+  """Returns the path of a video file, or the file in a packed clip."""
+  if isinstance(place.contents, reader.Contents):
+    return place.path
+  return io.BytesIO(place.contents['frames'])
+
+
+def fetch_record(place: Place, numbers: np.ndarray) -> list[bytes]:
+  """Reads the record of a packed clip, which has all of its frames."""
+  del numbers
+  return [array_records.read(place.path, place.number)]
+
+
+def read_packed_jpeg(place: Place, numbers: np.ndarray) -> np.ndarray:
+  """Decodes the JPEG files of a clip in memory, and does nothing else."""
+  frames, offsets = place.contents['frames'], place.contents['offsets']
+  return decode_pillow([frames[offsets[i] : offsets[i + 1]] for i in numbers])
 
 
 def read_torchcodec(place: Place, numbers: np.ndarray) -> np.ndarray:
@@ -215,4 +246,11 @@ VIDEO = Format(
         'decord2': read_decord,
     },
 )
+PACKED_MP4 = Format(
+    'packed mp4',
+    fetch_record,
+    functools.partial(read_plain, is_sparing=True),
+    {'PyAV, all frames': functools.partial(read_plain, is_sparing=False)},
+)
+PACKED_JPEG = Format('packed jpeg', fetch_record, read_packed_jpeg, {})
 FRAMES = Format('frames', fetch_pictures, read_pillow, {})

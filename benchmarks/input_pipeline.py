@@ -2,17 +2,17 @@
 
     python benchmarks/input_pipeline.py VIDEOS FRAMES ...
 
-Each argument is a source of a run, such as a folder of videos or one of folders
-of JPEG frames. As in pretraining, a sample is 4 source frames in a row and 4
-target frames, 4 to 48 frames after the last source frame, cropped and resized
-to 256 x 256 pixels. Three tables come out, of each source:
+Each argument is a source of a run: a folder of videos, one of folders of JPEG
+frames, or a packed set. As in pretraining, a sample is 4 source frames in a row
+and 4 target frames, 4 to 48 frames after the last source frame, cropped and
+resized to 256 x 256 pixels. Three tables come out, of each source:
   ways    Samples a second a core by this project, by PyAV from the start of the
           file ('sequential'; converts the 8 frames to RGB), by PyAV with every
           frame converted on the way, and by torchcodec and decord2 where they
-          are installed; for folders of pictures by Pillow alone. All read the
-          same frames to memory in turns, in one process and with one thread,
-          and their frames are compared: ours must be equal to sequential
-          decoding.
+          are installed. For JPEG frames 'sequential' is Pillow alone; in a
+          packed set it begins with the record in memory. All read the same
+          frames to memory in turns, in one process and with one thread, and
+          their frames are compared: ours must be equal to sequential decoding.
   stages  What a sample takes: the record looked up, encoded bytes read,
           decoded, cropped and resized, copied into a batch of 16; their sum;
           and the stream of batches of a run, with everything.
@@ -246,7 +246,7 @@ def main(arguments: list[str] | None = None):
   )
   options = parser.parse_args(arguments)
   for place in options.places:
-    source = sources.Videos(place, SPACING, max_bad_share=0.5)
+    source = sources.find(place, SPACING, max_bad_share=0.5)
     by_clip: dict[int, list[int]] = {}
     for number in range(len(source)):
       by_clip.setdefault(int(source[number].clip[0]), []).append(number)

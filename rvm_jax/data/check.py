@@ -1,17 +1,22 @@
 """Lists the videos that cannot be used: python -m rvm_jax.data.check PATHS...
 
-PATHS are folders, globs, manifests (.csv) or videos. A folder of numbered
-pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as 25 a
-second. Each row of a manifest is a clip of its own, from its start to its end;
-without a manifest each video is one. The command prints each bad clip with the
-reason, then the files that are usable in part, then a summary of the clips. It
-adds the usable videos to the index, so that a run on them starts at once.
+PATHS are folders, globs, manifests (.csv), videos, or packed sets. A folder of
+numbered pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as
+25 a second. Each row of a manifest is a clip of its own, from its start to its
+end; without a manifest each video is one. The command prints each bad clip with
+the reason, then the files that are usable in part, then a summary of the clips.
+It adds the usable videos to the index, so that a run on them starts at once.
 
 Several machines share the work with --shard=0/4, --shard=1/4 and so on, where
 the videos have the same paths on all. Each makes an index on its own disk, a
 file videos-*.sqlite3 in $XDG_CACHE_HOME/rvm_jax (~/.cache/rvm_jax). Copy these
 to one machine and check there with --merge=FILE for each: the videos in them
-are not decoded again. Every machine of a run needs the index that comes out.
+are not decoded again. Every machine of a run needs the index that comes out. A
+packed set is checked by one machine.
+
+Of a packed set (`rvm_jax.data.shards`) every record is read, and each damaged
+one is a bad clip. A shard that differs from when it was packed counts as bad
+too.
 
 Exit code: 0 if all clips are good, 1 if some are bad, 2 if none is usable or
 the arguments are wrong.
@@ -21,11 +26,23 @@ import argparse
 import collections
 from collections.abc import Sequence
 import sys
+from typing import NamedTuple
 
 from rvm_jax.data import spans
+from rvm_jax.data.shards import catalog
+from rvm_jax.data.shards import damage as damage_lib
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import merging
+
+
+class _Content(NamedTuple):
+  """Number of frames of a good clip, their rate and their size in pixels."""
+
+  num_frames: int
+  frame_rate: float
+  height: int
+  width: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +53,57 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
   Returns:
     The exit code.
+  """
+  options = _parse(arguments)
+  number, count = options.shard
+  try:
+    num_added = merging.merge(options.merge)
+    # A video that several of the paths list is one clip.
+    sets = {path for path in options.paths if catalog.is_packed(path)}
+    clips = {
+        clip.name: clip
+        for path in options.paths
+        if path not in sets
+        for clip in listing.find(path)
+    }
+    packed = [
+        _check_set(path, options.min_frames, options.frame_rate)
+        for path in sorted(sets)[number::count]
+    ]
+  except (ValueError, OSError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 2
+  if options.merge:
+    print(f'{num_added} videos added to {index.database()}')
+  chosen = _choose(list(clips.values()), number, count)
+  good, bad = spans.find(chosen, options.min_frames, options.frame_rate)
+  contents = [
+      _Content(
+          span.num_frames,
+          span.summary.frame_rate,
+          span.summary.height,
+          span.summary.width,
+      )
+      for span in good
+  ]
+  for more_contents, more_bad in packed:
+    contents += more_contents
+    bad += more_bad
+  for reason in bad:
+    print(f'bad    {reason}')
+  notes = {span.clip.path: span.summary.note for span in good}
+  for path, note in notes.items():
+    if note:
+      print(f'usable {path}: {note}')
+  _print_summary(contents, len(bad))
+  return 0 if not bad else 1 if contents else 2
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+  """Returns the options of a command line; ends the process if they are wrong.
+
+  Args:
+    arguments: the command line; None for that of this process.
   """
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.data.check',
@@ -75,27 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.error(f'--min_frames must be at least 1, got {options.min_frames}')
   if options.frame_rate is not None and not options.frame_rate > 0:
     parser.error(f'--frame_rate must be positive, got {options.frame_rate}')
-  try:
-    num_added = merging.merge(options.merge)
-    # A video that several of the paths list is one clip.
-    clips = {
-        clip.name: clip for path in options.paths for clip in listing.find(path)
-    }
-  except (ValueError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 2
-  if options.merge:
-    print(f'{num_added} videos added to {index.database()}')
-  chosen = _choose(list(clips.values()), *options.shard)
-  good, bad = spans.find(chosen, options.min_frames, options.frame_rate)
-  for reason in bad:
-    print(f'bad    {reason}')
-  notes = {span.clip.path: span.summary.note for span in good}
-  for path, note in notes.items():
-    if note:
-      print(f'usable {path}: {note}')
-  _print_summary(good, len(bad))
-  return 0 if not bad else 1 if good else 2
+  return options
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -132,14 +180,40 @@ def _choose(
   return [clip for clip in clips if clip.path in chosen]
 
 
-def _print_summary(good: list[spans.Span], num_bad: int):
+def _check_set(
+    place: str, min_frames: int, frame_rate: float | None
+) -> tuple[list[_Content], list[str]]:
+  """Reads all of a packed set.
+
+  Args:
+    place: folder of the set.
+    min_frames: a clip with fewer frames is bad.
+    frame_rate: rate at which `min_frames` counts, in frames per second; None
+      for each video's own.
+
+  Returns:
+    What the good clips hold, and a sentence for all that is bad.
+
+  Raises:
+    ValueError: the set cannot be used at all.
+  """
+  found = catalog.read(place)
+  needed = found.count_needed(min_frames, frame_rate)
+  damage = list(damage_lib.find(found))
+  is_good = found.nums_frames >= needed
+  is_good[[clip for clip, _ in damage if clip is not None]] = False
+  columns = found.nums_frames, found.rates, found.heights, found.widths
+  contents = map(_Content, *(column[is_good].tolist() for column in columns))
+  reasons = found.describe_short(needed) + [text for _, text in damage]
+  return list(contents), reasons
+
+
+def _print_summary(good: list[_Content], num_bad: int):
   """Prints how many clips, frames and hours there are, and of what kinds."""
-  num_frames = sum(span.num_frames for span in good)
-  seconds = sum(span.num_frames / span.summary.frame_rate for span in good)
-  sizes = collections.Counter(
-      f'{span.summary.width}x{span.summary.height}' for span in good
-  )
-  rates = collections.Counter(f'{span.summary.frame_rate:.4g}' for span in good)
+  num_frames = sum(clip.num_frames for clip in good)
+  seconds = sum(clip.num_frames / clip.frame_rate for clip in good)
+  sizes = collections.Counter(f'{clip.width}x{clip.height}' for clip in good)
+  rates = collections.Counter(f'{clip.frame_rate:.4g}' for clip in good)
   print(f'{len(good)} good, {num_bad} bad')
   print(f'{num_frames} frames, {seconds / 3600:.3g} hours')
   print(f'sizes: {_ranking(sizes)}')

@@ -33,6 +33,7 @@ from rvm_jax.data import records
 from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_lib
+from rvm_jax.data import windows
 
 # Seeds of the samples of videos that are kept out of training.
 _HELD_OUT_SEEDS = (0, 1)
@@ -71,7 +72,8 @@ class Pipeline:
 
     Args:
       sources: the sources, each a folder, glob, manifest or video as
-        `listing.find` takes it; or the word 'scenes' for generated scenes.
+        `listing.find` takes it; the folder or URL of a packed set, see
+        `shards`; or the word 'scenes' for generated scenes.
       weights: relative share of each source in the samples, above 0.
       num_scenes: number of different scenes in the source 'scenes'.
       batch_size: number of samples in a batch, over all shards.
@@ -118,12 +120,12 @@ class Pipeline:
         num_source, num_target, stride, min_gap, max_gap, frame_rate
     )
     self._sources: list[records.Source] = []
-    kept_out: dict[int, sources_lib.Videos] = {}
+    kept_out: dict[int, windows.Windows] = {}
     for number, place in enumerate(sources):
       if place == 'scenes':
         self._sources.append(_scenes(num_scenes, height, width, seed))
         continue
-      videos = sources_lib.Videos(place, spacing, max_bad_share)
+      videos = sources_lib.find(place, spacing, max_bad_share)
       training, held_out = videos.split(held_out_share)
       if training is None:
         raise ValueError(
@@ -254,14 +256,14 @@ def _stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def _report(
     share: float,
     training: Sequence[records.Source],
-    kept_out: Collection[sources_lib.Videos],
+    kept_out: Collection[windows.Windows],
 ):
   """Logs how many clips are kept out of training."""
   num_held_out = sum(source.num_clips for source in kept_out)
   num_clips = num_held_out + sum(
       source.num_clips
       for source in training
-      if isinstance(source, sources_lib.Videos)
+      if isinstance(source, windows.Windows)
   )
   if num_held_out:
     logging.info(

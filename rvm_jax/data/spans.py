@@ -52,9 +52,8 @@ def find(
       continue
     summary = good[clip.path]
     rate = summary.frame_rate
-    start, stop = round(clip.start * rate), summary.num_frames
-    if clip.end is not None:
-      stop = min(stop, round(clip.end * rate))
+    start, stop = to_frames(clip, rate)
+    stop = summary.num_frames if stop is None else min(stop, summary.num_frames)
     needed = count_frames(min_frames, rate, frame_rate)
     if start >= summary.num_frames:
       end = summary.num_frames / rate
@@ -68,6 +67,17 @@ def find(
     else:
       spans.append(Span(clip, summary, start, stop - start))
   return spans, reasons
+
+
+def to_frames(clip: listing.Clip, frame_rate: float) -> tuple[int, int | None]:
+  """Returns the first frame of a clip in its video, and the one after its last.
+
+  Args:
+    clip: the clip. Without an end, the second number is None.
+    frame_rate: frames per second of the video.
+  """
+  stop = None if clip.end is None else round(clip.end * frame_rate)
+  return round(clip.start * frame_rate), stop
 
 
 @functools.lru_cache

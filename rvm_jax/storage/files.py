@@ -78,6 +78,18 @@ def replace_text(path: str | os.PathLike[str], text: str):
     raise
 
 
+def replace_whole(part: str, path: str):
+  """Gives a complete file or an earlier one's successor its final name.
+
+  Args:
+    part: path of the file. It is written to the disk first, so that not even a
+      machine that stops leaves a part of it at `path`.
+    path: path that it shall have, on the same disk. A file there is replaced.
+  """
+  _sync(part)
+  os.replace(part, path)
+
+
 def append_whole(path: str | os.PathLike[str], data: bytes):
   """Appends to a file all of `data`, or nothing if that does not work.
 

@@ -7,6 +7,7 @@ applied. Pixels are taken to be square.
 from collections.abc import Iterator
 import contextlib
 import errno
+import io
 import zlib
 
 import av
@@ -40,11 +41,14 @@ class BrokenVideo(ValueError):
 
 
 @contextlib.contextmanager
-def open_stream(path: str) -> Iterator[av.VideoStream]:
+def open_stream(
+    path: str, content: bytes | None = None
+) -> Iterator[av.VideoStream]:
   """Opens the first video stream of a file, other than a song's cover picture.
 
   Args:
     path: path of the file.
+    content: bytes of the file if it is in memory; `path` then only names it.
 
   Yields:
     The stream, which decodes in the calling thread alone.
@@ -55,7 +59,8 @@ def open_stream(path: str) -> Iterator[av.VideoStream]:
   """
   cover = av.stream.Disposition.attached_pic
   try:
-    with av.open(path, metadata_errors='replace') as container:
+    file = path if content is None else io.BytesIO(content)
+    with av.open(file, metadata_errors='replace') as container:
       for stream in container.streams.video:
         if not stream.disposition & cover:
           stream.thread_type = 'NONE'
@@ -112,6 +117,31 @@ def from_start(stream: av.VideoStream) -> Iterator[av.VideoFrame]:
     except av.FFmpegError:
       if is_started:
         raise
+
+
+def usable(path: str, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+  """Yields the frames of a stream in order, as long as they are usable.
+
+  Args:
+    path: path of the file, for the error.
+    stream: a stream that was just opened.
+
+  Raises:
+    BrokenVideo: after the last usable frame there is damage, or a frame of
+      another size.
+  """
+  number, size = 0, None
+  try:
+    for frame in from_start(stream):
+      size = size or shape(frame)
+      if shape(frame) != size:
+        raise BrokenVideo(path, f'frame size changes at frame {number}')
+      yield frame
+      number += 1
+  except av.FFmpegError as error:
+    raise BrokenVideo(
+        path, f'frame {number} is damaged: {error.strerror}'
+    ) from error
 
 
 def from_key(
@@ -182,6 +212,11 @@ class RGB:
     return np.rot90(pixels, _quarter_turns(frame))
 
 
+def is_timed(stream: av.VideoStream) -> bool:
+  """Returns whether the container of a stream has timestamps."""
+  return stream.container.format.name not in _UNTIMED
+
+
 def shape(frame: av.VideoFrame) -> tuple[int, int]:
   """Returns height and width of a frame after it is put upright."""
   size = frame.height, frame.width
@@ -217,8 +252,8 @@ def _decode(
     frames = packet.decode()
   except av.FFmpegError:
     stream = packet.stream
-    is_timed = stream.container.format.name not in _UNTIMED
-    if is_last_if_damaged and is_timed and packet.pts is not None:
+    is_last = is_last_if_damaged and is_timed(stream)
+    if is_last and packet.pts is not None:
       for frame in _ask_for_held(stream).decode():
         if frame.pts is not None and frame.pts < packet.pts:
           yield frame

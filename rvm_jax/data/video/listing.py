@@ -7,10 +7,12 @@ import glob
 import io
 import math
 import os
+import re
 
 from absl import logging
 
 from rvm_jax.data.video import lookups
+from rvm_jax.data.video import prepared
 from rvm_jax.data.video import sequences
 
 # Suffixes of files that lie beside the videos in many data sets. Any other file
@@ -32,6 +34,7 @@ class Clip:
     end: end of the span in seconds; None for the end of the video.
     manifest: path of the manifest that lists the clip; '' if none does.
     line: number of the clip's line in the manifest, counted from 1.
+    label: label of the clip in the manifest; '' if there is none.
   """
 
   path: str
@@ -39,6 +42,7 @@ class Clip:
   end: float | None = None
   manifest: str = dataclasses.field(default='', compare=False)
   line: int = dataclasses.field(default=0, compare=False)
+  label: str = dataclasses.field(default='', compare=False)
 
   @property
   def name(self) -> str:
@@ -60,7 +64,9 @@ def find(place: str) -> list[Clip]:
       for the folders that match. A manifest is a .csv file with the header
       `path,start,end,label`, of which only `path` is needed, the path of a file
       or of a folder of pictures; paths are relative to the manifest, `start`
-      and `end` are in seconds, and the label is not read here.
+      and `end` are in seconds, and `label` is any text. 'tfds:DIR' and
+      'tfds:DIR:SPLIT' stand for the videos of a set that tensorflow-datasets
+      prepared, see `prepared`.
 
   Returns:
     The clips of a manifest in its order; others in the order of their paths.
@@ -68,6 +74,8 @@ def find(place: str) -> list[Clip]:
   Raises:
     ValueError: there are no videos, or the manifest cannot be understood.
   """
+  if prepared.is_prepared(place):
+    return [Clip(path) for path in prepared.list_videos(place)]
   place = os.path.expanduser(place)
   if place.lower().endswith('.csv') and os.path.isfile(place):
     clips = _manifest(place)
@@ -217,4 +225,29 @@ def _read_row(
   if not 0 <= start < (math.inf if end is None else end) or end == math.inf:
     raise ValueError(f'{where}: expected 0 <= start < end, got {row}')
   video = os.path.join(os.path.dirname(os.path.abspath(path)), row['path'])
-  return Clip(os.path.normpath(video), start, end, path, line)
+  label = row.get('label') or ''
+  return Clip(os.path.normpath(video), start, end, path, line, label)
+
+
+def folder_of(place: str) -> str:
+  """Returns the folder to which the paths of a data set are relative.
+
+  Args:
+    place: path of a folder, a glob, a manifest, or a video, as `find` takes it.
+
+  Returns:
+    The absolute path of the folder itself; of the one that holds the manifest
+    or video, or the folder of pictures that is one video; of a glob, of the
+    folder before its first wildcard.
+  """
+  if prepared.is_prepared(place):
+    return prepared.folder_of(place)
+  place = os.path.abspath(os.path.expanduser(place))
+  if os.path.isdir(place):
+    with os.scandir(place) as entries:
+      names = [entry.name for entry in entries if entry.is_file()]
+    is_video = not any(map(_is_video, names)) and sequences.is_sequence(names)
+    return os.path.dirname(place) if is_video else place
+  if not os.path.isfile(place):
+    place = place[: re.search(r'[*?[]|$', place).start()]
+  return os.path.dirname(place)

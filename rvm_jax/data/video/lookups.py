@@ -11,6 +11,8 @@ import os
 import stat
 from typing import Any
 
+from rvm_jax.data.video import prepared
+
 # Requests that are on their way at once.
 _NUM_THREADS = 32
 # Requests that a thread makes one after the other, since handing one to a
@@ -53,6 +55,8 @@ def ask_all(ask: Callable[[str], Any], paths: Sequence[str]) -> Iterator[Any]:
 def stamp(path: str) -> tuple[int, int]:
   """Returns size and modification time of a file or of a folder.
 
+  Those of a video in a prepared set are those of the file that holds it.
+
   Args:
     path: path of the file, or of a folder of pictures.
 
@@ -62,6 +66,8 @@ def stamp(path: str) -> tuple[int, int]:
   Raises:
     OSError: there is no such file.
   """
+  if prepared.is_prepared(path):
+    path = prepared.file_of(path)
   status = os.stat(path)
   is_folder = stat.S_ISDIR(status.st_mode)
   return _FOLDER_SIZE if is_folder else status.st_size, status.st_mtime_ns

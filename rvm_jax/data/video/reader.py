@@ -10,17 +10,20 @@ frames, counted from 0.
 
 A path may also be that of a folder whose pictures are the frames of a video:
 see `sequences`. Its frames are files of their own, so nothing has to be sought.
+So are those of a video in a set that tensorflow-datasets prepared, see
+`prepared`.
 """
 
 from collections.abc import Iterator, Sequence
 import dataclasses
-import os
 
 import av
 import numpy as np
 
 from rvm_jax.data.video import decoder
+from rvm_jax.data.video import pictures
 from rvm_jax.data.video import sequences
+from rvm_jax.data.video import timing
 
 BrokenVideo = decoder.BrokenVideo
 
@@ -76,28 +79,25 @@ def scan(path: str) -> Contents:
   Raises:
     BrokenVideo: no frame of the file decodes, or not all frames of the folder.
   """
-  if os.path.isdir(path):
-    return _scan_folder(path)
+  if pictures.module_of(path):
+    return _scan_pictures(path)
   timestamps, checksums, key_frames, note = [], [], [], ''
   is_interlaced, shape = False, None
   with decoder.open_stream(path) as stream:
     try:
-      for frame in decoder.from_start(stream):
+      for frame in decoder.usable(path, stream):
         shape = shape or decoder.shape(frame)
-        if shape != decoder.shape(frame):
-          note = f'frame size changes at frame {len(timestamps)}'
-          break
         if frame.key_frame:
           key_frames.append(len(timestamps))
         timestamps.append(frame.pts)
         checksums.append(decoder.checksum(frame))
         is_interlaced |= frame.interlaced_frame
-    except av.FFmpegError as error:
-      note = f'frame {len(timestamps)} is damaged: {error.strerror}'
+    except BrokenVideo as error:
+      note = error.reason
     if not timestamps:
       raise BrokenVideo(path, 'no frame in it decodes')
-    frame_rate = _frame_rate(timestamps, stream)
-    note = note or _shortfall(stream, len(timestamps), frame_rate)
+    frame_rate = timing.frame_rate(timestamps, stream)
+    note = note or timing.shortfall(stream, len(timestamps), frame_rate)
   contents = Contents(
       num_frames=len(timestamps),
       frame_rate=frame_rate,
@@ -140,8 +140,8 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
         f'{path}: frames {wanted.tolist()} asked for, of {contents.num_frames}'
     )
   images = np.empty((len(wanted), contents.height, contents.width, 3), np.uint8)
-  if os.path.isdir(path):
-    sequences.read(path, contents.num_frames, wanted, images)
+  if module := pictures.module_of(path):
+    module.read(path, contents.num_frames, wanted, images)
   else:
     _read_file(path, contents, wanted, images)
   if np.array_equal(wanted, numbers):
@@ -189,9 +189,9 @@ def _read_file(
     raise BrokenVideo(path, f'frames {sorted(missing)} no longer decode')
 
 
-def _scan_folder(path: str) -> Contents:
-  """Returns what a folder of pictures holds."""
-  num_frames, height, width = sequences.measure(path)
+def _scan_pictures(path: str) -> Contents:
+  """Returns what a video made of pictures holds."""
+  num_frames, height, width = pictures.module_of(path).measure(path)
   return Contents(
       num_frames=num_frames,
       frame_rate=sequences.FRAME_RATE,
@@ -269,30 +269,3 @@ def _distinct(timestamps: list[int | None]) -> np.ndarray:
   if None in timestamps or len(set(timestamps)) < len(timestamps):
     return np.zeros(0, np.int64)
   return np.array(timestamps, np.int64)
-
-
-def _frame_rate(timestamps: list[int | None], stream: av.VideoStream) -> float:
-  """Returns the mean frames per second.
-
-  Without different timestamps it is what the header says, or 25.
-  """
-  times = [time for time in timestamps if time is not None]
-  if len(times) > 1 and max(times) > min(times):
-    seconds = (max(times) - min(times)) * stream.time_base
-    return float((len(times) - 1) / seconds)
-  return float(stream.average_rate or 25)
-
-
-def _shortfall(
-    stream: av.VideoStream, num_frames: int, frame_rate: float
-) -> str:
-  """Returns a note if the header claims clearly more than decodes, else ''."""
-  if stream.frames:
-    if stream.frames > num_frames:
-      return f'header claims {stream.frames} frames, {num_frames} decode'
-    return ''
-  claimed = (stream.container.duration or 0) / av.time_base
-  seconds = num_frames / frame_rate
-  if claimed > seconds + max(1, 0.05 * claimed):
-    return f'header claims {claimed:.1f} s, {seconds:.1f} s decode'
-  return ''

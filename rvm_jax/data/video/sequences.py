@@ -12,9 +12,10 @@ keep the upper 8; grey pictures with more than 8 bits, which are depth maps in
 most data sets, are refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import os
 import re
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags
@@ -63,13 +64,29 @@ def measure(folder: str) -> tuple[int, int, int]:
       of a video file, a broken picture can be replaced, so the whole folder is
       bad until it is.
   """
-  names = list_names(folder)
+  num_frames, shape = 0, (0, 0, 3)
+  for pixels in decode_all(folder):
+    num_frames, shape = num_frames + 1, pixels.shape
+  return num_frames, *shape[:2]
+
+
+def decode_all(folder: str) -> Iterator[np.ndarray]:
+  """Yields all frames of a folder in order, RGB, uint8 [H, W, 3].
+
+  Args:
+    folder: path of the folder.
+
+  Raises:
+    BrokenVideo: there are no frames, or their names differ in more than
+      numbers; or, after the frames before it, one cannot be read or has another
+      size than the first.
+  """
   shape = None
-  for name in names:
+  for name in list_names(folder):
     pixels = decode(folder, name)
     shape = shape or pixels.shape
-    _check_shape(folder, name, pixels, shape)
-  return len(names), *shape[:2]
+    check_shape(folder, name, pixels, shape)
+    yield pixels
 
 
 def read(folder: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
@@ -91,7 +108,7 @@ def read(folder: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
     )
   for image, number in zip(images, numbers):
     pixels = decode(folder, names[number])
-    _check_shape(folder, names[number], pixels, image.shape)
+    check_shape(folder, names[number], pixels, image.shape)
     image[:] = pixels
 
 
@@ -136,8 +153,19 @@ def decode(folder: str, name: str) -> np.ndarray:
   Raises:
     BrokenVideo: the file cannot be read as a picture.
   """
+  return decode_file(os.path.join(folder, name), folder, name)
+
+
+def decode_file(file: str | BinaryIO, folder: str, name: str) -> np.ndarray:
+  """Returns what `decode` does, of a picture that may be in memory.
+
+  Args:
+    file: path of the picture, or an open file.
+    folder: path of the video, for errors.
+    name: name of the picture, for errors.
+  """
   try:
-    with Image.open(os.path.join(folder, name)) as image:
+    with Image.open(file) as image:
       image.load()
       mode = image.mode
       turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
@@ -166,7 +194,7 @@ def decode(folder: str, name: str) -> np.ndarray:
   return pixels
 
 
-def _check_shape(
+def check_shape(
     folder: str, name: str, pixels: np.ndarray, shape: tuple[int, ...]
 ):
   """Raises BrokenVideo unless a frame [H, W, 3] has the expected shape."""

@@ -199,3 +199,26 @@ def test_place_without_videos_is_refused(tmp_path):
   for place in (str(tmp_path), f'{tmp_path}/*.mp4', f'{tmp_path}/missing'):
     with pytest.raises(ValueError, match='holds no videos'):
       listing.find(place)
+
+
+def test_label_of_a_manifest_reaches_the_clip(tmp_path):
+  manifest = tmp_path / 'm.csv'
+  manifest.write_text('path,label\na.mp4,to run\nb.mp4,\n')
+  assert [c.label for c in listing.find(str(manifest))] == ['to run', '']
+
+
+def test_folder_of_each_kind_of_place(tmp_path):
+  for name in ('videos/a.mp4', 'bear/0.jpg', 'bear/1.jpg', 'm.csv'):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+  places = {
+      'videos': 'videos',
+      'videos/a.mp4': 'videos',
+      'videos/*.mp4': 'videos',
+      '*/a*.mp4': '.',
+      'bear': '.',
+      'm.csv': '.',
+  }
+  for place, expected in places.items():
+    found = listing.folder_of(str(tmp_path / place))
+    assert found == str((tmp_path / expected).resolve()), place

@@ -1,0 +1,1 @@
+"""Packed clips: videos cut, scaled and stored for fast reading."""

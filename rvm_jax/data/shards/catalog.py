@@ -1,0 +1,250 @@
+"""What a packed set holds, from its small files: no record is read.
+
+Besides its shards, a packed set has a CSV file for each shard, with one line
+for each clip, and `rvm_clips.json`, which is written when all else is there.
+"""
+
+from concurrent import futures
+import csv
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+
+from etils import epath
+import numpy as np
+
+from rvm_jax.data import frame_sampling
+from rvm_jax.data import held_out
+from rvm_jax.data.shards import completion
+from rvm_jax.data.shards import schema
+from rvm_jax.data.shards import writer
+from rvm_jax.data.video import prepared
+
+# The file that a finished set has.
+NAME = completion.NAME
+
+# Files that are looked at side by side, because each takes a while in a bucket.
+_NUM_THREADS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalog:
+  """The clips of a packed set; arrays have one entry for each of n clips.
+
+  Attributes:
+    folder: path or URL of the set.
+    shards: paths of the files of each of N shards.
+    hashes: SHA-256 of these files in hexadecimal digits, by name.
+    stops: number of clips of each shard and all before it, int64 [N].
+    starts: number of the clip's first frame in its video, int64 [n].
+    nums_frames: number of frames of the clip, int64 [n].
+    rates: frames per second of the clip, float64 [n].
+    heights: height of the frames in pixels, int64 [n].
+    widths: width of the frames in pixels, int64 [n].
+    checksums: CRC-32 of the clip's frames as they are stored, int64 [n].
+    draws: `held_out.draw` of the clip's video, float64 [n].
+  """
+
+  folder: str
+  shards: tuple[writer.Paths, ...]
+  hashes: dict[str, str]
+  stops: np.ndarray
+  starts: np.ndarray
+  nums_frames: np.ndarray
+  rates: np.ndarray
+  heights: np.ndarray
+  widths: np.ndarray
+  checksums: np.ndarray
+  draws: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.starts)
+
+  def locate(self, clip: int) -> tuple[str, int]:
+    """Returns the path of a clip's shard, and the clip's number in it."""
+    shard, number = self._split(clip)
+    return self.shards[shard].records, number
+
+  def video(self, clip: int) -> str:
+    """Returns the path of a clip's video, relative to its source's folder.
+
+    It is read from the set: the names of all videos would fill the memory of
+    every process.
+    """
+    shard, number = self._split(clip)
+    return _videos(self.shards[shard].clips)[number]
+
+  def _split(self, clip: int) -> tuple[int, int]:
+    """Returns the number of a clip's shard, and the clip's number in it."""
+    shard = int(np.searchsorted(self.stops, clip, side='right'))
+    return shard, clip - (int(self.stops[shard - 1]) if shard else 0)
+
+  def count_needed(
+      self, min_frames: int, frame_rate: float | None
+  ) -> np.ndarray:
+    """Returns how many frames a usable clip needs, for each clip, int64 [n].
+
+    Args:
+      min_frames: number of frames, counted at `frame_rate`.
+      frame_rate: rate at which videos are sampled, in frames per second; None
+        for each video's own.
+    """
+    return 1 + frame_sampling.to_native(min_frames - 1, self.rates, frame_rate)
+
+  def describe_short(self, needed: np.ndarray) -> list[str]:
+    """Returns a sentence for each clip with fewer frames than it needs, [n]."""
+    return [
+        f'{self.folder}/{self.video(clip)} from frame {self.starts[clip]}: too'
+        f' short: {self.nums_frames[clip]} frames, needs {needed[clip]}'
+        for clip in np.flatnonzero(self.nums_frames < needed).tolist()
+    ]
+
+
+def is_packed(place: str) -> bool:
+  """Returns whether a source is the folder of a packed set.
+
+  Args:
+    place: the source, of any kind.
+
+  Raises:
+    ValueError: the set is not finished, or the source is in a bucket and is no
+      packed set.
+  """
+  if prepared.is_prepared(place):
+    return False
+  if (epath.Path(place).expanduser() / NAME).exists():
+    return True
+  if '://' in place:
+    raise ValueError(
+        f'{place} is no packed set: {NAME} is missing. Videos have to be on a'
+        ' disk: pack them, or mount the bucket as a folder'
+    )
+  folder = os.path.expanduser(place)
+  names = os.listdir(folder) if os.path.isdir(folder) else []
+  if any(name.startswith('rvm_clips-') for name in names):
+    raise ValueError(
+        f'{place} is a packed set that is not finished: {NAME} is missing. To'
+        ' complete it, run the command again that packs it, python -m'
+        ' rvm_jax.data.shards'
+    )
+  if 'dataset_info.json' in names:
+    raise ValueError(
+        f'{place} was prepared by tensorflow-datasets: as a source it is'
+        f' tfds:{place}'
+    )
+  return False
+
+
+def read(place: str) -> Catalog:
+  """Reads what a packed set holds, and checks that its files fit together.
+
+  The contents of the shards are not looked at: `rvm_jax.data.check` does that.
+
+  Args:
+    place: path of the set's folder, or its URL, such as 'gs://bucket/set'.
+
+  Raises:
+    ValueError: the set has another version of the schema, no clips, or files
+      that do not fit together.
+  """
+  folder = epath.Path(place).expanduser()
+  hashes, num_shards = _read_summary(folder / NAME)
+  shards = tuple(
+      writer.list_paths(os.fspath(folder), number, num_shards)
+      for number in range(num_shards)
+  )
+  with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
+    tables = list(pool.map(functools.partial(_read_shard, hashes), shards))
+  catalog = Catalog(
+      folder=os.fspath(folder),
+      shards=shards,
+      hashes=hashes,
+      stops=np.cumsum([len(table['starts']) for table in tables]),
+      **{key: np.concatenate([t[key] for t in tables]) for key in tables[0]},
+  )
+  if not len(catalog):
+    raise ValueError(
+        f'{place} holds no clips: the files left_out-*.csv in it say why'
+    )
+  return catalog
+
+
+def _read_summary(path: epath.Path) -> tuple[dict[str, str], int]:
+  """Returns the hashes of all files of a set by name, and how many shards."""
+  try:
+    summary = json.loads(path.read_text())
+    version = summary['schema_version']
+    # Another version may have anything else.
+    if version == schema.SCHEMA_VERSION:
+      return dict(summary['files']), int(summary['num_shards'])
+  except (ValueError, TypeError, KeyError) as error:
+    raise ValueError(f'{path} is damaged: {error!r}') from error
+  raise ValueError(
+      f'{path}: expected schema version {schema.SCHEMA_VERSION}, got {version}:'
+      ' pack the videos again, or use the version of rvm_jax that packed them'
+  )
+
+
+def _read_shard(
+    hashes: dict[str, str], paths: writer.Paths
+) -> dict[str, np.ndarray]:
+  """Returns the arrays of `Catalog` for the clips of one shard.
+
+  Args:
+    hashes: SHA-256 of the files of the set, by name.
+    paths: paths of the files of the shard.
+
+  Raises:
+    ValueError: a file is missing, or is not as `rvm_clips.json` says.
+  """
+  try:
+    size = epath.Path(paths.records).stat().length
+    content = epath.Path(paths.clips).read_bytes()
+  except FileNotFoundError as error:
+    raise ValueError(
+        f'{paths.records} or {os.path.basename(paths.clips)} is missing: copy'
+        ' the whole set, or pack it again'
+    ) from error
+  expected = hashes.get(os.path.basename(paths.clips))
+  if (found := hashlib.sha256(content).hexdigest()) != expected:
+    raise ValueError(
+        f'{paths.clips}: expected the SHA-256 {expected}, as {NAME} says, got'
+        f' {found}: the file was changed'
+    )
+  rows = _parse(content)
+  # A shard may have no clips.
+  values = zip(*rows) if rows else [()] * len(writer.CLIP_COLUMNS)
+  columns = dict(zip(writer.CLIP_COLUMNS, values))
+  if size < (needed := sum(map(int, columns['num_bytes']))):
+    raise ValueError(
+        f'{paths.records}: expected more than {needed} bytes, as'
+        f' {os.path.basename(paths.clips)} says, got {size}: the file was cut'
+        ' off or replaced'
+    )
+  # A video has many clips, and its name is hashed once.
+  draw = functools.lru_cache(maxsize=1)(held_out.draw)
+  return {
+      'starts': np.array(columns['start'], np.int64),
+      'nums_frames': np.array(columns['num_frames'], np.int64),
+      'rates': np.array(columns['frame_rate'], np.float64),
+      'heights': np.array(columns['height'], np.int64),
+      'widths': np.array(columns['width'], np.int64),
+      'checksums': np.array(columns['crc32'], np.int64),
+      'draws': np.array([draw(video) for video in columns['video']]),
+  }
+
+
+def _parse(content: bytes) -> list[list[str]]:
+  """Returns the rows of a CSV file, without its header."""
+  reader = csv.reader(io.StringIO(content.decode(), newline=''))
+  next(reader)
+  return list(reader)
+
+
+@functools.lru_cache(maxsize=1)
+def _videos(path: str) -> list[str]:
+  """Returns the videos of a shard's clips."""
+  return [row[0] for row in _parse(epath.Path(path).read_bytes())]

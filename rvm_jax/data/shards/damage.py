@@ -1,0 +1,60 @@
+"""Looks for damage in packed sets: every byte of every record is read."""
+
+from collections.abc import Iterator
+from concurrent import futures
+import functools
+import hashlib
+import os
+
+from etils import epath
+
+from rvm_jax.data.shards import catalog as catalog_lib
+from rvm_jax.data.shards import source
+from rvm_jax.data.video import decoder
+
+# Size in bytes of the parts in which files are read.
+_PART = 2**22
+
+
+def find(catalog: catalog_lib.Catalog) -> Iterator[tuple[int | None, str]]:
+  """Compares the shards of a set with what its small files say of them.
+
+  Args:
+    catalog: what the set holds.
+
+  Yields:
+    For each damaged record the number of its clip in the set and a sentence.
+    For each shard that differs from when it was packed, None and a sentence.
+  """
+  check = functools.partial(_check_shard, catalog)
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    for found in pool.map(check, range(len(catalog.shards))):
+      yield from found
+
+
+def _check_shard(
+    catalog: catalog_lib.Catalog, shard: int
+) -> list[tuple[int | None, str]]:
+  """Returns what `find` yields for one shard."""
+  path = catalog.shards[shard].records
+  first = int(catalog.stops[shard - 1]) if shard else 0
+  found: list[tuple[int | None, str]] = []
+  for clip in range(first, int(catalog.stops[shard])):
+    try:
+      source.read(catalog, clip, [], verify=True)
+    except decoder.BrokenVideo as error:
+      found.append((clip, str(error)))
+  digest = hashlib.sha256()
+  with epath.Path(path).open('rb') as file:
+    while part := file.read(_PART):
+      digest.update(part)
+  expected = catalog.hashes.get(os.path.basename(path))
+  if digest.hexdigest() != expected:
+    found.append(
+        (
+            None,
+            f'{path}: expected the SHA-256 {expected}, as {catalog_lib.NAME} says,'
+            f' got {digest.hexdigest()}',
+        )
+    )
+  return found

@@ -1,0 +1,238 @@
+"""Clips as a source of records: one record for each window of a clip."""
+
+import abc
+import copy
+import functools
+from typing import NamedTuple, Self
+
+from absl import logging
+import numpy as np
+
+from rvm_jax.data import frame_sampling
+from rvm_jax.data import records
+from rvm_jax.storage import fingerprints
+
+
+class Clips(NamedTuple):
+  """What is known of n clips without reading them; one entry for each.
+
+  Attributes:
+    ids: numbers by which a kind of source finds its clips, int64 [n].
+    starts: number of the clip's first frame in its video, int64 [n].
+    nums_frames: number of frames of the clip, int64 [n].
+    rates: frames per second of the clip, float64 [n].
+    draws: which clips are kept out of training, as `held_out.draw` says,
+      float64 [n].
+  """
+
+  ids: np.ndarray
+  starts: np.ndarray
+  nums_frames: np.ndarray
+  rates: np.ndarray
+  draws: np.ndarray
+
+
+class Windows(abc.ABC):
+  """Clips, each with one or more records.
+
+  A clip has as many records as samples with the greatest gap fit into it one
+  after the other, so that a clip is sampled in proportion to its length. The
+  windows of its records divide the frames at which a sample can begin into
+  equal parts. Clips too short for the greatest gap are used with the longest
+  gaps that fit.
+  """
+
+  def __init__(self, place: str, clips: Clips, spacing: frame_sampling.Spacing):
+    """Counts the records of the clips.
+
+    Args:
+      place: name of the source, for messages.
+      clips: the clips, one or more. Each has `spacing.min_frames` at least.
+      spacing: distances between the frames of a sample.
+
+    Raises:
+      ValueError: no clip has room for the least gap.
+    """
+    self._clips = clips
+    # For each clip, the number of its frames that a sample with the greatest
+    # gap spans; and the number of records of this clip and all before it.
+    self._lengths = _check_gaps(place, spacing, clips.nums_frames, clips.rates)
+    self._stops = self._count_records()
+
+  @abc.abstractmethod
+  def _read(self, clip: int, numbers) -> np.ndarray:
+    """Returns frames of a clip, as `records.Record.read` does.
+
+    Args:
+      clip: number of the clip in this source.
+      numbers: numbers of frames, counted from the first frame of the clip.
+    """
+
+  @abc.abstractmethod
+  def _path(self, clip: int) -> str:
+    """Returns the name for people of the video of clip number `clip`."""
+
+  @property
+  def num_clips(self) -> int:
+    """Number of clips."""
+    return len(self._clips.ids)
+
+  def split(self, share: float) -> tuple[Self | None, Self | None]:
+    """Divides the clips by the names of their videos, see `held_out.draw`.
+
+    Args:
+      share: share of the videos to keep out of training, about.
+
+    Returns:
+      The clips to train on, and those that are kept out; None for no clips.
+    """
+    is_held_out = self._clips.draws < share
+    return self._take(~is_held_out), self._take(is_held_out)
+
+  def _take(self, is_taken: np.ndarray) -> Self | None:
+    """Returns the clips that a mask [n] chooses; None if there are none."""
+    if not is_taken.any():
+      return None
+    taken = copy.copy(self)
+    taken._clips = Clips(*(column[is_taken] for column in self._clips))
+    taken._lengths = self._lengths[is_taken]
+    taken._stops = taken._count_records()
+    return taken
+
+  def _count_records(self) -> np.ndarray:
+    """Returns the number of records of each clip and all before it, [n]."""
+    return np.cumsum(np.maximum(1, self._clips.nums_frames // self._lengths))
+
+  def __len__(self) -> int:
+    return int(self._stops[-1])
+
+  def __getitem__(self, number: int) -> records.Record:
+    """Returns record `number`, of one window of a clip."""
+    if not 0 <= number < len(self):
+      raise IndexError(f'record {number} of {len(self)}')
+    clip = int(np.searchsorted(self._stops, number, side='right'))
+    num_frames = int(self._clips.nums_frames[clip])
+    num_windows = max(1, num_frames // int(self._lengths[clip]))
+    window = number - int(self._stops[clip]) + num_windows
+    # Window k of n begins at k / n of the frames at which a sample can begin.
+    num_firsts = max(1, num_frames - int(self._lengths[clip]) + 1)
+    start = window * num_firsts // num_windows
+    return records.Record(
+        clip=np.array([clip, start], np.int64),
+        num_frames=num_frames,
+        window=(start, (window + 1) * num_firsts // num_windows),
+        frame_rate=float(self._clips.rates[clip]),
+        read=functools.partial(self._read, clip),
+    )
+
+  def describe(self, clip: np.ndarray) -> str:
+    """Returns a name like '/videos/a.mp4 from frame 120'.
+
+    Args:
+      clip: number of a clip in this source, and of a frame in the clip, int64
+        [2].
+    """
+    number, frame = (int(x) for x in clip)
+    first = int(self._clips.starts[number]) + frame
+    return f'{self._path(number)} from frame {first}'
+
+  def fingerprint(self) -> str:
+    """Returns a hash of the videos' names and the clips' places and order.
+
+    It does not depend on folders, because hosts may reach them differently.
+    """
+    clips = self._clips
+    return fingerprints.hash_parts(
+        x.tobytes()
+        for x in (
+            clips.starts,
+            clips.nums_frames,
+            clips.rates,
+            self._lengths,
+            clips.draws,
+        )
+    )
+
+
+def judge(
+    place: str,
+    num_good: int,
+    reasons: list[str],
+    max_bad_share: float,
+    spacing: frame_sampling.Spacing,
+):
+  """Warns of bad clips, and refuses a source with too many.
+
+  Args:
+    place: name of the source, as `rvm_jax.data.check` takes it.
+    num_good: number of usable clips of the source.
+    reasons: what is wrong, for each bad clip.
+    max_bad_share: greatest share of bad clips with which the source is used.
+    spacing: distances between the frames of a sample.
+
+  Raises:
+    ValueError: the share of bad clips is greater, or all clips are bad.
+  """
+  if not reasons:
+    return
+  num_listed = num_good + len(reasons)
+  needs = f'--min_frames={spacing.min_frames}'
+  if spacing.frame_rate is not None:
+    needs += f' --frame_rate={spacing.frame_rate}'
+  command = f'python -m rvm_jax.data.check {needs} {place!r}'
+  message = (
+      f'{len(reasons)} of {num_listed} videos in {place!r} are bad, such as'
+      f' {"; ".join(reasons[:3])}. To list them: {command}'
+  )
+  if not num_good:
+    raise ValueError(message)
+  if len(reasons) / num_listed > max_bad_share:
+    raise ValueError(
+        f'{message}. More than max_bad_share={max_bad_share}: mend or remove'
+        ' them, or raise it'
+    )
+  logging.warning('%s. They are left out.', message)
+
+
+def _check_gaps(
+    place: str,
+    spacing: frame_sampling.Spacing,
+    nums_frames: np.ndarray,
+    rates: np.ndarray,
+) -> np.ndarray:
+  """Warns of clips that are too short for the greatest gap.
+
+  Args:
+    place: folder, glob, manifest or file of the source.
+    spacing: distances between the frames of a sample.
+    nums_frames: number of frames of each clip, int64 [n].
+    rates: frames per second of each clip, float64 [n].
+
+  Returns:
+    For each clip, the number of its frames that a sample with the greatest gap
+    spans, int64 [n].
+
+  Raises:
+    ValueError: all clips are too short even for the least gap.
+  """
+  lengths = 1 + spacing.offsets(spacing.last_source + spacing.max_gap, rates)
+  least = 1 + spacing.offsets(spacing.last_source + spacing.min_gap, rates)
+  if (nums_frames < least).all():
+    longest = int(nums_frames.argmax())
+    raise ValueError(
+        f'the gap range {spacing.min_gap}..{spacing.max_gap} is larger than'
+        f' every clip in {place!r}: the longest has {nums_frames[longest]}'
+        f' frames, and {spacing.num_source} source frames at stride'
+        f' {spacing.stride} with the least gap need {least[longest]}; lower'
+        ' min_gap, num_source or stride, or use longer videos'
+    )
+  if num_short := int((nums_frames < lengths).sum()):
+    logging.warning(
+        '%d of %d videos in %r are too short for gaps up to %d: they take the'
+        ' longest gaps that fit.',
+        num_short,
+        len(nums_frames),
+        place,
+        spacing.max_gap,
+    )
+  return lengths
