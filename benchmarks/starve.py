@@ -87,6 +87,7 @@ def get_config(options: argparse.Namespace) -> ml_collections.ConfigDict:
   config.num_steps = NUM_INTERVALS * config.log_every
   config.eval_every = config.num_steps
   config.checkpoint.save_every = config.num_steps
+  config.optimizer.warmup_steps = 1
   config.data.update(
       sources=(options.source,),
       weights=(1.0,),

@@ -85,7 +85,7 @@ def test_fetch_returns_encoded_bytes(modules, tmp_path, make_video):
   place = formats.Place(path, 0, reader.scan(path))
   # Without B-frames: from the key frame 20 to the frame 25.
   assert len(formats.fetch_packets(place, np.array([23, 25]))) == 6
-  frames = [video_files.picture(number, 16, 32) for number in range(3)]
+  frames = [video_files.picture(number, 32, 32) for number in range(3)]
   folder = video_files.write_folder(tmp_path / 'b', frames)
   place = formats.Place(folder, 1, reader.scan(folder))
   pieces = formats.fetch_pictures(place, np.array([0, 1]))
