@@ -9,16 +9,19 @@ pixels through worker processes. The run fails, with exit code 1, unless
           above that of the second quarter. A reading is the sum over this
           process and its workers of the proportional set size, in which memory
           that n processes share counts as one n-th in each.
-  files   in /dev/shm that came with the run are gone at its end,
-  workers are gone too, and none is left as a zombie,
+  files   in /dev/shm that came with the run are gone when its process has
+          ended (those of other runs beside it are counted too),
+  workers are gone before that, and none is left as a zombie,
   broken  files were met, and skipped.
 Linux alone has what it measures. The folder is deleted at the end.
 """
 
 import argparse
+from collections.abc import Callable, Iterable
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import time
 
@@ -159,54 +162,38 @@ def growth(memory: list[float]) -> float:
   return np.mean(memory[-quarter:]) / np.mean(memory[quarter : 2 * quarter])
 
 
-def find_leftovers(shared_before: set[str]) -> list[str]:
-  """Returns what a run has left behind, after some patience.
-
-  Args:
-    shared_before: names in /dev/shm before the run.
-  """
+def wait_for_none(find: Callable[[], Iterable]) -> list:
+  """Returns what a function finds, after waiting until it finds nothing."""
   for _ in range(PATIENCE):
-    shared = set(os.listdir('/dev/shm')) - shared_before
-    processes = find_processes()
-    left = [f'/dev/shm/{name}' for name in sorted(shared)]
-    left += [f'process {x} ({state})' for x, state in processes.items()]
+    left = list(find())
     if not left:
       break
     time.sleep(1)
   return left
 
 
-def main(arguments: list[str] | None = None) -> int:
-  """Reads clips and returns the exit code."""
-  parser = argparse.ArgumentParser(
-      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
-  parser.add_argument('--dir', required=True, help='folder to make')
-  parser.add_argument('--num_clips', type=int, default=20_000)
-  parser.add_argument('--num_good', type=int, default=4000)
-  parser.add_argument('--num_broken', type=int, default=1000)
-  parser.add_argument('--num_workers', type=int, default=2)
-  options = parser.parse_args(arguments)
+def read_all(options: argparse.Namespace) -> bool:
+  """Makes the files, breaks some and reads; returns whether all is sound."""
   # Workers read absl's flags.
   flags.FLAGS.mark_as_parsed()
   logging.set_verbosity(logging.ERROR)
   folder = pathlib.Path(options.dir)
   folder.mkdir()
   os.environ['XDG_CACHE_HOME'] = str(folder / 'cache')
+  count = options.num_good + options.num_broken
   try:
-    count = options.num_good + options.num_broken
     paths = write_videos(folder / 'videos', count)
     # Broken files are spread over the others.
     broken = paths[:: count // options.num_broken][: options.num_broken]
     stream = open_stream(folder / 'videos', options.num_workers)
     for number, path in enumerate(broken):
       break_file(path, number % 3)
-    shared, start = set(os.listdir('/dev/shm')), time.perf_counter()
+    start = time.perf_counter()
     memory, num_skipped = read_clips(stream, options.num_clips)
     seconds = time.perf_counter() - start
-    left = find_leftovers(shared)
   finally:
     shutil.rmtree(folder)
+  left = wait_for_none(find_processes)
   ratio = growth(memory)
   print(
       f'{options.num_clips} clips of {count} files, of which'
@@ -217,8 +204,32 @@ def main(arguments: list[str] | None = None) -> int:
       f'memory in MB: first {memory[0]:.1f}, last {memory[-1]:.1f}, greatest'
       f' {max(memory):.1f}; last over second quarter {ratio:.4f}'
   )
-  print(f'left behind: {", ".join(left) or "nothing"}')
-  is_sound = ratio <= MOST_GROWTH and not left and num_skipped > 0
+  print(f'workers left: {left or "none"}', flush=True)
+  return ratio <= MOST_GROWTH and not left and num_skipped > 0
+
+
+def main() -> int:
+  """Reads clips and returns the exit code."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument('--dir', required=True, help='folder to make')
+  parser.add_argument('--num_clips', type=int, default=20_000)
+  parser.add_argument('--num_good', type=int, default=4000)
+  parser.add_argument('--num_broken', type=int, default=1000)
+  parser.add_argument('--num_workers', type=int, default=2)
+  parser.add_argument(
+      '--is_reader', action='store_true', help='be the process that reads'
+  )
+  options = parser.parse_args()
+  if options.is_reader:
+    return 0 if read_all(options) else 1
+  before = set(os.listdir('/dev/shm'))
+  # Batches that nobody took are removed when the process that reads has ended.
+  done = subprocess.run([sys.executable, *sys.argv, '--is_reader'], check=False)
+  left = wait_for_none(lambda: set(os.listdir('/dev/shm')) - before)
+  print(f'files left in /dev/shm: {left or "none"}')
+  is_sound = not done.returncode and not left
   print('sound' if is_sound else 'NOT SOUND')
   return 0 if is_sound else 1
 

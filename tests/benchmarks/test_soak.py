@@ -47,16 +47,24 @@ def test_growth_compares_the_last_with_the_second_quarter(soak):
   assert soak.growth([9, 9, 1, 1, 5, 5, 1, 2]) == pytest.approx(1.5)
 
 
-def test_leftovers_are_found(soak):
-  shared = set(os.listdir('/dev/shm'))
-  path = pathlib.Path('/dev/shm') / f'rvm_jax_test_{os.getpid()}'
+def test_processes_that_are_left_are_found(soak):
   child = subprocess.Popen(['sleep', '60'])
-  path.touch()
   try:
-    left = soak.find_leftovers(shared)
+    assert child.pid in soak.wait_for_none(soak.find_processes)
+    child.kill()
+    # Nobody has asked how it ended: it is a zombie.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert soak.find_processes()[child.pid] == 'Z'
   finally:
-    path.unlink()
     child.kill()
     child.wait()
-  assert str(path) in left
-  assert any(name.startswith(f'process {child.pid} (') for name in left)
+  assert child.pid not in soak.find_processes()
+
+
+def test_waiting_ends_when_nothing_is_left(soak, monkeypatch):
+  monkeypatch.setattr(soak, 'PATIENCE', 3)
+  monkeypatch.setattr(soak.time, 'sleep', lambda seconds: None)
+  found = iter([['a', 'b'], ['b'], []])
+  assert soak.wait_for_none(lambda: next(found)) == []
+  found = iter([['a', 'b'], ['b'], ['b']])
+  assert soak.wait_for_none(lambda: next(found)) == ['b']
