@@ -10,7 +10,7 @@ pixels through worker processes. The run fails, with exit code 1, unless
           process and its workers of the proportional set size, in which memory
           that n processes share counts as one n-th in each.
   files   in /dev/shm that came with the run are gone when its process has
-          ended (those of other runs beside it are counted too),
+          ended (another run's that lasts for 20 s would be counted too),
   workers are gone before that, and none is left as a zombie,
   broken  files were met, and skipped.
 Linux alone has what it measures. The folder is deleted at the end.
@@ -162,14 +162,15 @@ def growth(memory: list[float]) -> float:
   return np.mean(memory[-quarter:]) / np.mean(memory[quarter : 2 * quarter])
 
 
-def wait_for_none(find: Callable[[], Iterable]) -> list:
-  """Returns what a function finds, after waiting until it finds nothing."""
+def find_lasting(find: Callable[[], Iterable]) -> set:
+  """Returns what a function finds now and again each second, with patience."""
+  lasting = set(find())
   for _ in range(PATIENCE):
-    left = list(find())
-    if not left:
+    if not lasting:
       break
     time.sleep(1)
-  return left
+    lasting &= set(find())
+  return lasting
 
 
 def read_all(options: argparse.Namespace) -> bool:
@@ -193,7 +194,7 @@ def read_all(options: argparse.Namespace) -> bool:
     seconds = time.perf_counter() - start
   finally:
     shutil.rmtree(folder)
-  left = wait_for_none(find_processes)
+  left = find_lasting(find_processes)
   ratio = growth(memory)
   print(
       f'{options.num_clips} clips of {count} files, of which'
@@ -227,7 +228,7 @@ def main() -> int:
   before = set(os.listdir('/dev/shm'))
   # Batches that nobody took are removed when the process that reads has ended.
   done = subprocess.run([sys.executable, *sys.argv, '--is_reader'], check=False)
-  left = wait_for_none(lambda: set(os.listdir('/dev/shm')) - before)
+  left = find_lasting(lambda: set(os.listdir('/dev/shm')) - before)
   print(f'files left in /dev/shm: {left or "none"}')
   is_sound = not done.returncode and not left
   print('sound' if is_sound else 'NOT SOUND')

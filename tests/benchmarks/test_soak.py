@@ -50,7 +50,7 @@ def test_growth_compares_the_last_with_the_second_quarter(soak):
 def test_processes_that_are_left_are_found(soak):
   child = subprocess.Popen(['sleep', '60'])
   try:
-    assert child.pid in soak.wait_for_none(soak.find_processes)
+    assert child.pid in soak.find_lasting(soak.find_processes)
     child.kill()
     # Nobody has asked how it ended: it is a zombie.
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -61,10 +61,10 @@ def test_processes_that_are_left_are_found(soak):
   assert child.pid not in soak.find_processes()
 
 
-def test_waiting_ends_when_nothing_is_left(soak, monkeypatch):
-  monkeypatch.setattr(soak, 'PATIENCE', 3)
+def test_only_what_lasts_is_found(soak, monkeypatch):
+  monkeypatch.setattr(soak, 'PATIENCE', 2)
   monkeypatch.setattr(soak.time, 'sleep', lambda seconds: None)
-  found = iter([['a', 'b'], ['b'], []])
-  assert soak.wait_for_none(lambda: next(found)) == []
-  found = iter([['a', 'b'], ['b'], ['b']])
-  assert soak.wait_for_none(lambda: next(found)) == ['b']
+  found = iter(['ab', 'b', 'a'])
+  assert not soak.find_lasting(lambda: next(found))
+  found = iter(['ab', 'bc', 'bcd'])
+  assert soak.find_lasting(lambda: next(found)) == {'b'}
