@@ -7,6 +7,13 @@ end; without a manifest each video is one. The command prints each bad clip with
 the reason, then the files that are usable in part, then a summary of the clips.
 It adds the usable videos to the index, so that a run on them starts at once.
 
+Several machines share the work with --shard=0/4, --shard=1/4 and so on, where
+the videos have the same paths on all. Each makes an index on its own disk, a
+file videos-*.sqlite3 in $XDG_CACHE_HOME/rvm_jax (~/.cache/rvm_jax). Copy these
+to one machine and check there with --merge=FILE for each: the videos in them
+are not decoded again. Every machine of a run needs the index that comes out. A
+packed set is checked by one machine.
+
 Of a packed set (`rvm_jax.data.shards`) every record is read, and each damaged
 one is a bad clip. A shard that differs from when it was packed counts as bad
 too.
@@ -24,7 +31,9 @@ from typing import NamedTuple
 from rvm_jax.data import spans
 from rvm_jax.data.shards import catalog
 from rvm_jax.data.shards import damage as damage_lib
+from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
+from rvm_jax.data.video import merging
 
 
 class _Content(NamedTuple):
@@ -45,30 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
   Returns:
     The exit code.
   """
-  parser = argparse.ArgumentParser(
-      prog='python -m rvm_jax.data.check',
-      description=__doc__,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
-  parser.add_argument('paths', nargs='+', metavar='PATHS')
-  parser.add_argument(
-      '--min_frames',
-      type=int,
-      default=1,
-      help='a clip with fewer frames is bad (default: %(default)s)',
-  )
-  parser.add_argument(
-      '--frame_rate',
-      type=float,
-      help='rate at which --min_frames counts, in frames per second (default:'
-      " each video's own)",
-  )
-  options = parser.parse_args(arguments)
-  if options.min_frames < 1:
-    parser.error(f'--min_frames must be at least 1, got {options.min_frames}')
-  if options.frame_rate is not None and not options.frame_rate > 0:
-    parser.error(f'--frame_rate must be positive, got {options.frame_rate}')
+  options = _parse(arguments)
+  number, count = options.shard
   try:
+    num_added = merging.merge(options.merge)
     # A video that several of the paths list is one clip.
     sets = {path for path in options.paths if catalog.is_packed(path)}
     clips = {
@@ -79,12 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     packed = [
         _check_set(path, options.min_frames, options.frame_rate)
-        for path in sorted(sets)
+        for path in sorted(sets)[number::count]
     ]
   except (ValueError, OSError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
-  good, bad = spans.find(clips.values(), options.min_frames, options.frame_rate)
+  if options.merge:
+    print(f'{num_added} videos added to {index.database()}')
+  chosen = _choose(list(clips.values()), number, count)
+  good, bad = spans.find(chosen, options.min_frames, options.frame_rate)
   contents = [
       _Content(
           span.num_frames,
@@ -104,7 +96,88 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if note:
       print(f'usable {path}: {note}')
   _print_summary(contents, len(bad))
-  return 2 if not contents else 1 if bad else 0
+  return 0 if not bad else 1 if contents else 2
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+  """Returns the options of a command line; ends the process if they are wrong.
+
+  Args:
+    arguments: the command line; None for that of this process.
+  """
+  parser = argparse.ArgumentParser(
+      prog='python -m rvm_jax.data.check',
+      description=__doc__,
+      formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument('paths', nargs='+', metavar='PATHS')
+  parser.add_argument(
+      '--min_frames',
+      type=int,
+      default=1,
+      help='a clip with fewer frames is bad (default: %(default)s)',
+  )
+  parser.add_argument(
+      '--frame_rate',
+      type=float,
+      help='rate at which --min_frames counts, in frames per second (default:'
+      " each video's own)",
+  )
+  parser.add_argument(
+      '--shard',
+      type=_shard,
+      default=(0, 1),
+      metavar='I/N',
+      help='check part I of N of the videos, counted from 0 (default: all)',
+  )
+  parser.add_argument(
+      '--merge',
+      action='append',
+      default=[],
+      metavar='FILE',
+      help='index of another machine to add to that of this one; may be given'
+      ' several times',
+  )
+  options = parser.parse_args(arguments)
+  if options.min_frames < 1:
+    parser.error(f'--min_frames must be at least 1, got {options.min_frames}')
+  if options.frame_rate is not None and not options.frame_rate > 0:
+    parser.error(f'--frame_rate must be positive, got {options.frame_rate}')
+  return options
+
+
+def _shard(text: str) -> tuple[int, int]:
+  """Returns number and count of the shards that a text like '0/4' means.
+
+  Raises:
+    argparse.ArgumentTypeError: it means none.
+  """
+  try:
+    number, count = map(int, text.split('/'))
+  except ValueError:
+    number, count = 0, 0
+  if not 0 <= number < count:
+    raise argparse.ArgumentTypeError(
+        f'expected I/N with 0 <= I < N, such as 0/4, got {text!r}'
+    )
+  return number, count
+
+
+def _choose(
+    clips: Sequence[listing.Clip], number: int, count: int
+) -> list[listing.Clip]:
+  """Returns the clips of a shard.
+
+  All clips of a video are in one shard, so that one machine decodes it.
+
+  Args:
+    clips: the clips of all shards.
+    number: number of the shard.
+    count: number of shards.
+  """
+  paths = dict.fromkeys(clip.path for clip in clips)
+  chosen = set(list(paths)[number::count])
+  return [clip for clip in clips if clip.path in chosen]
 
 
 def _check_set(

@@ -11,6 +11,7 @@ from rvm_jax.data.shards import catalog
 from rvm_jax.data.shards import source as shards_source
 from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
+from rvm_jax.data.video import lookups
 from rvm_jax.data.video import pictures
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import sequences
@@ -86,8 +87,8 @@ class Videos(windows.Windows):
 
 def _warn_of_folders(place: str, paths: list[str]):
   """Warns of pictures as videos, whose frame rate a sample depends on."""
-  num_folders = sum(pictures.module_of(path) is not None for path in paths)
-  if num_folders:
+  modules = lookups.ask_all(pictures.module_of, paths)
+  if num_folders := sum(module is not None for module in modules):
     logging.warning(
         '%d of %d videos in %r are made of pictures, which have no frame rate:'
         ' frame_rate takes it to be %g a second.',

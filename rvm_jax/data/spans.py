@@ -1,6 +1,7 @@
 """Finds where the clips of a data set lie in its videos, and which are bad."""
 
 from collections.abc import Iterable
+import functools
 from typing import NamedTuple
 
 from rvm_jax.data import frame_sampling
@@ -79,6 +80,7 @@ def to_frames(clip: listing.Clip, frame_rate: float) -> tuple[int, int | None]:
   return round(clip.start * frame_rate), stop
 
 
+@functools.lru_cache
 def count_frames(
     num_frames: int, native_rate: float, frame_rate: float | None
 ) -> int:

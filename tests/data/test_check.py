@@ -9,6 +9,7 @@ import pytest
 from rvm_jax.data import check
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
+from rvm_jax.data.video import index
 from tests import video_files
 
 
@@ -109,8 +110,43 @@ def test_advice_of_a_run_lists_what_the_run_leaves_out(
   assert '; '.join(bad[:3]) in message
 
 
+def test_shards_are_checked_apart_and_their_indices_merged(
+    tmp_path, make_video, capsys, monkeypatch
+):
+  videos = tmp_path / 'videos'
+  videos.mkdir()
+  for name in 'abc':
+    make_video(videos / f'{name}.mp4', 50)
+  (videos / 'list.csv').write_text(
+      'path,start,end\na.mp4,0,1\nb.mp4,0,1\na.mp4,1,\nc.mp4,,\n'
+  )
+  manifest = str(videos / 'list.csv')
+  merges = []
+  # Both clips of a.mp4 are in one shard, and the last of five shards is empty.
+  shards = {'0/2': 3, '1/2': 1, '4/5': 0}
+  for number, (shard, count) in enumerate(shards.items()):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / f'host{number}'))
+    merges.append(f'--merge={index.database()}')
+    assert check.main([f'--shard={shard}', manifest]) == 0
+    assert f'{count} good, 0 bad' in capsys.readouterr().out
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'here'))
+  assert check.main([*merges, manifest]) == 0
+  out = capsys.readouterr().out
+  assert f'3 videos added to {tmp_path}/here/' in out and '4 good' in out
+  assert check.main([f'--merge={tmp_path}/no', manifest]) == 2
+  assert 'error: expected the path of a file' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
-    'argument', ['--min_frames=0', '--frame_rate=0', '--frame_rate=nan']
+    'argument',
+    [
+        '--shard=2/2',
+        '--shard=0',
+        '--shard=-1/2',
+        '--min_frames=0',
+        '--frame_rate=0',
+        '--frame_rate=nan',
+    ],
 )
 def test_wrong_flags_are_refused(argument, capsys):
   with pytest.raises(SystemExit) as stop:

@@ -12,17 +12,19 @@ that of the folder, which changes as pictures come, go or get other names, but
 not as the contents of one are replaced: to notice that, every start would have
 to look at every picture.
 
+Files are looked up many at a time, in the file system by several threads and in
+the database by one query for all of them.
+
 Data sources hold no more than the number of a row and a few numbers for each
 file; `load` reads the rest of the row when frames of the file are read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
 import os
 import pathlib
 import sqlite3
-import stat
 import threading
 from typing import NamedTuple
 import zlib
@@ -31,16 +33,15 @@ import av
 import numpy as np
 import tqdm
 
-from rvm_jax.data.video import prepared
+from rvm_jax.data.video import lookups
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import scanning
 
 # Less than this many bytes are scanned sooner than processes start.
 _SMALL = 8 * 2**20
-# What a folder of pictures counts as, in bytes. Its own size means another
-# thing on each file system, and that of its pictures would have to be asked for
-# one by one.
-_FOLDER_SIZE = 2**20
+
+# Files that are looked up at once: more take more memory and are no faster.
+_NUM_TOGETHER = 50_000
 
 # A row for each usable file that was scanned.
 _TABLE = """
@@ -52,7 +53,7 @@ CREATE TABLE IF NOT EXISTS videos (
 """
 # The columns that hold the fields of `reader.Contents`, in the order of the
 # fields. `labels` are the timestamps and `keys` the key frames, packed.
-_CONTENTS = (
+CONTENTS = (
     'num_frames, frame_rate, height, width, labels, keys, lead, is_interlaced,'
     ' note'
 )
@@ -91,6 +92,18 @@ def database() -> str:
   return os.path.join(cache, 'rvm_jax', f'videos-1-av{av.__version__}.sqlite3')
 
 
+@contextlib.contextmanager
+def open_to_write() -> Iterator[sqlite3.Connection]:
+  """Opens the database, which is made if there is none, and closes it."""
+  os.makedirs(os.path.dirname(database()), exist_ok=True)
+  connection = sqlite3.connect(
+      pathlib.Path(database()).absolute().as_uri(), uri=True, timeout=60
+  )
+  with contextlib.closing(connection):
+    connection.execute(_TABLE)
+    yield connection
+
+
 def build(
     paths: Sequence[str], num_processes: int | None = None
 ) -> tuple[dict[str, Summary], dict[str, str]]:
@@ -109,26 +122,8 @@ def build(
     good: usable videos, {path: Summary}.
     bad: the other ones, {path: reason}.
   """
-  good, bad, unknown = {}, {}, {}
-  os.makedirs(os.path.dirname(database()), exist_ok=True)
-  with contextlib.closing(
-      sqlite3.connect(database(), timeout=60)
-  ) as connection:
-    connection.execute(_TABLE)
-    # Tell known files from new ones.
-    for path in dict.fromkeys(paths):
-      try:
-        stamp = path, *_stat(path)
-      except OSError as error:
-        bad[path] = error.strerror
-        continue
-      if summary := _find(connection, stamp):
-        good[path] = summary
-      elif not stamp[1]:
-        bad[path] = 'the file is empty'
-      else:
-        unknown[path] = stamp
-    # Scan the new ones.
+  with open_to_write() as connection:
+    good, bad, unknown = _look_up(connection, list(dict.fromkeys(paths)))
     if num_processes is None:
       is_small = sum(size for _, size, _ in unknown.values()) < _SMALL
       num_processes = 1 if is_small else os.cpu_count()
@@ -142,7 +137,7 @@ def build(
           continue
         _insert(connection, unknown[path], result)
         connection.commit()
-        good[path] = _find(connection, unknown[path])
+        good |= _find(connection, [unknown[path]])
   return good, bad
 
 
@@ -159,13 +154,13 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
   path, size, mtime, *fields = (
       _connection(database_path)
       .execute(
-          f'SELECT path, size, mtime, {_CONTENTS} FROM videos WHERE id = ?',
+          f'SELECT path, size, mtime, {CONTENTS} FROM videos WHERE id = ?',
           (row,),
       )
       .fetchone()
   )
   try:
-    found = _stat(path)
+    found = lookups.stamp(path)
   except OSError as error:
     raise reader.BrokenVideo(path, error.strerror) from error
   if (size, mtime) != found:
@@ -188,16 +183,40 @@ def path_of(database_path: str, row: int) -> str:
   )
 
 
-def _stat(path: str) -> tuple[int, int]:
-  """Returns size and modification time of a file or of a folder.
+def _look_up(
+    connection: sqlite3.Connection, paths: list[str]
+) -> tuple[dict[str, Summary], dict[str, str], dict[str, tuple[str, int, int]]]:
+  """Tells known files from new ones.
 
-  Those of a video in a prepared set are those of the file that holds it.
+  Args:
+    connection: connection to the database.
+    paths: paths of the files.
+
+  Returns:
+    good: summaries of the files that have a row, by path.
+    bad: why files are bad that need no scan, by path.
+    unknown: path, size and modification time of the other files, by path.
   """
-  if prepared.is_prepared(path):
-    path = prepared.file_of(path)
-  status = os.stat(path)
-  is_folder = stat.S_ISDIR(status.st_mode)
-  return _FOLDER_SIZE if is_folder else status.st_size, status.st_mtime_ns
+  good, bad, unknown = {}, {}, {}
+  for start in range(0, len(paths), _NUM_TOGETHER):
+    part = paths[start : start + _NUM_TOGETHER]
+    stamps = []
+    for path, answer in zip(
+        part, lookups.ask_all(lookups.stamp_or_reason, part)
+    ):
+      if isinstance(answer, str):
+        bad[path] = answer
+      else:
+        stamps.append((path, *answer))
+    good |= _find(connection, stamps)
+    for stamp in stamps:
+      path, size, _ = stamp
+      if path not in good:
+        if size:
+          unknown[path] = stamp
+        else:
+          bad[path] = 'the file is empty'
+  return good, bad, unknown
 
 
 def _connection(database_path: str) -> sqlite3.Connection:
@@ -211,15 +230,34 @@ def _connection(database_path: str) -> sqlite3.Connection:
 
 
 def _find(
-    connection: sqlite3.Connection, stamp: tuple[str, int, int]
-) -> Summary | None:
-  """Returns the summary of a file with this path, size and time, if any."""
-  row = connection.execute(
-      'SELECT id, num_frames, frame_rate, height, width, note FROM videos'
-      ' WHERE path = ? AND size = ? AND mtime = ?',
-      stamp,
-  ).fetchone()
-  return row and Summary(*row)
+    connection: sqlite3.Connection, stamps: Sequence[tuple[str, int, int]]
+) -> dict[str, Summary]:
+  """Returns the summaries of the files that have a row.
+
+  Args:
+    connection: connection to the database.
+    stamps: path, size and modification time of each file.
+
+  Returns:
+    {path: summary}, in the order of `stamps`.
+  """
+  connection.execute(
+      'CREATE TEMP TABLE IF NOT EXISTS wanted'
+      ' (path TEXT, size INTEGER, mtime INTEGER)'
+  )
+  connection.executemany('INSERT INTO wanted VALUES (?, ?, ?)', stamps)
+  # A cross join goes through `wanted` and looks each file up in the table's
+  # index, however many rows the table has.
+  rows = connection.execute(
+      'SELECT path, id, num_frames, frame_rate, height, width, note'
+      ' FROM wanted CROSS JOIN videos USING (path, size, mtime)'
+      ' ORDER BY wanted.rowid'
+  )
+  found = {path: Summary(*fields) for path, *fields in rows}
+  connection.execute('DELETE FROM wanted')
+  # While a transaction is open, others cannot write.
+  connection.commit()
+  return found
 
 
 def _insert(
@@ -235,7 +273,7 @@ def _insert(
   fields['timestamps'] = _pack(contents.timestamps)
   fields['key_frames'] = _pack(contents.key_frames)
   connection.execute(
-      f'INSERT OR IGNORE INTO videos (path, size, mtime, {_CONTENTS})'
+      f'INSERT OR IGNORE INTO videos (path, size, mtime, {CONTENTS})'
       f' VALUES ({", ".join("?" * (3 + len(fields)))})',
       (*stamp, *fields.values()),
   )

@@ -1,6 +1,6 @@
 """Lists the clips of a data set: a folder, a glob, a manifest or one file."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import csv
 import dataclasses
 import glob
@@ -9,6 +9,9 @@ import math
 import os
 import re
 
+from absl import logging
+
+from rvm_jax.data.video import lookups
 from rvm_jax.data.video import prepared
 from rvm_jax.data.video import sequences
 
@@ -82,8 +85,7 @@ def find(place: str) -> list[Clip]:
     roots = (
         [place] if os.path.isdir(place) else glob.glob(place, recursive=True)
     )
-    paths = {os.path.abspath(path) for root in roots for path in _files(root)}
-    clips = [Clip(path) for path in sorted(paths)]
+    clips = [Clip(path) for path in sorted(_files(roots))]
   if not clips:
     raise ValueError(
         f'{place!r} holds no videos: expected a folder of video files or of'
@@ -93,20 +95,53 @@ def find(place: str) -> list[Clip]:
   return clips
 
 
-def _files(root: str) -> Iterator[str]:
-  """Yields the paths of the videos in a folder, or of one video file.
+def _files(roots: Sequence[str]) -> set[str]:
+  """Returns the absolute paths of videos.
 
-  Each folder is listed once, and no file in it is looked at.
+  Each folder is listed once, several at a time, and no file in it is looked at.
+
+  Args:
+    roots: paths of video files, and of folders to search.
   """
-  if not os.path.isdir(root) and _is_video(os.path.basename(root)):
-    yield root
-  for folder, folders, names in os.walk(root):
-    folders[:] = [name for name in folders if not name.startswith('.')]
-    videos = list(filter(_is_video, names))
-    yield from (os.path.join(folder, name) for name in videos)
-    # Pictures beside videos are their thumbnails.
-    if not videos and sequences.is_sequence(names):
-      yield folder
+  roots = [os.path.abspath(root) for root in roots]
+  are_folders = list(lookups.ask_all(os.path.isdir, roots))
+  found = set()
+  waiting, seen = set(), set()
+  for root, is_folder in zip(roots, are_folders):
+    if is_folder:
+      waiting.add(root)
+    elif _is_video(os.path.basename(root)):
+      found.add(root)
+  # Go down by one level of folders at a time.
+  while waiting:
+    seen |= waiting
+    below = set()
+    for videos, folders in lookups.ask_all(_list_folder, sorted(waiting)):
+      found.update(videos)
+      below.update(folders)
+    waiting = below - seen
+  return found
+
+
+def _list_folder(folder: str) -> tuple[list[str], list[str]]:
+  """Returns the paths of the videos and of the folders in a folder."""
+  names, folders = [], []
+  try:
+    with os.scandir(folder) as entries:
+      for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+          folders.append(entry.name)
+        elif not entry.is_symlink() or not os.path.isdir(entry.path):
+          names.append(entry.name)
+  except OSError as error:
+    logging.warning('%s is left out: %s', folder, error.strerror)
+  videos = [os.path.join(folder, name) for name in filter(_is_video, names)]
+  # Pictures beside videos are their thumbnails.
+  if not videos and sequences.is_sequence(names):
+    videos.append(folder)
+  return videos, [
+      os.path.join(folder, name) for name in folders if name[0] != '.'
+  ]
 
 
 def _is_video(name: str) -> bool:

@@ -55,6 +55,14 @@ _SEARCH = flags.DEFINE_bool(
     'Search for the remat, fsdp and num_microbatches that fit into memory and'
     ' cost the least time; those of the config are ignored.',
 )
+_CORE_RATE = flags.DEFINE_float(
+    'clips_per_core_second',
+    None,
+    'Clips a second that a core of a host reads, as measured by'
+    ' benchmarks/input_pipeline.py: the plan then says how many cores each chip'
+    ' needs.',
+    lower_bound=1e-9,
+)
 _JSON = flags.DEFINE_string('json', None, 'File for the numbers as JSON.')
 
 
@@ -79,6 +87,7 @@ def main(argv: list[str]):
         topology,
         is_compiled=not _FORMULA.value,
     )
+    plan = plan._replace(core_rate=_CORE_RATE.value)
     print(tables.to_markdown(plan))
     if _JSON.value:
       with files.write_whole(_JSON.value) as path, open(path, 'w') as file:

@@ -58,6 +58,7 @@ class Plan(NamedTuple):
     is_refused: whether the compiler says that the step does not fit.
     advice: settings that fit, if those of the config do not; None if none do or
       if it is not known.
+    core_rate: clips a second that a core of a host reads; None if not measured.
   """
 
   config: str
@@ -74,6 +75,7 @@ class Plan(NamedTuple):
   obstacle: str
   is_refused: bool
   advice: search.Settings | None
+  core_rate: float | None = None
 
   @property
   def is_fitting(self) -> bool:
@@ -99,6 +101,18 @@ class Plan(NamedTuple):
     if self.program is None or self.program.outside_seconds is None:
       return None
     return self.program.outside_seconds + self.program.kernel_seconds
+
+  @property
+  def cores_per_device(self) -> float | None:
+    """Cores that read data for one device, if steps take their least time.
+
+    None if it was not measured how fast a core is.
+    """
+    if self.core_rate is None:
+      return None
+    seconds = self.estimated_seconds or self.least_seconds
+    clips = self.batch_size / self.topology.num_devices
+    return clips / seconds / self.core_rate
 
   @property
   def reduced_share(self) -> float | None:

@@ -63,6 +63,8 @@ def to_json(plan: plans.Plan) -> dict[str, Any]:
       'model_seconds': plan.model_seconds,
       'least_seconds': plan.least_seconds,
       'estimated_seconds': plan.estimated_seconds,
+      'core_rate': plan.core_rate,
+      'cores_per_device': plan.cores_per_device,
       'reduced_share': plan.reduced_share,
       'program': program
       and program._asdict()
@@ -138,7 +140,7 @@ def _list_times(plan):
             f'{plan.model_seconds / plan.estimated_seconds:.0%}',
         ),
     ]
-  return rows + [
+  rows += [
       (f'steps a second{most}', _range([1 / x for x in times], '.2f')),
       (
           f'days for {plan.num_steps:,} steps{least}',
@@ -153,6 +155,12 @@ def _list_times(plan):
           _range([rate / x * plan.clip_bytes / 1e6 for x in times], '.0f'),
       ),
   ]
+  if plan.core_rate is not None:
+    clips = plan.batch_size / plan.topology.num_devices
+    name = f'cores that read data for a chip, each {plan.core_rate:g} clips'
+    needed = _range([clips / x / plan.core_rate for x in times], '.1f')
+    rows.append((f'{name} a second{most}', needed))
+  return rows
 
 
 def _list_program(plan):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sqlite3
 
 import numpy as np
 import pytest
@@ -137,3 +138,42 @@ def test_bad_files_come_with_their_reasons(tmp_path):
   assert bad[paths[0]] == 'the file is empty'
   assert 'Invalid data' in bad[paths[1]]
   assert 'No such file' in bad[paths[2]]
+
+
+def test_a_build_asks_the_database_once_for_many_files(
+    tmp_path, make_video, monkeypatch
+):
+  paths = [make_video(tmp_path / f'{number}.mp4', 5) for number in range(3)]
+  index.build(paths)
+  statements = []
+  true_open = sqlite3.connect
+
+  def connect(*args, **kwargs):
+    connection = true_open(*args, **kwargs)
+    connection.set_trace_callback(statements.append)
+    return connection
+
+  monkeypatch.setattr(sqlite3, 'connect', connect)
+  good, _ = index.build(paths[::-1])
+  assert list(good) == paths[::-1]
+  assert sum('SELECT' in statement for statement in statements) == 1
+  # More files are looked up in several parts.
+  monkeypatch.setattr(index, '_NUM_TOGETHER', 2)
+  assert index.build(paths[::-1]) == (good, {})
+
+
+def test_others_can_write_while_a_build_scans(
+    tmp_path, make_video, monkeypatch
+):
+  known, new = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'ab']
+  index.build([known])
+  true_scan = reader.scan
+
+  def scan_and_write(path):
+    with sqlite3.connect(index.database(), timeout=0) as connection:
+      connection.execute("UPDATE videos SET note = 'written'")
+    return true_scan(path)
+
+  monkeypatch.setattr(reader, 'scan', scan_and_write)
+  good, bad = index.build([known, new])
+  assert len(good) == 2 and not bad

@@ -81,6 +81,40 @@ def test_listing_asks_once_for_each_folder_and_never_for_a_file(
   assert all(asked.count(f'{tmp_path}/{k}') <= 2 for k in 'abc')
 
 
+def test_links_to_folders_are_not_followed_but_links_to_files_are(tmp_path):
+  touch(tmp_path, 'far/a.mp4', 'far/b/c.mp4')
+  (tmp_path / 'root').mkdir()
+  (tmp_path / 'root' / 'folder').symlink_to(tmp_path / 'far')
+  (tmp_path / 'root' / 'gone.mp4').symlink_to(tmp_path / 'nothing')
+  (tmp_path / 'root' / 'link.mp4').symlink_to(tmp_path / 'far' / 'a.mp4')
+  (tmp_path / 'root' / 'loop').symlink_to(tmp_path / 'root' / 'loop')
+  root = str(tmp_path / 'root')
+  # A broken link is listed, so that it is reported as bad.
+  found = names(listing.find(root), root)
+  assert found == ['gone.mp4', 'link.mp4', 'loop']
+  # A link that is named is followed.
+  assert names(listing.find(f'{root}/folder'), root) == [
+      'folder/a.mp4',
+      'folder/b/c.mp4',
+  ]
+
+
+def test_folder_that_cannot_be_listed_is_left_out_with_a_warning(
+    tmp_path, monkeypatch, warnings
+):
+  touch(tmp_path, 'a.mp4', 'closed/b.mp4')
+  scandir = os.scandir
+
+  def refuse(path):
+    if str(path).endswith('closed'):
+      raise PermissionError(13, 'Permission denied', path)
+    return scandir(path)
+
+  monkeypatch.setattr(os, 'scandir', refuse)
+  assert names(listing.find(str(tmp_path)), tmp_path) == ['a.mp4']
+  assert warnings == [f'{tmp_path}/closed is left out: Permission denied']
+
+
 def test_single_video_is_listed_by_its_absolute_path(tmp_path, monkeypatch):
   touch(tmp_path, 'a[1].mp4')
   monkeypatch.chdir(tmp_path)

@@ -29,9 +29,11 @@ def test_formula_prints_a_table_and_writes_json(tmp_path):
       '--topology=v6e:2x2',
       '--config.data.batch_size=32',
       '--formula',
+      '--clips_per_core_second=100',
       f'--json={path}',
   )
   assert done.returncode == 0, done.stderr
+  assert 'for a chip, each 100 clips a second, at most |' in done.stdout
   table, verdict = done.stdout.strip().split('\n\n')
   lines = table.splitlines()
   assert all(line.count('|') == 3 for line in lines)

@@ -122,6 +122,21 @@ def test_table_of_a_compiled_plan_goes_from_bound_to_estimate():
   assert table.count('costs: encoder/mlp') == 5
 
 
+def test_measured_rate_of_a_core_tells_how_many_cores_a_chip_needs():
+  assert make_plan().cores_per_device is None
+  # A chip takes 8 clips in 0.1 s at its peak, 0.4 s by the estimate.
+  plan = make_plan(core_rate=16.0)
+  assert plan.cores_per_device == pytest.approx(5)
+  rows = read_rows(plan)
+  name = 'cores that read data for a chip, each 16 clips a second'
+  assert rows[f'{name}, at most'] == '5.0'
+  plan = make_plan(core_rate=16.0, program=make_program(), obstacle='')
+  assert plan.cores_per_device == pytest.approx(1.25)
+  assert read_rows(plan)[name] == '1.2 to 2.5'
+  found = tables.to_json(plan)
+  assert found['core_rate'] == 16 and found['cores_per_device'] == 1.25
+
+
 def test_json_has_what_the_table_shows():
   plan = make_plan(program=make_program(), obstacle='')
   found = tables.to_json(plan)
