@@ -105,6 +105,11 @@ def get_config() -> ml_collections.ConfigDict:
       # of their names. The loss on them is written as eval/held_out/loss. With
       # 0 there is no such loss.
       held_out_share=0.0,
+      # [P] Number of samples that are cut from a part of a video each time it
+      # is read, all for one batch. With 2 or more, video files are decoded less
+      # often: benchmarks/README.md has figures. Each host's part of a batch
+      # must be a multiple of it.
+      repeats=1,
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
       # [O] Number of batches that each of these processes keeps ready.

@@ -1,5 +1,6 @@
 """Random resized crops: one box and one flip for all frames of a sample."""
 
+from collections.abc import Sequence
 import math
 
 import numpy as np
@@ -45,7 +46,7 @@ def sample_box(
 
 
 def crop(
-    frames: np.ndarray,
+    frames: np.ndarray | Sequence[np.ndarray],
     box: tuple[int, int, int, int],
     height: int,
     width: int,

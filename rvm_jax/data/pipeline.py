@@ -1,11 +1,12 @@
 """The stream of batches that a model is trained on.
 
-Records of several sources are shuffled and mixed; one sample is cut from each
-record and cropped; samples are put together into batches ahead of time.
+Records of several sources are shuffled and mixed; one sample or several are cut
+from each record and cropped; samples are put together into batches ahead of
+time.
 
 The order of the samples and their contents depend on the seed and the sources
 alone. They are the same for any number of workers and shards and after any
-restart, and the position in the stream is one integer.
+restart, and the position in the stream is one integer, a number of records.
 
 A batch is a dict of arrays of B samples:
   source: T source frames, evenly spaced, RGB, uint8 [B, T, H, W, 3].
@@ -26,12 +27,11 @@ import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
-from rvm_jax.data import batches
 from rvm_jax.data import blocks
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import records
+from rvm_jax.data import repeats as repeats_lib
 from rvm_jax.data import sampler as sampler_lib
-from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_lib
 
 # Seeds of the samples of videos that are kept out of training.
@@ -61,6 +61,7 @@ class Pipeline:
       flip: float,
       max_bad_share: float,
       held_out_share: float = 0.0,
+      repeats: int = 1,
       num_workers: int,
       prefetch: int,
       seed: int,
@@ -90,6 +91,8 @@ class Pipeline:
       max_bad_share: greatest share of bad videos with which a source is used.
       held_out_share: share of the video files to keep out of training, by a
         hash of their names, see `held_out`.
+      repeats: number of samples that are cut from a record each time it is
+        read. They are neighbours in a batch: see `repeats`.
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
@@ -108,9 +111,10 @@ class Pipeline:
       )
     if min(weights) <= 0:
       raise ValueError(f'weights={weights} must be positive')
-    if batch_size % shard_count:
+    if batch_size % (shard_count * repeats):
       raise ValueError(
           f'batch_size={batch_size} must be a multiple of {shard_count} shards'
+          f' x {repeats} repeats'
       )
     if prefetch < 1:
       raise ValueError(f'prefetch={prefetch} must be at least 1')
@@ -133,13 +137,15 @@ class Pipeline:
       self._sources.append(training)
       if held_out is not None:
         kept_out[number] = held_out
-    self._batch_size = batch_size
+    # A batch is counted in records, each of which gives `repeats` samples.
+    self._batch_size = batch_size // repeats
+    self._repeats = repeats
     self._shard = grain.sharding.ShardOptions(shard_index, shard_count)
     self._num_workers = num_workers
     self._prefetch = prefetch
 
-    def make_stream(number, source, seeds):
-      """Returns samples of a source, shuffled anew in every epoch."""
+    def make_stream(number, source, seeds, repeats):
+      """Returns samples of each record, shuffled anew in every epoch."""
       sampler = sampler_lib.Sampler(
           number, source, spacing, height, width, crop_area, crop_aspect, flip
       )
@@ -151,14 +157,14 @@ class Pipeline:
           .shuffle(seed=order_seed)
           .repeat()
           .random_map(
-              skipping.SkipBroken(sampler, len(source), 'clip'),
+              repeats_lib.Reader(sampler, len(source), repeats),
               seed=sample_seed,
           )
       )
 
     self._dataset = grain.MapDataset.mix(
         [
-            make_stream(number, source, (seed, number))
+            make_stream(number, source, (seed, number), repeats)
             for number, source in enumerate(self._sources)
         ],
         weights,
@@ -167,7 +173,7 @@ class Pipeline:
     # runs with other seeds are compared on the same ones.
     self._held_out = kept_out and grain.MapDataset.mix(
         [
-            make_stream(number, source, _HELD_OUT_SEEDS + (number,))
+            make_stream(number, source, _HELD_OUT_SEEDS + (number,), 1)
             for number, source in kept_out.items()
         ],
         [weights[number] for number in kept_out],
@@ -175,7 +181,7 @@ class Pipeline:
     if held_out_share:
       _report(held_out_share, self._sources, kept_out.values())
 
-  def iterator(self) -> batches.Batches:
+  def iterator(self) -> repeats_lib.Batches:
     """Returns a new iterator at the beginning of the stream."""
     samples = blocks.Blocks(
         self._dataset, self._batch_size, self._shard.shard_count
@@ -192,14 +198,16 @@ class Pipeline:
         ),
     )
     lengths = [len(source) for source in self._sources]
-    return batches.Batches(elastic, samples, lengths, self._num_workers)
+    return repeats_lib.Batches(elastic, samples, lengths, self._num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
 
     The samples are the same in all shards, and independent of iterators.
     """
-    return _stack([self._dataset[number] for number in range(count)])
+    num_records = -(-count // self._repeats)
+    rows = repeats_lib.join([self._dataset[n] for n in range(num_records)])
+    return {key: x[:count] for key, x in rows.items()}
 
   @property
   def has_held_out(self) -> bool:
@@ -222,7 +230,9 @@ class Pipeline:
       raise ValueError('no videos are kept out of training')
     # Decoding releases Python's lock, so threads share the work.
     with futures.ThreadPoolExecutor(max(1, self._num_workers)) as pool:
-      return _stack(list(pool.map(self._held_out.__getitem__, numbers)))
+      return repeats_lib.join(
+          list(pool.map(self._held_out.__getitem__, numbers))
+      )
 
   def facts(self) -> dict[str, str]:
     """Returns for each source, by its number, what its records depend on.
@@ -242,13 +252,6 @@ class Pipeline:
     For a video it is like '/videos/a.mp4 from frame 120'.
     """
     return self._sources[int(clip[0])].describe(clip[1:])
-
-
-def _stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-  """Returns samples as one batch."""
-  return {
-      key: np.stack([sample[key] for sample in samples]) for key in samples[0]
-  }
 
 
 def _report(

@@ -47,40 +47,87 @@ class Sampler:
   def __call__(
       self, number: int, rng: np.random.Generator
   ) -> dict[str, np.ndarray]:
-    """Returns one sample of record `number`.
+    """Returns one sample of record `number`, see `cut`, without the axis R."""
+    return {key: x[0] for key, x in self.cut(number, rng, 1).items()}
+
+  def cut(
+      self, number: int, rng: np.random.Generator, repeats: int
+  ) -> dict[str, np.ndarray]:
+    """Returns several samples of record `number`, which is read once.
+
+    Each sample has frames, a crop and a flip of its own. The frames of all of
+    them, up to R (T + K) as large as the video's, are in memory together.
+
+    Args:
+      number: number of the record.
+      rng: random generator.
+      repeats: number of samples R, 1 or more.
 
     Returns:
-      The arrays that `pipeline` describes, without the batch axis and without
-      'skipped'.
+      The arrays that `pipeline` describes, without 'skipped'; the first axis
+      has the R samples.
 
     Raises:
       skipping.BrokenRecord: the record cannot be read.
     """
     record = self._source[number]
-    numbers, deltas = frame_sampling.sample_frames(
-        rng,
-        self._spacing,
-        record.num_frames,
-        record.frame_rate,
-        record.window,
-    )
-    # Targets come in any order and may coincide: each frame is read and
-    # resized once, and then put in all of its places.
-    read, places = np.unique(numbers, return_inverse=True)
+    drawn = [
+        frame_sampling.sample_frames(
+            rng,
+            self._spacing,
+            record.num_frames,
+            record.frame_rate,
+            record.window,
+        )
+        for _ in range(repeats)
+    ]
+    read = np.unique([numbers for numbers, _ in drawn])
     try:
       frames = record.read(read)
     except reader.BrokenVideo as error:
       raise skipping.BrokenRecord(error.path, error.reason) from error
-    box = crops.sample_box(rng, *frames.shape[1:3], self._area, self._aspect)
-    is_flipped = rng.random() < self._flip
-    frames = crops.crop(frames, box, self._height, self._width, is_flipped)
-    frames = frames[places]  # [T + K, H, W, 3]
+    cropped = [
+        self._crop(rng, frames, np.searchsorted(read, numbers))
+        for numbers, _ in drawn
+    ]
+    samples = np.stack(cropped)  # [R, T + K, H, W, 3]
     num_source = self._spacing.num_source
     return {
-        'source': frames[:num_source],
-        'target': frames[num_source:],
-        'deltas': deltas.astype(np.int32),
+        'source': samples[:, :num_source],
+        'target': samples[:, num_source:],
+        'deltas': np.stack([deltas for _, deltas in drawn]).astype(np.int32),
         'clip': np.array(
-            [self._source_number, record.clip[0], numbers[0]], np.int64
+            [
+                [self._source_number, record.clip[0], numbers[0]]
+                for numbers, _ in drawn
+            ],
+            np.int64,
         ),
     }
+
+  def _crop(
+      self, rng: np.random.Generator, frames: np.ndarray, places: np.ndarray
+  ) -> np.ndarray:
+    """Returns the frames of one sample with one random crop and flip.
+
+    Args:
+      rng: random generator.
+      frames: frames that were read, uint8 [n, height, width, 3].
+      places: for each frame of the sample its place in `frames`, int64 [T + K].
+
+    Returns:
+      The cropped frames, uint8 [T + K, H, W, 3].
+    """
+    box = crops.sample_box(rng, *frames.shape[1:3], self._area, self._aspect)
+    is_flipped = rng.random() < self._flip
+    # Targets come in any order and may coincide: each frame is resized once,
+    # and then put in all of its places.
+    chosen, order = np.unique(places, return_inverse=True)
+    resized = crops.crop(
+        [frames[place] for place in chosen],
+        box,
+        self._height,
+        self._width,
+        is_flipped,
+    )
+    return resized[order]
