@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   for name, checkpoint in FROZEN.items():
     score(checkpoint, options.davis, folder(options.out, name))
     report(options.out, options.folds)
-  for fold in folds:
-    for name in TRAINED:
+  for name in TRAINED:
+    for fold in folds:
       workdir = folder(fold, name)
       if not (workdir / 'results').exists():
         train(name, fold, options.videos, workdir, options.num_steps)
