@@ -110,6 +110,13 @@ def get_config() -> ml_collections.ConfigDict:
       # often: benchmarks/README.md has figures. Each host's part of a batch
       # must be a multiple of it.
       repeats=1,
+      # Greatest height and width in pixels of the boxes that are cut out on the
+      # host, then resized and flipped on the devices; larger boxes are resized
+      # on the host. It takes fewer cores and, depending on the boxes, more
+      # bytes: docs/running.md has figures. If they are not set, all is done on
+      # the host.
+      box_height=config_dict.placeholder(int),
+      box_width=config_dict.placeholder(int),
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
       # [O] Number of batches that each of these processes keeps ready.

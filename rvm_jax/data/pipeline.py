@@ -17,18 +17,24 @@ A batch is a dict of arrays of B samples:
     number of the clip in it, and number of the first source frame in the clip.
     `Pipeline.describe` turns these numbers into a name.
   skipped: number of broken records that this sample replaces, int32 [B].
+
+If devices resize, the frames are larger, with a box in the top left corner, and
+a batch has two more arrays:
+  box_size: height and width of each sample's box in pixels, int32 [B, 2].
+  is_flipped: whether the sample is to be flipped, bool [B].
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 
-from absl import logging
 import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
 from rvm_jax.data import blocks
+from rvm_jax.data import crops
 from rvm_jax.data import frame_sampling
+from rvm_jax.data import held_out as held_out_lib
 from rvm_jax.data import records
 from rvm_jax.data import repeats as repeats_lib
 from rvm_jax.data import sampler as sampler_lib
@@ -62,6 +68,8 @@ class Pipeline:
       max_bad_share: float,
       held_out_share: float = 0.0,
       repeats: int = 1,
+      box_height: int | None = None,
+      box_width: int | None = None,
       num_workers: int,
       prefetch: int,
       seed: int,
@@ -93,6 +101,10 @@ class Pipeline:
         hash of their names, see `held_out`.
       repeats: number of samples that are cut from a record each time it is
         read. They are neighbours in a batch: see `repeats`.
+      box_height: greatest height in pixels of the boxes that devices resize and
+        flip, at least `height`. Larger boxes are resized here. If it is None,
+        all are.
+      box_width: greatest width in pixels of these boxes, as `box_height`.
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
@@ -123,11 +135,13 @@ class Pipeline:
     )
     self._sources: list[records.Source] = []
     kept_out: dict[int, sources_lib.Videos] = {}
+    num_clips = 0
     for number, place in enumerate(sources):
       if place == 'scenes':
         self._sources.append(_scenes(num_scenes, height, width, seed))
         continue
       videos = sources_lib.Videos(place, spacing, max_bad_share)
+      num_clips += videos.num_clips
       training, held_out = videos.split(held_out_share)
       if training is None:
         raise ValueError(
@@ -144,10 +158,18 @@ class Pipeline:
     self._num_workers = num_workers
     self._prefetch = prefetch
 
-    def make_stream(number, source, seeds, repeats):
+    def make_stream(number, source, seeds, repeats=1, room=None):
       """Returns samples of each record, shuffled anew in every epoch."""
       sampler = sampler_lib.Sampler(
-          number, source, spacing, height, width, crop_area, crop_aspect, flip
+          number,
+          source,
+          spacing,
+          height,
+          width,
+          crop_area,
+          crop_aspect,
+          flip,
+          room,
       )
       order_seed, sample_seed = (
           np.random.SeedSequence(seeds).generate_state(2).tolist()
@@ -162,24 +184,31 @@ class Pipeline:
           )
       )
 
-    self._dataset = grain.MapDataset.mix(
-        [
-            make_stream(number, source, (seed, number), repeats)
-            for number, source in enumerate(self._sources)
-        ],
-        weights,
-    )
+    def mix(room):
+      """Returns the samples to train on."""
+      streams = [
+          make_stream(number, source, (seed, number), repeats, room)
+          for number, source in enumerate(self._sources)
+      ]
+      return grain.MapDataset.mix(streams, weights)
+
+    self._resized = mix(None)
+    self._dataset = mix(crops.boxes_room(height, width, box_height, box_width))
     # Samples that are kept out do not depend on the seed of the run, so that
     # runs with other seeds are compared on the same ones.
     self._held_out = kept_out and grain.MapDataset.mix(
         [
-            make_stream(number, source, _HELD_OUT_SEEDS + (number,), 1)
+            make_stream(number, source, _HELD_OUT_SEEDS + (number,))
             for number, source in kept_out.items()
         ],
         [weights[number] for number in kept_out],
     )
     if held_out_share:
-      _report(held_out_share, self._sources, kept_out.values())
+      held_out_lib.report(
+          held_out_share,
+          sum(videos.num_clips for videos in kept_out.values()),
+          num_clips,
+      )
 
   def iterator(self) -> repeats_lib.Batches:
     """Returns a new iterator at the beginning of the stream."""
@@ -203,10 +232,11 @@ class Pipeline:
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
 
-    The samples are the same in all shards, and independent of iterators.
+    The samples are the same in all shards, and independent of iterators. All
+    are resized here.
     """
     num_records = -(-count // self._repeats)
-    rows = repeats_lib.join([self._dataset[n] for n in range(num_records)])
+    rows = repeats_lib.join([self._resized[n] for n in range(num_records)])
     return {key: x[:count] for key, x in rows.items()}
 
   @property
@@ -252,34 +282,6 @@ class Pipeline:
     For a video it is like '/videos/a.mp4 from frame 120'.
     """
     return self._sources[int(clip[0])].describe(clip[1:])
-
-
-def _report(
-    share: float,
-    training: Sequence[records.Source],
-    kept_out: Collection[sources_lib.Videos],
-):
-  """Logs how many clips are kept out of training."""
-  num_held_out = sum(source.num_clips for source in kept_out)
-  num_clips = num_held_out + sum(
-      source.num_clips
-      for source in training
-      if isinstance(source, sources_lib.Videos)
-  )
-  if num_held_out:
-    logging.info(
-        '%d of %d clips are kept out of training, by the names of their files',
-        num_held_out,
-        num_clips,
-    )
-  else:
-    logging.warning(
-        'held_out_share=%g keeps none of the %d clips of video files out of'
-        ' training: there is no loss on held-out videos. Raise it, or use more'
-        ' files.',
-        share,
-        num_clips,
-    )
 
 
 def _scenes(

@@ -22,6 +22,7 @@ class Sampler:
       area: tuple[float, float],
       aspect: tuple[float, float],
       flip: float,
+      room: tuple[int, int] | None = None,
   ):
     """Takes a source and how to cut samples from it.
 
@@ -34,6 +35,8 @@ class Sampler:
       area: least and greatest share of a frame's area in a crop.
       aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
+      room: greatest height and width of the boxes that devices resize and flip;
+        None to do that here.
     """
     self._source_number = source_number
     self._source = source
@@ -43,6 +46,7 @@ class Sampler:
     self._area = area
     self._aspect = aspect
     self._flip = flip
+    self._room = room
 
   def __call__(
       self, number: int, rng: np.random.Generator
@@ -86,28 +90,21 @@ class Sampler:
       frames = record.read(read)
     except reader.BrokenVideo as error:
       raise skipping.BrokenRecord(error.path, error.reason) from error
-    cropped = [
-        self._crop(rng, frames, np.searchsorted(read, numbers))
-        for numbers, _ in drawn
-    ]
-    samples = np.stack(cropped)  # [R, T + K, H, W, 3]
-    num_source = self._spacing.num_source
-    return {
-        'source': samples[:, :num_source],
-        'target': samples[:, num_source:],
-        'deltas': np.stack([deltas for _, deltas in drawn]).astype(np.int32),
-        'clip': np.array(
-            [
-                [self._source_number, record.clip[0], numbers[0]]
-                for numbers, _ in drawn
-            ],
-            np.int64,
-        ),
-    }
+    samples = []
+    for numbers, deltas in drawn:
+      clip = self._source_number, record.clip[0], numbers[0]
+      samples.append(
+          self._crop(rng, frames, np.searchsorted(read, numbers))
+          | {
+              'deltas': deltas.astype(np.int32),
+              'clip': np.array(clip, np.int64),
+          }
+      )
+    return {key: np.stack([x[key] for x in samples]) for key in samples[0]}
 
   def _crop(
       self, rng: np.random.Generator, frames: np.ndarray, places: np.ndarray
-  ) -> np.ndarray:
+  ) -> dict[str, np.ndarray]:
     """Returns the frames of one sample with one random crop and flip.
 
     Args:
@@ -116,18 +113,25 @@ class Sampler:
       places: for each frame of the sample its place in `frames`, int64 [T + K].
 
     Returns:
-      The cropped frames, uint8 [T + K, H, W, 3].
+      'source' and 'target'; with `room` also 'box_size' and 'is_flipped'.
     """
     box = crops.sample_box(rng, *frames.shape[1:3], self._area, self._aspect)
     is_flipped = rng.random() < self._flip
     # Targets come in any order and may coincide: each frame is resized once,
     # and then put in all of its places.
     chosen, order = np.unique(places, return_inverse=True)
-    resized = crops.crop(
-        [frames[place] for place in chosen],
-        box,
-        self._height,
-        self._width,
-        is_flipped,
-    )
-    return resized[order]
+    chosen_frames = [frames[place] for place in chosen]
+    size = self._height, self._width
+    todo = {}
+    if self._room is None:
+      cropped = crops.crop(chosen_frames, box, *size, is_flipped)
+    else:
+      cropped, box_size = crops.cut(chosen_frames, box, *size, self._room)
+      todo['box_size'] = np.array(box_size, np.int32)
+      todo['is_flipped'] = np.array(is_flipped)
+    cropped = cropped[order]  # [T + K, H, W, 3]
+    num_source = self._spacing.num_source
+    return {
+        'source': cropped[:num_source],
+        'target': cropped[num_source:],
+    } | todo

@@ -299,6 +299,8 @@ def test_restoring_with_changed_sources_warns(folders, warnings, make_video):
         ({'batch_size': 5, 'shard_count': 2}, 'multiple of 2 shards'),
         ({'prefetch': 0}, 'prefetch=0'),
         ({'max_gap': 1}, 'max_gap=1'),
+        ({'box_height': 32}, 'box_width=None must be at least height=32 and'),
+        ({'box_height': 31, 'box_width': 99}, 'box_height=31 and'),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(folders, changes, error):
