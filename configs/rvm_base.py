@@ -119,8 +119,11 @@ def get_config() -> ml_collections.ConfigDict:
       box_width=config_dict.placeholder(int),
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
-      # [O] Number of batches that each of these processes keeps ready.
-      prefetch=2,
+      # [O] Number of batches that are read ahead: by each of these processes,
+      # and then 3 more; without processes by a thread. So a host holds at most
+      # num_workers * (prefetch + 3) of its parts of a batch besides those in
+      # use, which are counted when the run starts.
+      prefetch=1,
   )
   # [P] Share of the patches of a target frame that are hidden.
   config.mask_ratio = 0.95

@@ -35,6 +35,7 @@ from rvm_jax.data import blocks
 from rvm_jax.data import crops
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import held_out as held_out_lib
+from rvm_jax.data import read_ahead
 from rvm_jax.data import records
 from rvm_jax.data import repeats as repeats_lib
 from rvm_jax.data import sampler as sampler_lib
@@ -108,7 +109,8 @@ class Pipeline:
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
-      prefetch: number of batches that each worker keeps ready, at least 1.
+      prefetch: number of batches that are read ahead, at least 1: by this
+        process without workers, else by each worker, and then 3 more.
       seed: seed of all randomness, 0 or more.
       shard_index: number of this process among those that share each batch.
       shard_count: number of processes that share each batch.
@@ -155,8 +157,7 @@ class Pipeline:
     self._batch_size = batch_size // repeats
     self._repeats = repeats
     self._shard = grain.sharding.ShardOptions(shard_index, shard_count)
-    self._num_workers = num_workers
-    self._prefetch = prefetch
+    self._ahead = read_ahead.ReadAhead(num_workers, prefetch)
 
     def make_stream(number, source, seeds, repeats=1, room=None):
       """Returns samples of each record, shuffled anew in every epoch."""
@@ -219,15 +220,11 @@ class Pipeline:
         samples,
         self._batch_size,
         self._shard,
-        read_options=grain.ReadOptions(
-            num_threads=1, prefetch_buffer_size=self._prefetch
-        ),
-        multiprocessing_options=grain.MultiprocessingOptions(
-            num_workers=self._num_workers
-        ),
+        **self._ahead.options(),
     )
     lengths = [len(source) for source in self._sources]
-    return repeats_lib.Batches(elastic, samples, lengths, self._num_workers)
+    num_workers = self._ahead.num_workers
+    return repeats_lib.Batches(elastic, samples, lengths, num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
@@ -238,6 +235,15 @@ class Pipeline:
     num_records = -(-count // self._repeats)
     rows = repeats_lib.join([self._resized[n] for n in range(num_records)])
     return {key: x[:count] for key, x in rows.items()}
+
+  @property
+  def max_clips_ahead(self) -> int:
+    """Greatest number of clips that are read ahead of the batches taken.
+
+    Those of this process and its workers count, and those that are being read.
+    """
+    clips = self._batch_size // self._shard.shard_count * self._repeats
+    return self._ahead.max_batches * clips
 
   @property
   def has_held_out(self) -> bool:
@@ -259,7 +265,7 @@ class Pipeline:
     if not self._held_out:
       raise ValueError('no videos are kept out of training')
     # Decoding releases Python's lock, so threads share the work.
-    with futures.ThreadPoolExecutor(max(1, self._num_workers)) as pool:
+    with futures.ThreadPoolExecutor(max(1, self._ahead.num_workers)) as pool:
       return repeats_lib.join(
           list(pool.map(self._held_out.__getitem__, numbers))
       )
