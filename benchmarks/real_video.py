@@ -258,11 +258,12 @@ def _column(folds, name):
 
 def _horizons(folds, prefix):
   """Returns J&F in each part of the long videos, as the mean over videos."""
-  counts = [scores['num_long_videos'] for scores, _ in folds]
+  # Results have the parts if there are long videos among theirs.
+  found = [scores for scores, _ in folds if scores['num_long_videos']]
   return [
       np.average(
-          [scores[f'{prefix}j_and_f_{part}'] or 0 for scores, _ in folds],
-          weights=counts,
+          [scores[f'{prefix}j_and_f_{part}'] for scores in found],
+          weights=[scores['num_long_videos'] for scores in found],
       )
       for part in _HORIZONS
   ]
