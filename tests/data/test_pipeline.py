@@ -65,10 +65,10 @@ def test_all_frames_of_a_sample_have_the_same_crop_and_flip(folders):
   assert 10 < num_flipped < 38
 
 
-@pytest.mark.parametrize('num_workers', [1, 2])
-def test_batches_are_the_same_for_any_number_of_workers(folders, num_workers):
+def test_batches_are_the_same_with_workers(folders):
+  # A test below resumes with one worker.
   expected = streams.join(streams.take(streams.build(folders).iterator(), 7))
-  batches = streams.build(folders, num_workers=num_workers).iterator()
+  batches = streams.build(folders, num_workers=2).iterator()
   streams.assert_same(streams.join(streams.take(batches, 7)), expected)
 
 
