@@ -108,10 +108,25 @@ def get_config() -> ml_collections.ConfigDict:
       # of their names. The loss on them is written as eval/held_out/loss. With
       # 0 there is no such loss.
       held_out_share=0.0,
+      # [P] Number of samples that are cut from a part of a video each time it
+      # is read, all for one batch. With 2 or more, video files are decoded less
+      # often: benchmarks/README.md has figures. Each host's part of a batch
+      # must be a multiple of it.
+      repeats=1,
+      # Greatest height and width in pixels of the boxes that are cut out on the
+      # host, then resized and flipped on the devices; larger boxes are resized
+      # on the host. It takes fewer cores and, depending on the boxes, more
+      # bytes: docs/running.md has figures. If they are not set, all is done on
+      # the host.
+      box_height=config_dict.placeholder(int),
+      box_width=config_dict.placeholder(int),
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
-      # [O] Number of batches that each of these processes keeps ready.
-      prefetch=2,
+      # [O] Number of batches that are read ahead: by each of these processes,
+      # and then 3 more; without processes by a thread. So a host holds at most
+      # num_workers * (prefetch + 3) of its parts of a batch besides those in
+      # use, which are counted when the run starts.
+      prefetch=1,
   )
   # [P] Share of the patches of a target frame that are hidden.
   config.mask_ratio = 0.95

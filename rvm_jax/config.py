@@ -46,6 +46,9 @@ SETTINGS = {
     'data.flip': rules.SHARE,
     'data.max_bad_share': rules.SHARE,
     'data.held_out_share': rules.SHARE_BELOW_ONE,
+    'data.repeats': rules.COUNT,
+    'data.box_height': rules.optional(rules.COUNT),
+    'data.box_width': rules.optional(rules.COUNT),
     # No host has so many cores: each worker is a process of its own.
     'data.num_workers': rules.whole(0, 1024),
     'data.prefetch': rules.COUNT,

@@ -1,5 +1,6 @@
 """Random resized crops: one box and one flip for all frames of a sample."""
 
+from collections.abc import Sequence
 import math
 
 import numpy as np
@@ -45,7 +46,7 @@ def sample_box(
 
 
 def crop(
-    frames: np.ndarray,
+    frames: np.ndarray | Sequence[np.ndarray],
     box: tuple[int, int, int, int],
     height: int,
     width: int,
@@ -70,3 +71,61 @@ def crop(
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     resized[:] = np.asarray(image)[:, :: -1 if is_flipped else 1]
   return out
+
+
+def boxes_room(
+    height: int, width: int, box_height: int | None, box_width: int | None
+) -> tuple[int, int] | None:
+  """Returns the size of the boxes that devices resize.
+
+  Args:
+    height: height of a resized box in pixels.
+    width: width of a resized box in pixels.
+    box_height: greatest height of a box for the devices; None for no boxes.
+    box_width: greatest width of a box for the devices; None for no boxes.
+
+  Returns:
+    The greatest height and width; None if devices resize no boxes.
+
+  Raises:
+    ValueError: one of them is missing, or below the size of a resized box.
+  """
+  if box_height is None and box_width is None:
+    return None
+  if (box_height or 0) < height or (box_width or 0) < width:
+    raise ValueError(
+        f'box_height={box_height} and box_width={box_width} must be at least'
+        f' height={height} and width={width}, or both None'
+    )
+  return box_height, box_width
+
+
+def cut(
+    frames: np.ndarray | Sequence[np.ndarray],
+    box: tuple[int, int, int, int],
+    height: int,
+    width: int,
+    room: tuple[int, int],
+) -> tuple[np.ndarray, tuple[int, int]]:
+  """Cuts a box out of frames for a device that resizes it.
+
+  Args:
+    frames: frames, uint8 [n, H, W, 3].
+    box: box (x0, y0, x1, y1) in whole pixels.
+    height: height that the device will give the box, at most that of `room`.
+    width: width that the device will give the box, at most that of `room`.
+    room: greatest height and width of a box for the device. A larger one is
+      resized here, so that the device has nothing to do.
+
+  Returns:
+    The boxes in the top left corners of black frames, uint8 [n, *room, 3]; and
+    their height and width in pixels.
+  """
+  x0, y0, x1, y1 = box
+  out = np.zeros((len(frames), *room, 3), np.uint8)
+  if y1 - y0 > room[0] or x1 - x0 > room[1]:
+    out[:, :height, :width] = crop(frames, box, height, width, False)
+    return out, (height, width)
+  for frame, padded in zip(frames, out):
+    padded[: y1 - y0, : x1 - x0] = frame[y0:y1, x0:x1]
+  return out, (y1 - y0, x1 - x0)

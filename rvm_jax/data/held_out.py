@@ -15,6 +15,8 @@ Of a folder of pictures, which is one video, the name is that of the folder:
 import hashlib
 import os
 
+from absl import logging
+
 
 def draw(path: str) -> float:
   """Returns a number in [0, 1) that depends on a file's name alone.
@@ -30,3 +32,27 @@ def draw(path: str) -> float:
   digest = hashlib.sha256(os.fsencode(name)).digest()
   # 53 bits are what a float holds, so that the result is below 1.
   return (int.from_bytes(digest[:8], 'big') >> 11) / 2**53
+
+
+def report(share: float, num_held_out: int, num_clips: int):
+  """Logs how many clips are kept out of training.
+
+  Args:
+    share: share of the video files to keep out.
+    num_held_out: number of clips that are kept out.
+    num_clips: number of all clips of video files.
+  """
+  if num_held_out:
+    logging.info(
+        '%d of %d clips are kept out of training, by the names of their files',
+        num_held_out,
+        num_clips,
+    )
+  else:
+    logging.warning(
+        'held_out_share=%g keeps none of the %d clips of video files out of'
+        ' training: there is no loss on held-out videos. Raise it, or use more'
+        ' files.',
+        share,
+        num_clips,
+    )

@@ -1,11 +1,12 @@
 """The stream of batches that a model is trained on.
 
-Records of several sources are shuffled and mixed; one sample is cut from each
-record and cropped; samples are put together into batches ahead of time.
+Records of several sources are shuffled and mixed; one sample or several are cut
+from each record and cropped; samples are put together into batches ahead of
+time.
 
 The order of the samples and their contents depend on the seed and the sources
 alone. They are the same for any number of workers and shards and after any
-restart, and the position in the stream is one integer.
+restart, and the position in the stream is one integer, a number of records.
 
 A batch is a dict of arrays of B samples:
   source: T source frames, evenly spaced, RGB, uint8 [B, T, H, W, 3].
@@ -16,22 +17,28 @@ A batch is a dict of arrays of B samples:
     number of the clip in it, and number of the first source frame in the clip.
     `Pipeline.describe` turns these numbers into a name.
   skipped: number of broken records that this sample replaces, int32 [B].
+
+If devices resize, the frames are larger, with a box in the top left corner, and
+a batch has two more arrays:
+  box_size: height and width of each sample's box in pixels, int32 [B, 2].
+  is_flipped: whether the sample is to be flipped, bool [B].
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from concurrent import futures
 
-from absl import logging
 import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
-from rvm_jax.data import batches
 from rvm_jax.data import blocks
+from rvm_jax.data import crops
 from rvm_jax.data import frame_sampling
+from rvm_jax.data import held_out as held_out_lib
+from rvm_jax.data import read_ahead
 from rvm_jax.data import records
+from rvm_jax.data import repeats as repeats_lib
 from rvm_jax.data import sampler as sampler_lib
-from rvm_jax.data import skipping
 from rvm_jax.data import sources as sources_lib
 from rvm_jax.data import windows
 
@@ -62,6 +69,9 @@ class Pipeline:
       flip: float,
       max_bad_share: float,
       held_out_share: float = 0.0,
+      repeats: int = 1,
+      box_height: int | None = None,
+      box_width: int | None = None,
       num_workers: int,
       prefetch: int,
       seed: int,
@@ -92,10 +102,17 @@ class Pipeline:
       max_bad_share: greatest share of bad videos with which a source is used.
       held_out_share: share of the video files to keep out of training, by a
         hash of their names, see `held_out`.
+      repeats: number of samples that are cut from a record each time it is
+        read. They are neighbours in a batch: see `repeats`.
+      box_height: greatest height in pixels of the boxes that devices resize and
+        flip, at least `height`. Larger boxes are resized here. If it is None,
+        all are.
+      box_width: greatest width in pixels of these boxes, as `box_height`.
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
-      prefetch: number of batches that each worker keeps ready, at least 1.
+      prefetch: number of batches that are read ahead, at least 1: by this
+        process without workers, else by each worker, and then 3 more.
       seed: seed of all randomness, 0 or more.
       shard_index: number of this process among those that share each batch.
       shard_count: number of processes that share each batch.
@@ -110,9 +127,10 @@ class Pipeline:
       )
     if min(weights) <= 0:
       raise ValueError(f'weights={weights} must be positive')
-    if batch_size % shard_count:
+    if batch_size % (shard_count * repeats):
       raise ValueError(
           f'batch_size={batch_size} must be a multiple of {shard_count} shards'
+          f' x {repeats} repeats'
       )
     if prefetch < 1:
       raise ValueError(f'prefetch={prefetch} must be at least 1')
@@ -121,11 +139,13 @@ class Pipeline:
     )
     self._sources: list[records.Source] = []
     kept_out: dict[int, windows.Windows] = {}
+    num_clips = 0
     for number, place in enumerate(sources):
       if place == 'scenes':
         self._sources.append(_scenes(num_scenes, height, width, seed))
         continue
       videos = sources_lib.find(place, spacing, max_bad_share)
+      num_clips += videos.num_clips
       training, held_out = videos.split(held_out_share)
       if training is None:
         raise ValueError(
@@ -135,15 +155,24 @@ class Pipeline:
       self._sources.append(training)
       if held_out is not None:
         kept_out[number] = held_out
-    self._batch_size = batch_size
+    # A batch is counted in records, each of which gives `repeats` samples.
+    self._batch_size = batch_size // repeats
+    self._repeats = repeats
     self._shard = grain.sharding.ShardOptions(shard_index, shard_count)
-    self._num_workers = num_workers
-    self._prefetch = prefetch
+    self._ahead = read_ahead.ReadAhead(num_workers, prefetch)
 
-    def make_stream(number, source, seeds):
-      """Returns samples of a source, shuffled anew in every epoch."""
+    def make_stream(number, source, seeds, repeats=1, room=None):
+      """Returns samples of each record, shuffled anew in every epoch."""
       sampler = sampler_lib.Sampler(
-          number, source, spacing, height, width, crop_area, crop_aspect, flip
+          number,
+          source,
+          spacing,
+          height,
+          width,
+          crop_area,
+          crop_aspect,
+          flip,
+          room,
       )
       order_seed, sample_seed = (
           np.random.SeedSequence(seeds).generate_state(2).tolist()
@@ -153,18 +182,21 @@ class Pipeline:
           .shuffle(seed=order_seed)
           .repeat()
           .random_map(
-              skipping.SkipBroken(sampler, len(source), 'clip'),
+              repeats_lib.Reader(sampler, len(source), repeats),
               seed=sample_seed,
           )
       )
 
-    self._dataset = grain.MapDataset.mix(
-        [
-            make_stream(number, source, (seed, number))
-            for number, source in enumerate(self._sources)
-        ],
-        weights,
-    )
+    def mix(room):
+      """Returns the samples to train on."""
+      streams = [
+          make_stream(number, source, (seed, number), repeats, room)
+          for number, source in enumerate(self._sources)
+      ]
+      return grain.MapDataset.mix(streams, weights)
+
+    self._resized = mix(None)
+    self._dataset = mix(crops.boxes_room(height, width, box_height, box_width))
     # Samples that are kept out do not depend on the seed of the run, so that
     # runs with other seeds are compared on the same ones.
     self._held_out = kept_out and grain.MapDataset.mix(
@@ -175,9 +207,13 @@ class Pipeline:
         [weights[number] for number in kept_out],
     )
     if held_out_share:
-      _report(held_out_share, self._sources, kept_out.values())
+      held_out_lib.report(
+          held_out_share,
+          sum(videos.num_clips for videos in kept_out.values()),
+          num_clips,
+      )
 
-  def iterator(self) -> batches.Batches:
+  def iterator(self) -> repeats_lib.Batches:
     """Returns a new iterator at the beginning of the stream."""
     samples = blocks.Blocks(
         self._dataset, self._batch_size, self._shard.shard_count
@@ -186,22 +222,30 @@ class Pipeline:
         samples,
         self._batch_size,
         self._shard,
-        read_options=grain.ReadOptions(
-            num_threads=1, prefetch_buffer_size=self._prefetch
-        ),
-        multiprocessing_options=grain.MultiprocessingOptions(
-            num_workers=self._num_workers
-        ),
+        **self._ahead.options(),
     )
     lengths = [len(source) for source in self._sources]
-    return batches.Batches(elastic, samples, lengths, self._num_workers)
+    num_workers = self._ahead.num_workers
+    return repeats_lib.Batches(elastic, samples, lengths, num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
 
-    The samples are the same in all shards, and independent of iterators.
+    The samples are the same in all shards, and independent of iterators. All
+    are resized here.
     """
-    return _stack([self._dataset[number] for number in range(count)])
+    num_records = -(-count // self._repeats)
+    rows = repeats_lib.join([self._resized[n] for n in range(num_records)])
+    return {key: x[:count] for key, x in rows.items()}
+
+  @property
+  def max_clips_ahead(self) -> int:
+    """Greatest number of clips that are read ahead of the batches taken.
+
+    Those of this process and its workers count, and those that are being read.
+    """
+    clips = self._batch_size // self._shard.shard_count * self._repeats
+    return self._ahead.max_batches * clips
 
   @property
   def has_held_out(self) -> bool:
@@ -223,8 +267,10 @@ class Pipeline:
     if not self._held_out:
       raise ValueError('no videos are kept out of training')
     # Decoding releases Python's lock, so threads share the work.
-    with futures.ThreadPoolExecutor(max(1, self._num_workers)) as pool:
-      return _stack(list(pool.map(self._held_out.__getitem__, numbers)))
+    with futures.ThreadPoolExecutor(max(1, self._ahead.num_workers)) as pool:
+      return repeats_lib.join(
+          list(pool.map(self._held_out.__getitem__, numbers))
+      )
 
   def facts(self) -> dict[str, str]:
     """Returns for each source, by its number, what its records depend on.
@@ -244,41 +290,6 @@ class Pipeline:
     For a video it is like '/videos/a.mp4 from frame 120'.
     """
     return self._sources[int(clip[0])].describe(clip[1:])
-
-
-def _stack(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-  """Returns samples as one batch."""
-  return {
-      key: np.stack([sample[key] for sample in samples]) for key in samples[0]
-  }
-
-
-def _report(
-    share: float,
-    training: Sequence[records.Source],
-    kept_out: Collection[windows.Windows],
-):
-  """Logs how many clips are kept out of training."""
-  num_held_out = sum(source.num_clips for source in kept_out)
-  num_clips = num_held_out + sum(
-      source.num_clips
-      for source in training
-      if isinstance(source, windows.Windows)
-  )
-  if num_held_out:
-    logging.info(
-        '%d of %d clips are kept out of training, by the names of their files',
-        num_held_out,
-        num_clips,
-    )
-  else:
-    logging.warning(
-        'held_out_share=%g keeps none of the %d clips of video files out of'
-        ' training: there is no loss on held-out videos. Raise it, or use more'
-        ' files.',
-        share,
-        num_clips,
-    )
 
 
 def _scenes(

@@ -22,6 +22,7 @@ class Sampler:
       area: tuple[float, float],
       aspect: tuple[float, float],
       flip: float,
+      room: tuple[int, int] | None = None,
   ):
     """Takes a source and how to cut samples from it.
 
@@ -34,6 +35,8 @@ class Sampler:
       area: least and greatest share of a frame's area in a crop.
       aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
+      room: greatest height and width of the boxes that devices resize and flip;
+        None to do that here.
     """
     self._source_number = source_number
     self._source = source
@@ -43,44 +46,92 @@ class Sampler:
     self._area = area
     self._aspect = aspect
     self._flip = flip
+    self._room = room
 
   def __call__(
       self, number: int, rng: np.random.Generator
   ) -> dict[str, np.ndarray]:
-    """Returns one sample of record `number`.
+    """Returns one sample of record `number`, see `cut`, without the axis R."""
+    return {key: x[0] for key, x in self.cut(number, rng, 1).items()}
+
+  def cut(
+      self, number: int, rng: np.random.Generator, repeats: int
+  ) -> dict[str, np.ndarray]:
+    """Returns several samples of record `number`, which is read once.
+
+    Each sample has frames, a crop and a flip of its own. The frames of all of
+    them, up to R (T + K) as large as the video's, are in memory together.
+
+    Args:
+      number: number of the record.
+      rng: random generator.
+      repeats: number of samples R, 1 or more.
 
     Returns:
-      The arrays that `pipeline` describes, without the batch axis and without
-      'skipped'.
+      The arrays that `pipeline` describes, without 'skipped'; the first axis
+      has the R samples.
 
     Raises:
       skipping.BrokenRecord: the record cannot be read.
     """
     record = self._source[number]
-    numbers, deltas = frame_sampling.sample_frames(
-        rng,
-        self._spacing,
-        record.num_frames,
-        record.frame_rate,
-        record.window,
-    )
-    # Targets come in any order and may coincide: each frame is read and
-    # resized once, and then put in all of its places.
-    read, places = np.unique(numbers, return_inverse=True)
+    drawn = [
+        frame_sampling.sample_frames(
+            rng,
+            self._spacing,
+            record.num_frames,
+            record.frame_rate,
+            record.window,
+        )
+        for _ in range(repeats)
+    ]
+    read = np.unique([numbers for numbers, _ in drawn])
     try:
       frames = record.read(read)
     except reader.BrokenVideo as error:
       raise skipping.BrokenRecord(error.path, error.reason) from error
+    samples = []
+    for numbers, deltas in drawn:
+      clip = self._source_number, record.clip[0], numbers[0]
+      samples.append(
+          self._crop(rng, frames, np.searchsorted(read, numbers))
+          | {
+              'deltas': deltas.astype(np.int32),
+              'clip': np.array(clip, np.int64),
+          }
+      )
+    return {key: np.stack([x[key] for x in samples]) for key in samples[0]}
+
+  def _crop(
+      self, rng: np.random.Generator, frames: np.ndarray, places: np.ndarray
+  ) -> dict[str, np.ndarray]:
+    """Returns the frames of one sample with one random crop and flip.
+
+    Args:
+      rng: random generator.
+      frames: frames that were read, uint8 [n, height, width, 3].
+      places: for each frame of the sample its place in `frames`, int64 [T + K].
+
+    Returns:
+      'source' and 'target'; with `room` also 'box_size' and 'is_flipped'.
+    """
     box = crops.sample_box(rng, *frames.shape[1:3], self._area, self._aspect)
     is_flipped = rng.random() < self._flip
-    frames = crops.crop(frames, box, self._height, self._width, is_flipped)
-    frames = frames[places]  # [T + K, H, W, 3]
+    # Targets come in any order and may coincide: each frame is resized once,
+    # and then put in all of its places.
+    chosen, order = np.unique(places, return_inverse=True)
+    chosen_frames = [frames[place] for place in chosen]
+    size = self._height, self._width
+    todo = {}
+    if self._room is None:
+      cropped = crops.crop(chosen_frames, box, *size, is_flipped)
+    else:
+      cropped, box_size = crops.cut(chosen_frames, box, *size, self._room)
+      todo['box_size'] = np.array(box_size, np.int32)
+      todo['is_flipped'] = np.array(is_flipped)
+    cropped = cropped[order]  # [T + K, H, W, 3]
     num_source = self._spacing.num_source
     return {
-        'source': frames[:num_source],
-        'target': frames[num_source:],
-        'deltas': deltas.astype(np.int32),
-        'clip': np.array(
-            [self._source_number, record.clip[0], numbers[0]], np.int64
-        ),
-    }
+        'source': cropped[:num_source],
+        'target': cropped[num_source:],
+    } | todo

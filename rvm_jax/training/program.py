@@ -10,6 +10,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from rvm_jax.training import boxes
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import optimizer as optimizer_lib
 from rvm_jax.training import protocols
@@ -50,7 +51,7 @@ class Program(NamedTuple):
     Returns:
       The training state after the step, and the metrics of the step.
     """
-    taken = {key: batch[key] for key in self.objective.batch}
+    taken = boxes.select(batch, self.objective.batch)
     return self.step(state, mesh_lib.to_devices(taken, self.mesh))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
+from rvm_jax.training import boxes
 from rvm_jax.training import position as position_lib
 from rvm_jax.training import program as program_lib
 from rvm_jax.training import protocols
@@ -70,6 +71,10 @@ def compute(
         batch = next(iterator)
         state, metrics = program.dispatch(state, batch)
       values = {key: float(value) for key, value in metrics.items()}
+      # Pictures show what the objective saw.
+      taken = boxes.select(batch, objective.batch)
+      resized = boxes.resize(taken, objective.batch)
+      batch |= jax.tree.map(np.asarray, resized)
   finally:
     iterator.close()
   clips = [pipeline.describe(clip) for clip in batch['clip']]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from rvm_jax.training import boxes
 from rvm_jax.training import gradients
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import protocols
@@ -172,7 +173,8 @@ def train_step(
 
   Args:
     state: training state before the step.
-    batch: arrays as described by `objective.batch`.
+    batch: arrays as described by `objective.batch`, or boxes that are not
+      resized yet, see `boxes`.
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     value_and_grad: function that computes the loss and its gradient from the
@@ -187,6 +189,7 @@ def train_step(
     and the global norms 'gradient_norm' (before clipping) and 'update_norm' (of
     the change of the parameters); and those of the guard.
   """
+  batch = boxes.resize(batch, objective.batch)
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
   # An objective need not say it.
   ema = (state.ema,) if getattr(objective, 'uses_ema', False) else ()

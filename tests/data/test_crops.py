@@ -75,3 +75,25 @@ def test_crop_of_a_whole_frame_at_its_own_size_changes_nothing():
   assert np.array_equal(
       crops.crop(frames, (0, 0, 48, 32), 32, 48, False), frames
   )
+
+
+def test_a_box_that_fits_is_left_to_the_device():
+  frames = np.random.default_rng(0).integers(0, 256, (3, 90, 120, 3), np.uint8)
+  out, size = crops.cut(frames, (10, 20, 95, 81), 48, 40, (61, 85))
+  assert size == (61, 85)
+  assert np.array_equal(out, frames[:, 20:81, 10:95])
+  out, size = crops.cut(frames, (10, 20, 95, 81), 48, 40, (64, 90))
+  assert size == (61, 85) and out.shape == (3, 64, 90, 3)
+  assert np.array_equal(out[:, :61, :85], frames[:, 20:81, 10:95])
+  assert not out[:, 61:].any() and not out[:, :, 85:].any()
+
+
+@pytest.mark.parametrize('room', [(60, 90), (64, 84)])
+def test_a_box_that_does_not_fit_is_resized_before_it_is_sent(room):
+  frames = np.random.default_rng(0).integers(0, 256, (3, 90, 120, 3), np.uint8)
+  box = (10, 20, 95, 81)
+  out, size = crops.cut(frames, box, 48, 40, room)
+  assert size == (48, 40) and out.shape == (3, *room, 3)
+  assert np.array_equal(
+      out[:, :48, :40], crops.crop(frames, box, 48, 40, False)
+  )

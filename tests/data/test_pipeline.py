@@ -65,10 +65,10 @@ def test_all_frames_of_a_sample_have_the_same_crop_and_flip(folders):
   assert 10 < num_flipped < 38
 
 
-@pytest.mark.parametrize('num_workers', [1, 2])
-def test_batches_are_the_same_for_any_number_of_workers(folders, num_workers):
+def test_batches_are_the_same_with_workers(folders):
+  # A test below resumes with one worker.
   expected = streams.join(streams.take(streams.build(folders).iterator(), 7))
-  batches = streams.build(folders, num_workers=num_workers).iterator()
+  batches = streams.build(folders, num_workers=2).iterator()
   streams.assert_same(streams.join(streams.take(batches, 7)), expected)
 
 
@@ -299,6 +299,8 @@ def test_restoring_with_changed_sources_warns(folders, warnings, make_video):
         ({'batch_size': 5, 'shard_count': 2}, 'multiple of 2 shards'),
         ({'prefetch': 0}, 'prefetch=0'),
         ({'max_gap': 1}, 'max_gap=1'),
+        ({'box_height': 32}, 'box_width=None must be at least height=32 and'),
+        ({'box_height': 31, 'box_width': 99}, 'box_height=31 and'),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(folders, changes, error):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import os
 from typing import Any
 
+from absl import logging
 import jax
 import ml_collections
 
@@ -87,9 +88,15 @@ def open_data(config: ml_collections.ConfigDict) -> pipeline.Pipeline:
   Args:
     config: the run's config, as in configs/rvm_base.py.
   """
-  return pipeline.Pipeline(
+  data = pipeline.Pipeline(
       **config.data,
       seed=config.seed,
       shard_index=jax.process_index(),
       shard_count=jax.process_count(),
   )
+  logging.info(
+      'This process and its data workers hold at most %d clips that are read'
+      ' ahead',
+      data.max_clips_ahead,
+  )
+  return data

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import ml_collections
 
+from rvm_jax.training import boxes
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import program as program_lib
@@ -68,7 +69,8 @@ def compile_step(
   shardings = mesh_lib.state_shardings(program.shapes, program.mesh)
   state = jax.tree.map(_place, program.shapes, shardings)
   rows = mesh_lib.batch_sharding(program.mesh)
-  batch = {key: _place(x, rows) for key, x in objective.batch.items()}
+  sent = boxes.shapes_sent(objective.batch, config.data)
+  batch = {key: _place(x, rows) for key, x in sent.items()}
   with jax.set_mesh(program.mesh):
     step: Any = program.step
     lowered = step.trace(state, batch).lower(

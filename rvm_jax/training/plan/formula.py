@@ -12,6 +12,7 @@ import jax
 import ml_collections
 
 from rvm_jax.models import stacks
+from rvm_jax.training import boxes
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import program as program_lib
@@ -90,7 +91,7 @@ class Estimator:
     self._cast = jax.eval_shape(objective.cast, self._state.params)
     # An objective need not say it.
     self._uses_ema = getattr(objective, 'uses_ema', False)
-    self._batch = objective.batch
+    self._batch = boxes.shapes_sent(objective.batch, config.data)
     self._traced: dict[str, tracing.Traced] = {}
 
   @property

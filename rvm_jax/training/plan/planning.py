@@ -4,6 +4,7 @@ import math
 
 import ml_collections
 
+from rvm_jax.training import boxes
 from rvm_jax.training import objectives
 from rvm_jax.training import protocols
 from rvm_jax.training.plan import collectives
@@ -62,7 +63,7 @@ def make(
       obstacle = ''
       memory = memory.with_compiled(compiled.arguments, compiled.temporary)
       program = read(compiled, topology)
-  batch = objective.batch.values()
+  batch = boxes.shapes_sent(objective.batch, config.data).values()
   plan = plans.Plan(
       config=name,
       topology=topology,

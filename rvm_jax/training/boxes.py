@@ -1,0 +1,84 @@
+"""Boxes that devices resize to the frames that an objective takes.
+
+With `config.data.box_height` the host only cuts boxes out of decoded frames. A
+step then begins by resizing and flipping them. So every objective can have its
+crops from the devices, and none needs to know.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import ml_collections
+
+from rvm_jax.ops import resizing
+from rvm_jax.training import mesh as mesh_lib
+from rvm_jax.training import protocols
+
+# What a batch of boxes has besides frames, see `data.pipeline`.
+_SIZE, _FLIP = 'box_size', 'is_flipped'
+
+
+def shapes_sent(
+    shapes: Mapping[str, jax.ShapeDtypeStruct], data: ml_collections.ConfigDict
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns shapes and dtypes of the arrays that a host sends to its devices.
+
+  Args:
+    shapes: shapes and dtypes of the arrays that the objective takes.
+    data: the `data` group of a run's config, as in configs/rvm_base.py.
+  """
+  sent = dict(shapes)
+  if data.box_height is None:
+    return sent
+  for key, shape in shapes.items():
+    if shape.ndim == 5:  # [B, T, H, W, 3]
+      size = data.box_height, data.box_width, 3
+      sent[key] = jax.ShapeDtypeStruct((*shape.shape[:2], *size), shape.dtype)
+  return sent | {
+      _SIZE: jax.ShapeDtypeStruct((data.batch_size, 2), 'int32'),
+      _FLIP: jax.ShapeDtypeStruct((data.batch_size,), 'bool'),
+  }
+
+
+def select(
+    batch: Mapping[str, Any], shapes: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, Any]:
+  """Returns the arrays of a batch that a step takes.
+
+  Args:
+    batch: arrays by name, as `data.pipeline` describes them.
+    shapes: shapes and dtypes of the arrays that the objective takes.
+  """
+  boxes = (_SIZE, _FLIP) if _SIZE in batch else ()
+  return {key: batch[key] for key in (*shapes, *boxes)}
+
+
+def resize(
+    batch: protocols.Batch, shapes: Mapping[str, jax.ShapeDtypeStruct]
+) -> protocols.Batch:
+  """Resizes and flips the boxes of a batch, each device those of its own rows.
+
+  Args:
+    batch: arrays as `select` returns them.
+    shapes: shapes and dtypes of the arrays that the objective takes.
+
+  Returns:
+    The arrays that the objective takes. A batch without boxes is returned as it
+    is.
+  """
+  if _SIZE not in batch:
+    return batch
+
+  def resize_rows(_, frames, sizes, is_flipped):
+    return resizing.resize(frames, sizes, is_flipped, *size)
+
+  resized = {}
+  for key, shape in shapes.items():
+    resized[key] = batch[key]
+    if shape.ndim == 5:  # [B, T, H, W, 3]
+      size = shape.shape[2:4]
+      resized[key] = mesh_lib.map_rows(resize_rows)(
+          (), batch[key], batch[_SIZE], batch[_FLIP]
+      )
+  return resized
