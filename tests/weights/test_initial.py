@@ -89,6 +89,25 @@ def test_read_initial_refuses_a_file_without_decoder_unless_it_is_fresh(
     init_from(path, fresh, fresh_decoder=False)
 
 
+def test_read_initial_refuses_a_decoder_with_another_content_first(
+    saved, fresh, tmp_path
+):
+  path = tmp_path / 'a.safetensors'
+  weights.save_safetensors(path, saved, content_first=True)
+
+  def read(model, fresh_decoder=False):
+    return weights.read_initial(
+        path, fresh, fresh_decoder=fresh_decoder, model=model
+    )
+
+  with pytest.raises(ValueError) as error:
+    read({'content_first': False})
+  assert 'config.model.content_first=False must be True' in str(error.value)
+  assert any(map(released.is_decoder, read({'content_first': True})))
+  # Nothing of the decoder is used.
+  read({'content_first': False}, fresh_decoder=True)
+
+
 @pytest.mark.parametrize('fresh_decoder', [False, True])
 def test_read_initial_lists_all_differences_to_another_model(
     tiny, fresh, fresh_decoder
