@@ -201,7 +201,8 @@ def get_config() -> ml_collections.ConfigDict:
       # Path of the parameters that a run without checkpoints starts from: a
       # released .npz, a .safetensors file, the workdir of another run, or
       # 'rvm_tiny', the checkpoint in the package. The optimizer's state, the
-      # data position and the step count are not taken over. If it is not set,
+      # data position and the step count are not taken over. The decoder must
+      # have been trained with the same `content_first`. If it is not set,
       # parameters are initialised from the seed.
       init_from=config_dict.placeholder(str),
       # Whether only the encoder and the core are taken from `init_from`, and

@@ -7,14 +7,11 @@ processes that tests start too.
 import os
 import subprocess
 
+from tests import commands
+
 os.environ['JAX_PLATFORMS'] = 'cpu'
-os.environ['XLA_FLAGS'] = ' '.join(
-    [
-        os.environ.get('XLA_FLAGS', ''),
-        '--xla_force_host_platform_device_count=2',
-        '--xla_backend_optimization_level=0',
-        '--xla_llvm_disable_expensive_passes=true',
-    ]
+os.environ['XLA_FLAGS'] = (
+    f'{os.environ.get("XLA_FLAGS", "")} {commands.XLA_FLAGS}2'
 )
 
 from absl import flags
@@ -22,7 +19,6 @@ from absl import logging
 import jax
 import pytest
 
-from tests import commands
 from tests import video_files
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
@@ -60,7 +56,11 @@ def make_video():
 def environment(tmp_path_factory):
   """Environment with one device; the runs share a cache of programs."""
   cache = tmp_path_factory.mktemp('compiled')
+  paths = [f'{commands.ROOT}/tests/without_torch']
+  if given := os.environ.get('PYTHONPATH'):
+    paths.append(given)
   return os.environ | {
+      'PYTHONPATH': os.pathsep.join(paths),
       'JAX_PLATFORMS': 'cpu',
       'XLA_FLAGS': commands.XLA_FLAGS + '1',
       'JAX_COMPILATION_CACHE_DIR': str(cache),

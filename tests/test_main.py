@@ -94,7 +94,12 @@ def test_load_run_refuses_a_folder_without_checkpoint(tmp_path):
 def test_run_killed_and_resumed_equals_an_uninterrupted_run(
     whole_run, start, run, tmp_path
 ):
-  settings = '--config.checkpoint.save_every=3', '--config.log_every=1'
+  settings = (
+      '--config.checkpoint.save_every=3',
+      '--config.log_every=1',
+      # Their evaluation takes most of the time of such a run.
+      '--config.num_eval_scenes=0',
+  )
   process = start(tmp_path, '--config.data.num_workers=2', *settings)
   commands.wait_for(process, 'step 4/6')
   # A step counts only when the checkpoint before it is whole.
@@ -186,6 +191,7 @@ def test_run_stops_at_a_loss_that_is_not_finite(run, tmp_path):
       '--config.data.max_bad_share=0.5',
       '--config.optimizer.learning_rate=1e30',
       '--config.num_steps=20',
+      '--config.num_eval_scenes=0',
       '--config.checkpoint.save_every=1',
       '--config.checkpoint.keep_last=50',
       XDG_CACHE_HOME=str(tmp_path / 'cache'),

@@ -11,6 +11,9 @@ import numpy as np
 from tests import commands
 from tests import run_checkpoints
 
+# The evaluation on scenes takes most of the time of a run of a few steps.
+NO_SCENES = '--config.num_eval_scenes=0'
+
 
 def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
   # The run has too many steps to end by itself, and no checkpoint is due before
@@ -20,10 +23,11 @@ def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
       '--config.num_steps=100000',
       '--config.checkpoint.save_every=100000',
       '--config.data.num_workers=2',
+      NO_SCENES,
   )
   process = start(tmp_path, *settings)
   commands.wait_for(process, 'step 2/')
-  code, output = run(tmp_path)
+  code, output = run(tmp_path, NO_SCENES)
   assert code == 1
   assert output.splitlines()[-1].startswith(
       f'error: {tmp_path} is in use by a run: process {process.pid} on '
@@ -41,7 +45,7 @@ def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
 
   # Resuming for no further step saves what was saved before.
   before = run_checkpoints.read(tmp_path, saved.name)
-  code, output = run(tmp_path, f'--config.num_steps={saved.name}')
+  code, output = run(tmp_path, f'--config.num_steps={saved.name}', NO_SCENES)
   assert code == 0 and f'checkpoints/{saved.name}' in output, output
   np.testing.assert_equal(run_checkpoints.read(tmp_path, saved.name), before)
 
@@ -54,7 +58,10 @@ def test_signals_right_after_a_resume_lose_nothing(
   # The workers are being started. As Ctrl-C does, the signal goes to them too.
   for number in (signal.SIGTERM, signal.SIGINT):
     process = start(
-        tmp_path, '--config.data.num_workers=2', '--config.eval_every=1000'
+        tmp_path,
+        '--config.data.num_workers=2',
+        '--config.eval_every=1000',
+        NO_SCENES,
     )
     commands.wait_for(process, 'Resumed from')
     os.killpg(process.pid, number)
@@ -62,7 +69,7 @@ def test_signals_right_after_a_resume_lose_nothing(
     assert process.returncode == 75, output
     assert f'{number.name}: stopping after this step' in output
     assert 'Traceback' not in output and 'leaked' not in output, output
-  code, output = run(tmp_path)
+  code, output = run(tmp_path, NO_SCENES)
   assert code == 0, output
   run_checkpoints.assert_same_end(tmp_path, whole_run[0])
 

@@ -102,7 +102,10 @@ def shapes(model: nn.Module) -> dict[str, Any]:
   shape = (1, length, model.patch, model.patch, 3)
   frames = jax.ShapeDtypeStruct(shape, jnp.float32)
   init = model.clone(attention='xla').init
-  return jax.eval_shape(init, jax.random.key(0), frames)['params']
+  # A key with a value would start JAX's backend and compile, which takes
+  # memory beside the parameters.
+  key = jax.eval_shape(jax.random.key, 0)
+  return jax.eval_shape(init, key, frames)['params']
 
 
 def _find_family(arrays: reading.Arrays) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from rvm_jax.storage import damage
 
 # The file is opened again after this many bytes were read, see `TorchFile`.
-_BYTES_PER_OPENING = 2**27
+_BYTES_PER_OPENING = 2**25
 
 
 class TorchFile:

@@ -219,11 +219,13 @@ class Checkpoints:
       self,
       shapes: step_lib.TrainState,
       init: Callable[[], step_lib.TrainState],
+      config: Mapping[str, Any],
   ) -> step_lib.TrainState:
     """Returns the initial state of a run; see `resuming.make_initial`."""
     return resuming.make_initial(
         shapes,
         init,
+        config,
         init_from=self._init_from,
         fresh_decoder=self._fresh_decoder,
     )

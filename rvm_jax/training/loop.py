@@ -184,7 +184,7 @@ def start_or_resume(
   restored = checkpoints.restore(program.shapes, config.to_dict())
   if restored is None:
     init = functools.partial(program.init, config.seed)
-    return checkpoints.start(program.shapes, init), True
+    return checkpoints.start(program.shapes, init, config.to_dict()), True
   state, data = restored
   position.set_state(data)
   # Older checkpoints do not say it: they were saved after an evaluation.

@@ -108,6 +108,7 @@ def _start(config, workdir, step, program):
   state = resuming.make_initial(
       program.shapes,
       functools.partial(program.init, config.seed),
+      config.to_dict(),
       init_from=config.checkpoint.init_from,
       fresh_decoder=config.checkpoint.fresh_decoder,
   )

@@ -105,6 +105,7 @@ def read(
 def make_initial(
     shapes: step_lib.TrainState,
     init: Callable[[], step_lib.TrainState],
+    config: Mapping[str, Any],
     *,
     init_from: str | None,
     fresh_decoder: bool,
@@ -115,6 +116,7 @@ def make_initial(
     shapes: the training state as `jax.ShapeDtypeStruct`s.
     init: function that returns an initialised training state. It is called only
       after the parameters at `init_from`, if set, have been read.
+    config: config of the run, as nested dicts.
     init_from: path of the parameters that the run starts from, see
       `weights.read_initial`; None to initialise them.
     fresh_decoder: whether only the encoder and the core are taken from
@@ -129,7 +131,10 @@ def make_initial(
     return init()
   try:
     initial = weights.read_initial(
-        init_from, shapes.params, fresh_decoder=fresh_decoder
+        init_from,
+        shapes.params,
+        fresh_decoder=fresh_decoder,
+        model=config['model'],
     )
   except FileNotFoundError as error:
     raise FileNotFoundError(

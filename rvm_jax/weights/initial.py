@@ -18,6 +18,7 @@ def read_initial(
     shapes: Mapping[str, Any],
     *,
     fresh_decoder: bool,
+    model: Mapping[str, Any] | None = None,
 ) -> dict[str, np.ndarray]:
   """Reads the parameters that a run starts from.
 
@@ -31,6 +32,9 @@ def read_initial(
     fresh_decoder: whether the decoder of the run keeps its fresh parameters.
       Encoder and core are then read alone, also from a checkpoint that has a
       decoder.
+    model: the run's `config.model`, with which a decoder that is read must
+      agree in what the shapes of parameters do not tell; None to leave this to
+      the caller.
 
   Returns:
     Arrays on the host by their keys in the released layout, for `put_initial`.
@@ -38,28 +42,25 @@ def read_initial(
   Raises:
     FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
     ValueError: the checkpoint is of another model; keys are missing, unused or
-      misshapen (all are listed); or the checkpoint has no decoder and
-      `fresh_decoder` is false.
+      misshapen (all are listed); or `fresh_decoder` is false and the
+      checkpoint has no decoder, or one that was trained with another
+      `content_first` than `model` has.
   """
-  model, arrays = reading.read(path)
+  saved, arrays = reading.read(path)
   if not fresh_decoder and not any(map(released.is_decoder, arrays)):
     raise ValueError(
         f'{path} holds encoder and core only: it has no decoder to continue'
         ' pretraining with. Set config.checkpoint.fresh_decoder=True to start'
         ' with a decoder that has learned nothing yet'
     )
+  if not fresh_decoder and model is not None:
+    _check_context(path, saved.content_first, model)
   expected = trees.flatten(shapes)
   if fresh_decoder:
     arrays = _drop_decoder(arrays)
     expected = _drop_decoder(expected)
   trees.check_match(os.fspath(path), arrays, expected)
   logging.info('Parameters from %s', path)
-  if not fresh_decoder:
-    # The shapes of parameters do not tell whether a decoder is told places.
-    logging.info(
-        'Their decoder was trained with config.model.content_first=%s',
-        model.content_first,
-    )
   return arrays
 
 
@@ -84,6 +85,29 @@ def put_initial(
   return trees.unflatten(
       fresh | {k: _put(x, fresh[k].sharding) for k, x in arrays.items()}
   )
+
+
+def _check_context(
+    path: str | os.PathLike[str], saved: bool, model: Mapping[str, Any]
+):
+  """Checks that a decoder is told the places of source tokens as before.
+
+  A decoder that has learned to find tokens by their places cannot do without
+  them, and its parameters look the same: the place embeddings are fixed.
+
+  Args:
+    path: path of the checkpoint, for the error message.
+    saved: `content_first` of the checkpoint's model.
+    model: `config.model` of the run.
+  """
+  # Objectives without this setting have no such decoder.
+  if 'content_first' in model and model['content_first'] != saved:
+    raise ValueError(
+        f'config.model.content_first={model["content_first"]} must be {saved},'
+        f' with which the decoder in {path} was trained. Or set'
+        ' config.checkpoint.fresh_decoder=True to take its encoder and core'
+        ' alone'
+    )
 
 
 def _drop_decoder(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,4 +48,5 @@ def test_tokens_are_those_of_pytorch(
         tmp_path / 'model', golden.config, golden.params
     )
   found = published.differences(*baselines.load(path), golden.cases)
+  print(f'largest differences {found}')
   assert np.max(found) <= 1e-11

@@ -18,7 +18,9 @@ def kills(monkeypatch):
   return kills
 
 
-def test_a_run_that_is_killed_ends_as_one_that_was_never_disturbed(tmp_path):
+def test_a_run_that_is_killed_ends_as_one_that_was_never_disturbed(
+    tmp_path, environment
+):
   done = subprocess.run(
       [
           sys.executable,
@@ -30,6 +32,7 @@ def test_a_run_that_is_killed_ends_as_one_that_was_never_disturbed(tmp_path):
           '--num_eval_scenes=0',
           f'--workdir={tmp_path}',
       ],
+      env=environment,
       capture_output=True,
       text=True,
       timeout=1200,

@@ -44,10 +44,20 @@ def command(name, data_dir, checkpoint, out, *overrides):
   ]
 
 
-def start(*arguments):
-  return subprocess.run(
-      command(*arguments), cwd=ROOT, capture_output=True, text=True
-  )
+@pytest.fixture
+def start(environment):
+  """Returns a function that runs the command with arguments of `command`."""
+
+  def start_(*arguments):
+    return subprocess.run(
+        command(*arguments),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+  return start_
 
 
 @pytest.mark.parametrize(
@@ -59,7 +69,15 @@ def start(*arguments):
     ],
 )
 def test_the_command_writes_a_result_with_rows_and_pictures(
-    name, checkpoint, headline, task, num_rows, num_files, tmp_path, request
+    name,
+    checkpoint,
+    headline,
+    task,
+    num_rows,
+    num_files,
+    start,
+    tmp_path,
+    request,
 ):
   data_dir, _ = request.getfixturevalue(name)
   out = tmp_path / 'results' / name
@@ -279,7 +297,7 @@ def test_wrong_arguments_are_refused(generated, tmp_path):
     run(checkpoint=str(tmp_path / 'nothing.npz'))
 
 
-def test_mistakes_are_printed_in_one_line_with_exit_code_2(tmp_path):
+def test_mistakes_are_printed_in_one_line_with_exit_code_2(start, tmp_path):
   out = tmp_path / 'out'
   for arguments, message in (
       (('vip', tmp_path, 'raw:8', tmp_path), f'{tmp_path} is there already'),

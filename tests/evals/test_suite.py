@@ -9,7 +9,6 @@ import pytest
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import suite
-from rvm_jax.runtime import lock
 from tests.baselines import tiny_rivals
 
 CONFIG = """
@@ -230,11 +229,21 @@ def test_generated_frames_get_the_nearest_size_that_the_patch_divides(
   assert heights == {f'dinov2:{path}': 14.0, 'raw:8': 16.0}
 
 
-def test_a_second_suite_in_a_folder_is_refused(calls, tmp_path, capsys):
-  with lock.held(tmp_path / 'out'):
-    assert run(tmp_path, 'raw:8') == 2
+def test_a_second_suite_in_a_folder_is_refused_until_the_first_has_ended(
+    calls, tmp_path, monkeypatch, capsys
+):
+  one, codes = run_lib.run, []
+
+  def run_with_a_second_suite(*args, **settings):
+    monkeypatch.setattr(run_lib, 'run', one)
+    codes.append(run(tmp_path, 'raw:8'))
+    return one(*args, **settings)
+
+  monkeypatch.setattr(run_lib, 'run', run_with_a_second_suite)
+  assert run(tmp_path, 'raw:8') == 0
+  assert codes == [2] and len(calls) == 1
   assert 'is in use by a run' in capsys.readouterr().err
-  assert not calls
+  assert run(tmp_path, 'raw:8') == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def make_row(model, score, variant='', **changes):
       'task': 'DAVIS-2017 J&F',
       'headline': 'j_and_f',
       'lower_is_better': False,
-      'scores': {'j_and_f': score, 'j': 1.0},
+      'scores': {'j_and_f': score, 'j': 99.0},
       'protocol': json.loads(config.protocol.to_json()) | changes,
       'model': {'name': model, 'variant': variant},
   }
@@ -43,9 +43,12 @@ def test_difference_is_our_score_less_the_published_one():
   assert round(above['difference'], 6) == 1.2
   assert below['protocol'] == above['protocol'] == 'released'
   rows, remarks = write_table(below, above)
+  assert rows[0][:3] == ['DAVIS-2017 J&F', 'RVM-L', '`RVM-L:PATH`']
   assert rows[0][3:] == ['65.2', 'released', '66.0', '-0.8']
   assert rows[1][3:] == ['62.9', 'released', '61.7', '+1.2']
-  assert below['source'] in remarks and above['source'] in remarks
+  for row in (below, above):
+    assert 'arXiv' in row['source']
+    assert f'Published: {row["source"]};' in remarks
 
 
 def test_other_protocols_have_no_published_score_and_are_explained():

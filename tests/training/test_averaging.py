@@ -22,7 +22,9 @@ DECAYS = pytest.mark.parametrize(
 )
 
 
-def take_steps(count, *, decay=0.9, devices=1, guard=None, **stream):
+def take_steps(
+    count, *, decay=0.9, devices=1, dtype='float32', guard=None, **stream
+):
   """Yields the states of some steps, the first one included."""
   mesh = Mesh(np.array(jax.devices()[:devices])[None], mesh_lib.BATCH_AXES)
   init, step = step_lib.make(
@@ -30,6 +32,7 @@ def take_steps(count, *, decay=0.9, devices=1, guard=None, **stream):
       optax.adam(1e-2),
       mesh,
       num_microbatches=1,
+      gradient_dtype=dtype,
       ema_decay=decay,
       guard=guard,
   )
@@ -46,9 +49,13 @@ def take_steps(count, *, decay=0.9, devices=1, guard=None, **stream):
       yield jax.device_get((state.params, state.ema))
 
 
-@pytest.mark.parametrize('devices', [1, 2])
-def test_ema_keeps_its_share_and_takes_the_rest_from_the_parameters(devices):
-  (params, ema), *states = take_steps(5, devices=devices)
+@pytest.mark.parametrize(
+    'devices, dtype', [(1, 'float32'), (2, 'float32'), (2, 'bfloat16')]
+)
+def test_ema_keeps_its_share_and_takes_the_rest_from_the_parameters(
+    devices, dtype
+):
+  (params, ema), *states = take_steps(5, devices=devices, dtype=dtype)
   np.testing.assert_array_equal(params['mean']['kernel'], ema['mean']['kernel'])
   expected = ema['mean']['kernel'].astype(np.float64)
   for params, ema in states:
@@ -155,7 +162,11 @@ def test_the_ema_starts_from_parameters_that_a_run_is_given(monkeypatch):
       ema={'kernel': jnp.zeros(3)},
   )
   state = resuming.make_initial(
-      fresh, lambda: fresh, init_from='there', fresh_decoder=False
+      fresh,
+      lambda: fresh,
+      {'model': {}},
+      init_from='there',
+      fresh_decoder=False,
   )
   np.testing.assert_array_equal(state.params['kernel'], given['kernel'])
   np.testing.assert_array_equal(state.ema['kernel'], given['kernel'])

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -45,13 +46,16 @@ def test_restore_from_a_new_workdir_returns_none(open_run):
 
 def test_start_refuses_init_from_before_a_state_is_made(open_run, tmp_path):
   np.savez(tmp_path / 'other.npz', kernel=np.zeros(3, np.float32))
+  rvm = pathlib.Path(__file__).parents[1] / 'golden' / 'rvm_tiny_params.npz'
+  config = {'model': {'content_first': True}}
   for name, kind, message in (
       ('gone.npz', FileNotFoundError, 'gone.npz'),
       ('other.npz', ValueError, 'other.npz is not an RVM checkpoint'),
+      (rvm, ValueError, 'content_first=True must be False'),
   ):
     run = open_run(init_from=str(tmp_path / name))
     with pytest.raises(kind, match=message):
-      run.start(states.shapes(), init=None)
+      run.start(states.shapes(), None, config)
 
 
 def test_save_keeps_the_state_of_the_call_when_its_memory_is_reused(

@@ -101,3 +101,42 @@ def test_fsdp_lies_inside_of_a_slice_of_tpus():
   ]
   with pytest.raises(ValueError, match='divide the 4 devices of a slice'):
     mesh_lib.make_mesh(8, devices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+  """What a `jax.Device` says of a TPU v6e, which has one core a chip."""
+
+  slice_index: int
+  coords: tuple[int, int, int]
+  platform: str = 'tpu'
+  device_kind: str = 'TPU v6 lite'
+  core_on_chip: int = 0
+
+  @property
+  def process_index(self):
+    return self.slice_index
+
+
+@pytest.mark.parametrize('num_slices', [1, 2, 3])
+@pytest.mark.parametrize('fsdp', [1, 2, 4, 16])
+def test_slices_follow_each_other_along_data_and_fsdp_stays_in_one(
+    num_slices, fsdp
+):
+  # Slices of 4 x 4 chips, in any order.
+  devices = [
+      Chip(i // 16, (i % 4, i % 16 // 4, 0)) for i in range(16 * num_slices)
+  ]
+  order = np.random.default_rng(0).permutation(len(devices))
+  mesh = mesh_lib.make_mesh(fsdp, [devices[i] for i in order])
+  assert mesh.axis_names == ('data', 'fsdp')
+  assert mesh.devices.shape == (16 * num_slices // fsdp, fsdp)
+  assert set(mesh.devices.flat) == set(devices)
+  slices = [[x.slice_index for x in row] for row in mesh.devices]
+  assert slices == sorted(
+      [i] * fsdp for i in range(num_slices) for _ in range(16 // fsdp)
+  )
+  # The devices of a group are neighbours, which have the fast links.
+  for row in mesh.devices:
+    spans = np.ptp([x.coords for x in row], axis=0) + 1
+    assert np.prod(spans) == fsdp

@@ -1,6 +1,7 @@
 """The command `rvm_jax.training.replay`, on a run of the tiny RVM."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -29,19 +30,28 @@ def workdir(tmp_path_factory):
   return workdir
 
 
-def run(*arguments):
-  """Runs the command; returns its exit code and its output."""
-  done = subprocess.run(
-      [sys.executable, '-m', 'rvm_jax.training.replay', *arguments],
-      cwd=ROOT,
-      capture_output=True,
-      text=True,
-      timeout=300,
-  )
-  return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def run(environment):
+  """Runs the command; returns its exit code, its output and its log."""
+
+  def run_(*arguments):
+    done = subprocess.run(
+        [sys.executable, '-m', 'rvm_jax.training.replay', *arguments],
+        cwd=ROOT,
+        # Devices as in this process, which has trained.
+        env=environment | {'XLA_FLAGS': os.environ['XLA_FLAGS']},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+  return run_
 
 
-def test_replay_prints_what_was_logged_and_writes_the_clips(workdir, tmp_path):
+def test_replay_prints_what_was_logged_and_writes_the_clips(
+    run, workdir, tmp_path
+):
   out = tmp_path / 'out'
   code, output, log = run(f'--workdir={workdir}', '--step=4', f'--out={out}')
   assert code == 0, log
@@ -69,7 +79,7 @@ def test_replay_prints_what_was_logged_and_writes_the_clips(workdir, tmp_path):
         (['--step=2', '--out=/'], '--out=/ is there already'),
     ],
 )
-def test_replay_says_in_a_line_what_is_wrong(workdir, arguments, message):
+def test_replay_says_in_a_line_what_is_wrong(run, workdir, arguments, message):
   code, _, log = run(f'--workdir={workdir}', *arguments)
   assert code == 1
   assert log.splitlines()[-1].startswith('error: ') and message in log

@@ -1,10 +1,5 @@
 """Runs start from the parameters of a checkpoint: first each part, then all."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 import numpy as np
@@ -13,8 +8,7 @@ import pytest
 from rvm_jax import weights
 from rvm_jax.weights import released
 from rvm_jax.weights import trees
-
-ROOT = pathlib.Path(__file__).parents[2]
+from tests import commands
 
 
 @pytest.fixture(scope='module')
@@ -89,6 +83,25 @@ def test_read_initial_refuses_a_file_without_decoder_unless_it_is_fresh(
     init_from(path, fresh, fresh_decoder=False)
 
 
+def test_read_initial_refuses_a_decoder_with_another_content_first(
+    saved, fresh, tmp_path
+):
+  path = tmp_path / 'a.safetensors'
+  weights.save_safetensors(path, saved, content_first=True)
+
+  def read(model, fresh_decoder=False):
+    return weights.read_initial(
+        path, fresh, fresh_decoder=fresh_decoder, model=model
+    )
+
+  with pytest.raises(ValueError) as error:
+    read({'content_first': False})
+  assert 'config.model.content_first=False must be True' in str(error.value)
+  assert any(map(released.is_decoder, read({'content_first': True})))
+  # Nothing of the decoder is used.
+  read({'content_first': False}, fresh_decoder=True)
+
+
 @pytest.mark.parametrize('fresh_decoder', [False, True])
 def test_read_initial_lists_all_differences_to_another_model(
     tiny, fresh, fresh_decoder
@@ -104,68 +117,53 @@ def test_read_initial_lists_all_differences_to_another_model(
   assert 'cls_token: expected float32[1, 10], got float32[1, 48]' in text
 
 
-@pytest.fixture(scope='module')
-def run(tmp_path_factory):
-  """Runs the training command; its calls share their compiled programs."""
-  environment = os.environ | {
-      'JAX_PLATFORMS': 'cpu',
-      'XLA_FLAGS': '--xla_force_host_platform_device_count=2',
-      'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.mktemp('compiled')),
-      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-  }
+@pytest.fixture
+def train(run):
+  """Runs the training command on two devices: exit code and output."""
 
-  def run_(workdir, *overrides):
-    done = subprocess.run(
-        [
-            sys.executable,
-            '-m',
-            'rvm_jax.main',
-            f'--config={ROOT}/tests/tiny.py',
-            f'--workdir={workdir}',
-            '--config.num_steps=2',
-            # At a learning rate of zero a run keeps its first parameters.
-            '--config.optimizer.learning_rate=0',
-            '--config.fsdp=2',
-            *overrides,
-        ],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
+  def train_(workdir, *overrides):
+    return run(
+        workdir,
+        '--config.num_steps=2',
+        # At a learning rate of zero a run keeps its first parameters.
+        '--config.optimizer.learning_rate=0',
+        '--config.fsdp=2',
+        # Their evaluation takes most of the time of such a run.
+        '--config.num_eval_scenes=0',
+        *overrides,
+        XLA_FLAGS=commands.XLA_FLAGS + '2',
     )
-    return done.returncode, done.stderr
 
-  return run_
+  return train_
 
 
 def test_run_starts_from_another_run_and_resumes_from_its_own_checkpoint(
-    run, tmp_path
+    train, tmp_path
 ):
   first, second, third = (tmp_path / name for name in ('1', '2', '3'))
-  code, output = run(first)
+  code, output = train(first)
   assert code == 0, output
   _, params = weights.load(first)
 
   start = f'--config.checkpoint.init_from={first}'
-  code, output = run(second, '--config.seed=1', start)
+  code, output = train(second, '--config.seed=1', start)
   assert code == 0, output
   assert f'Parameters from {first}' in output and 'step 2/2' in output
   _, found = weights.load(second)
   assert trees.fingerprint(found) == trees.fingerprint(params)
 
   gone = '--config.checkpoint.init_from=/gone'
-  code, output = run(second, '--config.seed=1', gone)
+  code, output = train(second, '--config.seed=1', gone)
   assert code == 0, output
   assert 'Resumed from' in output and 'Parameters from' not in output
 
   path = save_encoder(tmp_path / 'encoder.npz', params)
   start = f'--config.checkpoint.init_from={path}'
-  code, output = run(third, '--config.seed=1', start)
+  code, output = train(third, '--config.seed=1', start)
   assert code == 1
   assert 'encoder.npz holds encoder and core only' in output
   fresh = '--config.checkpoint.fresh_decoder=True'
-  code, output = run(third, '--config.seed=1', start, fresh)
+  code, output = train(third, '--config.seed=1', start, fresh)
   assert code == 0, output
   assert 'Initialised afresh:\n  decoder/output_norm/bias' in output
   _, found = weights.load(third)

@@ -9,6 +9,7 @@ import pytest
 
 from experiments.launchers import job as job_lib
 from experiments.launchers import slurm
+from tests import commands as run_commands
 
 ROOT = pathlib.Path(__file__).parents[3]
 JOB = job_lib.Job(
@@ -34,7 +35,7 @@ exit $highest
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, environment):
   """Runs a job's script; returns exit code, output and what was requeued."""
 
   def run_(job, srun, state='RUNNING', restarts=None):
@@ -49,16 +50,17 @@ def run(tmp_path):
       path.chmod(0o755)
     (script,) = slurm.plan(job).files.values()
     binaries = f'{tmp_path}:{os.path.dirname(sys.executable)}'
-    environment = os.environ | {
+    variables = environment | {
+        'XLA_FLAGS': run_commands.XLA_FLAGS + '2',
         'PATH': f'{binaries}:{os.environ["PATH"]}',
         'SLURM_JOB_ID': '1234',
     }
     if restarts is not None:
-      environment['SLURM_RESTART_COUNT'] = str(restarts)
+      variables['SLURM_RESTART_COUNT'] = str(restarts)
     done = subprocess.run(
         ['bash', '-c', script],
         cwd=ROOT,
-        env=environment,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -115,13 +117,18 @@ def test_tasks_find_each_other_by_the_environment_of_slurm(run, tmp_path):
       'a',
       'tests/tiny.py',
       f'{tmp_path}/run',
-      overrides=(('num_steps', '2'), ('eval_every', '100')),
+      # The evaluation on scenes takes most of the time of such a run.
+      overrides=(
+          ('num_steps', '2'),
+          ('eval_every', '100'),
+          ('num_eval_scenes', '0'),
+      ),
       processes=2,
       platform='cpu',
   )
   code, output, requeued = run(job, SRUN)
   assert code == 0 and not requeued, output
-  # Two processes of two devices each, see tests/conftest.py.
+  # Two processes of two devices each.
   assert output.count('step 2/2') == 1
   assert (tmp_path / 'run' / 'checkpoints' / '2').exists()
 
