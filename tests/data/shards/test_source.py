@@ -4,6 +4,7 @@ import json
 import pickle
 from urllib import request
 
+from array_record.python import array_record_module
 from etils import epath
 import numpy as np
 import pytest
@@ -147,6 +148,17 @@ def test_record_of_another_clip_is_not_taken_for_the_one_asked_for(packed_once):
   found.checksums[1] += 1
   with pytest.raises(decoder.BrokenVideo, match='not the clip'):
     source_lib.read(found, 1, [0])
+
+
+def test_shard_that_was_replaced_is_noticed(packed):
+  found = catalog.read(str(packed))
+  path, _ = found.locate(0)
+  writer = array_record_module.ArrayRecordWriter(path, 'group_size:1')
+  writer.write(b'no example')
+  writer.close()
+  array_records._open.cache_clear()
+  with pytest.raises(decoder.BrokenVideo, match='record 0: no packed clip'):
+    source_lib.read(found, 0, [0])
 
 
 def test_clips_too_short_for_a_sample_are_left_out_with_a_warning(
