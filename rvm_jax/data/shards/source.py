@@ -77,8 +77,9 @@ def read(
     BrokenVideo: the record is damaged, or is not of this clip.
   """
   path, number = catalog.locate(clip)
-  example = _parse(array_records.read(path, number))
+  record = array_records.read(path, number)
   try:
+    example = _parse(record)
     if (example['start'], example['crc32']) != (
         catalog.starts[clip],
         catalog.checksums[clip],
@@ -90,6 +91,10 @@ def read(
   except decoder.BrokenVideo as error:
     raise decoder.BrokenVideo(
         f'{path}, record {number}', f'{error.path}: {error.reason}'
+    ) from error
+  except (KeyError, ValueError) as error:
+    raise decoder.BrokenVideo(
+        f'{path}, record {number}', f'no packed clip: {error}'
     ) from error
 
 

@@ -110,8 +110,7 @@ def test_sets_are_sources_and_their_videos_divide(folder, warnings):
   spacing = frame_sampling.Spacing(2, 1, 1, 1, 3, frame_rate=12.5)
   source = sources.find(f'tfds:{folder}', spacing, 0.0)
   assert source.num_clips == 4 and len(set(source._clips.draws)) == 4
-  (message,) = warnings
-  assert '4 of 4 videos' in message and '25 a second' in message
+  assert '4 of 4 videos' in warnings[0] and '25 a second' in warnings[0]
   lengths = {source[i].num_frames for i in range(len(source))}
   assert lengths == {6, 7, 8, 9}
   with pytest.raises(ValueError, match=f'tfds:{folder}'):
