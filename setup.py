@@ -4,8 +4,13 @@ import pathlib
 
 import setuptools
 
-# Reads prepared data sets without TensorFlow.
+# Reads and writes prepared data sets without TensorFlow. tensorflow-datasets
+# imports importlib_resources without asking for it.
 TFDS = ['tensorflow-datasets>=4.9.10,<5', 'importlib_resources>=6,<8']
+# Packs videos into shards.
+SHARDS = ['array-record>=0.8,<0.9', *TFDS]
+# Finds scene cuts.
+CUTS = ['scenedetect-headless>=0.7,<0.8']
 # Reads the parquet files of Waymo Open.
 WAYMO = ['pyarrow>=20,<27']
 
@@ -17,7 +22,14 @@ DOCS = [
     'pydata-sphinx-theme>=0.24,<0.25',
     'sphinx>=8.2,<10',
 ]
-TEST = ['pytest>=8,<10', 'pytest-xdist>=3.6,<4', 'zarr>=3.1,<4', *TFDS, *WAYMO]
+TEST = [
+    'pytest>=8,<10',
+    'pytest-xdist>=3.6,<4',
+    'zarr>=3.1,<4',
+    *CUTS,
+    *SHARDS,
+    *WAYMO,
+]
 
 setuptools.setup(
     name='rvm_jax',
@@ -54,6 +66,7 @@ setuptools.setup(
     ],
     extras_require={
         'bench': ['matplotlib>=3.10,<4'],
+        'cuts': CUTS,
         'dev': ['pre-commit>=4.5,<5', *LINT, *DOCS, *TEST],
         'docs': DOCS,
         'gcs': ['gcsfs>=2025.3'],
@@ -61,6 +74,7 @@ setuptools.setup(
         # needs an environment of its own.
         'gpu-plan': ['jax[cuda12]>=0.10,<0.12'],
         'lint': LINT,
+        'shards': SHARDS,
         'test': TEST,
         'tfds': TFDS,
         'tpu-plan': ['jax[tpu]>=0.10,<0.12'],

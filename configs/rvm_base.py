@@ -66,8 +66,11 @@ def get_config() -> ml_collections.ConfigDict:
   # Arguments of `rvm_jax.data.pipeline.Pipeline`.
   config.data = dict(
       # Each source is a folder, a glob, a manifest (a CSV file with the columns
-      # path,start,end,label), or 'scenes' for generated scenes, which need no
-      # files. A video is a file, or a folder of numbered pictures.
+      # path,start,end,label), the folder of a packed set, on a disk or in a
+      # bucket (gs://BUCKET/SET, see docs/shards.md), tfds:DIR or tfds:DIR:SPLIT
+      # for videos that tensorflow-datasets prepared, or 'scenes' for generated
+      # scenes, which need no files. A video is a file, or a folder of numbered
+      # pictures.
       sources=('scenes',),
       # Relative share of each source in the samples.
       weights=(1.0,),

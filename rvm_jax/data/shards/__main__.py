@@ -23,11 +23,11 @@ import sys
 import tqdm
 
 from rvm_jax.data.shards import completion
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import packing
 from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import processes
 from rvm_jax.data.shards import schema
-from rvm_jax.data.shards import writer
 
 # Least and greatest quality of each format, and the default.
 _QUALITIES = {'jpeg': (1, 95, 90), 'mp4': (0, 51, 18)}
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan.claim(options.out, settings, num_shards, videos)
     tasks = [
         packing.Task(
-            writer.list_paths(options.out, number, num_shards),
+            layout.list_paths(options.out, number, num_shards),
             settings,
             videos[number::num_shards],
         )
@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
   except (ValueError, OSError, ImportError, RuntimeError) as error:
     print(f'error: {error}', file=sys.stderr)
+    return 2
+  except KeyboardInterrupt:
+    print('interrupted: the same command goes on', file=sys.stderr)
     return 2
   if contents is None:
     print(
@@ -153,7 +156,7 @@ def _make_parser() -> argparse.ArgumentParser:
   add(
       '--workers',
       type=int,
-      default=len(os.sched_getaffinity(0)),
+      default=_count_cores(),
       help='number of processes (default: one for each core); with 1, a video'
       ' that crashes the decoder ends the command',
   )
@@ -164,6 +167,13 @@ def _make_parser() -> argparse.ArgumentParser:
       help='pack the part of host I of N hosts, counted from 0',
   )
   return parser
+
+
+def _count_cores() -> int:
+  """Returns the number of cores that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _check(

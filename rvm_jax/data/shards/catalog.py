@@ -19,6 +19,7 @@ import numpy as np
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import held_out
 from rvm_jax.data.shards import completion
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import schema
 from rvm_jax.data.shards import writer
 from rvm_jax.data.video import prepared
@@ -49,7 +50,7 @@ class Catalog:
   """
 
   folder: str
-  shards: tuple[writer.Paths, ...]
+  shards: tuple[layout.Paths, ...]
   hashes: dict[str, str]
   stops: np.ndarray
   starts: np.ndarray
@@ -110,14 +111,26 @@ def is_packed(place: str) -> bool:
     place: the source, of any kind.
 
   Raises:
+    ImportError: the source is in a bucket, and gcsfs is not installed.
     ValueError: the set is not finished, or the source is in a bucket and is no
       packed set.
   """
   if prepared.is_prepared(place):
     return False
-  if (epath.Path(place).expanduser() / NAME).exists():
-    return True
-  if '://' in place:
+  is_url = '://' in place
+  if is_url and not place.startswith('gs://'):
+    raise ValueError(
+        f'{place} must be on a disk or begin with gs://: mount the bucket as a'
+        ' folder'
+    )
+  try:
+    if (epath.Path(place).expanduser() / NAME).exists():
+      return True
+  except ImportError as error:
+    raise ImportError(
+        f"{place} is in a bucket; to read it, pip install 'rvm_jax[gcs]'"
+    ) from error
+  if is_url:
     raise ValueError(
         f'{place} is no packed set: {NAME} is missing. Videos have to be on a'
         ' disk: pack them, or mount the bucket as a folder'
@@ -147,13 +160,17 @@ def read(place: str) -> Catalog:
     place: path of the set's folder, or its URL, such as 'gs://bucket/set'.
 
   Raises:
+    ImportError: tensorflow-datasets is not installed.
     ValueError: the set has another version of the schema, no clips, or files
       that do not fit together.
   """
+  # Without tensorflow-datasets this raises an error here, rather than in the
+  # worker processes.
+  schema.features()
   folder = epath.Path(place).expanduser()
   hashes, num_shards = _read_summary(folder / NAME)
   shards = tuple(
-      writer.list_paths(os.fspath(folder), number, num_shards)
+      layout.list_paths(os.fspath(folder), number, num_shards)
       for number in range(num_shards)
   )
   with futures.ThreadPoolExecutor(_NUM_THREADS) as pool:
@@ -189,7 +206,7 @@ def _read_summary(path: epath.Path) -> tuple[dict[str, str], int]:
 
 
 def _read_shard(
-    hashes: dict[str, str], paths: writer.Paths
+    hashes: dict[str, str], paths: layout.Paths
 ) -> dict[str, np.ndarray]:
   """Returns the arrays of `Catalog` for the clips of one shard.
 

@@ -13,9 +13,9 @@ import tempfile
 from typing import Any
 
 from rvm_jax.data.shards import contact_sheet
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
-from rvm_jax.data.shards import writer
 from rvm_jax.storage import files
 
 # The file that makes a packed set complete.
@@ -45,8 +45,8 @@ def complete(
   """
   summaries = []
   for number in range(num_shards):
-    paths = writer.list_paths(folder, number, num_shards)
-    summary = writer.read_summary(paths, is_verified=False)
+    paths = layout.list_paths(folder, number, num_shards)
+    summary = layout.read_summary(paths, is_verified=False)
     if summary is None:
       return None
     summaries.append(summary)
@@ -136,7 +136,7 @@ def _write_metadata(
   from tensorflow_datasets.core import naming
 
   identity = dataset_info.DatasetIdentity(
-      name=writer.DATASET,
+      name=layout.DATASET,
       version=tfds.core.Version(f'{schema.SCHEMA_VERSION}.0.0'),
       data_dir=folder,
       module_name='',
@@ -153,7 +153,7 @@ def _write_metadata(
       num_bytes=sum(summary['num_bytes'] for summary in summaries),
       filename_template=naming.ShardedFileTemplate(
           data_dir=folder,
-          dataset_name=writer.DATASET,
+          dataset_name=layout.DATASET,
           split='train',
           filetype_suffix='array_record',
       ),
@@ -179,7 +179,7 @@ def _write_sheet(folder: str, nums_clips: Sequence[int], scratch: str):
     first += num_clips
     if not places:
       continue
-    path = writer.list_paths(folder, number, len(nums_clips)).records
+    path = layout.list_paths(folder, number, len(nums_clips)).records
     records = array_record_module.ArrayRecordReader(path)
     for record in records.read(places):
       example = schema.features().deserialize_example_np(record)

@@ -36,7 +36,10 @@ def draw(frames: Sequence[np.ndarray], names: Sequence[str]) -> Image.Image:
     x, y = column * width, row * (height + _LINE)
     picture = Image.fromarray(frame)
     picture.thumbnail((width - 4, height - 2))
-    sheet.paste(picture, (x + (width - picture.width) // 2, y + 1))
+    sheet.paste(
+        picture,
+        (x + (width - picture.width) // 2, y + height - picture.height),
+    )
     while pen.textlength(name) > width - 4:
       name = name[1:]
     pen.text((x + 2, y + height), name, 'black')

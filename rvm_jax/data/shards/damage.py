@@ -44,17 +44,12 @@ def _check_shard(
       source.read(catalog, clip, [], verify=True)
     except decoder.BrokenVideo as error:
       found.append((clip, str(error)))
-  digest = hashlib.sha256()
+  hashing = hashlib.sha256()
   with epath.Path(path).open('rb') as file:
     while part := file.read(_PART):
-      digest.update(part)
+      hashing.update(part)
   expected = catalog.hashes.get(os.path.basename(path))
-  if digest.hexdigest() != expected:
-    found.append(
-        (
-            None,
-            f'{path}: expected the SHA-256 {expected}, as {catalog_lib.NAME} says,'
-            f' got {digest.hexdigest()}',
-        )
-    )
+  if (digest := hashing.hexdigest()) != expected:
+    reason = f'expected the SHA-256 {expected}, got {digest}'
+    found.append((None, f'{path}: {reason}'))
   return found

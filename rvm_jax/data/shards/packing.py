@@ -10,6 +10,7 @@ import numpy as np
 
 from rvm_jax.data import spans
 from rvm_jax.data.shards import cutting
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import writer as writer_lib
 from rvm_jax.data.video import decoder
@@ -30,7 +31,7 @@ class Task:
     crashing: numbers of those that crash the decoder, counted in this shard.
   """
 
-  paths: writer_lib.Paths
+  paths: layout.Paths
   settings: plan.Settings
   videos: Sequence[plan.Video]
   crashing: frozenset[int] = frozenset()
@@ -54,7 +55,7 @@ def pack(task: Task) -> Iterator[int | dict[str, Any]]:
     OSError: a file cannot be written, or a disk fails. Nothing incomplete is
       left under the name of a complete file.
   """
-  summary = writer_lib.read_summary(task.paths, is_verified=True)
+  summary = layout.read_summary(task.paths, is_verified=True)
   if summary is None:
     writer = writer_lib.Writer(task.paths, task.settings)
     try:

@@ -119,14 +119,16 @@ def pack_mp4(
   Args:
     frames: the frames, RGB, uint8 [H, W, 3] each, at least one.
     frame_rate: frames per second that the file states; it is rounded to a
-      fraction with a denominator of at most 1001.
+      fraction with a denominator of at most 1001, of at least 1/1001.
     crf: quality of the H.264 encoder, 0 (lossless but for colours) to 51
       (worst).
 
   Raises:
     ValueError: height or width is odd.
   """
-  rate = fractions.Fraction(frame_rate).limit_denominator(_MAX_DENOMINATOR)
+  least = fractions.Fraction(1, _MAX_DENOMINATOR)
+  exact = fractions.Fraction(frame_rate)
+  rate = max(least, exact.limit_denominator(_MAX_DENOMINATOR))
   content, stream = io.BytesIO(), None
   options = {
       'crf': str(crf),

@@ -1,30 +1,20 @@
-"""The files of a shard: its records, two lists, and a summary.
-
-The records, the list of clips and the list of what is left out are written
-under names that end in `.part`. They get their own when they are complete, and
-last comes the summary, with their hashes. A shard without a summary, or whose
-files do not fit it, is packed again.
-"""
+"""Writes the files of a shard: its records, two lists, and a summary."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
 import csv
-import errno
-import fcntl
-import hashlib
 import json
 import os
-from typing import Any, NamedTuple
+from typing import Any
 import zlib
 
 import numpy as np
 
+from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
 from rvm_jax.storage import files
 
-# Name of the data set, in names of files and for tensorflow-datasets.
-DATASET = 'rvm_clips'
 # The columns of the list of clips. All but `num_bytes`, the size of `frames`,
 # are features of the records.
 CLIP_COLUMNS = (
@@ -38,54 +28,6 @@ _RECORD_OPTIONS = 'group_size:1,uncompressed'
 _MAX_PSNR = 100.0
 
 
-class Paths(NamedTuple):
-  """The paths of a shard's files."""
-
-  records: str
-  clips: str
-  left_out: str
-  summary: str
-
-
-def list_paths(folder: str, number: int, num_shards: int) -> Paths:
-  """Returns the paths of a shard's files.
-
-  Args:
-    folder: folder of the packed set.
-    number: number of the shard.
-    num_shards: number of shards of the set.
-  """
-  place = f'{number:05d}-of-{num_shards:05d}'
-  return Paths(
-      os.path.join(folder, f'{DATASET}-train.array_record-{place}'),
-      os.path.join(folder, f'clips-{place}.csv'),
-      os.path.join(folder, f'left_out-{place}.csv'),
-      os.path.join(folder, f'shard-{place}.json'),
-  )
-
-
-def read_summary(paths: Paths, *, is_verified: bool) -> dict[str, Any] | None:
-  """Returns the summary of a shard; None unless the shard is complete.
-
-  Args:
-    paths: paths of its files.
-    is_verified: whether the files are read and their hashes compared. Otherwise
-      only their sizes are.
-  """
-  try:
-    with open(paths.summary) as file:
-      summary = json.load(file)
-    for path in paths[:-1]:
-      known = summary['files'][os.path.basename(path)]
-      if os.path.getsize(path) != known['size']:
-        return None
-      if is_verified and _sha256(path) != known['sha256']:
-        return None
-  except FileNotFoundError:
-    return None
-  return summary
-
-
 class Writer:
   """A shard that is being written.
 
@@ -93,7 +35,7 @@ class Writer:
     num_cuts: number of scene cuts, which the caller counts.
   """
 
-  def __init__(self, paths: Paths, settings: plan.Settings):
+  def __init__(self, paths: layout.Paths, settings: plan.Settings):
     """Opens the files.
 
     Args:
@@ -109,17 +51,14 @@ class Writer:
     self._paths = paths
     self._settings = settings
     with contextlib.ExitStack() as opened:
+      # Two processes that write the same files would spoil them.
+      opened.enter_context(layout.lock(paths))
       files_ = [
           opened.enter_context(
-              open(_part(path), 'a', encoding='utf-8', newline='')
+              open(_part(path), 'w', encoding='utf-8', newline='')
           )
           for path in (paths.clips, paths.left_out)
       ]
-      # Two processes that write the same files would spoil them. What one that
-      # was killed has left is written anew.
-      _lock(files_[0], paths.records)
-      for file in files_:
-        file.truncate(0)
       self._clips, self._left_out = (
           csv.writer(file, lineterminator='\n') for file in files_
       )
@@ -129,6 +68,7 @@ class Writer:
         self._records = array_record_module.ArrayRecordWriter(
             _part(paths.records), _RECORD_OPTIONS
         )
+      self._lists = files_
       self._opened = opened.pop_all()
     self._num_left_out = 0
     self._seconds = 0.0
@@ -214,15 +154,16 @@ class Writer:
     """
     with _record_errors():
       self._records.close()
-    self._opened.close()
+    for file in self._lists:
+      file.close()
     contents = {
         os.path.basename(path): {
             'size': os.path.getsize(_part(path)),
-            'sha256': _sha256(_part(path)),
+            'sha256': layout.hash_file(_part(path)),
         }
-        for path in self._paths[:-1]
+        for path in self._paths.contents()
     }
-    for path in self._paths[:-1]:
+    for path in self._paths.contents():
       files.replace_whole(_part(path), path)
     summary = {
         'files': contents,
@@ -244,7 +185,7 @@ class Writer:
       self._records.close()
     with contextlib.suppress(OSError):
       self._opened.close()
-    for path in self._paths[:-1]:
+    for path in self._paths.contents():
       with contextlib.suppress(FileNotFoundError):
         os.remove(_part(path))
 
@@ -252,23 +193,6 @@ class Writer:
 def _part(path: str) -> str:
   """Returns the path of a file until it is complete."""
   return f'{path}.part'
-
-
-def _lock(file, name: str):
-  """Locks an open file until it is closed, where the disk has locks.
-
-  Raises:
-    BlockingIOError: another process has locked it.
-  """
-  try:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError as error:
-    raise BlockingIOError(
-        error.errno, 'another process is writing it at this moment', name
-    ) from error
-  except OSError as error:
-    if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-      raise
 
 
 @contextlib.contextmanager
@@ -285,9 +209,3 @@ def _psnr(frame: np.ndarray, original: np.ndarray) -> float:
   error = np.mean((frame.astype(np.float64) - original) ** 2)
   least = 255**2 / 10 ** (_MAX_PSNR / 10)
   return round(float(10 * np.log10(255**2 / max(error, least))), 2)
-
-
-def _sha256(path: str) -> str:
-  """Returns the SHA-256 hash of a file in hexadecimal digits."""
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

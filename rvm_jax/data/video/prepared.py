@@ -84,7 +84,7 @@ def list_videos(place: str) -> list[str]:
     parts = known[split].file_instructions
   except (KeyError, ValueError) as error:
     raise ValueError(
-        f'{place}: expected a split of {", ".join(known)}, got {split}'
+        f'{place}: expected a split of {", ".join(sorted(known))}, got {split}'
     ) from error
   return [
       _path(os.fspath(part.filename), number)

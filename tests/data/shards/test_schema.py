@@ -93,6 +93,15 @@ def test_mp4_has_short_groups_without_b_frames():
   assert kinds == {PictureType.I, PictureType.P}
 
 
+def test_mp4_of_a_time_lapse_is_read():
+  frames = clips.moving_frames(3)
+  data, offsets = schema.pack_mp4(frames, 1 / 3600, 10)
+  example = clips.example(frames, 'mp4')
+  example |= {'frames': data, 'offsets': offsets}
+  record = schema.features().deserialize_example_np(schema.serialize(example))
+  assert schema.read(record, range(3)).shape == frames.shape
+
+
 def test_values_are_exact_and_bytes_are_reproducible():
   frames = clips.moving_frames(3)
   values = {
