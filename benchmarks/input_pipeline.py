@@ -210,6 +210,7 @@ def print_chips(rate: float, clip_bytes: float):
     rate: clips a second that a core reads.
     clip_bytes: bytes that a clip reads.
   """
+  print(f'\nA clip reads {clip_bytes / 1e3:.0f} kB.')
   print(
       '\n| size | clips a second a chip | cores a chip | MB a second a host |'
   )
