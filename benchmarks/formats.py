@@ -34,13 +34,13 @@ class Place(NamedTuple):
     start: number of the clip's first frame in it; 0 in a shard.
     contents: what the video holds, `reader.Contents`; of a packed clip, what
       its record holds by name.
-    number: number of the record in the shard.
+    number: number of the record in the shard; None if there is none.
   """
 
   path: str
   start: int
   contents: Any
-  number: int = 0
+  number: int | None = None
 
 
 class Format(NamedTuple):

@@ -121,8 +121,11 @@ def measure_clip(
   spent['decode'] = max(0.0, spent[formats.OURS] - spent['read'])
   for way in failed:
     spent.pop(way, None)
+  name = place.path.rsplit('/', 1)[-1]
+  if place.number is not None:
+    name = f'record {place.number}'
   return Row(
-      f'{place.path.rsplit("/", 1)[-1]} ({kind.name})',
+      f'{name} ({kind.name})',
       len(numbers),
       spent,
       num_bytes / num_samples,
@@ -207,6 +210,7 @@ def print_chips(rate: float, clip_bytes: float):
     rate: clips a second that a core reads.
     clip_bytes: bytes that a clip reads.
   """
+  print(f'\nA clip reads {clip_bytes / 1e3:.0f} kB.')
   print(
       '\n| size | clips a second a chip | cores a chip | MB a second a host |'
   )

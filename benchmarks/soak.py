@@ -7,8 +7,8 @@ Writes small videos to the folder, indexes them, breaks some of the files
 pixels through worker processes. The run fails, with exit code 1, unless
   memory  is flat: the mean of the last quarter of the readings is at most 2 %
           above that of the second quarter. A reading is the sum over this
-          process and its workers of the proportional set size, in which memory
-          that n processes share counts as one n-th in each.
+          process and its workers of the proportional set size without pages of
+          files. Memory that n processes share counts as one n-th in each.
   files   in /dev/shm that came with the run are gone when its process has
           ended (another run's that lasts for 20 s would be counted too),
   workers are gone before that, and none is left as a zombie,
@@ -100,8 +100,11 @@ def read_memory() -> float:
       text = pathlib.Path(f'/proc/{number}/smaps_rollup').read_text()
     except (FileNotFoundError, ProcessLookupError):
       continue
-    (line,) = [line for line in text.splitlines() if line.startswith('Pss:')]
-    total += int(line.split()[1]) / 1024
+    # Pages of files are left out: how many processes share those of libraries
+    # depends on what else the machine does.
+    for line in text.splitlines():
+      if line.startswith(('Pss_Anon:', 'Pss_Shmem:')):
+        total += int(line.split()[1]) / 1024
   return total
 
 
@@ -201,8 +204,9 @@ def read_all(options: argparse.Namespace) -> bool:
       f' {options.num_broken} broken, by {options.num_workers} workers in'
       f' {seconds:.0f} s; {num_skipped} broken records met and skipped'
   )
+  quarters = ', '.join(f'{np.mean(x):.1f}' for x in np.array_split(memory, 4))
   print(
-      f'memory in MB: first {memory[0]:.1f}, last {memory[-1]:.1f}, greatest'
+      f'memory in MB: first {memory[0]:.1f}, quarters {quarters}, greatest'
       f' {max(memory):.1f}; last over second quarter {ratio:.4f}'
   )
   print(f'workers left: {left or "none"}', flush=True)

@@ -172,7 +172,10 @@ def decode_file(file: str | BinaryIO, folder: str, name: str) -> np.ndarray:
       # Pillow would warn that the transparency of a palette is lost.
       image.info.pop('transparency', None)
       upright = image if turn is None else image.transpose(turn)
-      pixels = np.asarray(upright.convert('RGB'))
+      # `convert` would copy a picture that is RGB already.
+      if upright.mode != 'RGB':
+        upright = upright.convert('RGB')
+      pixels = np.asarray(upright)
   except Image.UnidentifiedImageError as error:
     raise decoder.BrokenVideo(folder, f'{name} is not a picture') from error
   # Pillow raises SyntaxError for damaged EXIF data, and ValueError for text in
