@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from configs import rvm_base
+from configs import rvm_small
+from configs.mixtures import rvm_paper
 from rvm_jax import config as config_lib
 from rvm_jax.data import pipeline
 from rvm_jax.models import rvm
@@ -32,6 +34,23 @@ RIVALS = sorted(
     for path in (pathlib.Path(__file__).parents[1] / 'configs').glob('*.py')
     if path.stem.split('_')[0] in objectives.OBJECTIVES.keys() - {'rvm'}
 )
+
+
+@pytest.mark.parametrize('options', ['', 'size=small', 'folder=gs://b/packed'])
+def test_the_mixture_is_a_run_of_a_size_on_packed_sets(options):
+  config = rvm_paper.get_config(options)
+  config_lib.validate(config, num_batch_shards=1)
+  assert sum(config.data.weights) == pytest.approx(1)
+  folder = 'gs://b/packed' if 'folder' in options else '/data/packed'
+  assert config.data.sources[0] == f'{folder}/ssv2'
+  sized = rvm_small if options == 'size=small' else rvm_base
+  assert config.model == sized.get_config().model
+
+
+@pytest.mark.parametrize('options', ['large', 'size=tiny', 'root=/x', 'size='])
+def test_other_options_of_the_mixture_are_refused(options):
+  with pytest.raises(ValueError, match='expected'):
+    rvm_paper.get_config(options)
 
 
 @pytest.mark.parametrize('name', CONFIGS + RIVALS)

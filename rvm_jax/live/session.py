@@ -81,7 +81,7 @@ class Session:
     """Fits the colours to the newest frames; of no effect before the first."""
     if self._kept:
       newest = np.stack(list(self._kept)[-_NUM_FITTED:])
-      self._basis = maps.fit_basis(newest, self._basis)
+      self._basis = maps.fit_basis(self._center(newest), self._basis)
 
   def paint(self) -> np.ndarray:
     """Returns the colours of the newest frame's patches, uint8 [h, w, 3].
@@ -91,7 +91,14 @@ class Session:
     """
     if self._basis is None:
       raise ValueError('no frame was given yet, so there are no colours')
-    return colors.to_bytes(maps.apply_basis(self._kept[-1], self._basis))
+    newest = self._center(self._kept[-1])
+    return colors.to_bytes(maps.apply_basis(newest, self._basis))
+
+  def _center(self, features: np.ndarray) -> np.ndarray:
+    """Returns features as they are coloured, float [..., h, w, D]."""
+    if self._encoder.model.content_first:
+      return maps.center_frames(features)
+    return features
 
   def click(self, x: float, y: float, number: int):
     """Begins to track the region around a point of a frame.

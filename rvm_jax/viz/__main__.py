@@ -235,9 +235,11 @@ def _add(folder, number, video, encoder):
   print('  encoding', flush=True)
   features = encoder(video.frames).patches
   if isinstance(encoder, rival_lib.Encoder):
+    center_frames = False
     reconstruction = f'Not available: {encoder} reconstructs no frames here.'
   else:
     print('  reconstructing', flush=True)
+    center_frames = encoder.model.content_first
     reconstruction = reconstructions.reconstruct(
         encoder.model, encoder.params, video.frames
     )
@@ -257,6 +259,7 @@ def _add(folder, number, video, encoder):
       frames=video.frames,
       features=features,
       patch=encoder.model.patch,
+      center_frames=center_frames,
       reconstruction=reconstruction,
   )
 

@@ -100,6 +100,7 @@ def add(
     frames: np.ndarray,
     features: np.ndarray,
     patch: int,
+    center_frames: bool,
     reconstruction: reconstructions.ReconstructedFrames | str,
 ) -> page.Section:
   """Writes the movies and pictures of one video.
@@ -112,6 +113,8 @@ def add(
     frames: uint8 [T, H, W, 3], T at least 2.
     features: states after each frame, float [T, h, w, D].
     patch: side of a patch in pixels.
+    center_frames: whether components and clusters are those of features from
+      which the mean of their frame is subtracted.
     reconstruction: reconstructed frames of the video, or a sentence that says
       why there are none.
 
@@ -121,10 +124,11 @@ def add(
   path = os.path.join(folder, stem)
   state_change = maps.state_change(features)
   pixel_change = maps.pixel_change(frames, patch)
+  shown = maps.center_frames(features) if center_frames else features
   drawn = panels.draw(
       frames,
-      maps.find_components(features),
-      maps.find_clusters(features),
+      maps.find_components(shown),
+      maps.find_clusters(shown),
       state_change,
       pixel_change,
   )

@@ -2,7 +2,8 @@
 
 Components and clusters are computed as in the figures of the RVM paper (the
 released evaluation notebook): from all patches of all frames of one video
-together, without normalising the features.
+together, without normalising the features. Models with `content_first` are not
+of the paper: the mean of each frame is subtracted from their features before.
 """
 
 import itertools
@@ -33,6 +34,22 @@ class Basis(NamedTuple):
   directions: np.ndarray
   low: np.ndarray
   high: np.ndarray
+
+
+def center_frames(features: np.ndarray) -> np.ndarray:
+  """Subtracts the mean of each frame.
+
+  What all patches of a frame have in common differs from frame to frame in
+  models with `content_first`, most of all in the first frame. Their components
+  would show that, and little of what is in the frames.
+
+  Args:
+    features: float [..., h, w, D], features of frames.
+
+  Returns:
+    float [..., h, w, D].
+  """
+  return features - features.mean((-3, -2), keepdims=True)
 
 
 def find_components(features: np.ndarray) -> np.ndarray:

@@ -127,8 +127,9 @@ def write(
 <footer>
 <p>Components are the first three principal components of the features, whitened
 and each stretched over its range. They are computed from all patches of all
-shown frames of a video together. Clusters come from k-means with five centres
-on the same features. The change of a patch’s state is |s<sub>t</sub> −
+shown frames of a video together; the mean of each frame is subtracted before if
+the model was trained with content_first. Clusters come from k-means with five
+centres on the same features. The change of a patch’s state is |s<sub>t</sub> −
 s<sub>t−1</sub>| / |s<sub>t−1</sub>|, where s<sub>t</sub> are its features after
 frame t. The change of its pixels is the root mean squared difference; black
 turning white is 100 %. Each video has its own colour scale for each of the two

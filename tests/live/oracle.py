@@ -14,7 +14,7 @@ class _Model(NamedTuple):
   content_first: bool = False
 
 
-class _Features(NamedTuple):
+class Features(NamedTuple):
   patches: np.ndarray
 
 
@@ -31,7 +31,7 @@ class Encoder:
     red = frame[:, ::PATCH, ::PATCH, 0] > 128  # [1, h, w]
     patches = np.zeros((*red.shape, _WIDTH), np.float32)
     patches[..., :3] = np.stack([red, ~red, red * 0.5], -1)
-    return _Features(patches), state + 1
+    return Features(patches), state + 1
 
 
 def draw_square(row, column):

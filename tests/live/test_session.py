@@ -105,6 +105,26 @@ def test_colours_are_fixed_after_the_first_frames_until_asked_for():
   assert session._basis is not fixed
 
 
+def test_colours_of_content_first_models_ignore_what_a_frame_shares():
+  pictures = []
+  for shared in (0, 5):
+    encoder = oracle.Encoder()
+    encoder.model = encoder.model._replace(content_first=True)
+    step = encoder.step
+
+    def shifted(frame, state, step=step, shared=shared):
+      features, after = step(frame, state)
+      return oracle.Features(features.patches + shared * state), after
+
+    encoder.step = shifted
+    session = session_lib.Session(encoder, *SIZE)
+    for t in range(4):
+      session.step(oracle.draw_square(*place(t)))
+      pictures.append(session.paint())
+  for before, after in zip(pictures[:4], pictures[4:]):
+    np.testing.assert_allclose(before, after, atol=1)
+
+
 def test_frames_of_another_size_are_refused():
   with pytest.raises(ValueError, match='frame must be'):
     start().step(np.zeros((8, 8, 3), np.uint8))

@@ -8,6 +8,7 @@ from PIL import Image
 import pytest
 
 from rvm_jax.viz import gallery
+from rvm_jax.viz import panels
 from rvm_jax.viz import reconstructions
 
 PATCH = 16
@@ -37,7 +38,15 @@ def read_strip(path):
 def test_add_writes_movies_sheet_and_strips(tmp_path, video):
   frames, features, reconstruction = video
   section = gallery.add(
-      str(tmp_path), 'A', 'About.', 'a', frames, features, PATCH, reconstruction
+      str(tmp_path),
+      'A',
+      'About.',
+      'a',
+      frames,
+      features,
+      PATCH,
+      False,
+      reconstruction,
   )
   assert {path.name for path in tmp_path.iterdir()} == {
       'a-wide.mp4',
@@ -84,11 +93,33 @@ def test_add_without_reconstruction_passes_the_reason_on(tmp_path, video):
       frames[:3],
       features[:3],
       PATCH,
+      False,
       'No decoder.',
   )
   assert section.reconstruction == 'No decoder.'
   names = {path.name for path in tmp_path.iterdir()}
   assert names == {'a-wide.mp4', 'a-tall.mp4', 'a.png'}
+
+
+def test_components_and_clusters_can_be_those_of_centred_features(
+    tmp_path, video, monkeypatch
+):
+  frames, features, _ = video
+  drawn = []
+  draw = panels.draw
+  monkeypatch.setattr(
+      panels, 'draw', lambda *args: drawn.append(args) or draw(*args)
+  )
+  # The frames differ in a vector that all patches of a frame share.
+  shared = 9 * np.arange(9)[:, None, None, None] * np.ones(6)
+  for x, is_centred in ((features, True), (features + shared, True)):
+    gallery.add(str(tmp_path), 'A', '', 'a', frames, x, PATCH, is_centred, '')
+  for number in (1, 2):
+    np.testing.assert_allclose(drawn[0][number], drawn[1][number], atol=1e-5)
+  gallery.add(
+      str(tmp_path), 'A', '', 'a', frames, features + shared, PATCH, False, ''
+  )
+  assert not np.allclose(drawn[1][1], drawn[2][1], atol=0.1)
 
 
 def test_unfinished_moves_files_at_the_end_and_the_page_last(
