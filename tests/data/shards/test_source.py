@@ -70,7 +70,7 @@ def test_samples_show_the_frames_that_clip_and_deltas_name(packed_once):
     shown = np.concatenate([samples['source'][i], samples['target'][i]])
     # The JPEG files have quality 95. Other frames are far away.
     assert psnr(shown, frames[numbers]) > 40
-    assert psnr(shown, frames[numbers - 1]) < 32
+    assert psnr(shown, frames[numbers - 1]) < 36
   assert num_seen
 
 
