@@ -219,10 +219,7 @@ class Pipeline:
         self._dataset, self._batch_size, self._shard.shard_count
     )
     elastic = grain_experimental.ElasticIterator(
-        samples,
-        self._batch_size,
-        self._shard,
-        **self._ahead.options(),
+        samples, self._batch_size, self._shard, **self._ahead.options()
     )
     lengths = [len(source) for source in self._sources]
     num_workers = self._ahead.num_workers
