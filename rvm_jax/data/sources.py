@@ -1,5 +1,7 @@
 """Videos as a source of records."""
 
+import os
+
 from absl import logging
 import numpy as np
 
@@ -24,13 +26,14 @@ def find(
 
   Args:
     place: folder of a packed set, on a disk or in a bucket; or folder, glob,
-      manifest or file of videos.
+      manifest or file of videos. It may be a `pathlib.Path`.
     spacing: distances between the frames of a sample.
     max_bad_share: greatest share of bad clips with which the source is used.
 
   Raises:
     ValueError: the source cannot be used.
   """
+  place = os.fspath(place)
   kind = shards_source.Packed if catalog.is_packed(place) else Videos
   return kind(place, spacing, max_bad_share)
 
