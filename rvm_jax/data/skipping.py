@@ -80,12 +80,15 @@ class SkipBroken:
       try:
         return self._read(number, rng) | {'skipped': np.int32(skipped)}
       except BrokenRecord as error:
-        broken = error
-      if broken.name not in self._logged:
-        self._logged.add(broken.name)
-        logging.warning('A broken %s is skipped: %s', self._noun, broken)
+        # The error itself is not kept: it has this call's variables, and would
+        # be one of them. In such a circle, all that was read for it would stay
+        # in memory for long.
+        name, message = error.name, str(error)
+      if name not in self._logged:
+        self._logged.add(name)
+        logging.warning('A broken %s is skipped: %s', self._noun, message)
       number = int(rng.integers(self._num_records))
     raise RuntimeError(
         f'{_MAX_TRIES} {self._noun}s in a row could not be read, the last:'
-        f' {broken}'
-    ) from broken
+        f' {message}'
+    )

@@ -1,5 +1,8 @@
 """Broken records are replaced, counted and logged once."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -60,6 +63,30 @@ def test_ten_broken_records_in_a_row_end_the_run():
   with pytest.raises(RuntimeError, match='10 clips in a row .* file .: try 10'):
     read(0, np.random.default_rng(0))
   assert len(tried) == 10
+
+
+def test_nothing_of_a_broken_record_waits_for_the_garbage_collector():
+  class Frames:
+    """What was read before the record was found to be broken."""
+
+  seen = []
+
+  def read(number, rng):
+    frames = Frames()
+    seen.append(weakref.ref(frames))
+    if len(seen) == 1:
+      try:
+        raise OSError('damage')
+      except OSError as error:
+        raise skipping.BrokenRecord('file', 'damage') from error
+    return {'number': np.array(number)}
+
+  gc.disable()
+  try:
+    skipping.SkipBroken(read, 10, 'clip')(0, np.random.default_rng(0))
+    assert [frames() for frames in seen] == [None, None]
+  finally:
+    gc.enable()
 
 
 def test_other_errors_are_not_skipped():
