@@ -23,12 +23,12 @@ from collections.abc import Iterator, Sequence
 import importlib
 import os
 import pathlib
-import subprocess
 import sys
 from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks import training
 from configs import eval_scenes
 from rvm_jax.evals import compare
 from rvm_jax.evals import run as evaluation
@@ -36,7 +36,6 @@ from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.training import objectives
 
-ROOT = pathlib.Path(__file__).parents[1]
 # RVM as in the paper, at the demo's size: without what makes the demo fast.
 _PAPER: dict[str, int | float | str] = {
     'model.content_first': False,
@@ -147,31 +146,14 @@ def plan(
 def train(run: Run):
   """Trains, or goes on with it."""
   config, changes = VARIANTS[run.variant]
-  config_flags = {
+  settings = {
       'seed': run.seed,
       'num_steps': run.num_steps,
       'num_eval_scenes': 0,
       'eval_every': run.num_steps,
       **changes,
   }
-  print(run.workdir.name, flush=True)
-  run.workdir.parent.mkdir(parents=True, exist_ok=True)
-  log = run.workdir.with_name(f'{run.workdir.name}.log')
-  with log.open('a') as output:
-    done = subprocess.run(
-        [
-            *(sys.executable, '-m', 'rvm_jax.main'),
-            f'--config=configs/{config}.py',
-            f'--workdir={run.workdir.resolve()}',
-            *(f'--config.{key}={x}' for key, x in config_flags.items()),
-        ],
-        cwd=ROOT,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-  if done.returncode:
-    raise SystemExit(f'{run.workdir.name} has failed: see {log}')
+  training.train(config, run.workdir, settings)
 
 
 def score(run: Run, num_clips: Sequence[int] | None):

@@ -21,18 +21,17 @@ import csv
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
 
+from benchmarks import training
 from configs import eval_davis
 from configs import rvm_demo
 from rvm_jax.evals import run as evaluation
 from rvm_jax.evals.metrics import intervals
 from rvm_jax.training import objectives
 
-ROOT = pathlib.Path(__file__).parents[1]
 # Sources of the training data: shares of DAVIS's frames, of FOLDER and of
 # generated scenes.
 _REAL = (0.75, 0.25, 0.0)
@@ -156,29 +155,13 @@ def train(
       objectives.from_config(make_config(key, fold, videos)).flops_per_clip
       for key in (name, REFERENCE)
   )
-  flags = TRAINED[name][0] | {
+  settings = TRAINED[name][0] | {
       'num_steps': round(num_steps * reference / cost),
       'num_eval_scenes': 0,
       'data.sources': config.data.sources,
       'data.weights': config.data.weights,
   }
-  print(workdir, flush=True)
-  log = workdir.with_name(f'{workdir.name}.log')
-  with log.open('a') as output:
-    done = subprocess.run(
-        [
-            *(sys.executable, '-m', 'rvm_jax.main'),
-            '--config=configs/rvm_demo.py',
-            f'--workdir={workdir.resolve()}',
-            *(f'--config.{key}={x}' for key, x in flags.items()),
-        ],
-        cwd=ROOT,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-  if done.returncode:
-    raise SystemExit(f'{workdir} has failed: see {log}')
+  training.train('rvm_demo', workdir, settings)
 
 
 def score(checkpoint: str, davis: pathlib.Path, out: pathlib.Path):

@@ -26,6 +26,8 @@ WEIGHTS = {
     'yt_bb': 0.250,
 }
 _SIZES = ('small', 'base', 'large', 'huge')
+# What is taken if nothing else is given.
+_OPTIONS = {'size': 'base', 'folder': '/data/packed'}
 
 
 def get_config(options: str = '') -> ml_collections.ConfigDict:
@@ -33,23 +35,25 @@ def get_config(options: str = '') -> ml_collections.ConfigDict:
 
   Args:
     options: what follows the colon after the file's name: 'size=NAME',
-      'folder=PATH' or both with a comma between them. The folder is
-      /data/packed if it is not given.
+      'folder=PATH' or both with a comma between them. `_OPTIONS` has what is
+      not given.
 
   Raises:
     ValueError: there are other options, or the size is not known.
   """
   given = dict(x.partition('=')[::2] for x in options.split(',') if x)
-  if not given.keys() <= {'size', 'folder'} or not all(given.values()):
+  if not given.keys() <= _OPTIONS.keys() or not all(given.values()):
     raise ValueError(
         'expected size=NAME,folder=PATH (either may be left out) after the'
         f' colon, got {options!r}'
     )
-  size = given.get('size', 'base')
+  taken = _OPTIONS | given
+  size = taken['size']
   if size not in _SIZES:
     raise ValueError(f'size={size}: expected {", ".join(_SIZES)}')
   config = importlib.import_module(f'configs.rvm_{size}').get_config()
-  folder = given.get('folder', '/data/packed')
-  config.data.sources = tuple(posixpath.join(folder, x) for x in WEIGHTS)
+  config.data.sources = tuple(
+      posixpath.join(taken['folder'], x) for x in WEIGHTS
+  )
   config.data.weights = tuple(WEIGHTS.values())
   return config

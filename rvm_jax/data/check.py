@@ -28,6 +28,7 @@ from collections.abc import Sequence
 import sys
 from typing import NamedTuple
 
+from rvm_jax.data import shares
 from rvm_jax.data import spans
 from rvm_jax.data.shards import catalog
 from rvm_jax.data.shards import damage as damage_lib
@@ -125,8 +126,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   )
   parser.add_argument(
       '--shard',
-      type=_shard,
-      default=(0, 1),
+      default='0/1',
       metavar='I/N',
       help='check part I of N of the videos, counted from 0 (default: all)',
   )
@@ -143,24 +143,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.error(f'--min_frames must be at least 1, got {options.min_frames}')
   if options.frame_rate is not None and not options.frame_rate > 0:
     parser.error(f'--frame_rate must be positive, got {options.frame_rate}')
-  return options
-
-
-def _shard(text: str) -> tuple[int, int]:
-  """Returns number and count of the shards that a text like '0/4' means.
-
-  Raises:
-    argparse.ArgumentTypeError: it means none.
-  """
   try:
-    number, count = map(int, text.split('/'))
-  except ValueError:
-    number, count = 0, 0
-  if not 0 <= number < count:
-    raise argparse.ArgumentTypeError(
-        f'expected I/N with 0 <= I < N, such as 0/4, got {text!r}'
-    )
-  return number, count
+    options.shard = shares.parse(options.shard)
+  except ValueError as error:
+    parser.error(f'--shard {error}')
+  return options
 
 
 def _choose(

@@ -17,11 +17,11 @@ import argparse
 import collections
 from collections.abc import Sequence
 import os
-import re
 import sys
 
 import tqdm
 
+from rvm_jax.data import shares
 from rvm_jax.data.shards import completion
 from rvm_jax.data.shards import layout
 from rvm_jax.data.shards import packing
@@ -200,9 +200,10 @@ def _check(
         f'--quality must be {least} to {greatest} for {options.format}, got'
         f' {quality}'
     )
-  match = re.fullmatch('([0-9]+)/([0-9]+)', options.shard)
-  if not match or int(match[1]) >= int(match[2]):
-    parser.error(f'--shard must be like 0/4 to 3/4, got {options.shard!r}')
+  try:
+    host, num_hosts = shares.parse(options.shard)
+  except ValueError as error:
+    parser.error(f'--shard {error}')
   settings = plan.Settings(
       format=options.format,
       quality=quality,
@@ -211,7 +212,7 @@ def _check(
       min_frames=options.min_frames,
       cuts=options.cuts,
   )
-  return settings, int(match[1]), int(match[2])
+  return settings, host, num_hosts
 
 
 if __name__ == '__main__':

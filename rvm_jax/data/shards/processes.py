@@ -90,7 +90,7 @@ def _start(
   """Starts a process and returns the connection to it.
 
   Args:
-    function: see `run`.
+    function: generator function that takes a task, as `run` takes it.
     processes: the processes by their connections, to which it is added.
   """
   context = multiprocessing.get_context('spawn')

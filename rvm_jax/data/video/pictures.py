@@ -3,6 +3,7 @@
 import os
 import types
 
+from rvm_jax.data.video import decoder
 from rvm_jax.data.video import prepared
 from rvm_jax.data.video import sequences
 
@@ -10,8 +11,8 @@ from rvm_jax.data.video import sequences
 def module_of(path: str) -> types.ModuleType | None:
   """Returns the module that reads a video made of pictures.
 
-  Its functions `measure`, `decode_all` and `read` take the path. The frame rate
-  of such a video is `sequences.FRAME_RATE`.
+  Its functions `decode_all` and `read` take the path. The frame rate of such a
+  video is `sequences.FRAME_RATE`.
 
   Args:
     path: path of the video.
@@ -23,3 +24,25 @@ def module_of(path: str) -> types.ModuleType | None:
   if prepared.is_prepared(path):
     return prepared
   return sequences if os.path.isdir(path) else None
+
+
+def measure(path: str) -> tuple[int, int, int]:
+  """Decodes all frames of a video and returns what they have in common.
+
+  Args:
+    path: path of a video made of pictures.
+
+  Returns:
+    The number of frames, and their height and width in pixels.
+
+  Raises:
+    BrokenVideo: there are no frames, or one cannot be read or has another size
+      than the first. Unlike the end of a video file, a broken picture can be
+      replaced, so the whole video is bad until it is.
+  """
+  num_frames, shape = 0, None
+  for pixels in module_of(path).decode_all(path):
+    num_frames, shape = num_frames + 1, pixels.shape
+  if shape is None:
+    raise decoder.BrokenVideo(path, 'no frame in it')
+  return num_frames, *shape[:2]

@@ -108,27 +108,6 @@ def file_of(path: str) -> str:
   return _split(path)[0]
 
 
-def measure(path: str) -> tuple[int, int, int]:
-  """Decodes all frames of a video and returns what they have in common.
-
-  Args:
-    path: path of the video.
-
-  Returns:
-    The number of frames, and their height and width in pixels.
-
-  Raises:
-    BrokenVideo: there are no frames, or one cannot be read or has another size
-      than the first.
-  """
-  shape, num_frames = None, 0
-  for pixels in decode_all(path):
-    shape, num_frames = pixels.shape, num_frames + 1
-  if shape is None:
-    raise decoder.BrokenVideo(path, 'no frame in it')
-  return num_frames, *shape[:2]
-
-
 def decode_all(path: str) -> Iterator[np.ndarray]:
   """Yields the frames of a video in order, RGB, uint8 [H, W, 3].
 

@@ -191,7 +191,7 @@ def _read_file(
 
 def _scan_pictures(path: str) -> Contents:
   """Returns what a video made of pictures holds."""
-  num_frames, height, width = pictures.module_of(path).measure(path)
+  num_frames, height, width = pictures.measure(path)
   return Contents(
       num_frames=num_frames,
       frame_rate=sequences.FRAME_RATE,

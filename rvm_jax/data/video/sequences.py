@@ -49,27 +49,6 @@ def is_sequence(names: Iterable[str]) -> bool:
   return next(frames, None) is not None and next(frames, None) is not None
 
 
-def measure(folder: str) -> tuple[int, int, int]:
-  """Decodes all frames of a folder and returns what they have in common.
-
-  Args:
-    folder: path of the folder.
-
-  Returns:
-    The number of frames, and their height and width in pixels.
-
-  Raises:
-    BrokenVideo: there are no frames, their names differ in more than numbers,
-      or one cannot be read or has another size than the first. Unlike the end
-      of a video file, a broken picture can be replaced, so the whole folder is
-      bad until it is.
-  """
-  num_frames, shape = 0, (0, 0, 3)
-  for pixels in decode_all(folder):
-    num_frames, shape = num_frames + 1, pixels.shape
-  return num_frames, *shape[:2]
-
-
 def decode_all(folder: str) -> Iterator[np.ndarray]:
   """Yields all frames of a folder in order, RGB, uint8 [H, W, 3].
 

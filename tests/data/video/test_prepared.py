@@ -14,6 +14,7 @@ from rvm_jax.data import sources
 from rvm_jax.data.shards import array_records
 from rvm_jax.data.video import decoder
 from rvm_jax.data.video import listing
+from rvm_jax.data.video import pictures
 from rvm_jax.data.video import prepared
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import sequential
@@ -53,12 +54,12 @@ def folder(tmp_path_factory):
       )
 
     def _split_generators(self, dl_manager):
-      return {'train': self._make(range(4)), 'test': self._make([4])}
+      return {
+          'train': self._generate_examples(range(4)),
+          'test': self._generate_examples([4]),
+      }
 
-    def _generate_examples(self):
-      raise NotImplementedError
-
-    def _make(self, numbers):
+    def _generate_examples(self, numbers):
       for number in numbers:
         frames = [encode(frame) for frame in frames_of(number)]
         yield number, {'video': frames, 'label': number % 2}
@@ -169,8 +170,8 @@ def test_damaged_pictures_and_records_are_broken_videos(folder, tmp_path):
     opened.write(b'!!')
   array_records._open.cache_clear()
   with pytest.raises(decoder.BrokenVideo, match='hash mismatch') as error:
-    prepared.measure(first)
+    pictures.measure(first)
   assert error.value.path == first
-  assert prepared.measure(second)[1:] == (24, 32)
+  assert pictures.measure(second)[1:] == (24, 32)
   with pytest.raises(decoder.BrokenVideo, match='as indexed, got'):
     prepared.read(second, 99, np.array([0]), np.empty((1, 24, 32, 3)))

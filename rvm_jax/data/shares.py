@@ -1,0 +1,18 @@
+"""Parts of the work that several machines share, as the flag --shard=I/N."""
+
+import re
+
+
+def parse(text: str) -> tuple[int, int]:
+  """Returns the number of a part, counted from 0, and how many there are.
+
+  Args:
+    text: both, such as '0/4' for the first of four parts.
+
+  Raises:
+    ValueError: the text is no part; the error says what is expected.
+  """
+  match = re.fullmatch('([0-9]+)/([0-9]+)', text)
+  if not match or int(match[1]) >= int(match[2]):
+    raise ValueError(f'must be like 0/4 to 3/4, got {text!r}')
+  return int(match[1]), int(match[2])
