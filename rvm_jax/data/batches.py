@@ -20,28 +20,26 @@ _LOST_WORKER = re.compile(
 class Batches(Iterator):
   """An iterator over this shard's part of the batches.
 
-  Its position counts records, each of which gives R samples, see `repeats`. It
-  must be closed when done, since it may have started worker processes.
+  It must be closed when done, since it may have started worker processes.
   """
 
   def __init__(
       self,
       iterator: Any,
-      elements: blocks.Blocks,
+      samples: blocks.Blocks,
       lengths: list[int],
       num_workers: int,
   ):
     """Wraps an iterator.
 
     Args:
-      iterator: iterator of grain over batches of elements, each of which holds
-        the R samples of a record.
-      elements: the elements that it takes.
+      iterator: iterator of grain over batches.
+      samples: the samples that it takes.
       lengths: number of records of each source.
       num_workers: number of worker processes that the iterator starts.
     """
     self._iterator = iterator
-    self._elements = elements
+    self._samples = samples
     self._lengths = lengths
     self._has_workers = num_workers > 0
 
@@ -51,11 +49,6 @@ class Batches(Iterator):
     Raises:
       BrokenProcessPool: a worker was killed. The run may be started again.
     """
-    # [B / R, R, ...] -> [B, ...]
-    return {key: x.reshape(-1, *x.shape[2:]) for key, x in self._next().items()}
-
-  def _next(self) -> dict[str, np.ndarray]:
-    """Returns the elements of the next batch, see `__next__`."""
     if not self._has_workers:
       return next(self._iterator)
     try:
@@ -94,7 +87,7 @@ class Batches(Iterator):
           self._lengths,
       )
     # Batches begin here, also if their size has changed since.
-    self._elements.start = state['global_next_index']
+    self._samples.start = state['global_next_index']
     self._iterator.set_state(state)
 
   def close(self):

@@ -31,7 +31,6 @@ import grain
 from grain import experimental as grain_experimental
 import numpy as np
 
-from rvm_jax.data import batches
 from rvm_jax.data import blocks
 from rvm_jax.data import crops
 from rvm_jax.data import frame_sampling
@@ -214,7 +213,7 @@ class Pipeline:
           num_clips,
       )
 
-  def iterator(self) -> batches.Batches:
+  def iterator(self) -> repeats_lib.Batches:
     """Returns a new iterator at the beginning of the stream."""
     samples = blocks.Blocks(
         self._dataset, self._batch_size, self._shard.shard_count
@@ -224,7 +223,7 @@ class Pipeline:
     )
     lengths = [len(source) for source in self._sources]
     num_workers = self._ahead.num_workers
-    return batches.Batches(elastic, samples, lengths, num_workers)
+    return repeats_lib.Batches(elastic, samples, lengths, num_workers)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.

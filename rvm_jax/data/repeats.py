@@ -12,6 +12,7 @@ import functools
 
 import numpy as np
 
+from rvm_jax.data import batches
 from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
 
@@ -44,6 +45,18 @@ class Reader:
     """
     samples = self._read(number, rng)
     return samples | {'skipped': np.full(self._repeats, samples['skipped'])}
+
+
+class Batches(batches.Batches):
+  """An iterator over batches of samples; its position counts records."""
+
+  def __next__(self) -> dict[str, np.ndarray]:
+    """Returns this shard's samples of the next batch; see `pipeline`."""
+    # [B / R, R, ...] -> [B, ...]
+    return {
+        key: x.reshape(-1, *x.shape[2:])
+        for key, x in super().__next__().items()
+    }
 
 
 def join(
