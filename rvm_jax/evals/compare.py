@@ -2,13 +2,14 @@
 
   python -m rvm_jax.evals.compare results/first results/second
 
-Takes result folders of `rvm_jax.evals.run` with configs/eval_scenes.py, and
-prints for each task by how much the second model's score is higher, with a 95 %
-interval. Differences are paired: scenes that are hard for both models do not
+Takes two result folders that `rvm_jax.evals.run` wrote with
+configs/eval_scenes.py. Prints for each task the second model's score minus the
+first one's, the 95 % interval of this difference, and whether the second model
+is better. Differences are paired: scenes that are hard for both models do not
 widen the intervals.
 
-Exit code: 0 done; 2 a folder is not such a result, or the results differ in
-more than the model.
+Exit code: 0 done; 2 a folder holds no result of configs/eval_scenes.py, or the
+results differ in more than the model.
 """
 
 import argparse
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """Compares the results that the command line names.
 
   Args:
-    arguments: the command line; None for that of the process.
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
 
   Returns:
     The exit code.
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('first', help='folder of a result')
-  parser.add_argument('second', help='folder of the result to compare with it')
+  parser.add_argument('first', help="folder of the first model's result")
+  parser.add_argument('second', help="folder of the second model's result")
   options = parser.parse_args(arguments)
   try:
     lines = compare_folders(options.first, options.second)
@@ -78,11 +80,17 @@ def compare_folders(*folders: str) -> list[str]:
           f' {values[0]} and {values[1]}'
       )
   first, second = (result['model']['checkpoint'] for result in results)
-  return [f'second minus first: {second} {first}', *compare(*rows)]
+  return [f'Differences: {second} minus {first}', *compare(*rows)]
 
 
 def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
-  """Reads `result.json` and the rows of `rows.csv` from a result's folder.
+  """Reads the two files of a result on generated scenes.
+
+  Args:
+    folder: folder of the result.
+
+  Returns:
+    The contents of `result.json`, and the rows of `rows.csv`.
 
   Raises:
     OSError: one of the files cannot be read.
@@ -98,8 +106,8 @@ def read(folder: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
   missing = [key for key in needed if key not in (reader.fieldnames or ())]
   if missing:
     raise ValueError(
-        f'{path} is not of configs/eval_scenes.py: it lacks'
-        f' {", ".join(missing)}'
+        f'{path} is not from a run of configs/eval_scenes.py: it lacks the'
+        f' columns {", ".join(missing)}'
     )
   return result, rows
 
@@ -110,22 +118,24 @@ def compare(
   """Compares two models clip by clip.
 
   Args:
-    first: rows of the first model, one for each clip.
-    second: rows of the second model, for the same clips.
+    first: the first model's rows of `rows.csv`, one for each clip.
+    second: the second model's rows, of the same clips in the same order.
 
   Returns:
     A line for each task of `scenes.benchmark`: the difference, its interval,
     and whether the second model is better.
 
   Raises:
-    ValueError: the rows are of different clips.
+    ValueError: the rows are of different clips, or in another order.
   """
 
   def column(rows, key):
     return np.array([row[key] for row in rows], float)
 
   if [r['clip'] for r in first] != [r['clip'] for r in second]:
-    raise ValueError('both results must be of the same clips')
+    raise ValueError(
+        'both results must have rows of the same clips in the same order'
+    )
   lines = []
   for task in benchmark.TASKS:
     weights = column(first, task.weight) if task.weight else None

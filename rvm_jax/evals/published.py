@@ -1,9 +1,9 @@
 """Published scores, and the protocols in which a result may stand beside them.
 
 The score of one model differs by several points between protocols: on
-DAVIS-2017 the largest DINOv3 models have 8 points more in their own paper than
-in that of another project. So a published score stands only beside a result of
-the same model and protocol.
+DAVIS-2017 the largest DINOv3 model has 8 points more in the DINOv3 paper than
+in the V-JEPA 2.1 paper. So a published score stands only beside a result of the
+same model and protocol.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,20 @@ from rvm_jax.storage import fingerprints
 from rvm_jax.storage import settings
 
 RELEASED, FAIR = 'released', 'fair'
-# What the tags of protocols mean.
+# What each tag of a protocol means, in words for the reader of a table.
 MEANINGS = {
     RELEASED: (
-        'settings of the released evaluation of RVM, and the features that it'
-        ' gives to the model'
+        'the settings of the released evaluation of RVM, and features that are'
+        ' computed from the frames as there'
     ),
     FAIR: (
-        'the same settings, with features that cover the whole frame and last'
-        ' clips that are filled up with copies of the last frame'
+        'the settings of the released evaluation of RVM, but features that'
+        ' cover the whole frame, and a last clip that is filled up with copies'
+        ' of the last frame'
     ),
     'own': (
-        'other settings, or our choices where a paper is silent; results with'
-        ' the same digits have the same settings'
+        'other settings, or our choices where a paper does not give them;'
+        ' results with the same digits after "own" have the same settings'
     ),
 }
 
@@ -35,8 +36,8 @@ _PROPAGATION = dict(
     num_context=20, temperature=0.7, top_k=7, radius=20, center_frames=False
 )
 # Settings of the released evaluation, by benchmark (the evaluation notebook of
-# github.com/google-deepmind/representations4d). Settings that are not here
-# only add scores.
+# github.com/google-deepmind/representations4d). The other settings of these
+# benchmarks, such as the horizons of DAVIS, only add scores.
 _SETTINGS = {
     'davis': dict(height=480, width=880, propagation=_PROPAGATION),
     'jhmdb': dict(height=320, width=320, propagation=_PROPAGATION),
@@ -50,8 +51,8 @@ class Score(NamedTuple):
   """A published score.
 
   Attributes:
-    value: the score, with the unit of our own.
-    source: where it is from.
+    value: the score, in the unit of our own score.
+    source: the publication that it is taken from.
   """
 
   value: float
@@ -59,11 +60,12 @@ class Score(NamedTuple):
 
 
 _PAPER = 'RVM paper, arXiv 2512.13684'
-# The paper itself could not be opened where this project is developed.
+# These scores were not read in the paper itself but in publications that quote
+# it.
 _QUOTED = f'{_PAPER}, as quoted by others'
-# Published scores in the protocol 'released' by model, benchmark and headline.
-# Those of trained readouts are not here, because the protocol of the papers is
-# not known in full.
+# Published scores in the protocol 'released', by model, benchmark and headline.
+# Scores of trained readouts are left out, because the protocol by which papers
+# train them is not known in full.
 _SCORES = {
     ('RVM-L', 'davis', 'j_and_f'): Score(66.0, _PAPER),
     ('RVM-H', 'davis', 'j_and_f'): Score(65.6, _PAPER),
@@ -88,11 +90,12 @@ def tag(result: Mapping[str, Any]) -> str:
     result: contents of a file `result.json`, described in `evals.run`.
 
   Returns:
-    'released' or 'fair'; or 'own' and digits that stand for the settings.
+    'released' or 'fair'; or 'own' and eight digits, a hash of the settings and
+    the variant.
   """
-  # Results that were written before there were variants have none.
+  # Results of early versions of this package do not have a variant.
   variant = result['model'].get('variant') or RELEASED
-  # Those that were written before frames could be centred do not say so.
+  # Nor do they have `center_frames`; frames were not centred then.
   protocol = centering.settle(result['protocol'], False)
   known = _SETTINGS.get(result['benchmark'])
   if known and not settings.list_differences(
@@ -106,8 +109,8 @@ def tag(result: Mapping[str, Any]) -> str:
 def find(result: Mapping[str, Any]) -> Score | None:
   """Returns the published score of a result's model in its protocol.
 
-  A model is known by its family and its sizes. Whether its weights are the
-  published ones is not known here.
+  A model is identified by its name, which gives its family and size. Whether
+  its weights are the published ones is not checked.
 
   Args:
     result: contents of a file `result.json`.

@@ -35,11 +35,12 @@ class Report:
     pictures: pictures by name, uint8 [height, width, 3].
     files: paths of all files that the scores depend on.
     notes: sentences that a reader of the scores must know.
-    generated: hash over the data if they are generated; None if `files` holds
-      them.
+    generated: hash over the data if they are generated; None if they are in
+      `files`.
     lower_is_better: whether a lower headline is better.
-    columns: (task, headline, lower_is_better) for each task, if the benchmark
-      has several; the three attributes are then those of one of them.
+    columns: (task, headline, lower_is_better) for each task of a benchmark that
+      has several; `task`, `headline` and `lower_is_better` above are then those
+      of its main task. Empty for a benchmark with one task.
     lines: lines to print on the terminal.
   """
 
@@ -69,6 +70,7 @@ def write(
 
   Raises:
     FileExistsError: `folder` exists.
+    OSError: the folder cannot be written, or a file of the data set is gone.
     ValueError: a score is not finite.
   """
   keys = 'task', 'headline', 'lower_is_better', 'scores', 'notes'
@@ -102,7 +104,8 @@ def write(
 def hash_files(paths: Sequence[str], folder: str) -> str:
   """Returns a hash over the names, sizes and first 64 KiB of files.
 
-  To read a whole data set of videos just for the hash would take hours.
+  The rest of the files is left out, because reading a whole data set of videos
+  just for the hash would take hours.
 
   Args:
     paths: paths of the files, in any order; a path that occurs twice counts

@@ -4,24 +4,27 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
       --config.data_dir=/data/DAVIS --checkpoint=PATH --out=results/davis_rvm
 
 --checkpoint names the encoder:
-  PATH              a checkpoint that `rvm_jax.load` reads, such as rvm_tiny
-  untrained:PATH    a baseline: fresh parameters of that checkpoint's sizes
-  dinov2:PATH       weights of a rival: dinov2, dinov3, videomae, vjepa or
-                    vjepa2, with the features of the released evaluation of RVM
-  dinov2-fair:PATH  the same weights, without what handicaps the rival there;
-                    docs/baselines.md describes both
+  PATH              a checkpoint that `rvm_jax.load` reads, such as rvm_tiny, or
+                    the workdir of a run of any other objective
+  dinov2:PATH       weights of a rival of RVM: dinov2, dinov3, videomae, vjepa
+                    or vjepa2. Frames are prepared as in the released evaluation
+                    of RVM, which cuts off pixels beyond whole patches
+  dinov2-fair:PATH  the same weights, with features of the whole frame;
+                    docs/baselines.md describes both variants
+  untrained:PATH    a baseline: the model of one of the above with newly
+                    initialized parameters
   raw:16            a baseline: plain pixels in patches of 16 x 16
   truth:16          the oracle, for configs/eval_scenes.py alone: features made
                     of the ground truth of patches of 16 x 16
 
-A size of frames that the encoder's patch does not divide is refused, except for
-rivals, which have rules of their own for it. --config.resize_to_patch=True
-takes the nearest size that it divides.
+Sides of frames that are not multiples of the encoder's patch are refused.
+--config.resize_to_patch=True replaces them by the nearest multiples. Rivals
+take frames of any size, except in configs/eval_scenes.py.
 
 A benchmark that trains a readout needs --workdir=DIR for the encoder's features
 and the readout's checkpoints. If the command is stopped, the same command
-continues from there. A workdir of another checkpoint, protocol or data set is
-refused.
+continues from what is there. A workdir of another checkpoint, protocol or data
+set is refused.
 
 --out must not exist. It appears when everything is done, with
 
@@ -35,17 +38,21 @@ refused.
     scores            name -> number; shares are percentages
     notes             sentences that a reader of the scores must know
     protocol          all settings that the benchmark was given
-    model             checkpoint (as given), name, identity (a hash of the
-                      parameters), patch, scaling of pixels, and variant (how
-                      frames become features: 'released' or 'fair' for a rival,
-                      else empty)
+    model             checkpoint: the value of --checkpoint
+                      name: name of the model in tables
+                      identity: hash of the parameters; for an encoder without
+                      any, its name
+                      patch: side of a patch in pixels
+                      scaling: how pixels are scaled, in words
+                      variant: how frames become features, 'released' or 'fair'
+                      for a rival, else empty
     workdir           folder of the readout, null if none is trained
     data              folder (null if the data are generated), num_files, and
                       manifest: a hash over the names, sizes and first 64 KiB of
                       all files that were read, or over the generated data
     versions          versions of Python, of this package and of the packages
                       that numbers depend on
-    device            kind of device that it ran on
+    device            kind of device that the benchmark ran on
     seconds           time that this command took, reading and scoring included;
                       work of earlier commands in the workdir is not included
   rows.csv            scores of each video, clip or object
@@ -54,7 +61,8 @@ refused.
 `python -m rvm_jax.evals.table results/*/result.json` makes a table of results.
 
 Exit code: 0 done; 2 an input is wrong, a package is missing or the disk is
-full, and nothing is written to --out.
+full; 1 any other error, such as too many broken videos, with a traceback. If
+the code is not 0, nothing is written to --out.
 """
 
 from collections.abc import Callable
@@ -96,9 +104,9 @@ class Benchmark(NamedTuple):
   """How a benchmark is called.
 
   Attributes:
-    evaluate: function that takes the encoder, the keyword arguments `data_dir`
-      and `workdir` if the benchmark needs them, and the protocol's settings as
-      further keyword arguments, and returns a report.
+    evaluate: function that runs the benchmark and returns its report. Its first
+      argument is the encoder. `data_dir` and `workdir`, if the benchmark needs
+      them, and the protocol's settings are keyword arguments.
     trains: whether it trains a readout and so needs a `workdir`.
     generates: whether it generates its data and so needs no `data_dir`.
     needs_whole_patches: whether frames must be whole patches, even for encoders
@@ -125,6 +133,7 @@ BENCHMARKS = {
         benchmark_lib.evaluate, generates=True, needs_whole_patches=True
     ),
 }
+# Packages whose versions are saved with a result.
 _PACKAGES = (
     'rvm_jax',
     'jax',
@@ -183,13 +192,21 @@ def run(
       divide are replaced by the nearest that it does; else they are refused.
     protocol: the benchmark's settings.
 
+  Returns:
+    The report, which has been written to `out`.
+
   Raises:
     FileExistsError: `out` exists.
     FileNotFoundError: the checkpoint or a file of the data set is missing.
+    OSError: another process uses the workdir, or a folder cannot be written.
     ImportError: a package must be installed; the message says which.
+    TypeError: a setting of the protocol is missing or unknown.
     ValueError: the benchmark does not exist, lacks a folder or is given one
       that it does not need; the encoder's patch does not divide the frames;
-      files are broken; or the workdir belongs to something else.
+      files are broken; or the workdir was made with another checkpoint,
+      protocol or data set.
+    RuntimeError: too many videos are broken, or the loss of a readout is not
+      finite.
   """
   if os.path.lexists(out):
     raise FileExistsError(f'{out} is there already: give --out a new folder')
@@ -254,16 +271,23 @@ def run(
 
 if __name__ == '__main__':
   config_flags.DEFINE_config_file(
-      'config', None, 'The benchmark, a configs/eval_*.py.', lock_config=True
+      'config',
+      None,
+      'Config of the benchmark, one of configs/eval_*.py.',
+      lock_config=True,
   )
   flags.DEFINE_string(
       'checkpoint',
       None,
-      'Path, untrained:PATH, dinov2:PATH and other rivals, raw:16 or truth:16.',
+      'Encoder to score: path of a checkpoint, untrained:PATH, a rival such as'
+      ' dinov2:PATH, raw:16 or truth:16.',
   )
   flags.DEFINE_string('out', None, 'New folder for the results.')
   flags.DEFINE_string(
-      'workdir', None, 'Folder for features and checkpoints of a readout.'
+      'workdir',
+      None,
+      'Folder for features and checkpoints of a readout; only for benchmarks'
+      ' that train one.',
   )
   flags.mark_flags_as_required(['config', 'checkpoint', 'out'])
   app.run(main, flags_parser=functools.partial(errors.parse_flags, mistake=2))

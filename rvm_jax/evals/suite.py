@@ -4,26 +4,28 @@ r"""Scores several checkpoints on all benchmarks whose data are there.
       dinov2:/weights/dinov2-large dinov2-fair:/weights/dinov2-large \
       --data_root /data --out results/suite
 
-The names of checkpoints are those of `rvm_jax.evals.run`. A benchmark runs if
-DATA_ROOT has a folder of its name, or of the name that docs/datasets gives it
+A checkpoint is named as for `rvm_jax.evals.run`. A benchmark runs if DATA_ROOT
+has a folder with its name, or with the name that docs/datasets gives the folder
 (DAVIS, jhmdb, VIP, SSV2, K700, PT, WAYMO, SCANNET), in upper or lower case. The
-benchmark on generated scenes needs no data. Each runs with the settings of its
-config in --configs.
+benchmark on generated scenes needs no data. Each benchmark runs with the
+settings of its config in --configs, except for `resize_to_patch`: it is True
+for generated scenes and False for all other data.
 
 --out gets
   table.md      a table with a row for each checkpoint and task: the score, a
                 tag for the protocol, and the published score of this model in
                 this protocol, if there is one, with the difference
-  table.json    the same for programs, and what did not run
+  table.json    the same for programs, with the benchmarks that did not run
   results/      a result folder of `rvm_jax.evals.run` for each checkpoint and
                 benchmark
   work/         features and checkpoints of readouts
 
-The same command continues after it was stopped: finished results are not
-computed again. A benchmark that fails does not stop the others.
+If the command is stopped, the same command continues: finished results are not
+computed again. If a benchmark fails because of a wrong file or setting, a
+missing package or too little memory, the others go on.
 
 Exit code: 0 all benchmarks that were found are done; 1 some failed, and
-table.md says why; 2 an input is wrong, and nothing is computed.
+table.md says why; 2 an input is wrong, and no benchmark is run.
 """
 
 import argparse
@@ -50,15 +52,15 @@ from rvm_jax.storage import fingerprints
 from rvm_jax.storage import settings
 from rvm_jax.training import logs
 
-# Names of the folders of data sets in docs/datasets, where they are not those
-# of the benchmarks.
+# Name that docs/datasets gives the folder of a data set, for the benchmarks
+# whose name is another one.
 _FOLDERS = {
     'ssv2': 'SSV2',
     'kinetics': 'K700',
     'perception_test': 'PT',
 }
-# What may go wrong with one benchmark, such as a broken file or too little
-# memory on the device, while others work.
+# Errors of one benchmark, such as a broken file or too little memory on the
+# device, after which the suite continues with the next one.
 _FAILURES = ImportError, OSError, ValueError, jax.errors.JaxRuntimeError
 
 Config = dict[str, Any]
@@ -68,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the suite that the command line asks for; returns the exit code.
 
   Args:
-    arguments: the command line; None for that of the process.
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
   """
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.evals.suite',
@@ -115,9 +118,12 @@ def run(
     The exit code, 0 or 1.
 
   Raises:
-    OSError: a checkpoint or a folder is missing, or `out` cannot be written.
-    ValueError: a checkpoint is none; a data set is there twice; or `out` has
-      results of other parameters or settings.
+    OSError: a checkpoint or a folder is missing, another process uses `out`, or
+      it cannot be written.
+    ImportError: a checkpoint needs a package that is not installed.
+    ValueError: a path holds no checkpoint; there are no configs, or two of one
+      benchmark; there are two folders of one data set; or `out` has results of
+      other parameters or settings.
   """
   benchmarks = _load_configs(pathlib.Path(configs))
   missing = _find_data(benchmarks, data_root)
@@ -187,10 +193,12 @@ def _load_configs(folder: pathlib.Path) -> dict[str, Config]:
     config = runpy.run_path(str(path))['get_config']().to_dict()
     name = config['benchmark']
     if name not in run_lib.BENCHMARKS:
-      raise ValueError(f'{path} is of a benchmark that does not exist: {name}')
+      known = ', '.join(run_lib.BENCHMARKS)
+      raise ValueError(f'{path}: benchmark={name!r} must be one of {known}')
     if name in configs:
       raise ValueError(f'{folder} has two configs of the benchmark {name}')
-    # Generated frames can have any size. Those of files are not changed.
+    # Scenes can be generated at any size. For files the size of the frames is
+    # part of the protocol.
     config['resize_to_patch'] = run_lib.BENCHMARKS[name].generates
     configs[name] = config
   return configs
@@ -199,15 +207,15 @@ def _load_configs(folder: pathlib.Path) -> dict[str, Config]:
 def _find_data(
     configs: dict[str, Config], data_root: str | None
 ) -> dict[str, str]:
-  """Sets `data_dir` in the configs and removes those without data.
+  """Sets `data_dir` in `configs`, and removes the configs without data.
 
   Returns:
-    What was looked for, by the name of each benchmark that was removed.
+    The reason of each removal, by the benchmark's name.
   """
   if data_root and not os.path.isdir(data_root):
     raise FileNotFoundError(
-        f'--data_root={data_root} must be the folder with the data sets, and is'
-        ' none; leave it out to use generated scenes alone'
+        f'--data_root={data_root} must be the folder with the data sets, but is'
+        ' not a folder; leave it out to use generated scenes alone'
     )
   entries = sorted(os.listdir(data_root)) if data_root else []
   missing = {}
@@ -224,16 +232,17 @@ def _find_data(
     if found:
       configs[name]['data_dir'] = os.path.join(data_root or '', found[0])
     else:
-      missing[name] = f'no folder {" or ".join(names)} in {data_root}'
+      place = f' in {data_root}' if data_root else ': --data_root is not set'
+      missing[name] = f'no folder {" or ".join(names)}{place}'
       del configs[name]
   return missing
 
 
 def _folder(out: str, kind: str, checkpoint: str, name: str) -> pathlib.Path:
-  """Returns the folder of a checkpoint and a benchmark.
+  """Returns OUT/KIND/TEXT-DIGITS/NAME for a checkpoint and a benchmark.
 
-  The end of the checkpoint's name is for people. The digits tell apart names
-  that become the same text.
+  TEXT is the end of the checkpoint's name, for people to read. DIGITS are a
+  hash of the whole name, because two names can have the same TEXT.
   """
   digits = fingerprints.hash_parts([checkpoint.encode()])[:8]
   text = re.sub(r'[^A-Za-z0-9.]+', '-', checkpoint)[-60:].strip('-.')
@@ -243,11 +252,15 @@ def _folder(out: str, kind: str, checkpoint: str, name: str) -> pathlib.Path:
 def _read(
     folder: pathlib.Path, identity: str, center_frames: bool, config: Config
 ) -> dict[str, Any]:
-  """Reads a finished result, which must be of this checkpoint and config."""
+  """Reads a finished result, which must have this identity and protocol.
+
+  Of a result on generated scenes only the identity is compared.
+  """
   result = table.read(str(folder / 'result.json'))
   saved = {'identity': result['model']['identity']}
   now = {'identity': identity}
-  # A size that was changed to whole patches is not that of the config.
+  # A result on generated scenes has the size that was fitted to the encoder's
+  # patch, which may differ from the size in the config.
   if not config['resize_to_patch']:
     saved['protocol'] = centering.settle(result['protocol'], False)
     now['protocol'] = centering.settle(config['protocol'], center_frames)
@@ -261,7 +274,7 @@ def _read(
 
 
 def _write(out, folders, done, missing, failures):
-  """Writes the tables, replacing earlier ones."""
+  """Writes table.json and table.md, replacing earlier ones."""
   rows = [
       suite_table.make_row(checkpoint, str(folder.relative_to(out)), column)
       for checkpoint, name, folder in folders

@@ -17,8 +17,9 @@ def make_row(
 
   Args:
     checkpoint: name of the encoder, as it was given.
-    folder: folder of the result, relative to that of the table.
-    result: contents of a file `result.json`, of one task (`table.split`).
+    folder: folder of the result, relative to the folder of the table.
+    result: contents of a file `result.json`, reduced to one task by
+      `table.split`.
   """
   score = result['scores'][result['headline']]
   known = published.find(result)
@@ -41,10 +42,11 @@ def format_table(contents: Mapping[str, Any]) -> str:
   """Returns the table as Markdown, with remarks below it.
 
   Args:
-    contents: contents of the file `table.json`: 'rows', as `make_row` returns
-      them; 'failed', with 'benchmark', 'checkpoint' and 'reason' of each;
-      'without_data', the reason by benchmark; and 'num_waiting', the number of
-      results that are still to come.
+    contents: contents of the file `table.json`. 'rows' is a list of rows, as
+      `make_row` returns them; 'failed' is a list of dicts with 'benchmark',
+      'checkpoint' and 'reason'; 'without_data' is a dict of the reasons why
+      benchmarks were not run, by their names; and 'num_waiting' is the number
+      of results that are still to be computed.
   """
   titles = 'task', 'model', 'checkpoint', 'score', 'protocol'
   titles += 'published', 'difference'
@@ -66,7 +68,8 @@ def format_table(contents: Mapping[str, Any]) -> str:
   lines += [f'\n{task}: lower is better.' for task in sorted(lower)]
   sources = {row['source'] for row in contents['rows'] if row['source']}
   lines += [
-      f'\nPublished: {source}; for models of this name, whatever the weights.'
+      f'\nPublished: {source}; for a model of the same name, whose weights may'
+      ' be others.'
       for source in sorted(sources)
   ]
   for name, reason in contents['without_data'].items():
@@ -78,8 +81,8 @@ def format_table(contents: Mapping[str, Any]) -> str:
     )
   if contents['num_waiting']:
     lines.append(
-        f'\nNot finished: {contents["num_waiting"]} more; the same command'
-        ' continues.'
+        f'\nNot finished: {contents["num_waiting"]} more; run the same command'
+        ' again to compute them.'
     )
   return '\n'.join(lines) + '\n'
 

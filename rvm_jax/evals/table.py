@@ -2,11 +2,12 @@
 
   python -m rvm_jax.evals.table results/*/result.json
 
-The last column is the paper's normalised mean: each score as a percentage of
-the best one in its column, averaged over the tasks in which the model has a
-score. If it lacks some, the cell says so. Normalised means of different tables
-cannot be compared. Where lower is better, the percentage is best / score; that
-is our choice, because the paper does not say what it does.
+The last column is the normalised mean of the RVM paper (arXiv 2512.13684): each
+score as a percentage of the best one in its column, averaged over the tasks in
+which the model has a score. A cell says so if its model lacks the scores of
+some tasks. Normalised means of different tables cannot be compared. Where lower
+is better, the percentage is best / score; that is our choice, because the paper
+does not say what it does.
 
 Exit code: 0 done; 2 a file is not a result, or a model has two results of one
 task.
@@ -18,7 +19,7 @@ import json
 import sys
 from typing import Any
 
-# Keys of a result that are read here and in `compare`.
+# Keys that a file must have to be taken for a result.
 _KEYS = (
     'benchmark',
     'task',
@@ -35,14 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """Prints the table that the command line asks for; returns the exit code.
 
   Args:
-    arguments: the command line; None for that of the process.
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
   """
   parser = argparse.ArgumentParser(
       prog='python -m rvm_jax.evals.table',
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('results', nargs='+', metavar='RESULT')
+  parser.add_argument(
+      'results', nargs='+', metavar='RESULT', help='path of a result.json'
+  )
   try:
     table = make([read(path) for path in parser.parse_args(arguments).results])
   except (OSError, ValueError) as error:
@@ -54,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read(path: str) -> dict[str, Any]:
   """Reads a file `result.json`, described in `evals.run`.
+
+  Args:
+    path: path of the file.
 
   Raises:
     OSError: the file cannot be read.
@@ -74,15 +81,18 @@ def read(path: str) -> dict[str, Any]:
 
 
 def make(results: Sequence[Mapping[str, Any]]) -> str:
-  """Makes a Markdown table, and remarks below it that its reader must know.
+  """Makes a table, and remarks below it that its reader must know.
 
   Args:
     results: contents of files `result.json`, as returned by `read`.
 
+  Returns:
+    The table and the remarks, as Markdown.
+
   Raises:
     ValueError: a model has two results of one task.
   """
-  # One entry for each task of each result.
+  # From here on, `results` has one entry for each task of each result.
   results = [column for result in results for column in split(result)]
   tasks = list(dict.fromkeys(r['task'] for r in results))
   models = dict.fromkeys(_model(r) for r in results)
@@ -91,7 +101,8 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
     key = _model(result), result['task']
     if key in found:
       raise ValueError(
-          f'{key[1]} has two results of {" ".join(key[0])}: take one of them'
+          f'{key[1]} has two results of {" ".join(key[0])}: give only one of'
+          ' them'
       )
     found[key] = result
   names = [name for name, _ in models]
@@ -116,7 +127,15 @@ def make(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def split(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-  """Splits the result of a benchmark with several tasks into one for each."""
+  """Splits the result of a benchmark into one result for each of its tasks.
+
+  Args:
+    result: contents of a file `result.json`.
+
+  Returns:
+    Copies of the result that differ in 'task', 'headline' and
+    'lower_is_better'; a single one if the benchmark has one task.
+  """
   keys = 'task', 'headline', 'lower_is_better'
   columns = result.get('columns') or [[result[key] for key in keys]]
   return [result | dict(zip(keys, column)) for column in columns]
@@ -149,7 +168,7 @@ def _score(result):
 
 
 def _share(result, column):
-  """Returns the score as a share of the best in the column, at most 1."""
+  """Returns a score as a share of the best one in its column, at most 1."""
   score, scores = _score(result), [_score(r) for r in column]
   if result['lower_is_better']:
     best = min(scores)
@@ -159,7 +178,11 @@ def _share(result, column):
 
 
 def format_score(score: float) -> str:
-  """Returns a score as text: one decimal, or three digits below 10."""
+  """Returns a score as text, with one decimal or three significant digits.
+
+  Args:
+    score: the score; from 10 on it gets one decimal.
+  """
   return f'{score:.1f}' if score >= 10 else f'{score:.3g}'
 
 

@@ -5,10 +5,12 @@ The context of a frame is the first frame of the video and a queue of the last
 t is stored in slot t % num_context. Frames are numbered from 0. Before frame 0,
 all slots hold copies of the first frame.
 
-The matrix of all affinities of a frame would have (1 + num_context) * h * w
-rows and h * w columns. To save memory, the frames of the queue are cut into
-tiles, rectangles of the patch grid, and each tile is compared only with the
-query patches that are within the radius.
+The queries are the patches of the frame to predict. The affinity of a query and
+a patch of the context is the dot product of their features, divided by the
+temperature. The matrix of all affinities of a frame would have
+(1 + num_context) * h * w rows and h * w columns. To save memory, the frames of
+the queue are cut into tiles, rectangles of the patch grid, and each tile is
+compared only with the queries that are within the radius.
 """
 
 from typing import NamedTuple
@@ -27,9 +29,9 @@ class Settings(NamedTuple):
   """Settings of the search; the search is compiled for each combination.
 
   Attributes:
-    num_context: number of frames in the queue, C.
-    temperature: number that affinities are divided by.
-    top_k: number of patches to find for each query, k.
+    num_context: C, number of frames in the queue.
+    temperature: number that dot products are divided by.
+    top_k: k, number of patches to find for each query.
     radius: a patch of the queue can be found only if its Euclidean distance to
       the query in the patch grid, in patches, is strictly smaller than this.
   """
@@ -151,11 +153,12 @@ def search(
 def _search_tile(tile, affinity, frame, grid, settings):
   """Finds the best patches of a tile, in all frames of the queue.
 
-  To avoid sorting all patches, those of a row of the tile in one frame form a
-  group, and only the k groups with the highest maxima are searched. They
-  contain the k best patches: k patches, the maxima, are at least as good as any
-  patch of another group. This holds for ties too, because groups are in the
-  order of the context, and the earlier of two equal ones is chosen.
+  To avoid sorting all patches, each row of the tile in each frame is a group,
+  and only the k groups with the highest maxima are searched. These groups
+  contain the k best patches: a patch of any other group has at most the
+  affinity of each of the k maxima. Ties are broken as in `search`, because
+  groups are in the order of the context, and of groups with equal maxima the
+  earlier one is chosen.
 
   Args:
     tile: the tile.
@@ -214,22 +217,22 @@ def _search_tile(tile, affinity, frame, grid, settings):
 def _merge(found, windows, grid, top_k):
   """Chooses the best patches of each query from the results of all searches.
 
-  A search is that of the first frame or that of a tile.
+  There is one search in the first frame, and one in each tile of the queue.
 
   Args:
     found: for each search the affinities, float32 [qh, qw, n], and the indices,
       int32 [qh, qw, n], of the patches found. qh, qw and n differ.
-    windows: for each search the queries it was made for, as slices of the rows
-      and columns of the grid.
+    windows: for each search the queries that it was made for, as slices of the
+      rows and columns of the grid.
     grid: number of rows and columns of patches in a frame, h and w.
     top_k: number of patches to choose.
 
   Returns:
     Affinities, float32 [h, w, top_k], and indices, int32 [h, w, top_k].
   """
-  # Put the results side by side, [h, w, n1 + n2 + ...]. A query outside the
-  # window of a search has no results of it: its entries get an affinity below
-  # that of masked patches, so that they are chosen last.
+  # Put the results side by side, [h, w, n1 + n2 + ...]. A search has no results
+  # for a query outside its window. There the entries get an affinity below that
+  # of masked patches, so that they are chosen last.
   size = sum(values.shape[-1] for values, _ in found)
   values = jnp.full((*grid, size), 2 * _MASKED)
   indices = jnp.zeros((*grid, size), jnp.int32)

@@ -19,8 +19,8 @@ def encode(
   """Converts the joints of one frame to soft labels of its patches.
 
   Args:
-    pose: float [J, 2], joints as (x, y) in pixels of the frame. They may lie
-      outside it.
+    pose: float [J, 2], the J joints as (x, y) in pixels of the frame. They may
+      lie outside it.
     shape: height and width of the frame in pixels.
     grid: h and w, the rows and columns of patches.
 
@@ -97,9 +97,9 @@ def _make_bump(point, grid):
   centred = np.arange(side) - side // 2
   bump = np.exp(-np.square(centred) / (2 * _SIGMA**2))
 
-  # The columns and rows that the bump covers, from `low` up to, not including,
-  # `high`. As in the released evaluation, int() rounds towards zero, not down:
-  # a bump that begins at a negative fraction is shifted by one patch.
+  # The bump covers the columns low[0] to high[0] - 1 and the rows low[1] to
+  # high[1] - 1. As in the released evaluation, int() rounds towards zero, not
+  # down: a bump that begins at a negative fraction is shifted by one patch.
   low = [int(p - 3 * _SIGMA) for p in point]
   high = [int(p + 3 * _SIGMA + 1) for p in point]
   size = grid[::-1]

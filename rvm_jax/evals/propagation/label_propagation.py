@@ -49,9 +49,9 @@ def normalize(features):
 def center(features):
   """Subtracts the mean of each frame, then scales vectors to unit length.
 
-  What all patches of a frame have in common tells none of them apart, and it
-  differs from frame to frame: most of all in the first frames of a recurrent
-  model, whose state begins at zero.
+  A vector that is added to all patches of a frame does not help to tell them
+  apart, but it changes their affinities to patches of other frames. It differs
+  most in the first frames of a recurrent model, whose state begins at zero.
 
   Args:
     features: float np.ndarray [..., h, w, D], features of frames.
@@ -86,17 +86,19 @@ def propagate(
     features: float array [T, h, w, D], a vector for each patch of each frame.
       It is used as it is; the protocol asks for vectors of unit length, which
       `normalize` returns.
-    labels: float array [h, w, L] in [0, 1], soft labels of the first frame.
+    labels: float array [h, w, L] in [0, 1], soft labels of the first frame in L
+      channels, such as one for each object.
     num_context: number of frames in the queue, at least 1.
     temperature: positive number that affinities are divided by.
     top_k: number of patches whose labels are averaged, at least 1 and at most
       the number of patches in the context, (1 + num_context) * h * w.
     radius: a patch of the queue can be chosen only if its Euclidean distance in
       the patch grid to the predicted patch, in patches, is strictly smaller
-      than this. At 0, only the first frame is searched. Where the context has
-      fewer than `top_k` such patches, the others get no weight.
-    center_frames: whether the features of each frame are centred first, see
-      `center`. The released evaluation does not.
+      than this. At 0, only the first frame is searched. If fewer than `top_k`
+      patches can be chosen, patches outside the radius fill up the number and
+      get the weight 0.
+    center_frames: whether `center` is applied to the features of each frame
+      first. The released evaluation does not centre them.
 
   Returns:
     float32 jax.Array [T, h, w, L], the predicted labels of all frames. Those of
@@ -145,11 +147,12 @@ def propagate(
 
 
 def begin(first, labels, settings):
-  """Returns the state before the first frame, for frames that come one by one.
+  """Returns the state before the first frame, to pass to `advance`.
 
   Args:
     first: float32 [h, w, D], the features of the first frame.
-    labels: float32 [h, w, L], the given labels of the first frame.
+    labels: float32 [h, w, L], the given labels of the first frame, in L
+      channels.
     settings: settings of the search, a `context.Settings`.
 
   Returns:
@@ -165,8 +168,8 @@ def advance(state, first, labels, features, start, settings):
   """Predicts the labels of a few frames, one after the other.
 
   Args:
-    state: the state that `begin` or the previous call returned. Its memory is
-      used for the new state.
+    state: the state that `begin` or the previous call returned. It cannot be
+      used afterwards, because its memory is reused for the new state.
     first: float32 [h, w, D], the features of the first frame.
     labels: float32 [h, w, L], the given labels of the first frame.
     features: float32 [t, h, w, D], the features of the frames to predict.

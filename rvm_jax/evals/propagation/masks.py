@@ -25,9 +25,9 @@ def encode(
   Args:
     mask: int [H, W], the number of the object in each pixel. The background is
       an object too, with a number of its own.
-    label_map: int [L], the object number that each label channel stands for.
-      The released evaluation takes all numbers in the mask, np.unique(mask).
-      Pixels with other numbers are 0 in all channels.
+    label_map: int [L], the object number that each of the L label channels
+      stands for. The released evaluation passes np.unique(mask), all numbers in
+      the mask. Pixels with other numbers are 0 in all channels.
     size: height and width in pixels of the frames that the encoder gets.
     grid: h and w, the rows and columns of patches.
 
@@ -50,12 +50,13 @@ def decode(
   """Converts soft labels of a video to masks.
 
   The labels are interpolated linearly at the pixels of the encoder's frames.
-  Each pixel gets the object whose label is the highest there; of equal labels,
-  the first in `label_map`. The mask is then resized to `shape`.
+  Each pixel gets the object whose label is the highest there, or the first in
+  `label_map` of several equally high ones. The mask is then resized to `shape`.
 
   Args:
     soft: float [T, h, w, L], soft labels of all frames.
-    label_map: int [L], the object number that each label channel stands for.
+    label_map: int [L], the object number that each of the L label channels
+      stands for.
     size: height and width in pixels of the frames that the encoder got.
     shape: height and width in pixels of the masks to return.
 
@@ -83,7 +84,7 @@ def choose_objects(mask: np.ndarray, min_share: float) -> np.ndarray:
       object covers. An object without any pixel is never chosen.
 
   Returns:
-    int [O], the numbers of the chosen objects in ascending order.
+    int [O], the numbers of the O chosen objects in ascending order.
   """
   # The number of pixels of each object, [256].
   area = np.bincount(mask.ravel(), minlength=256)
@@ -96,7 +97,7 @@ def renumber(masks: np.ndarray, objects: np.ndarray) -> np.ndarray:
 
   Args:
     masks: uint8 [...], the number of the object in each pixel.
-    objects: int [O], the numbers of the chosen objects.
+    objects: int [O], the numbers of the O chosen objects.
 
   Returns:
     uint8 [...]: 1 + i in the pixels of objects[i], and 0, the background, in

@@ -90,7 +90,7 @@ def draw_joints(
 
 
 def _name_rows(ground_truth, prediction):
-  """Returns the annotated and the predicted labels by the captions of rows."""
+  """Returns annotated and predicted labels by the caption of their row."""
   return {'ground truth': ground_truth, 'prediction': prediction}
 
 

@@ -1,9 +1,11 @@
-"""Masks that stay: the baseline of label propagation, which ignores the video.
+"""Baseline of label propagation that repeats the masks of the first frame.
 
-The masks of the first frame are repeated in every frame. At full resolution
-they say how much of a score the data set gives away. A prediction also goes
-through the grid of patches, which rounds its outlines off; the same masks on
-the grid say what a method has that finds nothing but the place itself.
+It ignores the rest of the video: in every frame, objects stay where they are in
+the first frame. There are two kinds of these masks. At full resolution, their
+score is what a data set gives for objects that hardly move. On the grid of
+patches, masks are converted to soft labels and back, as predictions are, which
+rounds off their outlines. This is the score of a method that propagates each
+label to the same place in the next frame.
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ import numpy as np
 
 from rvm_jax.evals.propagation import masks as masks_lib
 
-# Kinds of masks that stay, by the name that their scores begin with.
+# The two kinds in words, by the prefix of the names of their scores.
 KINDS = {
     'stay': 'masks that stay',
     'stay_grid': 'masks that stay, on the grid',
@@ -32,7 +34,7 @@ def repeat(
     mask: int [H, W], the number of the object in each pixel of the first frame.
     label_map: int [L], the numbers of the objects that are propagated,
       including that of the background. A pixel with another number gets the
-      first of them, as in a prediction.
+      first number in `label_map`, as in a prediction.
     size: height and width in pixels of the frames that an encoder gets.
     grid: h and w, the rows and columns of patches.
     num_frames: number of frames of the video, T.
@@ -55,8 +57,8 @@ def tabulate(scores: Mapping[str, float], name: str, text: str) -> list[str]:
   """Returns the lines of a table for the terminal.
 
   Args:
-    scores: scores by name. Those of masks that stay are in `stay_NAME` and
-      `stay_grid_NAME`.
+    scores: scores by name. The score `name` of the two kinds of this baseline
+      is under `stay_NAME` and `stay_grid_NAME`.
     name: name of the score to show.
     text: the score in words, with the unit.
   """

@@ -1,4 +1,7 @@
-"""Tiles: rectangles of a patch grid, with the queries within their reach."""
+"""Tiles: rectangles of a patch grid, each with the queries near enough to it.
+
+`context` explains what tiles and queries are for.
+"""
 
 from typing import NamedTuple
 
@@ -36,8 +39,8 @@ def make_tiles(height: int, width: int, radius: float) -> list[Tile]:
   Returns:
     The tiles in raster order.
   """
-  # Windows exceed tiles by the largest integer below the radius. At radius 0
-  # all pairs are masked, but windows must not be empty.
+  # On each side, a window exceeds its tile by the largest integer below the
+  # radius. At radius 0 no query is near enough, but a window must not be empty.
   reach = max(0, int(np.ceil(radius)) - 1)
   return [
       Tile(
@@ -58,5 +61,5 @@ def _split(size, largest):
 
 
 def _widen(part, reach, size):
-  """Extends a slice by `reach` on both sides, but not beyond range(size)."""
+  """Extends a slice by `reach` on both sides, at most to 0 and `size`."""
   return slice(max(0, part.start - reach), min(size, part.stop + reach))

@@ -62,8 +62,8 @@ def score_all(
   Args:
     videos: the videos. Each has attributes `name`, which is unique, and
       `files`, the paths of its files.
-    score: function video -> VideoScore, which reads the video, propagates its
-      labels and scores them.
+    score: function video -> VideoScore, which reads the video, propagates the
+      labels of its first frame and scores the predictions.
 
   Returns:
     The scores.
@@ -137,7 +137,7 @@ def propagate_masks(
 
 
 def _describe(row):
-  """Returns the scores of a row as text; its floats are the scores."""
+  """Returns the scores of a row, which are its floats, as text."""
   return ', '.join(
       f'{name} {value:.1f}'
       for name, value in row.items()
