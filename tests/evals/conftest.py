@@ -1,4 +1,4 @@
-"""Small data sets in the layouts of the real ones; each test has its own."""
+"""Small data sets in the layouts of the real ones, written for each test."""
 
 import pytest
 
@@ -8,22 +8,28 @@ from tests.evals import tiny_videos
 
 @pytest.fixture
 def davis(tmp_path):
+  """Returns the folder of a small DAVIS, and the masks of its videos."""
   return tmp_path / 'DAVIS', tiny_sets.write_davis(tmp_path / 'DAVIS')
 
 
 @pytest.fixture
 def vip(tmp_path):
+  """Returns the folder of a small VIP, and the masks of its videos."""
   return tmp_path / 'VIP', tiny_sets.write_vip(tmp_path / 'VIP')
 
 
 @pytest.fixture
 def jhmdb(tmp_path):
+  """Returns the folder of a small JHMDB, and the poses of its videos."""
   return tmp_path / 'jhmdb', tiny_sets.write_jhmdb(tmp_path / 'jhmdb')
 
 
 @pytest.fixture
 def video_set(tmp_path, tmp_path_factory, monkeypatch):
-  """Writes one of `tiny_videos` by name and returns its folder."""
+  """Returns a function that writes one of `tiny_videos` and returns its folder.
+
+  Its argument is the name of the benchmark.
+  """
   cache = tmp_path_factory.mktemp('cache')
   monkeypatch.setenv('XDG_CACHE_HOME', str(cache))
 

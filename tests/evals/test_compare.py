@@ -13,7 +13,15 @@ from rvm_jax.evals.scenes import benchmark
 
 
 def make_rows(shift, seed=0):
-  """Returns rows of 50 clips whose scores differ much more than models do."""
+  """Returns rows of 50 clips.
+
+  Scores differ between clips by about 20, and between models by `shift` and
+  noise of about 1.
+
+  Args:
+    shift: difference from the scores of other models.
+    seed: seed of the noise.
+  """
   levels = np.random.default_rng(7).normal(40, 20, 50)
   rng = np.random.default_rng(seed)
   return [
@@ -28,7 +36,7 @@ def make_rows(shift, seed=0):
   ]
 
 
-def test_differences_far_below_those_between_clips_are_found():
+def test_small_differences_between_models_are_found_in_spite_of_the_clips():
   lines = compare.compare(make_rows(0), make_rows(3, 1))
   for task, line in zip(benchmark.TASKS, lines, strict=True):
     assert line.startswith(task.text)
@@ -40,7 +48,11 @@ def test_differences_far_below_those_between_clips_are_found():
   )
 
 
-def test_results_are_read_from_folders_and_others_refused(tmp_path, capsys):
+def test_folders_are_compared_unless_more_than_the_model_differs(
+    tmp_path, capsys
+):
+  # Results by the name of their folder, with a number of clips and a shift of
+  # the scores. 'd' has other clips than 'a'.
   for name, num, shift in (
       ('a', 50, 0),
       ('b', 50, 3),
@@ -65,14 +77,14 @@ def test_results_are_read_from_folders_and_others_refused(tmp_path, capsys):
 
   assert compare.main([folder('a'), folder('b')]) == 0
   printed = capsys.readouterr().out
-  assert printed.startswith('second minus first: b a') and '+3.0' in printed
-  shutil.copytree(folder('a'), folder('carried'))
-  (tmp_path / 'carried' / 'rows.csv').write_text('video,j\nbear,80\n')
+  assert printed.startswith('Differences: b minus a') and '+3.0' in printed
+  shutil.copytree(folder('a'), folder('davis'))
+  (tmp_path / 'davis' / 'rows.csv').write_text('video,j\nbear,80\n')
   os.mkdir(folder('empty'))
   for name, message in (
       ('c', f'{folder("a")} and {folder("c")} differ in protocol'),
       ('d', 'differ in clips: aa and bb'),
-      ('carried', f'{folder("carried")}/rows.csv is not of configs/eval_sce'),
+      ('davis', f'{folder("davis")}/rows.csv is not from a run of configs/eva'),
       ('empty', f'No such file or directory: .{folder("empty")}/result.json'),
   ):
     assert compare.main([folder('a'), folder(name)]) == 2

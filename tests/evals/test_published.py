@@ -26,7 +26,7 @@ def test_shipped_configs_have_the_protocol_of_the_released_evaluation(name):
   result = make_result(name, 'RVM-L')
   assert published.tag(result) == 'released'
   assert published.find(result).value > 30
-  # Results that were written before there were variants and centred frames.
+  # Results of early versions have neither a variant nor `center_frames`.
   del result['model']['variant']
   del result['protocol']['propagation']['center_frames']
   assert published.tag(result) == 'released'
@@ -34,7 +34,7 @@ def test_shipped_configs_have_the_protocol_of_the_released_evaluation(name):
   assert published.tag(result).startswith('own ')
 
 
-def test_rivals_have_scores_in_the_released_variant_alone():
+def test_rivals_have_published_scores_in_the_released_variant_alone():
   released = make_result('davis', 'DINOv2-L', 'released')
   fair = make_result('davis', 'DINOv2-L', 'fair')
   assert published.find(released).value == 61.7

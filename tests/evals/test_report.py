@@ -57,7 +57,7 @@ def test_a_report_is_written_with_its_rows_and_pictures(report, tmp_path):
   np.testing.assert_array_equal(picture, report.pictures['z'])
 
 
-def test_the_hash_depends_on_names_and_contents_but_not_on_the_place(
+def test_the_hash_depends_on_names_and_contents_but_not_on_the_folder(
     report, tmp_path
 ):
   data = tmp_path / 'data'
@@ -77,7 +77,9 @@ def test_the_hash_depends_on_names_and_contents_but_not_on_the_place(
   assert report_lib.hash_files(files, str(moved)) != first
 
 
-def test_nothing_is_replaced_or_written_in_part(report, tmp_path):
+def test_a_report_is_written_whole_or_not_and_replaces_nothing(
+    report, tmp_path
+):
   out = tmp_path / 'out'
   report.scores['miou'] = float('nan')
   with pytest.raises(ValueError, match='not JSON compliant'):

@@ -31,6 +31,7 @@ SMALL = (
 
 
 def command(name, data_dir, checkpoint, out, *overrides):
+  """Returns a command line with SMALL settings and `overrides` of them."""
   return [
       sys.executable,
       '-m',
@@ -92,7 +93,8 @@ def test_the_command_writes_a_result_with_rows_and_pictures(
   protocol = json.loads(config.protocol.to_json())
   protocol |= {'height': 48, 'width': 64}
   protocol['propagation']['num_context'] = 2
-  # The config leaves it to the encoder, and the result says what it was.
+  # The config leaves `center_frames` to the encoder, and the result has the
+  # value that the encoder chose.
   assert protocol['propagation']['center_frames'] is None
   protocol['propagation']['center_frames'] = False
   assert result['protocol'] == protocol
@@ -128,7 +130,7 @@ def test_shipped_configs_have_exactly_the_settings_of_their_benchmark(
     assert not list(tmp_path.iterdir())
 
 
-def test_frames_are_resized_to_whole_patches_where_the_config_says_so(
+def test_frames_are_resized_to_whole_patches_if_resize_to_patch_is_set(
     monkeypatch, tmp_path
 ):
   def average_frames(params, frames, state):
@@ -158,14 +160,14 @@ def test_frames_are_resized_to_whole_patches_where_the_config_says_so(
   run_lib.run('fake', str(tmp_path / 'out'), resize_to_patch=True, **settings)
   result = json.loads((tmp_path / 'out/result.json').read_text())
   assert result['scores'] == {'rows': 34, 'columns': 63}
-  # The result says what the encoder saw.
+  # The result has the size of the frames that the encoder got.
   assert result['protocol'] == {'height': 476, 'width': 882}
 
 
 @pytest.mark.parametrize(
     'chosen, settled', [(None, True), (False, False), (True, True)]
 )
-def test_frames_are_centred_for_encoders_that_need_it_unless_it_is_chosen(
+def test_the_encoder_decides_center_frames_unless_the_config_sets_it(
     chosen, settled, monkeypatch, tmp_path
 ):
   encoder = encoder_lib.FrozenEncoder(
@@ -193,7 +195,7 @@ def test_frames_are_centred_for_encoders_that_need_it_unless_it_is_chosen(
 
 @pytest.fixture
 def generated(monkeypatch):
-  """A benchmark that generates its data and trains a readout."""
+  """Adds 'tiny', a benchmark that generates its data and trains a readout."""
 
   def score(record, ground_truth, prediction):
     label = prediction['probabilities'].argmax()
@@ -227,7 +229,7 @@ def generated(monkeypatch):
   )
 
 
-def test_a_readout_is_trained_in_the_workdir_and_found_there_again(
+def test_a_readout_in_the_workdir_is_reused_unless_the_encoder_differs(
     generated, tmp_path
 ):
   training = readouts.get_training().to_dict()

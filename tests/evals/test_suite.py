@@ -1,4 +1,4 @@
-"""The suite: what it finds, computes once, continues and refuses."""
+"""Tests what the suite runs, what it keeps from before, and what it refuses."""
 
 import json
 import pathlib
@@ -21,8 +21,9 @@ def get_config():
 
 
 class Calls(list):
-  """Names of the encoders and data that were evaluated, in order."""
+  """Evaluations in order: (name of the encoder, name of the data's folder)."""
 
+  # Names of encoders whose evaluation raises an error.
   failing = ()
 
   def evaluate(
@@ -54,7 +55,7 @@ class Calls(list):
 
 @pytest.fixture
 def calls(tmp_path, monkeypatch):
-  """Benchmarks that only count, two with data and one without."""
+  """Replaces the benchmarks by three that only note their calls."""
   found = Calls()
   benchmarks = {
       'davis': run_lib.Benchmark(found.evaluate),
@@ -131,13 +132,13 @@ def test_finished_results_are_not_computed_again(calls, tmp_path):
   before = read(tmp_path)
   assert run(tmp_path, 'raw:8') == 0
   assert len(calls) == 2 and read(tmp_path) == before
-  # What is new is computed alone.
+  # Only what is new is computed: SSv2 of raw:8, and all three of raw:4.
   (tmp_path / 'data' / 'ssv2').mkdir()
   assert run(tmp_path, 'raw:8', 'raw:4', 'raw:4') == 0
   assert len(calls) == 2 + 1 + 3
 
 
-def test_a_result_fits_what_its_encoder_makes_of_an_open_setting(
+def test_finished_result_is_kept_if_the_encoder_decides_center_frames_alike(
     calls, tmp_path, capsys
 ):
   (tmp_path / 'data' / 'davis').mkdir()
@@ -152,7 +153,7 @@ def test_a_result_fits_what_its_encoder_makes_of_an_open_setting(
   (path,) = (tmp_path / 'out').rglob('davis/result.json')
   result = json.loads(path.read_text())
   assert result['protocol']['propagation'] == {'center_frames': False}
-  # Results were written before there was this setting.
+  # Results of early versions lack this setting.
   del result['protocol']['propagation']['center_frames']
   path.write_text(json.dumps(result))
   for same in 'center_frames=None', 'center_frames=False':
@@ -164,13 +165,13 @@ def test_a_result_fits_what_its_encoder_makes_of_an_open_setting(
 
 def test_stopped_suite_goes_on(calls, tmp_path, monkeypatch):
   (tmp_path / 'data' / 'davis').mkdir()
-  one, second = run_lib.run, []
+  run_one, started = run_lib.run, []
 
   def stop_at_second(*args, **settings):
-    second.append(args)
-    if len(second) == 2:
+    started.append(args)
+    if len(started) == 2:
       raise KeyboardInterrupt
-    return one(*args, **settings)
+    return run_one(*args, **settings)
 
   with monkeypatch.context() as patch:
     patch.setattr(run_lib, 'run', stop_at_second)
@@ -232,12 +233,12 @@ def test_generated_frames_get_the_nearest_size_that_the_patch_divides(
 def test_a_second_suite_in_a_folder_is_refused_until_the_first_has_ended(
     calls, tmp_path, monkeypatch, capsys
 ):
-  one, codes = run_lib.run, []
+  run_one, codes = run_lib.run, []
 
   def run_with_a_second_suite(*args, **settings):
-    monkeypatch.setattr(run_lib, 'run', one)
+    monkeypatch.setattr(run_lib, 'run', run_one)
     codes.append(run(tmp_path, 'raw:8'))
-    return one(*args, **settings)
+    return run_one(*args, **settings)
 
   monkeypatch.setattr(run_lib, 'run', run_with_a_second_suite)
   assert run(tmp_path, 'raw:8') == 0

@@ -64,7 +64,7 @@ def test_other_protocols_have_no_published_score_and_are_explained():
   assert 'Protocol released' not in remarks and 'Published' not in remarks
 
 
-def test_what_failed_waits_or_has_no_data_is_said():
+def test_remarks_name_benchmarks_that_failed_wait_or_have_no_data():
   lower = make_row('RVM-L', 66.0) | {'task': 'Error', 'lower_is_better': True}
   failure = {'benchmark': 'vip', 'checkpoint': 'raw:8', 'reason': 'it broke'}
   _, remarks = write_table(

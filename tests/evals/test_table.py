@@ -1,4 +1,4 @@
-"""Tables of results, one of them with numbers of the paper."""
+"""Tests tables of results, among them one with scores of the RVM paper."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import pytest
 
 from rvm_jax.evals import table
 
-# Scores of the paper's large models in four of its eight tasks.
+# Scores of large models in the RVM paper, in four of its eight tasks.
 PAPER = {
     'DINOv2-L': (52.2, 36.6, 61.7, 40.6),
     'VideoMAE-L': (62.7, 78.3, 54.3, 18.9),
@@ -18,6 +18,7 @@ TASKS = 'SSv2', 'Perception Test AJ', 'DAVIS J&F', 'VIP mIoU'
 
 
 def make_result(model, task, score, lower=False, identity='1a', manifest='m'):
+  """Makes the result of a model; `lower` says whether lower is better."""
   return {
       'benchmark': 'any',
       'task': task,
@@ -82,7 +83,7 @@ def test_a_best_score_of_zero_is_normalised_to_100():
   assert rows_of(table.make(results))['b'] == ['0', '100.0']
 
 
-def test_models_of_one_name_are_told_apart_and_doubles_refused():
+def test_models_of_one_name_are_told_apart_but_equal_ones_refused():
   one = make_result('RVM-L', 'VIP', 30.0, identity='aa')
   other = make_result('RVM-L', 'VIP', 15.0, identity='bb')
   rows = rows_of(table.make([one, other]))

@@ -1,4 +1,4 @@
-"""Examples that are read in no time, of two classes: red and blue clips."""
+"""Generated examples of two classes, red and blue clips, with a tiny head."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from rvm_jax.evals.encoders import pixels
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """A record of two frames of 8 x 16 pixels: dark noise and a bright colour.
+  """A record of two frames of 8 x 16 pixels: noise with a bright colour.
 
   Even numbers are red and of class 0, odd numbers are blue and of class 1.
   """

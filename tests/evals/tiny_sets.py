@@ -14,7 +14,8 @@ from rvm_jax.evals.datasets import jhmdb
 
 HEIGHT, WIDTH, SIDE = 48, 64, 8
 NUM_FRAMES = 6
-# More than sixteen hues: features of unit length do not distinguish shades.
+# Colours of the background, 0, and of objects and joints by their number, up to
+# 18. None is grey: features of unit length do not tell shades of grey apart.
 COLORS = (
     np.random.default_rng(0)
     .permutation(
@@ -126,8 +127,8 @@ def _write_person(root, kind, name, seed):
   """Writes a video in which joints jump to other patches; returns its poses."""
   rng = np.random.default_rng(seed)
   num_joints = len(jhmdb.JOINTS)
-  # No joint is in the first two rows and columns: there the protocol rounds in
-  # such a way that the bump is beside its joint.
+  # No joint is in the first two rows and columns, because the protocol's
+  # rounding shifts the bump of such a joint to other patches.
   y, x = np.mgrid[2 : HEIGHT // SIDE, 2 : WIDTH // SIDE].reshape(2, -1)
   poses = np.empty((NUM_FRAMES, num_joints, 2))
   for frame in range(NUM_FRAMES):

@@ -1,6 +1,6 @@
 """Small video data sets, written in the layouts of the real ones.
 
-The colour of a pixel says where it is from: red is 4 x, green is 5 y, and blue
+The colour of a pixel encodes its position: red is 4 x, green is 5 y, and blue
 is 8 times the number of the frame. So the pixels of any crop of any frame can
 be checked.
 """
@@ -18,8 +18,10 @@ from PIL import Image
 
 HEIGHT, WIDTH = 48, 64
 NUM_FRAMES = 24
+# Numbers of the classes by their names.
 SSV2 = {'Pushing something left': '1', 'Moving something': '0'}
-KINETICS = 'yoga (easy)', 'abseiling'  # Their numbers: 1, 0.
+# Names of the classes, whose numbers are 1 and 0.
+KINETICS = 'yoga (easy)', 'abseiling'
 
 
 def draw(number: int) -> np.ndarray:
@@ -31,7 +33,7 @@ def draw(number: int) -> np.ndarray:
 
 
 def locate(pixels: np.ndarray) -> np.ndarray:
-  """Returns where pixels [..., 3] are from: (x, y, frame), float [..., 3]."""
+  """Returns the positions (x, y, frame), float [..., 3], that pixels encode."""
   return pixels / np.array([4, 5, 8])
 
 

@@ -52,7 +52,8 @@ def prepare(
 
   If `features['is_kept']` is True, all features are on disk when this function
   returns; those that were there already are not computed again. Otherwise the
-  features of a batch are computed when the batch is asked for.
+  features of a batch are computed, and errors in its examples are raised, when
+  the batch is asked for.
 
   Args:
     model: the frozen encoder.
@@ -96,9 +97,9 @@ def prepare(
     )
     return Data(
         stream_lib.of_stored(stored_train.choose(names), train, **batches),
-        # The skipped examples are part of the identity: in stores that differ
-        # in them, a position in the stream stands for different examples, and
-        # fitting could not continue from it.
+        # The skipped examples are part of the identity, because the positions
+        # of the other examples in the stream depend on them: fitting could not
+        # continue from a saved position if other examples were skipped.
         identity
         | {'dtype': features['dtype'], 'skipped': stored_train.skipped},
         stored_test.batches(encoding.BATCH),

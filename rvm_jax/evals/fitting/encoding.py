@@ -1,4 +1,8 @@
-"""Encodes the examples of records, batch by batch."""
+"""Encodes the examples of records, batch by batch.
+
+Axes: n examples of a batch, T frames, N patches of a frame, C channels of a
+patch's features.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -104,5 +108,5 @@ def check_bad(names: Sequence[str], num_records: int, max_bad_share: float):
 
 
 def _describe(example):
-  """Returns the dtype and shape of each array, as text, by name."""
+  """Returns the dtype and shape of each array as text, by the array's name."""
   return {k: f'{x.dtype}{list(x.shape)}' for k, x in sorted(example.items())}

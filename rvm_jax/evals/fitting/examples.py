@@ -6,9 +6,9 @@ them is
 
   frames: uint8 [T, H, W, 3], RGB, at the size that the encoder gets.
 
-The others are the ground truth of the task, some of these arrays. Coordinates
-are in pixels of `frames`. Points and objects to be tracked are given to the
-head by their position in frame 0.
+The other arrays are the ground truth of the task, one or more of those below,
+for P points or O objects. Coordinates are in pixels of `frames`. Points and
+objects to be tracked are given to the head by their position in frame 0.
 
   label: int32 [], the number of the class.
   tracks: float32 [P, T, 2], points (x, y) in each frame.
@@ -35,7 +35,7 @@ _READ_AHEAD = 16
 class ExampleRecord(Protocol):
   """An entry of a labelled data set, from which an example can be read.
 
-  Records can be pickled.
+  Records must be picklable, because worker processes read examples.
 
   Attributes:
     name: name of the record, unique in the data set.
@@ -132,8 +132,8 @@ def read_for_batch(
     rng: random generator for augmentation.
 
   Returns:
-    The arrays of the example, and 'clip', int64 [1], the number of the record,
-    by the name that the training loop expects.
+    The arrays of the example, and the number of the record, int64 [1], under
+    'clip', the name that the training loop expects.
 
   Raises:
     skipping.BrokenRecord: the record cannot be read.

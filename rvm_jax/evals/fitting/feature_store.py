@@ -110,8 +110,8 @@ def extract(
     The complete store.
 
   Raises:
-    ValueError: the store has another identity; examples differ in shape; or
-      features are not finite in `dtype`.
+    ValueError: the store has another identity, or another process is writing
+      it; examples differ in shape; or features are not finite in `dtype`.
     RuntimeError: too many records are broken.
     OSError: the store cannot be written.
   """
@@ -169,8 +169,8 @@ def identify(
     'examples': the settings.
     'data': the number of records, and a hash over their names and files.
   """
-  # Thousands of records may share a file, such as a list of videos. Its status
-  # is read from the file system only once.
+  # Thousands of records may share a file, such as a list of videos. The status
+  # of each file is read from the file system only once.
   status = functools.cache(os.stat)
 
   def parts():

@@ -1,7 +1,8 @@
-"""Fits a head to features, with the training loop of pretraining, and predicts.
+"""Fits a head to features, and predicts with the fitted head.
 
-The loop expects an objective, a config and a stream of batches. `fit` makes
-them for a head.
+Fitting uses the training loop of pretraining, which expects an objective, a
+config and a stream of batches. `fit` makes the objective and the config for a
+head; `fitting.stream` makes the stream.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -204,7 +205,8 @@ def fit(
       )
   )
 
-  # The head sees all arrays of a batch but those that number its records.
+  # The head gets all arrays of a batch except those that describe the records
+  # which the examples were read from.
   batch = {
       key: jax.ShapeDtypeStruct(x.shape, x.dtype)
       for key, x in stream.first(batch_size).items()

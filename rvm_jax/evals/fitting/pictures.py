@@ -18,9 +18,8 @@ from rvm_jax.viz import colors
 from rvm_jax.viz import panels
 from rvm_jax.viz import sheets
 
-# The percentile of the ground-truth depth from which on the colour is the
-# brightest. It is not the maximum, so that a few far pixels do not make all
-# others dark.
+# Depths above this percentile of the ground truth have the brightest colour. It
+# is not the maximum, so that a few far pixels do not make all others dark.
 _MAX_DEPTH = 99
 
 Arrays = Mapping[str, np.ndarray]
@@ -97,7 +96,7 @@ def draw_depth(example: Arrays, prediction: Arrays) -> np.ndarray:
 
 
 def _choose_frames(example: Arrays) -> tuple[np.ndarray, np.ndarray]:
-  """Chooses evenly spaced frames.
+  """Chooses F evenly spaced frames of an example.
 
   Returns:
     Their indices, int [F], and the frames, resized for display, uint8

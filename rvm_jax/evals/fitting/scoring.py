@@ -221,11 +221,13 @@ def _check(train, test, features, training):
       raise ValueError(f'{count} {part} examples have the name {most}')
   if features['is_kept'] and training['is_augmented']:
     raise ValueError(
-        'training.is_augmented=True needs features.is_kept=False: features of'
-        ' examples that are new each time cannot be kept'
+        'training.is_augmented=True needs features.is_kept=False: augmented'
+        ' examples differ in each epoch, so their features cannot be kept'
     )
   if not training['learning_rates']:
-    raise ValueError('training.learning_rates must name one at least')
+    raise ValueError(
+        'training.learning_rates must have at least one value, got none'
+    )
 
 
 def _predict(

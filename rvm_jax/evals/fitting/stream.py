@@ -1,8 +1,8 @@
 """Endless streams of batches of features and ground truth, to fit a head to.
 
 The order of the examples depends only on the seed and the number of examples.
-A position in a stream can be saved, and an iterator can continue from it, as in
-`data.pipeline`.
+A position in a stream can be saved, and an iterator can continue from it. The
+streams of pretraining (`data.pipeline`) have the same methods.
 """
 
 from collections.abc import Callable, Sequence
@@ -142,8 +142,9 @@ class FinishedBatches(batches_lib.Batches):
       lengths: number of records of each source. A stream has one source.
       num_workers: number of worker processes that the iterator starts.
       finish: function batch -> batch that is applied to each batch.
-      bad: numbers of the records known to be broken. `get_state` saves this set
-        as it then is; `set_state` adds the numbers in the saved position.
+      bad: numbers of the records known to be broken. `finish` may add to this
+        set. `get_state` saves its current contents; `set_state` adds the
+        numbers in the saved position.
     """
     super().__init__(iterator, samples, lengths, num_workers)
     self._finish = finish
@@ -231,14 +232,14 @@ def of_records(
 
 
 def _split_seed(seed: int) -> list[int]:
-  """Derives two independent seeds: of the order, and of reading examples."""
+  """Returns two independent seeds, for the order and for reading examples."""
   return np.random.SeedSequence(seed).generate_state(2).tolist()
 
 
 def _read_asked(
     read: skipping.SkipBroken, number: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-  """Reads an example or a replacement, and adds the number asked for."""
+  """Reads example `number` or a replacement, and adds `number` as `asked`."""
   return read(number, rng) | {'asked': np.array([number])}
 
 

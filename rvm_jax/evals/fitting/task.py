@@ -185,10 +185,11 @@ def read_splits(
   Returns:
     The records, with files, notes and settings.
 
+  The errors of the reader are passed on.
+
   Raises:
     TypeError: a setting is unknown both to `Sampling` and to the reader.
     ValueError: a split has no examples.
-    The reader raises further errors.
   """
   lists, notes, settings = [], [], {}
   for name, part, own in zip(names, ('train', 'test'), (train, test)):
@@ -202,8 +203,9 @@ def read_splits(
       raise ValueError(f'{data_dir}: the split {name} has no examples')
     lists.append(records)
     notes += [f'{name}: {note}' for note in found]
-    # `max_bad_share` is no such setting: it only limits how many videos may be
-    # left out, and which ones are left out shows in the names of the records.
+    # `max_bad_share` does not determine what examples contain. It limits how
+    # many videos may be left out, and the names of the records show which ones
+    # are.
     deciding = {key: own[key] for key in own if key != 'max_bad_share'}
     settings[part] = {'sampling': sampling, part: deciding}
   # A dict drops repeated paths and keeps their order.

@@ -49,9 +49,9 @@ def normalize(features):
 def center(features):
   """Subtracts the mean of each frame, then scales vectors to unit length.
 
-  A vector that is added to all patches of a frame does not help to tell them
-  apart, but it changes their affinities to patches of other frames. It differs
-  most in the first frames of a recurrent model, whose state begins at zero.
+  The mean is the same for all patches of a frame, so that it does not tell them
+  apart, but it changes their affinities. It differs between frames, most of all
+  in the first frames of a recurrent model, whose state begins at zero.
 
   Args:
     features: float np.ndarray [..., h, w, D], features of frames.

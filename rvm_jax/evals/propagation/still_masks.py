@@ -1,11 +1,10 @@
-"""Baseline of label propagation that repeats the masks of the first frame.
+"""Masks that stay: the baseline that repeats the masks of the first frame.
 
-It ignores the rest of the video: in every frame, objects stay where they are in
-the first frame. There are two kinds of these masks. At full resolution, their
-score is what a data set gives for objects that hardly move. On the grid of
-patches, masks are converted to soft labels and back, as predictions are, which
-rounds off their outlines. This is the score of a method that propagates each
-label to the same place in the next frame.
+It ignores the rest of the video. There are two kinds of these masks. At full
+resolution, their score says how much a data set gives for objects that hardly
+move. On the grid of patches, they are converted to soft labels and back, as
+predictions are, which rounds off their outlines. Their score is then that of
+label propagation that finds, for each patch, only the patch at the same place.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Examples are encoded in batches of one size, and must be alike."""
+"""Tests encoding examples in batches: order, padding and errors."""
 
 import dataclasses
 

@@ -190,7 +190,7 @@ def test_more_broken_records_than_max_bad_share_are_an_error(tmp_path):
   extract(tmp_path / 'a.zarr', records)
   with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
     extract(tmp_path / 'b.zarr', records, max_bad_share=0.09)
-  # A store that is complete keeps to the share of now.
+  # Opening a complete store checks the share as well.
   with pytest.raises(RuntimeError, match='4 of 40 .*=0.09: clip 1, clip 2, cl'):
     extract(tmp_path / 'a.zarr', records, max_bad_share=0.09)
   all_broken = tiny_examples.records(2, broken={0, 1})

@@ -214,7 +214,7 @@ def test_invalid_settings_and_examples_are_rejected(tmp_path):
     evaluate(tmp_path, train=[*TRAIN, TRAIN[1]])
   with pytest.raises(ValueError, match='needs features.is_kept=False'):
     evaluate(tmp_path, is_augmented=True)
-  with pytest.raises(ValueError, match='learning_rates must name one'):
+  with pytest.raises(ValueError, match='learning_rates must have at least'):
     evaluate(tmp_path, learning_rates=())
   with pytest.raises(TypeError, match='momentum'):
     evaluate(tmp_path, momentum=0.9)

@@ -121,7 +121,7 @@ def test_saved_position_includes_broken_records():
 def test_augmentation_differs_in_each_epoch_and_depends_on_the_seed():
   rows, _ = take(of_records(is_augmented=True), 6)
   numbers = rows['clip'][:, 0]
-  # A record that is read more than once does not give the same example always.
+  # A record that is read more than once gives different examples.
   for number in set(numbers):
     readings = rows['features'][numbers == number]
     assert len(np.unique(readings[:, 0, 0, 0])) > 1 or len(readings) == 1

@@ -93,7 +93,7 @@ def test_propagate_agrees_with_plain_numpy_where_affinities_tie(
   )
 
 
-def test_propagate_lets_the_first_frame_win_over_its_copies():
+def test_propagate_prefers_the_first_frame_to_its_copies_in_the_queue():
   # There are six kinds of patches, with equal features within a kind. With a
   # top_k of 1, the first patch of a kind in the first frame must be chosen,
   # however far away it is. If rounding made the affinities of the copies in the
@@ -110,7 +110,7 @@ def test_propagate_lets_the_first_frame_win_over_its_copies():
   np.testing.assert_array_equal(found[0], labels.reshape(-1, 2)[first[kind]])
 
 
-def test_propagate_compiles_one_program_for_any_length_and_four_labels():
+def test_propagate_compiles_one_program_for_any_length_and_up_to_four_labels():
   def count_programs(num_frames, num_labels):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(num_frames, 3, 4, 2))
@@ -135,7 +135,7 @@ def test_normalize_gives_unit_length_but_keeps_zero_vectors():
   np.testing.assert_allclose(length, 1)
 
 
-def test_center_takes_away_what_a_frame_has_in_common():
+def test_center_removes_a_vector_added_to_all_patches_of_a_frame():
   features = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
   found = label_propagation.center(features)
   np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1)
@@ -145,9 +145,9 @@ def test_center_takes_away_what_a_frame_has_in_common():
   assert not label_propagation.center(np.ones((1, 3, 4, 5))).any()
 
 
-def test_propagate_with_center_frames_is_that_of_centred_features():
+def test_propagate_with_center_frames_equals_propagating_centred_features():
   rng = np.random.default_rng(0)
-  # The first frame has a large vector in common that later ones do not have.
+  # A large vector is added to all patches of the first frame only.
   features = rng.normal(size=(6, 4, 5, 8))
   features[0] += 20
   labels = rng.random((4, 5, 2), np.float32)

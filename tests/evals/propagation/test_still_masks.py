@@ -1,4 +1,4 @@
-"""Masks that stay, at full resolution and on the grid, made by hand."""
+"""Compares masks that stay, of both kinds, with masks made by hand."""
 
 import numpy as np
 
@@ -19,10 +19,10 @@ def test_the_first_mask_is_in_every_frame_at_full_resolution():
   assert still['stay'].dtype == still['stay_grid'].dtype == np.uint8
 
 
-def test_the_grid_keeps_what_is_between_the_centres_of_patches():
+def test_the_grid_loses_small_objects_and_rounds_off_corners():
   mask = np.zeros((8, 8), np.uint8)
   mask[:, 4:] = 3
-  mask[0, 0] = 1  # The centre of no patch shows it.
+  mask[0, 0] = 1  # A single pixel, away from the centre of its patch.
   expected = np.where(mask == 1, 0, mask)
   np.testing.assert_array_equal(repeat(mask)['stay_grid'], [expected] * 5)
   # The corners of an object as large as a patch are lost.
