@@ -13,13 +13,15 @@ the checkpoint in the package. FORMAT is one of
   torch        a folder: a PyTorch state_dict of encoder and core, and the
                Python file that runs it
 
-The export is read back and run before it appears at --out: its features must
-equal those of RUN. Nothing that exists at --out is ever replaced. A killed
-export leaves a folder `.NAME.*.part` beside --out; the next export there warns
-of it.
+The export is read back and run before it appears at --out: its features may
+differ from those of RUN by at most 1e-4. Nothing that exists at --out is ever
+replaced. A killed export leaves a folder `.NAME.*.part` beside --out; the next
+export to --out warns of it.
 
-Exit code: 0 if the export was written; 2 if an input is wrong or the output
-cannot be written, in which case nothing was written.
+Exit code: 0 if the export was written; 2 if an input is wrong, a package is
+missing or the output cannot be written; 1, with a traceback, if PyTorch fails
+or the export does not reproduce the features. If the code is not 0, nothing was
+written.
 """
 
 import argparse
@@ -81,7 +83,8 @@ def _write(options: argparse.Namespace, encoder: streaming.Encoder) -> float:
     if content_first:
       raise ValueError(
           f'{options.run} was trained with config.model.content_first=True,'
-          ' which a released .npz cannot say; use --to safetensors'
+          ' which the layout of released .npz files cannot store; use --to'
+          ' safetensors'
       )
     return _write_weights(out, weights.save_npz, encoder)
   if options.to == 'safetensors':
@@ -126,7 +129,10 @@ def _write_weights(
     save(part, encoder.params)
     again = streaming.load(part)
     if trees.fingerprint(again.params) != trees.fingerprint(encoder.params):
-      raise RuntimeError(f'{out} does not give back the bits written to it')
+      raise RuntimeError(
+          f'the parameters read back from {out} differ from those written to'
+          ' it; nothing was written'
+      )
     video = next(check.make_videos(encoder.model.patch))
     return check.compare(
         check.encode(again, video), check.encode(encoder, video)
@@ -149,8 +155,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   group = parser.add_argument_group('the program of --to stablehlo')
   for name, what in (
       ('batch', 'number of videos'),
-      ('height', 'height of the frames in pixels'),
-      ('width', 'width of the frames in pixels'),
+      ('height', 'height of frames in pixels'),
+      ('width', 'width of frames in pixels'),
   ):
     group.add_argument(
         f'--{name}',
@@ -165,7 +171,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
   options = parser.parse_args(arguments)
   given = options.batch, options.height, options.width, options.uint8
   if options.to != 'stablehlo' and any(given):
-    parser.error('--batch, --height, --width, --uint8 are for --to stablehlo')
+    parser.error(
+        '--batch, --height, --width, --uint8 are for --to stablehlo, got --to'
+        f' {options.to}'
+    )
   options.out = options.out or OUT[options.to]
   suffix = os.path.splitext(OUT[options.to])[1]
   if not options.out.endswith(suffix):

@@ -20,9 +20,9 @@ def make_videos(
   """Generates test videos of random pixels in up to three frame sizes.
 
   The sizes are a small grid of patches, the 16 x 16 grid that RVM was trained
-  on, and a larger grid. A batch size or a side that is given replaces those of
-  all three; duplicates are dropped, so that a fully given shape leaves one
-  video.
+  on, and a larger grid. A given batch size, height or width is used for all
+  three. Shapes that are then equal are generated only once: if all three
+  arguments are given, there is one video.
 
   Args:
     patch: side of a patch in pixels.
@@ -31,7 +31,7 @@ def make_videos(
     width: width of the frames in pixels, or None.
 
   Yields:
-    uint8 [B, 2, H, W, 3].
+    Videos of two frames, uint8 [B, 2, H, W, 3].
   """
   rows, columns = positions.NATIVE_GRID
   sizes = [

@@ -1,9 +1,9 @@
 """Exports RVM to PyTorch: a `state_dict` and the file that runs it.
 
 The export is a folder of two files: `state_dict.pt`, and `rvm_torch.py`, which
-needs nothing but PyTorch and whose docstring says how to use both. PyTorch
-writes and checks them in a process of its own (`torch_side`), so that it shares
-neither memory nor the GPU with JAX.
+needs nothing but PyTorch and whose docstring says how to use both. PyTorch runs
+in a process of its own (`torch_side`), so that it shares neither memory nor the
+GPU with JAX.
 """
 
 import importlib.util
@@ -75,5 +75,5 @@ def _run_torch(folder: str, exchange: str):
   )
   if done.returncode:
     raise RuntimeError(
-        f'PyTorch has failed, exit code {done.returncode}:\n{done.stderr}'
+        f'PyTorch failed with exit code {done.returncode}:\n{done.stderr}'
     )

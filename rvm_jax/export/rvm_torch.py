@@ -12,7 +12,8 @@ This file needs nothing but PyTorch. It was written by rvm_jax and reproduces
 the features of rvm_jax. Parameters have the names and shapes of the released
 checkpoints, with '.' in place of '/'; kernels are [inputs, outputs].
 
-Axes: B videos, T frames, N patches of a frame, D channels of a token.
+Axes: B videos, T frames, H x W pixels of a frame, N patches of a frame with
+P x P pixels, M and M' tokens of any number, D channels of a token.
 
 Model: Zoran et al., "Recurrent Video Masked Autoencoders", arXiv 2512.13684.
 Licence: Apache-2.0.
@@ -255,10 +256,10 @@ class RVM(nn.Module):
 
 @functools.lru_cache(maxsize=32)
 def positions(rows, columns, width):
-  """Returns the positions of the patches of a grid, [rows * columns, width].
+  """Returns the position embeddings of a grid, [rows * columns, width].
 
-  They are a 1-D sinusoid over the raster indices of the native grid, resized to
-  any other grid.
+  For the native grid they are sinusoidal embeddings of the raster indices of
+  its patches. For another grid they are resized from the native one.
   """
   j = torch.arange(width, dtype=torch.float64)
   n = torch.arange(NATIVE_GRID[0] * NATIVE_GRID[1], dtype=torch.float64)

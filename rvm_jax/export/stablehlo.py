@@ -8,7 +8,8 @@ compiles large constants slowly.
                       TPU
   params.safetensors  the parameters of encoder and core
 
-Using it needs JAX but not this project (P is the side of a patch, 16):
+Using it needs JAX but not this project. `video` holds the frames of `batch`
+videos in the order of time, and P is the side of a patch, 16:
 
   import jax
   from jax import export
@@ -21,7 +22,7 @@ Using it needs JAX but not this project (P is the side of a patch, 16):
   params = safetensors.load_file('params.safetensors')
   shape = batch, 1 + (height // P) * (width // P), params['cls_token'].size
   params, state = jax.device_put((params, np.zeros(shape, 'float32')), device)
-  for frame in video:  # [B, H, W, 3]
+  for frame in video:  # [batch, height, width, 3]
     state = step(params, frame, state)
 
 The state after a frame is also its features: first a vector for the whole

@@ -9,29 +9,33 @@ videomae:PATH, vjepa:PATH or vjepa2:PATH; or dinov2-fair:PATH and so on.
 docs/baselines.md describes them.
 
 Each video gives a zarr group (format 2) DIR/NAME.zarr with the arrays
-  patches     [T, h, w, D], one vector for each patch of each frame
-  cls         [T, D], one vector for each whole frame; rivals that encode clips
-              have none
-  timestamps  [T] float64, seconds by the clock of the file; NaN if it has none
-Its attributes name the checkpoint, the model, the source file, the
-preprocessing and the grid; `num_frames` and `complete` state the progress, and
-`notes` lists what is missing of a damaged video.
+  patches     [T, h, w, D], a vector of D numbers for each patch of a grid of h
+              rows and w columns, in each of T frames
+  cls         [T, D], one vector for each whole frame; rivals that encode whole
+              clips (videomae, vjepa, vjepa2) have none
+  timestamps  [T] float64, the timestamp of each frame in the file, in seconds;
+              NaN for a frame without one
+The dtype of patches and cls is that of --dtype. The attributes of the group
+name the checkpoint, the model, the source file, the preprocessing and the grid;
+`num_frames` and `complete` state the progress, and `notes` lists what is
+missing of a damaged video.
 
-Without --height and --width frames are not resized; what exceeds whole patches,
-less than one per axis, is cut off at both borders. With --height or --width
-frames are resized (bicubic, antialiased). If only one is given, the other
-follows from the shape of the frames, rounded to the nearest multiple of the
-patch. If the aspect ratio changes, --fit=crop cuts the frames off on two
-opposite sides, and --fit=stretch distorts them.
+Without --height and --width frames are not resized: rows and columns of pixels
+at the borders are cut off, fewer than a patch has, so that whole patches
+remain. With --height or --width frames are resized (bicubic, antialiased). If
+only one is given, the other follows from the shape of the frames, rounded to
+the nearest multiple of the patch. If the aspect ratio changes, --fit=crop cuts
+the frames off on two opposite sides, and --fit=stretch distorts them.
 
 Memory does not grow with the length of a video. If the command was stopped, in
 whatever way, the same command continues; on the same machine the result is bit
-for bit that of an uninterrupted run. Complete stores are not written again. Of
-a damaged video the good frames are kept with their own timestamps, each place
-where frames are missing is noted, and the state is carried on across it.
+for bit that of an uninterrupted run. Complete stores are not written again. If
+a video is damaged, its good frames are kept with their own timestamps, and a
+note names each place where frames are missing. RVM carries its state across
+such a place.
 
-Exit code: 0 if the features of all videos are complete, 1 if not, 2 if the
-arguments are wrong.
+Exit code: 0 if the features of all videos are complete, 1 if not, 2 if an
+argument is wrong or a package is missing.
 """
 
 import argparse
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
           dtype=options.dtype,
       )
     except ValueError as error:
-      # The text of a BrokenVideo begins with the path as well.
+      # The text of a BrokenVideo begins with the path, which is printed anyway.
       reason = error.reason if isinstance(error, decoder.BrokenVideo) else error
       print(f'{path} failed: {reason}', file=sys.stderr)
       num_failed += 1
@@ -105,7 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(checkpoint: str) -> tuple[extract.AnyEncoder, str]:
-  """Returns the encoder that `--checkpoint` names, and the path in it."""
+  """Returns the encoder that `checkpoint` names, and the path of its weights.
+
+  Args:
+    checkpoint: value of `--checkpoint`.
+  """
   if name := rival_lib.parse(checkpoint):
     model, params = rival_lib.load(name)
     return rival_lib.Encoder(model, params, name.variant), name.path
@@ -145,13 +153,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
       'videos',
       nargs='+',
       metavar='VIDEO',
-      help='a file or a folder of pictures',
+      help='a video file or a folder of numbered pictures',
   )
   parser.add_argument(
       '--checkpoint',
       required=True,
-      help='path of anything that `rvm_jax.load` reads, or the name of a rival'
-      ' and a path, such as dinov2:PATH',
+      help='path of a checkpoint that `rvm_jax.load` reads, or the name of a'
+      ' rival and the path of its weights, such as dinov2:PATH',
   )
   parser.add_argument('--out', required=True, help='folder of the stores')
   for side in ('height', 'width'):

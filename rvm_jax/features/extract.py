@@ -41,8 +41,8 @@ def extract(
     output: path of the store, a folder.
     checkpoint: attributes of the store that identify the parameters:
       'checkpoint_path' and 'checkpoint_fingerprint'.
-    height: height in pixels that frames are resized to, or None; `views.choose`
-      describes height, width and fit.
+    height: height in pixels that frames are resized to, or None. `views.choose`
+      describes the effect of `height`, `width` and `fit`.
     width: width in pixels that frames are resized to, or None.
     fit: 'crop' or 'stretch'.
     dtype: dtype of the features on disk, 'float32' or 'float16'.
@@ -78,8 +78,8 @@ def extract(
       bar.update(store.num_frames - bar.n)
   if video.num_frames != store.num_frames:
     raise ValueError(
-        f'{path} gave {video.num_frames} frames this time, {output} has'
-        f' {store.num_frames}: delete it and run again'
+        f'{path} gave {video.num_frames} frames this time, but {output} has'
+        f' {store.num_frames}: delete {output} and run the command again'
     )
   claimed = {'num_frames_claimed': video.num_claimed}
   store.finish(claimed | {'notes': video.notes()})
@@ -98,13 +98,14 @@ def _encode(
   Args:
     encoder: the model with its parameters.
     frames: all good frames of the video, in order.
-    view: the view that the model has of them.
-    store: the store, whose chunk size is used.
+    view: the box that is cut from each frame, and the size it is resized to.
+    store: the store, which gives the number of frames that it has and the
+      number of frames in a chunk.
     dtype: dtype of the features on disk.
 
   Yields:
-    The arrays of a chunk by name, and the state after it, float32 [1, 1 + N,
-    D]; [0] of a rival.
+    The arrays of a chunk by name; and the state after it, float32
+    [1, 1 + N, D], or [0] for a rival, which has no state.
   """
   state = store.carried
   chunks = views.crop_chunks(frames, view, store.num_frames, store.chunk)
@@ -115,8 +116,9 @@ def _encode(
       ahead = thread.submit(next, chunks, None)
       times, images = chunk
       if isinstance(encoder, rival_lib.Encoder):
-        # A clip's features depend on what the clip is filled up with. A rival
-        # fills it up by itself.
+        # The last chunk ends in black frames. A rival gets only the frames of
+        # the video, because the features of a clip depend on how it is filled
+        # up, and the rival fills it up by its own rule.
         images = images[: len(times)]
       found = encoder(images, state)
       state = found.state
@@ -138,14 +140,15 @@ def _open_store(
 ) -> arrays_lib.Store:
   """Opens the store of a video, or creates it.
 
-  Its settings (checkpoint, size and time of the source file, preprocessing)
-  decide what the features are: a store with other settings is refused. The
-  other attributes only describe them.
+  Its settings (checkpoint, size and modification time of the source file,
+  preprocessing) decide what the features are: a store with other settings is
+  refused. The other attributes only describe the features.
   """
   model = encoder.model
   grid = patches.grid(view.height, view.width, model.patch)
   status = os.stat(path)
-  # The sizes of the model are the fields of the module but those of Flax.
+  # The sizes of the model are the fields of its module, except the two that
+  # Flax adds.
   sizes = {field.name for field in dataclasses.fields(model)}
   sizes -= {'parent', 'name'}
   preprocessing = view.describe()

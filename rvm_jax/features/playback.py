@@ -36,13 +36,13 @@ class Playback:
   following ones are left out up to the next key frame. Damage that neither
   reports cannot be detected: most codecs have no checksums.
 
-  Of a folder of pictures, those that cannot be read are left out. Its frames
-  have no timestamps.
+  If the video is a folder of pictures, the pictures that cannot be read are
+  left out, and frames have no timestamps.
 
   Attributes:
-    num_claimed: number of frames that the header states, which may be wrong; 0
-      if it states none; of a folder, the number of its pictures. It is set once
-      the first frame has been read.
+    num_claimed: number of frames that the header of the file states, which may
+      be wrong; 0 if it states none. For a folder it is the number of pictures.
+      It is set once the first frame has been read.
   """
 
   def __init__(self, path: str):
@@ -78,9 +78,9 @@ class Playback:
       self._shortfall = self._compare_with_header(stream)
 
   def notes(self) -> list[str]:
-    """Returns what is missing or unusual, one sentence each.
+    """Returns a sentence for each thing that is missing or unusual.
 
-    To be called after the last frame. An intact video has no notes.
+    Call it after the last frame. An intact video has no notes.
     """
     times = np.array(self._times)
     spacings = np.diff(times)

@@ -65,10 +65,10 @@ def choose(
 ) -> View:
   """Chooses the view of a video whose sides are multiples of the patch.
 
-  If neither height nor width is given, the frames are not resized: what exceeds
-  whole patches, less than one per axis, is cut off at both borders. If one of
-  them is given, the other follows from the shape of the frames, rounded to the
-  nearest multiple of the patch.
+  If neither height nor width is given, the frames are not resized: rows and
+  columns of pixels at the borders are cut off, fewer than a patch has, so that
+  whole patches remain. If one of height and width is given, the other follows
+  from the shape of the frames, rounded to the nearest multiple of the patch.
 
   Args:
     source: height and width of the frames in pixels.
@@ -121,17 +121,19 @@ def read_frames(
   Args:
     path: path of the video.
     patch: side of a patch in pixels.
-    height: height of the frames in pixels, or None, see `choose`.
-    width: width of the frames in pixels, or None, see `choose`.
-    fit: 'crop' or 'stretch', see `choose`.
+    height: height in pixels that frames are resized to, or None. `choose`
+      describes the effect of `height`, `width` and `fit`.
+    width: width in pixels that frames are resized to, or None.
+    fit: 'crop' or 'stretch'.
 
   Yields:
-    uint8 [height, width, 3]. Damaged parts are left out up to the next key
-    frame.
+    The frames, uint8 [height, width, 3]. After damage, frames are left out up
+    to the next key frame.
 
   Raises:
     BrokenVideo: the file is not a video, or no frame of it can be decoded.
-    ValueError: a side is not a positive multiple of the patch, see `choose`.
+    ValueError: a given side is not a positive multiple of the patch; or no side
+      is given, and the frames are smaller than a patch.
   """
   view, rgb = None, decoder.RGB()
   for frame in playback.Playback(path):
@@ -148,7 +150,7 @@ def crop_chunks(
 
   Args:
     frames: all good frames of the video, in order.
-    view: the view that the model has of them.
+    view: the box that is cut from each frame, and the size it is resized to.
     start: number of frames to leave out at the start.
     size: number of frames in a chunk.
 

@@ -1,4 +1,4 @@
-"""The videos, the features and the tolerance that exports are checked with."""
+"""Tests the videos, features and tolerance that exports are checked with."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_make_videos_covers_a_small_the_native_and_a_large_grid():
   assert all(video.dtype == np.uint8 for video in videos)
 
 
-def test_make_videos_keeps_what_is_given():
+def test_make_videos_uses_given_sizes_for_all_videos():
   shapes = [x.shape for x in check.make_videos(4, batch=3, height=20)]
   assert shapes == [
       (3, 2, 20, 12, 3),

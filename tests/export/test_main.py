@@ -1,4 +1,4 @@
-"""The command writes whole, checked exports, or nothing and says why."""
+"""Tests that the command writes checked exports, or nothing and an error."""
 
 import importlib.util
 import os
@@ -28,7 +28,7 @@ def test_run_becomes_either_file_of_weights_with_the_same_bits(
   assert all(found[k].tobytes() == expected[k].tobytes() for k in expected)
 
 
-def test_npz_is_refused_for_what_it_cannot_say(tmp_path, capsys, tiny, run):
+def test_npz_is_refused_for_a_content_first_model(tmp_path, capsys, tiny, run):
   path, out = tmp_path / 'content.safetensors', tmp_path / 'out.safetensors'
   weights.save_safetensors(path, weights.load(tiny)[1], content_first=True)
   assert run(path, '--to', 'npz', '--out', tmp_path / 'out.npz') == 2
@@ -38,7 +38,7 @@ def test_npz_is_refused_for_what_it_cannot_say(tmp_path, capsys, tiny, run):
   assert weights.load(out)[0].content_first
 
 
-def test_output_says_that_a_checkpoint_has_no_decoder(
+def test_printed_line_says_that_a_checkpoint_has_no_decoder(
     tmp_path, capsys, small, run
 ):
   path, *_ = small

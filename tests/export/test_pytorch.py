@@ -1,4 +1,4 @@
-"""Nothing is written unless PyTorch reproduces the features."""
+"""Tests that nothing is written unless PyTorch reproduces the features."""
 
 import pathlib
 

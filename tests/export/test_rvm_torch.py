@@ -1,4 +1,4 @@
-"""The PyTorch file gives the released features, without this project."""
+"""Tests that rvm_torch.py gives the released features without this project."""
 
 import subprocess
 import sys

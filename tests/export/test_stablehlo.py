@@ -1,4 +1,4 @@
-"""The exported step gives the released features, without this project."""
+"""Tests that the exported step gives the released features on its own."""
 
 import functools
 
@@ -18,7 +18,11 @@ def golden(golden_io):
 
 
 def load_step(folder):
-  """Returns program and step, loaded as the module's docstring says."""
+  """Loads an export as the docstring of `stablehlo` says.
+
+  Returns:
+    The program, and a function (frame, state) -> state that calls it.
+  """
   data = (folder / 'step.stablehlo').read_bytes()
   program = jax_export.deserialize(bytearray(data))
   params = safetensors.load_file(folder / 'params.safetensors')
@@ -28,7 +32,8 @@ def load_step(folder):
 def stream(step, frames, state):
   """Returns the states after frames [T, B, H, W, 3]: [T, B, 1 + N, D]."""
   features = []
-  # Placed like the later states, so that the step compiles only once.
+  # The first state is placed like the later ones, so that the step compiles
+  # only once.
   state = jax.device_put(state, jax.devices()[0])
   for frame in frames:
     state = step(frame, state)

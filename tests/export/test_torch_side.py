@@ -1,4 +1,4 @@
-"""PyTorch's process writes the parameters and runs the file beside them."""
+"""Tests that PyTorch's process writes the parameters and encodes videos."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Two videos to encode."""
+"""Two videos whose features are extracted."""
 
 import pytest
 
@@ -7,7 +7,10 @@ from tests.features import stores
 
 @pytest.fixture(scope='session')
 def videos(tmp_path_factory):
-  """Folder of videos of 40 x 60 pixels: 'long.mp4' and 'short.avi'."""
+  """Returns a folder of two videos of 40 x 60 pixels.
+
+  'long.mp4' has 700 frames and 'short.avi' 20.
+  """
   folder = tmp_path_factory.mktemp('videos')
   stores.write_video(folder / 'long.mp4', 'libx264', 700, {'g': '12'})
   stores.write_video(folder / 'short.avi', 'mjpeg', 20)

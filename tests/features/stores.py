@@ -1,4 +1,4 @@
-"""Videos of noise, and the contents of the stores made from them."""
+"""Writes videos of noise, and reads the stores of their features."""
 
 import av
 import numpy as np
@@ -8,7 +8,7 @@ RATE = 25
 
 
 def write_video(path, codec, num_frames, options=None):
-  """Writes frames of 40 x 60 pixels whose content moves and brightens."""
+  """Writes a video of 40 x 60 pixels whose content moves and brightens."""
   noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
   with av.open(str(path), 'w') as container:
     stream = container.add_stream(codec, rate=RATE, options=options or {})

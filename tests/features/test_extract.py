@@ -1,4 +1,4 @@
-"""A store is continued where it stopped, or refused."""
+"""Tests continuing an unfinished store, and refusing one that does not fit."""
 
 import pathlib
 
@@ -37,7 +37,7 @@ def run(encoder, path, output):
 
 @pytest.fixture
 def stopped(encoder, videos, tmp_path, monkeypatch):
-  """Path of a store of short.avi with 16 of 20 frames."""
+  """Returns an unfinished store with 16 of the 20 frames of short.avi."""
   path = tmp_path / 'stopped.zarr'
   call = streaming.Encoder.__call__
 

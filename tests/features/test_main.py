@@ -1,4 +1,4 @@
-"""The command writes exact features, whole, and the same after a kill."""
+"""Tests the command: exact features, complete stores, and kills in between."""
 
 import functools
 import json
@@ -158,7 +158,7 @@ def test_flags_set_size_and_dtype_of_the_features(videos, tmp_path):
   assert attributes['preprocessing']['box_x0_y0_x1_y1'] == [10, 0, 50, 40]
 
 
-def test_features_that_the_dtype_cannot_hold_are_an_error(
+def test_features_too_large_for_the_dtype_are_an_error(
     videos, tmp_path, monkeypatch, capsys
 ):
   large = streaming.Features(

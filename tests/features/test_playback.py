@@ -1,4 +1,4 @@
-"""Playback gives all good frames, and notes whatever is missing."""
+"""Tests that playback gives all good frames and notes what is missing."""
 
 import errno
 from http import server
@@ -47,7 +47,7 @@ def make(tmp_path, make_video):
 def decode(path):
   """Returns checksums of all frames by time in units of 1 / 25 s.
 
-  PyAV alone decodes them.
+  The frames are decoded with PyAV alone, without `playback`.
   """
   with av.open(path) as container:
     return {
@@ -211,13 +211,14 @@ def test_failing_disk_costs_no_frame_that_was_read_before(make, serve_half):
   assert from_start == [checksum for _, checksum in found]
 
 
-def test_passing_failure_of_a_disk_is_raised_at_once():
+def test_failure_of_a_disk_that_may_pass_is_raised_at_once():
   def demux(_):
     raise av.FFmpegError(errno.ESTALE, 'Stale file handle')
 
   stream = types.SimpleNamespace(container=types.SimpleNamespace(demux=demux))
   with pytest.raises(av.FFmpegError, match='Stale'):
-    # No empty packet comes first to ask for the frames that a decoder holds.
+    # The first packet would be an empty one if the rest of the file were given
+    # up.
     next(decoder.packets(stream))
 
 

@@ -13,7 +13,7 @@ from tests.features import stores
 
 @pytest.fixture
 def checkpoint(tmp_path):
-  """A function that writes a checkpoint of a family and returns its path."""
+  """Returns a function that writes the checkpoint of a family of rivals."""
   return lambda family: tiny_rivals.write(tmp_path / family, family)
 
 
@@ -24,7 +24,7 @@ def run(video, checkpoint, out):
 
 
 def encode(kind, path, frames):
-  """Encodes frames with the rival itself."""
+  """Encodes frames with the rival's encoder, without a store."""
   name = rival_lib.parse(f'{kind}:{path}')
   return rival_lib.Encoder(*rival_lib.load(name), name.variant)(frames)
 

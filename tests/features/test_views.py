@@ -1,4 +1,4 @@
-"""Views keep shapes, lose little, and have sides that patches divide."""
+"""Tests the choice of views, and the crops that they make."""
 
 import av
 import numpy as np
@@ -97,7 +97,7 @@ def test_crop_chunks_fills_the_last_chunk_with_black():
   assert not last_images[2].any()
 
 
-def test_read_frames_gives_what_the_view_shows(videos):
+def test_read_frames_gives_the_crops_of_the_chosen_view(videos):
   path = str(videos / 'short.avi')
   found = list(views.read_frames(path, 16, height=32))
   view = views.choose((40, 60), 32, None, 16, 'crop')
@@ -107,7 +107,7 @@ def test_read_frames_gives_what_the_view_shows(videos):
   np.testing.assert_array_equal(found, expected)
 
 
-def test_read_frames_refuses_what_is_no_video_and_sides_that_do_not_fit(
+def test_read_frames_refuses_missing_files_and_sides_that_do_not_fit(
     videos,
 ):
   with pytest.raises(decoder.BrokenVideo, match='gone.mp4: No such file'):
