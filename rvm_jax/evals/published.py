@@ -19,7 +19,7 @@ RELEASED, FAIR = 'released', 'fair'
 MEANINGS = {
     RELEASED: (
         'the settings of the released evaluation of RVM, and features that are'
-        ' computed from the frames as there'
+        ' computed as in that evaluation'
     ),
     FAIR: (
         'the settings of the released evaluation of RVM, but features that'

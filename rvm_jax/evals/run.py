@@ -5,7 +5,7 @@ r"""Scores a frozen encoder: one benchmark, one checkpoint, one result folder.
 
 --checkpoint names the encoder:
   PATH              a checkpoint that `rvm_jax.load` reads, such as rvm_tiny, or
-                    the workdir of a run of any other objective
+                    the workdir of a run of another objective
   dinov2:PATH       weights of a rival of RVM: dinov2, dinov3, videomae, vjepa
                     or vjepa2. Frames are prepared as in the released evaluation
                     of RVM, which cuts off pixels beyond whole patches
