@@ -160,6 +160,10 @@ def main(argv: list[str]) -> int:
   except (ImportError, OSError, ValueError) as error:
     print(f'error: {error}', file=sys.stderr)
     return 2
+  except RuntimeError as error:
+    logging.debug('The error below was raised here.', exc_info=True)
+    print(f'error: {error}', file=sys.stderr)
+    return 1
   for note in report.notes:
     print(f'Note: {note}')
   for line in report.lines:

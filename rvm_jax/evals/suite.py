@@ -39,13 +39,13 @@ import sys
 from typing import Any
 
 from absl import logging
-import jax
 
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import suite_table
 from rvm_jax.evals import table
 from rvm_jax.evals.encoders import centering
 from rvm_jax.evals.encoders import loading
+from rvm_jax.evals.encoders import sizes
 from rvm_jax.runtime import lock
 from rvm_jax.storage import files
 from rvm_jax.storage import fingerprints
@@ -59,9 +59,9 @@ _FOLDERS = {
     'kinetics': 'K700',
     'perception_test': 'PT',
 }
-# Errors of one benchmark, such as a broken file or too little memory on the
-# device, after which the suite continues with the next one.
-_FAILURES = ImportError, OSError, ValueError, jax.errors.JaxRuntimeError
+# Errors of one benchmark, such as too many broken files or too little memory on
+# the device, after which the suite continues with the next one.
+_FAILURES = ImportError, OSError, RuntimeError, ValueError
 
 Config = dict[str, Any]
 
@@ -252,18 +252,22 @@ def _folder(out: str, kind: str, checkpoint: str, name: str) -> pathlib.Path:
 def _read(
     folder: pathlib.Path, identity: str, center_frames: bool, config: Config
 ) -> dict[str, Any]:
-  """Reads a finished result, which must have this identity and protocol.
-
-  Of a result on generated scenes only the identity is compared.
-  """
+  """Reads a finished result, which must have this identity and protocol."""
   result = table.read(str(folder / 'result.json'))
-  saved = {'identity': result['model']['identity']}
-  now = {'identity': identity}
-  # A result on generated scenes has the size that was fitted to the encoder's
-  # patch, which may differ from the size in the config.
-  if not config['resize_to_patch']:
-    saved['protocol'] = centering.settle(result['protocol'], False)
-    now['protocol'] = centering.settle(config['protocol'], center_frames)
+  protocol = config['protocol']
+  if config['resize_to_patch']:
+    # The result has the size that was fitted to the encoder's patch.
+    protocol = sizes.fit(
+        protocol, result['model']['patch'], resize_to_patch=True
+    )
+  saved = {
+      'identity': result['model']['identity'],
+      'protocol': centering.settle(result['protocol'], False),
+  }
+  now = {
+      'identity': identity,
+      'protocol': centering.settle(protocol, center_frames),
+  }
   if differences := settings.list_differences(saved, now):
     lines = '; '.join(f'{key}: {text}' for key, text in differences.items())
     raise ValueError(

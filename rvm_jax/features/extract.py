@@ -140,13 +140,13 @@ def _open_store(
 ) -> arrays_lib.Store:
   """Opens the store of a video, or creates it.
 
-  Its settings (checkpoint, size and modification time of the source file,
+  Its settings (checkpoint, size and modification time of the source,
   preprocessing) decide what the features are: a store with other settings is
   refused. The other attributes only describe the features.
   """
   model = encoder.model
   grid = patches.grid(view.height, view.width, model.patch)
-  status = os.stat(path)
+  size, time = _stamp(path)
   # The sizes of the model are the fields of its module, except the two that
   # Flax adds.
   sizes = {field.name for field in dataclasses.fields(model)}
@@ -163,8 +163,8 @@ def _open_store(
       output,
       settings={
           'checkpoint_fingerprint': checkpoint['checkpoint_fingerprint'],
-          'source_size': status.st_size,
-          'source_mtime_ns': status.st_mtime_ns,
+          'source_size': size,
+          'source_mtime_ns': time,
           'preprocessing': preprocessing,
       },
       about={
@@ -183,3 +183,21 @@ def _open_store(
       }
       | ({'cls': ((model.width,), dtype)} if has_cls else {}),
   )
+
+
+def _stamp(path: str) -> tuple[int, int]:
+  """Returns the size of a video in bytes and when it changed last.
+
+  Args:
+    path: path of a file, or of a folder of pictures, whose sizes are added up
+      and of which the last change counts.
+
+  Returns:
+    The size, and the time in nanoseconds.
+  """
+  paths = [path]
+  if os.path.isdir(path):
+    paths = [os.path.join(path, name) for name in os.listdir(path)]
+  statuses = [os.stat(x) for x in paths]
+  sizes = sum(status.st_size for status in statuses)
+  return sizes, max(status.st_mtime_ns for status in statuses)

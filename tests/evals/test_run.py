@@ -7,7 +7,9 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
+import ml_collections
 import numpy as np
 from PIL import Image
 import pytest
@@ -18,6 +20,7 @@ from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import table
 from rvm_jax.evals.encoders import encoder as encoder_lib
 from rvm_jax.evals.fitting import scoring
+from rvm_jax.training import health
 from tests.evals import tiny_examples
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -326,3 +329,21 @@ def test_mistakes_are_printed_in_one_line_with_exit_code_2(start, tmp_path):
   broken.write_text("def get_config():\n  return {}['a']\n")
   done = start('vip', tmp_path, 'raw:8', out, f'--config={broken}')
   assert done.returncode == 1 and 'Traceback' in done.stderr
+
+
+def test_failure_while_a_benchmark_runs_is_printed_in_one_line(
+    monkeypatch, capsys
+):
+  def fail(*_, **__):
+    raise health.NonFiniteError('step 3: the loss is nan')
+
+  flags = types.SimpleNamespace(
+      checkpoint='raw:8',
+      out='out',
+      workdir='work',
+      config=ml_collections.ConfigDict(),
+  )
+  monkeypatch.setattr(run_lib, 'run', fail)
+  monkeypatch.setattr(run_lib.flags, 'FLAGS', flags)
+  assert run_lib.main(['run']) == 1
+  assert capsys.readouterr().err == 'error: step 3: the loss is nan\n'

@@ -9,6 +9,7 @@ import pytest
 from rvm_jax.evals import report
 from rvm_jax.evals import run as run_lib
 from rvm_jax.evals import suite
+from rvm_jax.training import health
 from tests.baselines import tiny_rivals
 
 CONFIG = """
@@ -23,8 +24,9 @@ def get_config():
 class Calls(list):
   """Evaluations in order: (name of the encoder, name of the data's folder)."""
 
-  # Names of encoders whose evaluation raises an error.
+  # Names of encoders whose evaluation raises an error, and the error's class.
   failing = ()
+  error = ValueError
 
   def evaluate(
       self,
@@ -38,7 +40,7 @@ class Calls(list):
   ):
     del width, propagation
     if encoder.name in self.failing:
-      raise ValueError('it\nfails')
+      raise self.error('it\nfails')
     self.append((encoder.name, data_dir and pathlib.Path(data_dir).name))
     scores = {'first': float(height), 'second': 2.0}
     columns = [('First', 'first', False), ('Second', 'second', True)]
@@ -184,9 +186,11 @@ def test_stopped_suite_goes_on(calls, tmp_path, monkeypatch):
   assert len(calls) == 2 and not read(tmp_path)['num_waiting']
 
 
+@pytest.mark.parametrize('error', [ValueError, health.NonFiniteError])
 def test_failure_of_one_benchmark_does_not_stop_the_others(
-    calls, tmp_path, capsys
+    error, calls, tmp_path, capsys
 ):
+  calls.error = error
   path = tiny_rivals.write(tmp_path / 'rival', 'dinov2')
   calls.failing = ('DINOv2 32 wide',)
   assert run(tmp_path, f'dinov2:{path}', 'raw:8') == 1
@@ -281,6 +285,23 @@ def test_results_of_other_weights_or_settings_are_refused(
   tiny_rivals.write(tmp_path / 'rival', 'dinov2', seed=1)
   assert run(tmp_path, f'dinov2:{path}') == 2
   assert 'identity: saved' in capsys.readouterr().err
+
+
+def test_result_on_generated_scenes_of_other_settings_is_refused(
+    calls, tmp_path, capsys
+):
+  config = tmp_path / 'configs' / 'eval_scenes.py'
+  config.write_text(
+      CONFIG.format(name='scenes', protocol='height=15, width=15')
+  )
+  # Both sizes become 16, which the patch divides.
+  assert run(tmp_path, 'raw:8') == run(tmp_path, 'raw:8') == 0
+  config.write_text(
+      CONFIG.format(name='scenes', protocol='height=30, width=15')
+  )
+  assert run(tmp_path, 'raw:8') == 2
+  assert 'protocol.height: saved 16, now 32' in capsys.readouterr().err
+  assert len(calls) == 1
 
 
 def test_wrong_folders_are_refused(calls, tmp_path, capsys):

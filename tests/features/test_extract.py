@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+from PIL import Image
 import pytest
 
 from rvm_jax import streaming
@@ -88,3 +89,19 @@ def test_extract_refuses_a_video_that_gives_fewer_frames_than_before(
   monkeypatch.setattr(playback.Playback, '__iter__', play_ten)
   with pytest.raises(ValueError, match='gave 10 frames this time.* has 16'):
     run(encoder, videos / 'short.avi', stopped)
+
+
+def test_extract_refuses_a_folder_of_which_a_picture_has_changed(
+    encoder, tmp_path
+):
+  folder = tmp_path / 'pictures'
+  folder.mkdir()
+  for number in range(3):
+    Image.new('RGB', (32, 32)).save(folder / f'{number:05d}.png')
+  output = tmp_path / 'pictures.zarr'
+  run(encoder, folder, output)
+  run(encoder, folder, output)
+  with open(folder / '00001.png', 'r+b') as file:
+    Image.new('RGB', (32, 32), 'red').save(file, 'PNG')
+  with pytest.raises(ValueError, match='source_mtime_ns: saved'):
+    run(encoder, folder, output)
