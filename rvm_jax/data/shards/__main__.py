@@ -1,14 +1,17 @@
 """Packs videos: python -m rvm_jax.data.shards SOURCES... --out=DIR.
 
-SOURCES are folders, globs, manifests (.csv) or videos. A folder of numbered
-pictures (bear/00000.jpg, ...) is one video. The videos are cut into clips,
-reduced in size, and stored in DIR as a data set of tensorflow-datasets, from
-which a few frames are read fast: `tfds.builder_from_directory(DIR)`.
+SOURCES are folders, globs, manifests (.csv), videos, or sets that
+tensorflow-datasets prepared (tfds:DIR). A folder of numbered pictures
+(bear/00000.jpg, ...) is one video. The videos are cut into clips, reduced in
+size, and stored in DIR in files called shards. DIR is a data set of
+tensorflow-datasets, which `tfds.builder_from_directory(DIR)` opens; reading a
+few frames of a clip from it is fast.
 
-The same command goes on where one was interrupted, mends a damaged shard, and
-does nothing if all is there. Several hosts share the work with --shard=0/4,
---shard=1/4 and so on; the last to be ready completes DIR. docs/shards.md is a
-guide.
+If the command is interrupted, run it again: it keeps the shards that are
+complete and packs the others. Run on a complete DIR, it compares the hashes of
+all shards and packs damaged ones again. Several hosts divide the shards among
+themselves with --shard=0/4, --shard=1/4 and so on; the host that finishes last
+completes DIR. docs/shards.md is a guide.
 
 Exit code: 0 if the work of this host is done, 2 if it is not.
 """
@@ -29,7 +32,7 @@ from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import processes
 from rvm_jax.data.shards import schema
 
-# Least and greatest quality of each format, and the default.
+# For each format: least quality, greatest quality and default quality.
 _QUALITIES = {'jpeg': (1, 95, 90), 'mp4': (0, 51, 18)}
 
 
@@ -66,12 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f'error: {error}', file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    print('interrupted: the same command goes on', file=sys.stderr)
+    print('interrupted: run the same command again to go on', file=sys.stderr)
     return 2
   if contents is None:
     print(
-        f'{len(tasks)} of {num_shards} shards are packed here; the last host'
-        f' to be ready completes {options.out}'
+        f'this host has packed its {len(tasks)} of {num_shards} shards; the'
+        f' host that finishes last completes {options.out}'
     )
   else:
     print(completion.describe(contents['statistics']))
@@ -89,7 +92,8 @@ def _pack(tasks: Sequence[packing.Task], num_workers: int):
     for task, message in processes.run(packing.pack, waiting, num_workers):
       before = num_done[task.paths]
       if isinstance(message, processes.Crash):
-        # The shard is packed again, without the video that was next.
+        # The video that was being packed is left out, and its shard is packed
+        # again from the beginning.
         waiting.append(task.without(before))
         num_done[task.paths] = 0
       elif isinstance(message, dict):
@@ -126,21 +130,21 @@ def _make_parser() -> argparse.ArgumentParser:
       '--short_side',
       type=int,
       default=288,
-      help='reduce frames whose height and width are greater, so that the'
-      ' lesser is this many pixels (default: %(default)s)',
+      help='reduce larger frames so that their shorter side has this many'
+      ' pixels; smaller frames keep their size (default: %(default)s)',
   )
   add(
       '--clip_frames',
       type=int,
       default=64,
-      help='frames of a clip (default: %(default)s)',
+      help='number of frames of a clip (default: %(default)s)',
   )
   add(
       '--min_frames',
       type=int,
       default=16,
-      help='leave out what remains of a video or shot if it is shorter'
-      ' (default: %(default)s)',
+      help='leave out the last clip of a video, or of a shot, if it has fewer'
+      ' frames (default: %(default)s)',
   )
   add(
       '--cuts',
@@ -150,8 +154,8 @@ def _make_parser() -> argparse.ArgumentParser:
   add(
       '--num_shards',
       type=int,
-      help='number of files (default: one for 64 videos, at least 16, at most'
-      ' one for each video)',
+      help='number of shards (default: one for each 64 videos, but at least 16,'
+      ' and no more than there are videos)',
   )
   add(
       '--workers',
@@ -164,7 +168,8 @@ def _make_parser() -> argparse.ArgumentParser:
       '--shard',
       default='0/1',
       metavar='I/N',
-      help='pack the part of host I of N hosts, counted from 0',
+      help='pack the part of the shards that falls to host I of N hosts, where'
+      ' I counts from 0 (default: all shards)',
   )
   return parser
 
@@ -179,9 +184,15 @@ def _count_cores() -> int:
 def _check(
     parser: argparse.ArgumentParser, options: argparse.Namespace
 ) -> tuple[plan.Settings, int, int]:
-  """Returns the settings, number of this host and number of hosts.
+  """Checks the options, and ends the command if one is wrong.
 
-  It ends the command if an option is wrong.
+  Args:
+    parser: the parser, which prints what is wrong.
+    options: the options that it has parsed.
+
+  Returns:
+    The settings, the number of this host counted from 0, and the number of
+    hosts.
   """
   for name in ('short_side', 'clip_frames', 'min_frames', 'workers'):
     if getattr(options, name) < 1:

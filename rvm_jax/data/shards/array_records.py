@@ -13,9 +13,9 @@ _MAX_OPEN = 256
 
 
 def read(path: str, number: int) -> bytes:
-  """Returns a record of a file, which stays open for the next one.
+  """Returns a record of a file, and keeps the file open for later calls.
 
-  The file is opened where it is read first, so that worker processes share
+  Each process opens the file at its first call, so that worker processes share
   nothing. Threads may call this function at the same time.
 
   Args:
@@ -35,7 +35,7 @@ def read(path: str, number: int) -> bytes:
       return reader.read()
   # RuntimeError is raised for whatever goes wrong with the file.
   except (IndexError, RuntimeError) as error:
-    # After an error a reader reads no more.
+    # A reader that has raised an error cannot be used again.
     _open.cache_clear()
     raise decoder.BrokenVideo(f'{path}, record {number}', str(error)) from error
 
@@ -56,12 +56,15 @@ def count(path: str) -> int:
 def _open(
     path: str,
 ) -> tuple[array_record_module.ArrayRecordReader, threading.Lock]:
-  """Returns a reader, and a lock for its place in the file.
+  """Returns a reader of a file, and the lock to hold while it reads.
+
+  A reader has one position in its file, which two threads must not move at the
+  same time.
 
   Raises:
     RuntimeError: the file cannot be opened.
   """
-  # Nothing is read ahead, because the next record is any other.
+  # Nothing is read ahead, because records are read in random order.
   reader = array_record_module.ArrayRecordReader(
       path,
       'readahead_buffer_size:0,max_parallelism:0',

@@ -1,7 +1,8 @@
-"""What a packed set holds, from its small files: no record is read.
+"""Tells what a packed set holds from its small files, without its records.
 
-Besides its shards, a packed set has a CSV file for each shard, with one line
-for each clip, and `rvm_clips.json`, which is written when all else is there.
+Besides the records of each shard, a packed set has a CSV file for each shard,
+with one line for each clip, and `rvm_clips.json`, which is written after all
+other files.
 """
 
 from concurrent import futures
@@ -24,10 +25,11 @@ from rvm_jax.data.shards import schema
 from rvm_jax.data.shards import writer
 from rvm_jax.data.video import prepared
 
-# The file that a finished set has.
+# Name of the file that only a complete set has.
 NAME = completion.NAME
 
-# Files that are looked at side by side, because each takes a while in a bucket.
+# Number of shards whose files are read at the same time: a request to a bucket
+# takes a while, and many can wait together.
 _NUM_THREADS = 16
 
 
@@ -37,16 +39,18 @@ class Catalog:
 
   Attributes:
     folder: path or URL of the set.
-    shards: paths of the files of each of N shards.
-    hashes: SHA-256 of these files in hexadecimal digits, by name.
-    stops: number of clips of each shard and all before it, int64 [N].
+    shards: paths of the files of each shard.
+    hashes: SHA-256 of these files in hexadecimal digits, by file name.
+    stops: number of clips in each shard and all shards before it, int64
+      [len(shards)].
     starts: number of the clip's first frame in its video, int64 [n].
     nums_frames: number of frames of the clip, int64 [n].
     rates: frames per second of the clip, float64 [n].
     heights: height of the frames in pixels, int64 [n].
     widths: width of the frames in pixels, int64 [n].
     checksums: CRC-32 of the clip's frames as they are stored, int64 [n].
-    draws: `held_out.draw` of the clip's video, float64 [n].
+    draws: what `held_out.draw` returns for the clip's video, which decides
+      whether the clip is kept out of training, float64 [n].
   """
 
   folder: str
@@ -72,8 +76,8 @@ class Catalog:
   def video(self, clip: int) -> str:
     """Returns the path of a clip's video, relative to its source's folder.
 
-    It is read from the set: the names of all videos would fill the memory of
-    every process.
+    It is read from the CSV file of the shard when it is asked for, because the
+    paths of all videos would take much memory in every worker process.
     """
     shard, number = self._split(clip)
     return _videos(self.shards[shard].clips)[number]
@@ -89,14 +93,20 @@ class Catalog:
     """Returns how many frames a usable clip needs, for each clip, int64 [n].
 
     Args:
-      min_frames: number of frames, counted at `frame_rate`.
+      min_frames: number of frames that a usable clip has at least, counted at
+        `frame_rate`.
       frame_rate: rate at which videos are sampled, in frames per second; None
-        for each video's own.
+        for each video's own rate.
     """
     return 1 + frame_sampling.to_native(min_frames - 1, self.rates, frame_rate)
 
   def describe_short(self, needed: np.ndarray) -> list[str]:
-    """Returns a sentence for each clip with fewer frames than it needs, [n]."""
+    """Returns a sentence for each clip that has fewer frames than it needs.
+
+    Args:
+      needed: number of frames that each clip needs, int64 [n], as
+        `count_needed` returns it.
+    """
     return [
         f'{self.folder}/{self.video(clip)} from frame {self.starts[clip]}: too'
         f' short: {self.nums_frames[clip]} frames, needs {needed[clip]}'
@@ -108,12 +118,13 @@ def is_packed(place: str) -> bool:
   """Returns whether a source is the folder of a packed set.
 
   Args:
-    place: the source, of any kind.
+    place: a source of any kind, such as a folder, a glob or a URL.
 
   Raises:
     ImportError: the source is in a bucket, and gcsfs is not installed.
-    ValueError: the set is not finished, or the source is in a bucket and is no
-      packed set.
+    ValueError: the packed set is not complete; or the source is a URL that does
+      not begin with gs:// or has no packed set; or it is the folder of a set
+      that tensorflow-datasets prepared, without 'tfds:'.
   """
   if prepared.is_prepared(place):
     return False
@@ -139,13 +150,13 @@ def is_packed(place: str) -> bool:
   names = os.listdir(folder) if os.path.isdir(folder) else []
   if any(name.startswith('rvm_clips-') for name in names):
     raise ValueError(
-        f'{place} is a packed set that is not finished: {NAME} is missing. To'
-        ' complete it, run the command again that packs it, python -m'
-        ' rvm_jax.data.shards'
+        f'{place} is a packed set that is not complete: {NAME} is missing. To'
+        ' complete it, run the command that packs it (python -m'
+        ' rvm_jax.data.shards) again'
     )
   if 'dataset_info.json' in names:
     raise ValueError(
-        f'{place} was prepared by tensorflow-datasets: as a source it is'
+        f'{place} was prepared by tensorflow-datasets: name it as'
         f' tfds:{place}'
     )
   return False
@@ -190,11 +201,18 @@ def read(place: str) -> Catalog:
 
 
 def _read_summary(path: epath.Path) -> tuple[dict[str, str], int]:
-  """Returns the hashes of all files of a set by name, and how many shards."""
+  """Returns the hashes of a set's files by name, and the number of its shards.
+
+  Args:
+    path: path of `rvm_clips.json`.
+
+  Raises:
+    ValueError: the file is damaged, or has another version of the schema.
+  """
   try:
     summary = json.loads(path.read_text())
     version = summary['schema_version']
-    # Another version may have anything else.
+    # A file of another version may have other keys, so none is read from it.
     if version == schema.SCHEMA_VERSION:
       return dict(summary['files']), int(summary['num_shards'])
   except (ValueError, TypeError, KeyError) as error:
@@ -211,11 +229,12 @@ def _read_shard(
   """Returns the arrays of `Catalog` for the clips of one shard.
 
   Args:
-    hashes: SHA-256 of the files of the set, by name.
+    hashes: SHA-256 of the files of the set, by file name.
     paths: paths of the files of the shard.
 
   Raises:
-    ValueError: a file is missing, or is not as `rvm_clips.json` says.
+    ValueError: a file is missing, the CSV file has another hash than
+      `rvm_clips.json` says, or the file of records is too small for the clips.
   """
   try:
     size = epath.Path(paths.records).stat().length
@@ -237,11 +256,11 @@ def _read_shard(
   columns = dict(zip(writer.CLIP_COLUMNS, values))
   if size < (needed := sum(map(int, columns['num_bytes']))):
     raise ValueError(
-        f'{paths.records}: expected more than {needed} bytes, as'
+        f'{paths.records}: expected at least {needed} bytes, as'
         f' {os.path.basename(paths.clips)} says, got {size}: the file was cut'
         ' off or replaced'
     )
-  # A video has many clips, and its name is hashed once.
+  # The clips of a video follow each other, so its name is hashed only once.
   draw = functools.lru_cache(maxsize=1)(held_out.draw)
   return {
       'starts': np.array(columns['start'], np.int64),
@@ -263,5 +282,5 @@ def _parse(content: bytes) -> list[list[str]]:
 
 @functools.lru_cache(maxsize=1)
 def _videos(path: str) -> list[str]:
-  """Returns the videos of a shard's clips."""
+  """Returns the path of each clip's video, from the CSV file of a shard."""
   return [row[0] for row in _parse(epath.Path(path).read_bytes())]

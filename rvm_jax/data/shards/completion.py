@@ -1,7 +1,8 @@
 """Completes a packed set: statistics, contact sheet and metadata.
 
-Whoever finds that all shards are there completes the set. Two hosts may do so
-at the same time, since both write the same bytes.
+Every host tries to complete the set when it has packed its shards, and the one
+that finds all shards complete does it. Two hosts may do so at the same time,
+since both write the same bytes.
 """
 
 import collections
@@ -18,7 +19,7 @@ from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
 from rvm_jax.storage import files
 
-# The file that makes a packed set complete.
+# Name of the file that is written last: with it a packed set is complete.
 NAME = 'rvm_clips.json'
 
 
@@ -28,21 +29,23 @@ def complete(
     settings: plan.Settings,
     sources: Sequence[str],
 ) -> dict[str, Any] | None:
-  """Writes what is written last, if all shards are complete.
+  """Writes contact sheet, metadata and statistics if all shards are complete.
 
   Args:
     folder: folder of the packed set.
     num_shards: number of shards.
-    settings: how videos became clips.
+    settings: how the videos were cut, reduced and stored.
     sources: the folders, globs, manifests or videos that were packed.
 
   Returns:
-    What NAME holds, or None if shards are missing.
+    The contents of `rvm_clips.json`; None if a shard is not complete.
 
   Raises:
-    ValueError: there are no clips, because everything is left out.
+    ValueError: the set has no clips, because all videos were left out.
     OSError: a file cannot be written.
   """
+  # The sizes of the shards' files are compared with their summaries; their
+  # hashes were compared or computed by the hosts that packed them.
   summaries = []
   for number in range(num_shards):
     paths = layout.list_paths(folder, number, num_shards)
@@ -68,6 +71,7 @@ def complete(
       },
       'statistics': statistics,
   }
+  # All files are written to a hidden folder first, and then moved one by one.
   scratch = tempfile.mkdtemp(prefix='.metadata.', suffix='.part', dir=folder)
   try:
     _write_sheet(folder, [s['num_clips'] for s in summaries], scratch)
@@ -85,7 +89,11 @@ def complete(
 
 
 def describe(statistics: Mapping[str, Any]) -> str:
-  """Returns the statistics of a packed set as lines for people."""
+  """Returns the statistics of a packed set as text, one line for each.
+
+  Args:
+    statistics: the statistics, as `rvm_clips.json` has them.
+  """
   num_clips, num_bytes = statistics['num_clips'], statistics['num_bytes']
   sizes = ', '.join(f'{k} ({n})' for k, n in statistics['sizes'].items())
   psnr = f'{statistics["psnr_mean"]:.1f} dB'
@@ -105,7 +113,7 @@ def describe(statistics: Mapping[str, Any]) -> str:
 
 
 def _add_up(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-  """Returns the statistics of all shards."""
+  """Returns the statistics of a set, from the summaries of its shards."""
   sizes: collections.Counter = collections.Counter()
   for summary in summaries:
     sizes.update(summary['sizes'])
@@ -124,7 +132,7 @@ def _add_up(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _write_metadata(
     folder: str, summaries: Sequence[Mapping[str, Any]], scratch: str
 ):
-  """Writes the files by which tensorflow-datasets knows a data set.
+  """Writes the files that tensorflow-datasets needs to open the set.
 
   Args:
     folder: folder of the packed set.
@@ -172,6 +180,8 @@ def _write_sheet(folder: str, nums_clips: Sequence[int], scratch: str):
   """
   from array_record.python import array_record_module
 
+  # `chosen` counts the clips of the whole set; `places` are those of the chosen
+  # clips that lie in a shard, counted from its first clip.
   frames, names, first = [], [], 0
   chosen = contact_sheet.choose(sum(nums_clips))
   for number, num_clips in enumerate(nums_clips):

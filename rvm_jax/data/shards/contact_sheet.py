@@ -6,10 +6,11 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-# Columns and rows of the picture, and size of a frame's cell in pixels. A line
-# of text is below the frame.
+# Greatest numbers of columns and rows of the picture.
 _COLUMNS, _ROWS = 8, 6
+# Width and height in pixels of the cell in which a frame is shown.
 _CELL = (160, 120)
+# Height in pixels of the line of text below each cell.
 _LINE = 14
 
 
@@ -24,7 +25,7 @@ def draw(frames: Sequence[np.ndarray], names: Sequence[str]) -> Image.Image:
 
   Args:
     frames: frames of any sizes, uint8 [H, W, 3], at least one.
-    names: the text below each, of which the end is shown if it is too long.
+    names: the text below each frame. If it is too long, only its end is shown.
   """
   width, height = _CELL
   columns = min(_COLUMNS, len(frames))

@@ -14,26 +14,27 @@ def cut(
     clip_frames: int,
     is_cut: Callable[[np.ndarray], bool],
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
-  """Divides frames into clips, of which one at a time is in memory.
+  """Divides frames into clips, and keeps only one clip at a time in memory.
 
   Args:
     frames: the frames of a video in order, uint8 [H, W, 3] each.
-    clip_frames: number of frames of a clip. The last one, and the last one
-      before a scene cut, may be shorter.
+    clip_frames: number of frames of a clip. The last clip of the video, and the
+      last clip before a scene cut, may have fewer.
     is_cut: function that is called with each frame, and returns whether it is
       the first after a scene cut.
 
   Yields:
-    Number of the clip's first frame, counted from the first of `frames`, and
-    the frames of the clip.
+    The number of the clip's first frame, counted from the first of `frames`;
+    and the frames of the clip.
 
   Raises:
-    BrokenVideo: `frames` raised it, after the clips before the damage.
+    BrokenVideo: `frames` raised it. All frames before the damage are yielded
+      first.
   """
   start, clip, damage = 0, [], None
   try:
     for frame in frames:
-      # The detector has to see each frame.
+      # `is_cut` comes first, because a detector of cuts has to see every frame.
       is_end = is_cut(frame) or len(clip) == clip_frames
       if clip and is_end:
         yield start, clip
@@ -50,14 +51,15 @@ def cut(
 def fit(
     height: int, width: int, short_side: int, is_even: bool
 ) -> tuple[int, int]:
-  """Returns height and width after reduction, in pixels.
+  """Returns height and width in pixels of a frame after it is reduced.
 
   Args:
-    height: height of the frames in pixels.
-    width: width of the frames in pixels.
-    short_side: greatest value of the lesser of both. Smaller frames keep their
-      size.
-    is_even: whether both must be even: an odd size is then reduced by one.
+    height: height of the frame in pixels.
+    width: width of the frame in pixels.
+    short_side: greatest length in pixels of the frame's shorter side. Smaller
+      frames keep their size.
+    is_even: whether height and width must be even. An odd one is then reduced
+      by one pixel, or raised from 1 to 2.
   """
   share = min(1, short_side / min(height, width))
   sizes = [max(1, round(share * size)) for size in (height, width)]
@@ -71,7 +73,7 @@ def scale(frame: np.ndarray, short_side: int, is_even: bool) -> np.ndarray:
 
   Args:
     frame: the frame, uint8 [H, W, 3].
-    short_side: greatest value of the lesser of height and width.
+    short_side: greatest length in pixels of the frame's shorter side.
     is_even: whether height and width of the result must be even.
   """
   height, width, _ = frame.shape
@@ -103,17 +105,18 @@ class CutDetector:
   """
 
   def __init__(self):
-    """Starts before the first frame.
+    """Makes a detector for the frames of one video.
 
     Raises:
       ImportError: PySceneDetect is not installed.
     """
     cv2, scenedetect = _import_libraries()
-    # The cores are busy with other videos.
+    # One thread is enough, because each core packs videos of its own.
     cv2.setNumThreads(1)
     self.num_cuts = 0
     self._time = scenedetect.FrameTimecode(0, 25.0)
-    # With this length of a scene, a cut is told at once.
+    # If scenes may have any length, the detector reports a cut at once, when it
+    # sees the first frame after it.
     self._detector = scenedetect.ContentDetector(min_scene_len=0)
 
   def __call__(self, frame: np.ndarray) -> bool:

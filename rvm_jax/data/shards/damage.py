@@ -12,19 +12,20 @@ from rvm_jax.data.shards import catalog as catalog_lib
 from rvm_jax.data.shards import source
 from rvm_jax.data.video import decoder
 
-# Size in bytes of the parts in which files are read.
+# Number of bytes of a file that are read and hashed at a time.
 _PART = 2**22
 
 
 def find(catalog: catalog_lib.Catalog) -> Iterator[tuple[int | None, str]]:
-  """Compares the shards of a set with what its small files say of them.
+  """Compares the records of a set with its CSV files and with `rvm_clips.json`.
 
   Args:
-    catalog: what the set holds.
+    catalog: what the set holds, as `catalog.read` returns it.
 
   Yields:
-    For each damaged record the number of its clip in the set and a sentence.
-    For each shard that differs from when it was packed, None and a sentence.
+    (clip, sentence) for each damaged record, with the number of its clip in the
+    set; and (None, sentence) for each shard whose file of records has another
+    hash than when it was packed. The sentence says what is damaged.
   """
   check = functools.partial(_check_shard, catalog)
   with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -41,6 +42,8 @@ def _check_shard(
   found: list[tuple[int | None, str]] = []
   for clip in range(first, int(catalog.stops[shard])):
     try:
+      # No frame is decoded: the record is only compared with its hash, its
+      # CRC-32 and its line in the CSV file.
       source.read(catalog, clip, [], verify=True)
     except decoder.BrokenVideo as error:
       found.append((clip, str(error)))

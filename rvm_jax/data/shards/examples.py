@@ -1,8 +1,9 @@
-"""Parsing of examples of tensorflow-datasets without copies of large values.
+"""Parses the records of tensorflow-datasets without copying large values.
 
-An example is a protocol buffer, which maps names to lists of integers, of
-floats, or of strings of bytes. The usual parser copies strings twice, which for
-the frames of a clip takes a third as long as reading them.
+A record is an encoded `tf.train.Example`, here called an example: a protocol
+buffer that maps names to lists of integers, of floats, or of byte strings. The
+usual parser copies strings twice, which for the frames of a clip takes a third
+as long as reading them.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ def split(record: bytes) -> dict[str, memoryview]:
     ValueError: the record is no example.
   """
   lists = {}
+  # The one field of an example holds its features, whose fields are entries of
+  # two fields each: a name and an encoded list.
   for features in _fields(memoryview(record)):
     for entry in _fields(features):
       name, values = _fields(entry)
@@ -29,7 +32,11 @@ def strings(values: memoryview) -> list[memoryview]:
   """Returns the strings of an encoded list, as views of the record.
 
   Args:
-    values: a list of strings that `split` returned; others raise ValueError.
+    values: a list of strings that `split` returned. A list of another kind is
+      not always noticed.
+
+  Raises:
+    ValueError: the values are no encoded list.
   """
   return [string for part in _fields(values) for string in _fields(part)]
 
@@ -38,7 +45,8 @@ def numbers(values: memoryview) -> list[int]:
   """Returns the integers of an encoded list.
 
   Args:
-    values: a list of integers that `split` returned.
+    values: a list of integers that `split` returned. A list of another kind
+      gives no integers.
 
   Raises:
     ImportError: tensorflow-datasets is not installed.
@@ -50,7 +58,12 @@ def numbers(values: memoryview) -> list[int]:
 
 
 def _fields(message: memoryview) -> Iterator[memoryview]:
-  """Yields the fields of an encoded message, all of which have a length."""
+  """Yields the contents of the fields of an encoded message, in order.
+
+  Raises:
+    ValueError: a field is not stored with its length (wire type 2 of protocol
+      buffers), or is longer than the message.
+  """
   place = 0
   while place < len(message):
     tag, place = _integer(message, place)
@@ -62,7 +75,14 @@ def _fields(message: memoryview) -> Iterator[memoryview]:
 
 
 def _integer(message: memoryview, place: int) -> tuple[int, int]:
-  """Returns the integer that is encoded at a place, and the place after it."""
+  """Returns the integer that is encoded at a place, and the place after it.
+
+  Each byte has seven bits of the integer, the lowest first. The upper bit says
+  whether another byte follows.
+
+  Raises:
+    ValueError: the message ends within the integer.
+  """
   number = shift = 0
   while place < len(message):
     byte = message[place]

@@ -1,9 +1,10 @@
 """The files of a shard: names, locks, and whether they are complete.
 
-The records, the list of clips and the list of what is left out are written
-under names that end in `.part`. They get their own when they are complete, and
-last comes the summary, with their hashes. A shard without a summary, or whose
-files do not fit it, is packed again.
+A shard has three files: the records, the list of their clips, and the list of
+what was left out. They are written under names that end in `.part`, and are
+renamed when they are complete. The summary, a fourth file with their sizes and
+hashes, is written last. A shard that has no summary, or whose files differ from
+its summary, is packed again.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 # Name of the data set, in names of files and for tensorflow-datasets.
 DATASET = 'rvm_clips'
-# Name of the file whose bytes are locked.
+# Name of the file that `lock` locks, one byte of it for each shard.
 _LOCKS = '.lock'
 
 
@@ -28,7 +29,7 @@ class Paths(NamedTuple):
     number: number of the shard.
     records: path of the records.
     clips: path of the list of its clips.
-    left_out: path of the list of what it leaves out.
+    left_out: path of the list of what was left out, with the reasons.
     summary: path of the summary, which is written last.
   """
 
@@ -65,9 +66,9 @@ def read_summary(paths: Paths, *, is_verified: bool) -> dict[str, Any] | None:
   """Returns the summary of a shard; None unless the shard is complete.
 
   Args:
-    paths: paths of its files.
-    is_verified: whether the files are read and their hashes compared. Otherwise
-      only their sizes are.
+    paths: paths of the shard's files.
+    is_verified: whether to read the files and compare their hashes with the
+      summary. Otherwise only their sizes are compared.
   """
   try:
     with open(paths.summary) as file:
@@ -87,13 +88,15 @@ def read_summary(paths: Paths, *, is_verified: bool) -> dict[str, Any] | None:
 def lock(paths: Paths) -> Iterator[None]:
   """Keeps other processes from writing a shard.
 
-  A file that stays in the folder has a byte for each shard, which is locked.
+  What is locked is one byte of a file in the folder of the set. The file is
+  never removed. On a disk that has no locks, this does nothing.
 
   Args:
     paths: number of the shard and paths of its files.
 
   Raises:
     BlockingIOError: another process is writing the shard.
+    OSError: the file cannot be opened or locked for another reason.
   """
   path = os.path.join(os.path.dirname(paths.records), _LOCKS)
   with open(path, 'ab') as file:
@@ -106,7 +109,7 @@ def lock(paths: Paths) -> Iterator[None]:
             'another process is writing it at this moment',
             paths.records,
         ) from error
-      # Some network disks have no locks.
+      # Some network disks have no locks. There the shard is packed without one.
       if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
         raise
     yield

@@ -25,10 +25,11 @@ class Task:
   """A shard to pack.
 
   Attributes:
-    paths: paths of its files.
-    settings: how videos become clips.
+    paths: paths of the shard's files.
+    settings: how to cut, reduce and store the videos.
     videos: the videos of the shard, in order.
-    crashing: numbers of those that crash the decoder, counted in this shard.
+    crashing: numbers in `videos` of the videos that crash the decoder, which
+      are left out.
   """
 
   paths: layout.Paths
@@ -37,19 +38,24 @@ class Task:
   crashing: frozenset[int] = frozenset()
 
   def without(self, number: int) -> 'Task':
-    """Returns the task for which a video crashes the decoder."""
+    """Returns a copy of the task that also leaves out a video that crashes.
+
+    Args:
+      number: number in `videos` of the video that crashes the decoder.
+    """
     return dataclasses.replace(self, crashing=self.crashing | {number})
 
 
 def pack(task: Task) -> Iterator[int | dict[str, Any]]:
-  """Packs a shard, unless that was done before.
+  """Packs a shard, unless it is complete already.
 
   Args:
     task: the shard.
 
   Yields:
-    After each video, how many are done; last the summary of the shard, see
-    `writer.Writer.finish`.
+    After each video, the number of videos that are done. At the end, the
+    summary of the shard as `writer.Writer.finish` returns it; a shard that is
+    complete already yields its summary alone.
 
   Raises:
     OSError: a file cannot be written, or a disk fails. Nothing incomplete is
@@ -77,17 +83,19 @@ def _pack_video(
   """Packs the clips of a video, and notes what is left out.
 
   Args:
-    video: the video.
-    settings: how videos become clips.
-    writer: where the clips go.
+    video: the video to pack.
+    settings: how to cut, reduce and store the video.
+    writer: writer of the shard, to which the clips are added.
 
   Raises:
-    OSError: writing failed, or reading did for another reason than damage.
+    OSError: the shard cannot be written, or the video cannot be read for a
+      reason other than damage, such as a disk that fails.
   """
   clip, num_clips = video.clip, 0
   is_even = settings.format == 'mp4'
   is_cut = cutting.CutDetector() if settings.cuts else _never
   try:
+    # Decode the frames of the span that the manifest lists, or all frames.
     frame_rate = sequential.measure_rate(clip.path)
     start, stop = spans.to_frames(clip, frame_rate)
     frames = sequential.decode(clip.path, start)
@@ -96,8 +104,11 @@ def _pack_video(
     scaled = (
         cutting.scale(frame, settings.short_side, is_even) for frame in frames
     )
+    # Add each clip to the shard, or note that it is too short. The quality of
+    # one frame of each video is measured, in its first clip.
     for first, images in cutting.cut(scaled, settings.clip_frames, is_cut):
       num_clips += 1
+      # From here on, `first` counts from the beginning of the video.
       first += start
       if len(images) < settings.min_frames:
         writer.leave_out(
@@ -119,6 +130,6 @@ def _pack_video(
 
 
 def _never(frame: np.ndarray) -> bool:
-  """Returns that no scene cut is before a frame."""
+  """Returns False: without a detector, no frame follows a scene cut."""
   del frame
   return False

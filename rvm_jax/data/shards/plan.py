@@ -21,28 +21,30 @@ from rvm_jax.data.video import listing
 from rvm_jax.storage import files
 from rvm_jax.storage import settings as settings_lib
 
-# How the frames of a clip may be stored.
+# Formats in which the frames of a clip can be stored: one JPEG file for each
+# frame, or one mp4 file for each clip.
 FORMATS = ('jpeg', 'mp4')
 # Name of the plan in the folder of a packed set.
 NAME = 'plan.json'
-# Number of videos of a shard, and number of shards of a small set, by default.
+# Greatest number of videos in a shard by default.
 _VIDEOS_PER_SHARD = 64
+# Least number of shards by default, if there are as many videos.
 _MIN_SHARDS = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """How videos become clips.
+  """Settings by which videos are cut into clips, reduced and stored.
 
   Attributes:
     format: one of FORMATS.
-    quality: quality of JPEG files, 1 to 95; for mp4 the CRF of the H.264
-      encoder, 0 to 51, of which lower is better.
-    short_side: height or width in pixels, whichever is less, to which larger
-      frames are reduced.
+    quality: for jpeg, the quality of the files, 1 to 95 (best); for mp4, the
+      CRF of the H.264 encoder, 0 (best) to 51.
+    short_side: length in pixels of the shorter side to which larger frames are
+      reduced.
     clip_frames: number of frames of a clip.
-    min_frames: number of frames that the last clip of a video, or of a shot,
-      has at least; a shorter one is left out.
+    min_frames: least number of frames of the last clip of a video, or of a
+      shot. A shorter clip is left out.
     cuts: whether clips end at scene cuts.
   """
 
@@ -54,7 +56,10 @@ class Settings:
   cuts: bool
 
   def describe(self) -> dict[str, Any]:
-    """Returns the settings, and the versions of libraries behind the bytes.
+    """Returns the settings by name, and the versions of libraries.
+
+    The key 'versions' has the version of each library on which the bytes of the
+    clips depend.
 
     Raises:
       ImportError: PySceneDetect is needed and not installed.
@@ -71,32 +76,33 @@ class Video(NamedTuple):
 
   Attributes:
     name: path relative to the folder of its source, with slashes.
-    clip: the clip as it was listed.
+    clip: the video or span, as `listing.find` returns it.
   """
 
   name: str
   clip: listing.Clip
 
   def describe(self) -> list[Any]:
-    """Returns name, start, end and label, as the saved plan has them."""
+    """Returns name, start, end and label, as `plan.json` stores them."""
     return [self.name, self.clip.start, self.clip.end, self.clip.label]
 
 
 def list_videos(places: Sequence[str]) -> list[Video]:
-  """Lists the videos of all sources, sorted by name, start and end.
+  """Lists the videos of all sources, sorted by name, start, end and label.
 
   Args:
     places: folders, globs, manifests or videos, as `listing.find` takes them. A
       video that several of them list under one name counts once.
 
   Raises:
-    ValueError: a source has no videos, or two different ones have one name.
+    ValueError: a source has no videos, or two different videos would have the
+      same name.
   """
   videos = {}
   for place in places:
     folder = listing.folder_of(place)
     for clip in listing.find(place):
-      # Bytes of a name that are no text become text such as \xe9.
+      # A name may have bytes that are not UTF-8: they become text such as \xe9.
       name = os.fsencode(os.path.relpath(clip.path, folder))
       name = name.decode('utf-8', 'backslashreplace').replace(os.sep, '/')
       video = Video(name, clip)
@@ -113,8 +119,8 @@ def list_videos(places: Sequence[str]) -> list[Video]:
 def count_shards(num_videos: int) -> int:
   """Returns the default number of shards.
 
-  It is one for each 64 videos, but at least 16, so that there is something to
-  do for all cores; and no more than there are videos.
+  There is one shard for each 64 videos, but there are at least 16 shards, so
+  that all cores have something to do, and no more shards than videos.
   """
   wanted = max(_MIN_SHARDS, math.ceil(num_videos / _VIDEOS_PER_SHARD))
   return min(num_videos, wanted)
@@ -127,12 +133,13 @@ def claim(
 
   Args:
     folder: folder of the packed set; it is made if it does not exist.
-    settings: how videos become clips.
+    settings: how to cut, reduce and store the videos.
     num_shards: number of shards.
     videos: all videos, as `list_videos` returns them.
 
   Raises:
-    ValueError: the folder holds the work of another plan, or other files.
+    ImportError: PySceneDetect is needed and not installed.
+    ValueError: the folder holds another plan, or other files and no plan.
     OSError: the plan cannot be written.
   """
   path = os.path.join(folder, NAME)
@@ -166,13 +173,18 @@ def claim(
   if differences:
     found = '; '.join(f'{key}: {text}' for key, text in differences.items())
     raise ValueError(
-        f'{folder} was begun with another plan. {found}. Give what was given'
-        ' then, or another folder'
+        f'{folder} was begun with another plan. {found}. Give the same'
+        ' settings and videos as before, or another folder'
     )
 
 
 def _compare(before: list[list], now: list[list]) -> str:
-  """Returns a sentence on how two listings differ."""
+  """Returns how two listings differ: their lengths, and up to three names each.
+
+  Args:
+    before: videos of the saved plan, as `Video.describe` returns them.
+    now: videos of this command, as `Video.describe` returns them.
+  """
   old, new = ({tuple(video) for video in videos} for videos in (before, now))
   parts = [f'saved {len(before)}, now {len(now)}']
   for what, videos in (('missing now', old - new), ('new', new - old)):

@@ -1,4 +1,4 @@
-"""Runs tasks in processes, of which each may crash alone."""
+"""Runs tasks in worker processes: a crash ends one task, and not the others."""
 
 import collections
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rvm_jax.data import workers
 
-# What kills a process at an error in native code.
+# Signals that end a process when its native code, such as a decoder, crashes.
 _CRASHES = (
     signal.SIGSEGV,
     signal.SIGABRT,
@@ -20,10 +20,10 @@ _CRASHES = (
 
 
 class Crash(NamedTuple):
-  """What a task yields last whose process crashed.
+  """Message in place of the rest of a task whose process crashed.
 
   Attributes:
-    name: name of the signal, such as 'SIGSEGV'.
+    name: name of the signal that ended the process, such as 'SIGSEGV'.
   """
 
   name: str
@@ -37,26 +37,30 @@ def run(
   """Runs tasks in several processes and passes on what they yield.
 
   Args:
-    function: generator function that takes a task, at the top level of a
-      module.
+    function: generator function that takes a task. It has to be at the top
+      level of a module, so that another process can import it.
     waiting: the tasks. More may be appended while this runs.
-    num_processes: number of processes; 1 runs all tasks in this process, which
-      a crash then ends.
+    num_processes: greatest number of worker processes. With 1, all tasks run in
+      this process, which a crash then ends.
 
   Yields:
-    (task, what it yields), for each task in order; a task that crashes its
-    process yields a `Crash` last.
+    (task, message) for each message that `function` yields for a task. The
+    messages of one task keep their order; those of several tasks alternate. If
+    a task crashes its process, its last message is a `Crash`.
 
   Raises:
     OSError: a task raised it. The other tasks are ended.
-    RuntimeError: a process was killed from outside, or a task raised another
-      error, which is printed.
+    RuntimeError: a worker process was killed from outside, or a task raised an
+      error of another kind, which its process has printed. In this process
+      (`num_processes` is 1) errors of all kinds are raised as they are.
   """
   if num_processes == 1:
     while waiting:
       task = waiting.popleft()
       yield from ((task, message) for message in function(task))
     return
+  # Worker processes and running tasks by the connections to the processes, and
+  # the connections to processes without a task.
   processes, idle, busy = {}, [], {}
   try:
     while waiting or busy:
@@ -65,6 +69,7 @@ def run(
         busy[connection] = waiting.popleft()
         connection.send(busy[connection])
       for connection in connection_lib.wait(list(busy)):
+        # A connection ends when its process does.
         try:
           message, is_last = connection.recv()
         except (EOFError, ConnectionError):
@@ -87,18 +92,19 @@ def run(
 def _start(
     function: Callable[[Any], Iterator[Any]], processes: dict
 ) -> connection_lib.Connection:
-  """Starts a process and returns the connection to it.
+  """Starts a worker process and returns the connection to it.
 
   Args:
-    function: generator function that takes a task, as `run` takes it.
-    processes: the processes by their connections, to which it is added.
+    function: generator function that takes a task, as in `run`.
+    processes: processes by the connections to them. The new one is added.
   """
   context = multiprocessing.get_context('spawn')
   ours, theirs = context.Pipe()
   process = context.Process(target=_work, args=(function, theirs), daemon=True)
   with workers.without_signals():
     process.start()
-  # Then the end of the process ends the connection.
+  # The worker now holds the only other end, so reading from `ours` fails once
+  # the worker has ended.
   theirs.close()
   processes[ours] = process
   return ours
@@ -108,7 +114,14 @@ def _work(
     function: Callable[[Any], Iterator[Any]],
     connection: connection_lib.Connection,
 ):
-  """Runs tasks that come through a connection, in a process of their own."""
+  """Runs the tasks that arrive at a worker process, one after the other.
+
+  Args:
+    function: generator function that takes a task, as in `run`.
+    connection: connection through which tasks arrive. For each message of a
+      task it sends (message, False); at the end of the task (None, True), or
+      (error, True) after an OSError.
+  """
   workers.live_with_parent()
   while True:
     task = connection.recv()
@@ -122,7 +135,11 @@ def _work(
 
 
 def _explain(process: multiprocessing.process.BaseProcess) -> Crash:
-  """Returns how a process crashed; raises RuntimeError if it did not."""
+  """Returns how a process crashed.
+
+  Raises:
+    RuntimeError: the process ended in another way. The error says which.
+  """
   process.join()
   code = process.exitcode
   if code is not None and -code in _CRASHES:
@@ -133,5 +150,6 @@ def _explain(process: multiprocessing.process.BaseProcess) -> Crash:
         ' memory: use fewer --workers'
     )
   raise RuntimeError(
-      f'worker process {process.pid} ended with exit code {code}: see above'
+      f'worker process {process.pid} ended with exit code {code}: look for its'
+      ' error above'
   )

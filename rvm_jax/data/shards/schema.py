@@ -1,12 +1,12 @@
-"""A packed clip: what a record of a shard holds, and how frames get in and out.
+"""The record of a packed clip: what it holds, and how to write and read it.
 
 A record is an example of tensorflow-datasets with these features:
 
-  frames: the JPEG files of the frames one after the other, or one mp4 file.
-  offsets: where in `frames` each JPEG file begins, and the end, int64 [n + 1];
-    [0, size of `frames`] for mp4.
+  frames: the JPEG files of the n frames one after the other, or one mp4 file.
+  offsets: byte in `frames` at which each JPEG file begins, then the size of
+    `frames`, int64 [n + 1]; for mp4 [0, size of `frames`].
   encoding: 'jpeg' or 'mp4'.
-  num_frames, height, width: size of the clip. Frames are upright.
+  num_frames, height, width: n, and the size in pixels of the upright frames.
   start: number of the clip's first frame in its video.
   frame_rate: frames per second of the video. Packing leaves out no frames.
   video: path of the video, relative to the folder of its source.
@@ -15,7 +15,7 @@ A record is an example of tensorflow-datasets with these features:
 
 An mp4 file is H.264 without B-frames, with a key frame every `KEY_INTERVAL`
 frames, so that decoding of any frame may begin shortly before it. The same
-frames give the same bytes with one version of PyAV and Pillow.
+frames give the same bytes with the same versions of PyAV and Pillow.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ SCHEMA_VERSION = 1
 # Distance between key frames of an mp4 file, in frames.
 KEY_INTERVAL = 16
 
-# The greatest denominator of a frame rate in an mp4 file. It holds 30000/1001.
+# Greatest denominator of a frame rate in an mp4 file: 30000/1001 stays exact.
 _MAX_DENOMINATOR = 1001
 
 
@@ -80,7 +80,7 @@ def serialize(example: Mapping[str, Any]) -> bytes:
   """Returns the bytes of a record; equal examples give equal bytes.
 
   Args:
-    example: the values of all features but `crc32`, by name.
+    example: the values of the features by name; `crc32` is computed here.
 
   Raises:
     ImportError: tensorflow-datasets is not installed.
@@ -118,10 +118,9 @@ def pack_mp4(
 
   Args:
     frames: the frames, RGB, uint8 [H, W, 3] each, at least one.
-    frame_rate: frames per second that the file states; it is rounded to a
-      fraction with a denominator of at most 1001, of at least 1/1001.
-    crf: quality of the H.264 encoder, 0 (lossless but for colours) to 51
-      (worst).
+    frame_rate: frames per second that the file states, rounded to a fraction
+      whose denominator is at most 1001; lower rates become 1/1001.
+    crf: CRF of the H.264 encoder, 0 (lossless but for colours) to 51 (worst).
 
   Raises:
     ValueError: height or width is odd.
@@ -172,22 +171,22 @@ def read(
     example: the record, as a data source of tensorflow-datasets returns it.
     numbers: numbers of the n frames to read, counted from the clip's first, in
       [0, num_frames), in any order.
-    verify: whether to compare the CRC-32 of `frames`. An array_record reader
-      has compared a hash of its own already.
+    verify: whether to compare the CRC-32 of `frames` with `crc32`. A reader of
+      array_record has already compared a hash of the whole record.
 
   Returns:
     The frames in the order of `numbers`, RGB, uint8 [n, height, width, 3].
 
   Raises:
-    BrokenVideo: the record is damaged; the error has its name.
+    BrokenVideo: the record is damaged. The error names it as `name` does.
     IndexError: a number is out of range.
   """
   numbers = np.asarray(numbers, np.int64)
   wanted = np.unique(numbers)
   if wanted.size and not 0 <= wanted[0] <= wanted[-1] < example['num_frames']:
     raise IndexError(
-        f'{name(example)}: frames {wanted.tolist()} asked for, of'
-        f' {example["num_frames"]}'
+        f'{name(example)}: expected frame numbers in'
+        f' [0, {example["num_frames"]}), got {wanted.tolist()}'
     )
   if verify and (found := zlib.crc32(example['frames'])) != example['crc32']:
     raise decoder.BrokenVideo(
@@ -218,7 +217,7 @@ def _read_jpeg(
   Args:
     example: the record.
     wanted: numbers of the n frames to read, ascending, int64 [n].
-    images: where their pixels go, uint8 [n, height, width, 3].
+    images: array to which the frames are written, uint8 [n, height, width, 3].
 
   Raises:
     BrokenVideo: a frame does not decode or has another size.
@@ -243,9 +242,9 @@ def _read_jpeg(
 def _read_mp4(
     example: Mapping[str, Any], wanted: np.ndarray, images: np.ndarray
 ):
-  """Decodes an mp4 file from the key frames before the wanted frames.
+  """Decodes an mp4 file from the last key frames before the wanted frames.
 
-  Arguments and errors are those of `_read_jpeg`.
+  It takes the arguments of `_read_jpeg`, and raises the same errors.
   """
   rows = dict(zip(wanted.tolist(), images))
   rgb = decoder.RGB()
@@ -284,7 +283,7 @@ def _keep(
     pixels: np.ndarray,
     image: np.ndarray,
 ):
-  """Copies a frame to its place; raises BrokenVideo if its size is another."""
+  """Copies `pixels` to `image`; raises BrokenVideo if their shapes differ."""
   if pixels.shape != image.shape:
     raise decoder.BrokenVideo(
         name(example), f'frame {number} is {pixels.shape}, not {image.shape}'
@@ -293,7 +292,7 @@ def _keep(
 
 
 def _text(value: str | bytes) -> str:
-  """Returns a text, which tensorflow-datasets reads as bytes."""
+  """Returns a text feature as str; tensorflow-datasets reads it as bytes."""
   return value.decode() if isinstance(value, bytes) else value
 
 

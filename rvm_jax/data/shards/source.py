@@ -17,23 +17,25 @@ class Packed(windows.Windows):
   """The clips of a packed set.
 
   Clips too short for the source frames and one target are left out, with a
-  warning. Damaged records are noticed when they are read.
+  warning. Opening the set reads no record, so damage of a record is noticed
+  only when its clip is read.
   """
 
   def __init__(
       self, place: str, spacing: frame_sampling.Spacing, max_bad_share: float
   ):
-    """Reads what the set holds, but none of its records.
+    """Reads the catalog of the set, and none of its records.
 
     Args:
       place: path of the set's folder, or its URL, such as 'gs://bucket/set'.
       spacing: distances between the frames of a sample.
-      max_bad_share: greatest share of clips that are too short with which the
-        source is used.
+      max_bad_share: greatest share of the clips that may be too short. With
+        more, the source is refused.
 
     Raises:
-      ValueError: the set cannot be used, too many clips are too short, or none
-        has room for the least gap.
+      ImportError: tensorflow-datasets is not installed.
+      ValueError: the set cannot be used, too many clips are too short, or no
+        clip has room for the least gap.
     """
     self._catalog = catalog_lib.read(place)
     needed = self._catalog.count_needed(spacing.min_frames, spacing.frame_rate)
@@ -63,18 +65,19 @@ def read(
   """Reads frames of a clip of a packed set.
 
   Args:
-    catalog: what the set holds.
+    catalog: what the set holds, as `catalog.read` returns it.
     clip: number of the clip in the set.
-    numbers: numbers of the n frames to read, counted from the clip's first.
-    verify: whether to compare the CRC-32 of the clip's frames with that in the
-      record. That takes as long as reading the record, and array_record has
-      compared its own hash of the record already.
+    numbers: numbers of the n frames to read, counted from the clip's first, in
+      any order.
+    verify: whether to compute the CRC-32 of the clip's frames and compare it
+      with the record's. That takes as long as reading the record, and
+      array_record has already compared its own hash of the record.
 
   Returns:
     The frames, RGB, uint8 [n, height, width, 3].
 
   Raises:
-    BrokenVideo: the record is damaged, or is not of this clip.
+    BrokenVideo: the record is damaged, or belongs to another clip.
   """
   path, number = catalog.locate(clip)
   record = array_records.read(path, number)
@@ -85,7 +88,7 @@ def read(
         catalog.checksums[clip],
     ):
       raise decoder.BrokenVideo(
-          schema.name(example), 'is not the clip that the CSV file says'
+          schema.name(example), 'is not the clip that clips-*.csv lists here'
       )
     return schema.read(example, numbers, verify=verify)
   except decoder.BrokenVideo as error:
@@ -94,12 +97,22 @@ def read(
     ) from error
   except (KeyError, ValueError) as error:
     raise decoder.BrokenVideo(
-        f'{path}, record {number}', f'no packed clip: {error}'
+        f'{path}, record {number}', f'is no packed clip: {error}'
     ) from error
 
 
 def _parse(record: bytes) -> dict[str, Any]:
-  """Returns what `schema.read` needs of a record; `frames` is a view of it."""
+  """Returns the features of a record that `schema.read` needs.
+
+  The value of `frames` is a view of the record, and not a copy.
+
+  Args:
+    record: bytes of the record.
+
+  Raises:
+    KeyError: a feature is missing.
+    ValueError: the record is no example.
+  """
   lists = examples.split(record)
   example: dict[str, Any] = {
       key: examples.numbers(lists[key])[0]

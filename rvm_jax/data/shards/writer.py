@@ -1,4 +1,4 @@
-"""Writes the files of a shard: its records, two lists, and a summary."""
+"""Writes a shard: records, list of clips, list of what is left out, summary."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
@@ -15,16 +15,18 @@ from rvm_jax.data.shards import plan
 from rvm_jax.data.shards import schema
 from rvm_jax.storage import files
 
-# The columns of the list of clips. All but `num_bytes`, the size of `frames`,
-# are features of the records.
+# Columns of the list of clips. They are features of the records, except for
+# `num_bytes`, which is the size of the feature `frames`.
 CLIP_COLUMNS = (
     'video,start,num_frames,frame_rate,height,width,label,num_bytes,crc32'
 ).split(',')
+# Columns of the list of what is left out.
 LEFT_OUT_COLUMNS = ['video', 'reason']
 
-# The payload is compressed already, and each record is read alone.
+# Frames are compressed already, and records are read one at a time.
 _RECORD_OPTIONS = 'group_size:1,uncompressed'
-# Greatest PSNR in dB that is noted: that of equal frames is infinite.
+# Greatest PSNR in dB in a summary. That of equal frames is infinite, which JSON
+# cannot express.
 _MAX_PSNR = 100.0
 
 
@@ -32,18 +34,18 @@ class Writer:
   """A shard that is being written.
 
   Attributes:
-    num_cuts: number of scene cuts, which the caller counts.
+    num_cuts: number of scene cuts for the summary. The caller counts them.
   """
 
   def __init__(self, paths: layout.Paths, settings: plan.Settings):
-    """Opens the files.
+    """Locks the shard and opens its files.
 
     Args:
-      paths: their paths.
-      settings: how videos become clips.
+      paths: paths of the shard's files.
+      settings: format and quality of the frames.
 
     Raises:
-      OSError: they cannot be written, or another process is writing them.
+      OSError: the files cannot be written, or another process is writing them.
     """
     from array_record.python import array_record_module
 
@@ -51,7 +53,8 @@ class Writer:
     self._paths = paths
     self._settings = settings
     with contextlib.ExitStack() as opened:
-      # Two processes that write the same files would spoil them.
+      # The lock comes first: two processes that write to the same files would
+      # damage them.
       opened.enter_context(layout.lock(paths))
       files_ = [
           opened.enter_context(
@@ -89,11 +92,12 @@ class Writer:
     """Writes a clip.
 
     Args:
-      video: the video.
+      video: the video that the clip is a part of.
       start: number of the clip's first frame in the video.
       frame_rate: frames per second of the video.
-      images: the n frames, uint8 [H, W, 3] each.
-      is_sampled: whether the PSNR of the middle frame is measured.
+      images: the frames, uint8 [H, W, 3] each, at least one.
+      is_sampled: whether to measure the PSNR of the middle frame after storing
+        it, for the summary.
 
     Raises:
       OSError: the records cannot be written.
@@ -121,7 +125,7 @@ class Writer:
       self._records.write(schema.serialize(example))
     row = example | {'num_bytes': len(frames)}
     self._clips.writerow([row[column] for column in CLIP_COLUMNS])
-    # Count.
+    # Add the clip to the statistics of the summary.
     self._num_frames.append(len(images))
     self._num_bytes.append(len(frames))
     self._seconds += len(images) / frame_rate
@@ -134,23 +138,23 @@ class Writer:
       )
 
   def leave_out(self, video: str, reason: str):
-    """Notes that something is left out.
+    """Notes that a video, or a part of it, is left out.
 
     Args:
       video: name of the video.
-      reason: what is left out of it, and why.
+      reason: which part is left out if not all of the video, and why.
     """
     self._left_out.writerow([video, reason])
     self._num_left_out += 1
 
   def finish(self) -> dict[str, Any]:
-    """Completes the files and gives them their names.
+    """Completes the files, gives them their final names, and adds the summary.
 
     Returns:
-      The summary of the shard: size and hash of its files, and statistics.
+      The summary of the shard: sizes and hashes of its files, and statistics.
 
     Raises:
-      OSError: they cannot be written.
+      OSError: the files cannot be written.
     """
     with _record_errors():
       self._records.close()
@@ -180,7 +184,7 @@ class Writer:
     return summary
 
   def clean_up(self):
-    """Closes the files and removes those that are not complete."""
+    """Closes and unlocks the files, and removes those that are not complete."""
     with contextlib.suppress(OSError), _record_errors():
       self._records.close()
     with contextlib.suppress(OSError):
@@ -191,13 +195,17 @@ class Writer:
 
 
 def _part(path: str) -> str:
-  """Returns the path of a file until it is complete."""
+  """Returns the path to write to while the file for `path` is not complete."""
   return f'{path}.part'
 
 
 @contextlib.contextmanager
 def _record_errors() -> Iterator[None]:
-  """Makes the errors of array_record, which name path and cause, OSErrors."""
+  """Raises the errors of array_record as OSErrors with the same text.
+
+  array_record raises RuntimeError, with the path and the cause, if it cannot
+  write a file.
+  """
   try:
     yield
   except RuntimeError as error:
@@ -205,7 +213,13 @@ def _record_errors() -> Iterator[None]:
 
 
 def _psnr(frame: np.ndarray, original: np.ndarray) -> float:
-  """Returns the peak signal-to-noise ratio of a frame in dB."""
+  """Returns the peak signal-to-noise ratio of a frame in dB, at most _MAX_PSNR.
+
+  Args:
+    frame: the frame as it was stored, uint8 [H, W, 3].
+    original: the frame before it was stored, uint8 [H, W, 3].
+  """
   error = np.mean((frame.astype(np.float64) - original) ** 2)
+  # The mean squared error at which the ratio is _MAX_PSNR.
   least = 255**2 / 10 ** (_MAX_PSNR / 10)
   return round(float(10 * np.log10(255**2 / max(error, least))), 2)

@@ -17,7 +17,8 @@ import numpy as np
 # Decoders that can be told, packet by packet, to leave out frames to which no
 # other frame refers.
 _SKIPPING = frozenset(['h264', 'hevc', 'mpeg1video', 'mpeg2video', 'mpeg4'])
-# Containers without timestamps: FFmpeg guesses them, and wrongly at damage.
+# Containers that store no timestamps. FFmpeg guesses them, and its guesses are
+# wrong where a file is damaged.
 _UNTIMED = frozenset(['avi'])
 # System errors of a network disk that fails for a moment: the file may be good.
 NOT_DAMAGE = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN)
@@ -44,18 +45,19 @@ class BrokenVideo(ValueError):
 def open_stream(
     path: str, content: bytes | None = None
 ) -> Iterator[av.VideoStream]:
-  """Opens the first video stream of a file, other than a song's cover picture.
+  """Opens the first video stream of a file that is not a cover picture.
 
   Args:
     path: path of the file.
-    content: bytes of the file if it is in memory; `path` then only names it.
+    content: bytes of the file if it is in memory; None to read it from `path`.
+      With `content`, `path` is only a name for errors.
 
   Yields:
     The stream, which decodes in the calling thread alone.
 
   Raises:
     BrokenVideo: the file has no video stream; or FFmpeg or the system raised an
-      error, here or in the body of the `with`.
+      error, here or in the body of the `with` statement.
   """
   cover = av.stream.Disposition.attached_pic
   try:
@@ -78,11 +80,12 @@ def packets(stream: av.VideoStream) -> Iterator[av.Packet]:
   to put them in order.
 
   Args:
-    stream: the stream.
+    stream: a stream that `open_stream` opened.
 
   Raises:
-    av.FFmpegError: reading fails. The empty packet comes first, unless a disk
-      failed for a moment, after which the rest can be read another time.
+    av.FFmpegError: reading fails. The empty packet is yielded before this error
+      too, unless a network disk failed for a moment (NOT_DAMAGE): then the rest
+      of the file may be good, and the caller can read all of it later.
   """
   try:
     # At the end of the file, the last packet of `demux` is the empty one.
@@ -96,15 +99,15 @@ def packets(stream: av.VideoStream) -> Iterator[av.Packet]:
 def from_start(stream: av.VideoStream) -> Iterator[av.VideoFrame]:
   """Yields the frames of a stream in order, up to the first damaged one.
 
-  Damage before the first good frame is passed over: a recording may begin
-  between key frames.
+  Damage before the first good frame is passed over, because a recording may
+  begin between key frames.
 
   Args:
     stream: a stream that was just opened.
 
   Raises:
     av.FFmpegError: a frame is damaged, or reading fails. All good frames before
-      it come first, those that the decoder held back included.
+      it are yielded first, including those that the decoder held back.
   """
   is_started = False
   for packet in packets(stream):
@@ -127,8 +130,8 @@ def usable(path: str, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
     stream: a stream that was just opened.
 
   Raises:
-    BrokenVideo: after the last usable frame there is damage, or a frame of
-      another size.
+    BrokenVideo: a frame is damaged, or has another size than the first. The
+      frames before it are yielded first.
   """
   number, size = 0, None
   try:
@@ -153,16 +156,17 @@ def from_key(
 ) -> Iterator[av.VideoFrame]:
   """Seeks to a key frame and yields the wanted frames after it, in order.
 
-  Frames before the key frame itself are ignored, since a seek may land
-  anywhere. Frames to which no other refers are decoded only if wanted. The
-  frames end early, without an error, where the file is damaged or the seek went
-  wrong: the caller has to check which frames came.
+  Frames that the decoder returns before the key frame are ignored, since a seek
+  may land anywhere. Frames to which no other frame refers are decoded only if
+  they are wanted. If the file is damaged or the seek goes wrong, some wanted
+  frames are missing and there is no error: the caller has to check which frames
+  came.
 
   Args:
     stream: a stream that was just opened, or that this function used before.
-    key: timestamp of the key frame. None begins at the start of a stream that
-      was just opened.
-    aim: timestamp to seek to, at or before `key`.
+    key: timestamp of the key frame. None does not seek, but begins at the start
+      of a stream that was just opened.
+    aim: timestamp to seek to, at or before `key`; ignored if `key` is None.
     wanted: timestamps of the wanted frames, which lie between this key frame
       and the next.
     is_interlaced: whether a frame may come in two packets.
@@ -173,8 +177,9 @@ def from_key(
   wanted = set(wanted)
   context = stream.codec_context
   is_skipping = context.name in _SKIPPING and not is_interlaced
+  # Frames are trusted from the key frame on, which shows where the seek landed.
   is_trusted = key is None
-  # Each wanted frame is yielded once; the end is the next key frame.
+  # Decode until all wanted frames have been yielded, or to the next key frame.
   try:
     if key is not None:
       stream.container.seek(aim, stream=stream)
@@ -226,7 +231,8 @@ def shape(frame: av.VideoFrame) -> tuple[int, int]:
 def checksum(frame: av.VideoFrame) -> int:
   """Returns a checksum that tells frames apart.
 
-  It covers every fourth row of the first plane.
+  It is the CRC-32 of every fourth row of the first plane, without padding. In
+  most pixel formats the first plane is the brightness.
   """
   plane = frame.planes[0]
   return zlib.crc32(np.ascontiguousarray(_rows(plane)[::4, : plane.width]))
@@ -238,13 +244,14 @@ def _decode(
   """Decodes a packet and yields the frames that are complete with it.
 
   Args:
-    packet: the packet after those decoded before.
-    is_last_if_damaged: whether decoding ends at this packet if it is damaged.
-      Then the frames that the decoder holds back come out first, if timestamps
-      tell that they are shown before the damaged frame.
+    packet: the next packet of its stream.
+    is_last_if_damaged: whether the caller decodes no more packets if this one
+      is damaged. Then the frames that the decoder holds back are yielded before
+      the error, as far as timestamps tell that they are shown before the
+      damaged frame.
 
   Raises:
-    av.FFmpegError: the packet is damaged; all frames before it came first.
+    av.FFmpegError: the packet is damaged.
   """
   try:
     if packet.is_corrupt:
@@ -262,7 +269,10 @@ def _decode(
 
 
 def _ask_for_held(stream: av.VideoStream) -> av.Packet:
-  """Returns an empty packet, after which the decoder takes no other."""
+  """Returns an empty packet; decoding it returns the frames held back.
+
+  After this packet, the decoder of the stream accepts no other.
+  """
   packet = av.Packet()
   packet.stream = stream
   return packet

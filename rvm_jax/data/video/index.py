@@ -1,4 +1,4 @@
-"""The index: what each video file holds, found once and kept in a database.
+"""The index: a database of what each video file holds, so each is scanned once.
 
 `build` decodes every new file once from start to end. The results go into one
 SQLite database in `$XDG_CACHE_HOME/rvm_jax` (by default `~/.cache/rvm_jax`). A
@@ -8,9 +8,9 @@ since they may have been mended. Deleting the database is safe while nothing
 runs.
 
 A folder of pictures is one video, and has one row. Its modification time is
-that of the folder, which changes as pictures come, go or get other names, but
-not as the contents of one are replaced: to notice that, every start would have
-to look at every picture.
+that of the folder, which changes when a picture is added, removed or renamed,
+but not when the contents of a picture are replaced: to notice that, every start
+would have to ask for the time of every picture.
 
 Files are looked up many at a time, in the file system by several threads and in
 the database by one query for all of them.
@@ -37,10 +37,11 @@ from rvm_jax.data.video import lookups
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import scanning
 
-# Less than this many bytes are scanned sooner than processes start.
+# If there are fewer bytes to scan, one process is done before others start.
 _SMALL = 8 * 2**20
 
-# Files that are looked up at once: more take more memory and are no faster.
+# Number of files that are looked up with one query. More would take more memory
+# and be no faster.
 _NUM_TOGETHER = 50_000
 
 # A row for each usable file that was scanned.
@@ -52,7 +53,7 @@ CREATE TABLE IF NOT EXISTS videos (
   UNIQUE (path, size, mtime))
 """
 # The columns that hold the fields of `reader.Contents`, in the order of the
-# fields. `labels` are the timestamps and `keys` the key frames, packed.
+# fields. `labels` are the timestamps and `keys` the key frames, see `_pack`.
 CONTENTS = (
     'num_frames, frame_rate, height, width, labels, keys, lead, is_interlaced,'
     ' note'
@@ -67,7 +68,7 @@ class Summary(NamedTuple):
 
   Attributes:
     row: number of the row.
-    num_frames: number of frames that decode.
+    num_frames: number of frames that decode, at least 1.
     frame_rate: mean frames per second.
     height: height of the upright frames in pixels.
     width: width of the upright frames in pixels.
@@ -94,7 +95,7 @@ def database() -> str:
 
 @contextlib.contextmanager
 def open_to_write() -> Iterator[sqlite3.Connection]:
-  """Opens the database, which is made if there is none, and closes it."""
+  """Opens the database in a `with` statement, and makes it if there is none."""
   os.makedirs(os.path.dirname(database()), exist_ok=True)
   connection = sqlite3.connect(
       pathlib.Path(database()).absolute().as_uri(), uri=True, timeout=60
@@ -109,9 +110,9 @@ def build(
 ) -> tuple[dict[str, Summary], dict[str, str]]:
   """Scans the videos that have no row in the database yet.
 
-  Every row is committed when its file is scanned, so a build that is
-  interrupted goes on where it was. A file that crashes the decoder is bad; with
-  several processes it crashes only one of them.
+  Every row is committed as soon as its file is scanned, so that a build after
+  an interruption scans the remaining files alone. A file that crashes the
+  decoder is bad if several processes scan; if this process scans, it crashes.
 
   Args:
     paths: absolute paths of files, or of folders of pictures.
@@ -119,8 +120,8 @@ def build(
       None takes one for each core, or this process if there is little to scan.
 
   Returns:
-    good: usable videos, {path: Summary}.
-    bad: the other ones, {path: reason}.
+    good: summaries of the usable videos, {path: Summary}.
+    bad: reasons why the other videos are not usable, {path: reason}.
   """
   with open_to_write() as connection:
     good, bad, unknown = _look_up(connection, list(dict.fromkeys(paths)))
@@ -135,6 +136,8 @@ def build(
         if isinstance(result, str):
           bad[path] = result
           continue
+        # The row is read back for its number, and because another process may
+        # have inserted it first.
         _insert(connection, unknown[path], result)
         connection.commit()
         good |= _find(connection, [unknown[path]])
@@ -142,7 +145,7 @@ def build(
 
 
 def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
-  """Returns path and contents of the video in a row.
+  """Returns path and contents of the video that a row describes.
 
   Args:
     database_path: path of the database.
@@ -175,7 +178,7 @@ def load(database_path: str, row: int) -> tuple[str, reader.Contents]:
 
 
 def path_of(database_path: str, row: int) -> str:
-  """Returns the path of the video in a row of a database."""
+  """Returns the path of the video that a row of a database describes."""
   return (
       _connection(database_path)
       .execute('SELECT path FROM videos WHERE id = ?', (row,))
@@ -186,7 +189,7 @@ def path_of(database_path: str, row: int) -> str:
 def _look_up(
     connection: sqlite3.Connection, paths: list[str]
 ) -> tuple[dict[str, Summary], dict[str, str], dict[str, tuple[str, int, int]]]:
-  """Tells known files from new ones.
+  """Looks up which files have a row, and which are to be scanned.
 
   Args:
     connection: connection to the database.
@@ -194,8 +197,9 @@ def _look_up(
 
   Returns:
     good: summaries of the files that have a row, by path.
-    bad: why files are bad that need no scan, by path.
-    unknown: path, size and modification time of the other files, by path.
+    bad: reasons why files are bad, by path, for those that are empty or cannot
+      be reached.
+    unknown: path, size and modification time of the files to scan, by path.
   """
   good, bad, unknown = {}, {}, {}
   for start in range(0, len(paths), _NUM_TOGETHER):
@@ -220,7 +224,7 @@ def _look_up(
 
 
 def _connection(database_path: str) -> sqlite3.Connection:
-  """Returns this thread's read-only connection; opens it at the first call."""
+  """Returns the read-only connection of this thread, and opens it if needed."""
   if getattr(_connections, 'path', None) != database_path:
     _connections.path = database_path
     _connections.connection = sqlite3.connect(
@@ -255,7 +259,7 @@ def _find(
   )
   found = {path: Summary(*fields) for path, *fields in rows}
   connection.execute('DELETE FROM wanted')
-  # While a transaction is open, others cannot write.
+  # While a transaction is open, other processes cannot write to the database.
   connection.commit()
   return found
 
@@ -268,6 +272,11 @@ def _insert(
   """Inserts a row, unless another process has inserted it meanwhile.
 
   A row never changes, because running jobs and other builds refer to it.
+
+  Args:
+    connection: connection to the database.
+    stamp: path, size and modification time of the file.
+    contents: what the file holds.
   """
   fields = dict(vars(contents))
   fields['timestamps'] = _pack(contents.timestamps)
@@ -280,7 +289,7 @@ def _insert(
 
 
 def _pack(numbers: np.ndarray) -> bytes:
-  """Compresses an array of integers [n], by its differences."""
+  """Returns an array of integers [n] as compressed bytes of its differences."""
   return zlib.compress(np.diff(numbers, prepend=0).astype('<i8').tobytes())
 
 

@@ -15,8 +15,9 @@ from rvm_jax.data.video import lookups
 from rvm_jax.data.video import prepared
 from rvm_jax.data.video import sequences
 
-# Suffixes of files that lie beside the videos in many data sets. Any other file
-# in a folder is taken for a video, and reported as bad if it is not one.
+# Suffixes of files that are no videos and lie beside videos in many data sets.
+# Any other file in a folder is taken for a video, and reported as bad if it is
+# not one.
 COMPANIONS = frozenset(
     '.bmp .csv .db .gz .html .ini .jpeg .jpg .json .jsonl .log .md .npy .npz'
     ' .pdf .pgm .pkl .png .ppm .py .rst .srt .tar .tif .tiff .tsv .txt .vtt'
@@ -29,11 +30,13 @@ class Clip:
   """A span of a video.
 
   Attributes:
-    path: absolute path of the file, or of a folder of pictures.
+    path: absolute path of the file or of a folder of pictures, or the path of a
+      video in a prepared set (see `prepared`).
     start: start of the span in seconds.
     end: end of the span in seconds; None for the end of the video.
     manifest: path of the manifest that lists the clip; '' if none does.
-    line: number of the clip's line in the manifest, counted from 1.
+    line: number of the clip's line in the manifest, counted from 1; 0 without a
+      manifest.
     label: label of the clip in the manifest; '' if there is none.
   """
 
@@ -46,7 +49,7 @@ class Clip:
 
   @property
   def name(self) -> str:
-    """The path, after the clip's line if a manifest lists it, for people."""
+    """Name of the clip for messages: its manifest and line if any, its path."""
     where = f'{self.manifest}, line {self.line}: ' if self.manifest else ''
     return where + self.path
 
@@ -59,17 +62,19 @@ def find(place: str) -> list[Clip]:
       stands for every file in it and in its subfolders, except hidden files,
       companions (text, pictures, archives: see COMPANIONS) and links to
       folders. If the folder or a subfolder holds numbered pictures and no
-      video, that folder is itself one video, see `sequences`. A glob
-      ('/data/*/*.mp4', '**' for any depth) stands for the files that match, and
-      for the folders that match. A manifest is a .csv file with the header
-      `path,start,end,label`, of which only `path` is needed, the path of a file
-      or of a folder of pictures; paths are relative to the manifest, `start`
-      and `end` are in seconds, and `label` is any text. 'tfds:DIR' and
-      'tfds:DIR:SPLIT' stand for the videos of a set that tensorflow-datasets
-      prepared, see `prepared`.
+      video, that folder is itself one video, as `sequences` describes. A glob
+      ('/data/*/*.mp4', '**' for any depth) stands for the files that match it,
+      and for the contents of the folders that match it. A manifest is a .csv
+      file with the header `path,start,end,label`, of which only `path` is
+      needed. Each row names a file or a folder of pictures, by an absolute path
+      or one relative to the manifest's folder; `start` and `end` are in
+      seconds, and `label` is any text. 'tfds:DIR' and 'tfds:DIR:SPLIT' stand
+      for the videos of a set that tensorflow-datasets prepared, as `prepared`
+      describes.
 
   Returns:
-    The clips of a manifest in its order; others in the order of their paths.
+    The clips: those of a manifest and of a prepared set in its order, all
+    others in the order of their paths.
 
   Raises:
     ValueError: there are no videos, or the manifest cannot be understood.
@@ -98,7 +103,8 @@ def find(place: str) -> list[Clip]:
 def _files(roots: Sequence[str]) -> set[str]:
   """Returns the absolute paths of videos.
 
-  Each folder is listed once, several at a time, and no file in it is looked at.
+  Each folder is listed once, several folders at a time. The file system is not
+  asked about the single files in a folder, unless they are links.
 
   Args:
     roots: paths of video files, and of folders to search.
@@ -112,7 +118,7 @@ def _files(roots: Sequence[str]) -> set[str]:
       waiting.add(root)
     elif _is_video(os.path.basename(root)):
       found.add(root)
-  # Go down by one level of folders at a time.
+  # List one level of folders after the other.
   while waiting:
     seen |= waiting
     below = set()
@@ -124,7 +130,11 @@ def _files(roots: Sequence[str]) -> set[str]:
 
 
 def _list_folder(folder: str) -> tuple[list[str], list[str]]:
-  """Returns the paths of the videos and of the folders in a folder."""
+  """Returns the paths of the videos in a folder, and of the folders to search.
+
+  The folder itself is its one video if it is a sequence of pictures. Hidden
+  folders and links to folders are not searched.
+  """
   names, folders = [], []
   try:
     with os.scandir(folder) as entries:
@@ -136,7 +146,7 @@ def _list_folder(folder: str) -> tuple[list[str], list[str]]:
   except OSError as error:
     logging.warning('%s is left out: %s', folder, error.strerror)
   videos = [os.path.join(folder, name) for name in filter(_is_video, names)]
-  # Pictures beside videos are their thumbnails.
+  # Pictures beside videos are taken for thumbnails of the videos.
   if not videos and sequences.is_sequence(names):
     videos.append(folder)
   return videos, [
@@ -151,7 +161,11 @@ def _is_video(name: str) -> bool:
 
 
 def _manifest(path: str) -> list[Clip]:
-  """Returns the clips of a manifest."""
+  """Returns the clips of a manifest.
+
+  Raises:
+    ValueError: the manifest cannot be understood. The error names the line.
+  """
   columns = ['path', 'start', 'end', 'label']
   clips = []
   # In strict mode a quote that is never closed is an error. Otherwise it would
@@ -210,7 +224,11 @@ def _read_row(
     path: path of the manifest.
     line: number of the row's line.
     header: names of the columns.
-    row: the values by name; None is the name of values without a column.
+    row: the values by the names of their columns; values without a column are
+      under the key None.
+
+  Raises:
+    ValueError: a value is missing, wrong, or has no column.
   """
   where = f'{path}, line {line}'
   if not row['path'] or None in row:
@@ -233,12 +251,13 @@ def folder_of(place: str) -> str:
   """Returns the folder to which the paths of a data set are relative.
 
   Args:
-    place: path of a folder, a glob, a manifest, or a video, as `find` takes it.
+    place: the data set, as `find` takes it.
 
   Returns:
-    The absolute path of the folder itself; of the one that holds the manifest
-    or video, or the folder of pictures that is one video; of a glob, of the
-    folder before its first wildcard.
+    An absolute path. For a folder it is the path of the folder itself; for a
+    manifest, a video file, or a folder of pictures that is one video, the path
+    of the folder around it; for a glob, the path of the innermost folder before
+    its first wildcard; for a prepared set, 'tfds:' and the path of the set.
   """
   if prepared.is_prepared(place):
     return prepared.folder_of(place)
@@ -246,8 +265,8 @@ def folder_of(place: str) -> str:
   if os.path.isdir(place):
     with os.scandir(place) as entries:
       names = [entry.name for entry in entries if entry.is_file()]
-    is_video = not any(map(_is_video, names)) and sequences.is_sequence(names)
-    return os.path.dirname(place) if is_video else place
+    is_one = not any(map(_is_video, names)) and sequences.is_sequence(names)
+    return os.path.dirname(place) if is_one else place
   if not os.path.isfile(place):
     place = place[: re.search(r'[*?[]|$', place).start()]
   return os.path.dirname(place)

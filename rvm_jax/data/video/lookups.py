@@ -1,4 +1,4 @@
-"""Requests to the file system, many at a time.
+"""Makes many requests to the file system at the same time.
 
 A network disk takes a millisecond to say how big a file is, so a million files
 would take a quarter of an hour one by one. It answers many requests at once. On
@@ -13,14 +13,14 @@ from typing import Any
 
 from rvm_jax.data.video import prepared
 
-# Requests that are on their way at once.
+# Number of requests that wait for an answer at the same time.
 _NUM_THREADS = 32
-# Requests that a thread makes one after the other, since handing one to a
-# thread costs more than a local disk takes to answer it.
+# Number of requests that a thread makes one after the other: to hand each of
+# them to a thread would take longer than a local disk takes to answer it.
 _NUM_TOGETHER = 200
-# What a folder of pictures counts as, in bytes. Its own size means another
-# thing on each file system, and that of its pictures would have to be asked for
-# one by one.
+# Size in bytes that stands for any folder of pictures. File systems differ in
+# what they call the size of a folder, and the sizes of its pictures would have
+# to be asked for one by one.
 _FOLDER_SIZE = 2**20
 
 
@@ -28,13 +28,13 @@ def ask_all(ask: Callable[[str], Any], paths: Sequence[str]) -> Iterator[Any]:
   """Calls a function for each path, in several threads.
 
   Args:
-    ask: function of a path that waits for the file system, without Python's
-      lock.
+    ask: function that takes a path. Threads make it faster only if it releases
+      Python's global interpreter lock while it waits for the file system.
     paths: the paths.
 
   Yields:
-    What the function returns, in the order of the paths. An error that it
-    raises is raised here.
+    What the function returns for each path, in the order of the paths. An error
+    of the function is raised here.
   """
   parts = [
       paths[start : start + _NUM_TOGETHER]
@@ -53,18 +53,18 @@ def ask_all(ask: Callable[[str], Any], paths: Sequence[str]) -> Iterator[Any]:
 
 
 def stamp(path: str) -> tuple[int, int]:
-  """Returns size and modification time of a file or of a folder.
-
-  Those of a video in a prepared set are those of the file that holds it.
+  """Returns size and modification time of a video, to notice that it changes.
 
   Args:
-    path: path of the file, or of a folder of pictures.
+    path: path of a video file, of a folder of pictures, or of a video in a
+      prepared set, for which the file of records that holds it is asked for.
 
   Returns:
-    Size in bytes, the same for all folders, and time in nanoseconds.
+    The size in bytes (_FOLDER_SIZE for every folder), and the modification time
+    in nanoseconds.
 
   Raises:
-    OSError: there is no such file.
+    OSError: there is no such file, or it cannot be reached.
   """
   if prepared.is_prepared(path):
     path = prepared.file_of(path)

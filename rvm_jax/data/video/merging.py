@@ -1,8 +1,8 @@
-"""Indices of several machines are put together.
+"""Merges the indices that several machines have built into one.
 
 Each machine scans a part of the videos into a database of its own, since
 SQLite must not write to a network disk from several machines. Then the rows of
-all are added to one database, which any machine may copy.
+all databases are added to one, which the other machines may copy.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from rvm_jax.data.video import index
 
 
 def merge(paths: Sequence[str]) -> int:
-  """Adds the rows of databases of other machines to this machine's.
+  """Adds the rows of other machines' databases to the database of this machine.
 
-  The files must have the same absolute paths on all machines. Rows that are
-  there stay as they are.
+  The videos must have the same absolute paths on all machines. Rows that this
+  machine has already stay as they are.
 
   Args:
     paths: paths of the databases, which are only read.
@@ -26,8 +26,8 @@ def merge(paths: Sequence[str]) -> int:
     The number of rows added.
 
   Raises:
-    ValueError: a database is not there, is none, or is of another version of
-      PyAV.
+    ValueError: a file does not exist, is no such database, or was written with
+      another version of PyAV.
   """
   name = os.path.basename(index.database())
   columns = f'path, size, mtime, {index.CONTENTS}'
@@ -41,7 +41,8 @@ def merge(paths: Sequence[str]) -> int:
         )
       if os.path.samefile(path, index.database()):
         continue
-      # As a URI it is opened to be read, and not made if it is gone.
+      # The URI opens the database to be read only, so that it is not created if
+      # it has just disappeared.
       other = f'{pathlib.Path(path).absolute().as_uri()}?mode=ro'
       try:
         connection.execute('ATTACH ? AS other', (other,))

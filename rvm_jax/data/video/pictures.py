@@ -1,4 +1,4 @@
-"""Videos whose frames are pictures of their own, of two kinds."""
+"""Videos whose frames are separate pictures: folders, and prepared sets."""
 
 import os
 import types
@@ -11,15 +11,16 @@ from rvm_jax.data.video import sequences
 def module_of(path: str) -> types.ModuleType | None:
   """Returns the module that reads a video made of pictures.
 
-  Its functions `decode_all` and `read` take the path. The frame rate of such a
-  video is `sequences.FRAME_RATE`.
+  Its functions `decode_all` and `read` take the path of the video. The frame
+  rate of such a video counts as `sequences.FRAME_RATE`.
 
   Args:
     path: path of the video.
 
   Returns:
-    `prepared` for a video of a set that tensorflow-datasets prepared,
-    `sequences` for a folder, and None for a video file.
+    The module `prepared` for a video of a set that tensorflow-datasets
+    prepared, `sequences` for a folder, and None for anything else, such as a
+    video file.
   """
   if prepared.is_prepared(path):
     return prepared
@@ -27,7 +28,7 @@ def module_of(path: str) -> types.ModuleType | None:
 
 
 def measure(path: str) -> tuple[int, int, int]:
-  """Decodes all frames of a video and returns what they have in common.
+  """Decodes all frames of a video, and returns their number and their size.
 
   Args:
     path: path of a video made of pictures.
@@ -36,13 +37,13 @@ def measure(path: str) -> tuple[int, int, int]:
     The number of frames, and their height and width in pixels.
 
   Raises:
-    BrokenVideo: there are no frames, or one cannot be read or has another size
-      than the first. Unlike the end of a video file, a broken picture can be
-      replaced, so the whole video is bad until it is.
+    BrokenVideo: there are no frames, or a frame cannot be read or has another
+      size than the first. Unlike a video file, which is usable up to the
+      damage, such a video is bad as a whole until the picture is replaced.
   """
   num_frames, shape = 0, None
   for pixels in module_of(path).decode_all(path):
     num_frames, shape = num_frames + 1, pixels.shape
   if shape is None:
-    raise decoder.BrokenVideo(path, 'no frame in it')
+    raise decoder.BrokenVideo(path, 'it has no frames')
   return num_frames, *shape[:2]

@@ -4,8 +4,9 @@ In such a set a video is one record of an array_record file, with a picture for
 each frame (PNG or JPEG). A set has one feature of this kind: `Video`, or a
 `Sequence` of `Image`. TensorFlow is not needed.
 
-Elsewhere in this package a video is known by a path. That of a video of a set
-is made of the file and of a name that no other video has:
+The rest of this package knows a video by its path. The path of a video of a set
+consists of the path of its array_record file and a unique name, which ends in
+the number of the record:
 
   tfds:/data/ucf101/2.0.0/ucf101-train.array_record-00003-of-00016/
       ucf101-train-00003-000017
@@ -27,13 +28,13 @@ from rvm_jax.data.video import decoder
 from rvm_jax.data.video import sequences
 
 _PREFIX = 'tfds:'
-# A folder, and perhaps a split such as train, train+test or train[:10%].
+# A folder, and optionally a split such as train, train+test or train[:10%].
 _PLACE = re.compile(r'tfds:(.*?)(?::([A-Za-z_][\w+]*(?:\[[^\]]*\])?))?')
 _SHARD = re.compile(r'\.array_record-(\d+)-of-\d+$')
 
 
 def is_prepared(path: str) -> bool:
-  """Returns whether a path, or the name of a source, is of such a set."""
+  """Returns whether a path is that of a prepared set, or of a video in one."""
   return path.startswith(_PREFIX)
 
 
@@ -41,13 +42,14 @@ def list_videos(place: str) -> list[str]:
   """Returns the paths of the videos of a set, in the order of its records.
 
   Args:
-    place: 'tfds:' and the folder with dataset_info.json, to which ':' and a
-      split may be added, as tensorflow-datasets writes it: 'train[:10%]'. The
-      split is 'train' otherwise.
+    place: 'tfds:DIR' or 'tfds:DIR:SPLIT'. DIR is the folder that holds
+      dataset_info.json. SPLIT is a split in the notation of
+      tensorflow-datasets, such as 'train[:10%]'; 'train' if it is not given.
 
   Raises:
     ImportError: tensorflow-datasets is not installed.
-    ValueError: the folder holds no such set, or the set has no such split.
+    ValueError: the folder holds no set that can be read, or the set has no such
+      split.
   """
   folder = folder_of(place).removeprefix(_PREFIX)
   split = _PLACE.fullmatch(place)[2] or 'train'
@@ -94,7 +96,9 @@ def list_videos(place: str) -> list[str]:
 
 
 def folder_of(place: str) -> str:
-  """Returns the path of a set's folder, with which those of its videos begin.
+  """Returns 'tfds:' and the absolute path of the folder of a set.
+
+  The paths of all videos of the set begin with it.
 
   Args:
     place: the set, as `list_videos` takes it.
@@ -126,12 +130,13 @@ def read(path: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
 
   Args:
     path: path of the video.
-    num_frames: number of frames that it had when it was measured.
+    num_frames: number of frames that the video had when it was indexed.
     numbers: numbers of the n frames to read, int64 [n].
-    images: where their pixels go, uint8 [n, height, width, 3].
+    images: array to which the frames are written, uint8 [n, height, width, 3].
 
   Raises:
-    BrokenVideo: a frame cannot be read, or the video is not as it was.
+    BrokenVideo: a frame cannot be read, or the video has another number of
+      frames, or frames of another size, than when it was indexed.
   """
   pictures = _load(path)
   if len(pictures) != num_frames:
@@ -155,7 +160,11 @@ def _split(path: str) -> tuple[str, int]:
 
 
 def _load(path: str) -> list[memoryview]:
-  """Returns the files of a video's frames."""
+  """Returns the encoded pictures of a video's frames, as views of its record.
+
+  Raises:
+    BrokenVideo: the record cannot be read, or holds no video.
+  """
   file, number = _split(path)
   try:
     lists = examples.split(array_records.read(file, number))
@@ -171,13 +180,19 @@ def _decode(
     picture: memoryview,
     shape: tuple[int, ...] | None,
 ) -> np.ndarray:
-  """Returns a frame, RGB, uint8 [H, W, 3], after a look at its shape.
+  """Decodes a frame and checks its shape.
 
   Args:
     path: path of the video.
     number: number of the frame.
-    picture: contents of the frame's file.
-    shape: expected shape of the frame; None for any.
+    picture: the encoded picture, a JPEG or PNG file.
+    shape: expected shape of the frame; None for any shape.
+
+  Returns:
+    The frame, RGB, uint8 [H, W, 3].
+
+  Raises:
+    BrokenVideo: the frame cannot be decoded, or has another shape.
   """
   name = f'frame {number}'
   pixels = sequences.decode_file(io.BytesIO(picture), path, name)
@@ -190,7 +205,7 @@ def _find_pictures(folder: str) -> str:
   """Returns the name of the feature of a set that holds videos.
 
   Raises:
-    ValueError: the set has none, or several.
+    ValueError: the set has no such feature, or several.
   """
   path = os.path.join(folder, 'features.json')
   with open(path, encoding='utf-8') as file:
@@ -208,7 +223,12 @@ def _find_pictures(folder: str) -> str:
 def _list_pictures(
     feature: Mapping[str, Any], name: str
 ) -> Iterator[tuple[str, str]]:
-  """Yields name and number of channels of features with many pictures."""
+  """Yields (name, number of channels) of each feature that is a video.
+
+  Args:
+    feature: a feature, as features.json describes it.
+    name: name of the feature in the set; '' for the set itself.
+  """
   if 'featuresDict' in feature:
     for key, part in feature['featuresDict']['features'].items():
       yield from _list_pictures(part, f'{name}/{key}'.lstrip('/'))

@@ -1,17 +1,16 @@
-"""Exact reading of video files: which frames decode, and how to seek to one.
+"""Finds out which frames of a video decode, and reads exactly these frames.
 
 Headers may claim frames that are not there, timestamps may start anywhere and
 be unevenly spaced, and a seek may land anywhere. So `scan` decodes a file once
-and returns what it holds. With that, `read` returns any frames: it seeks,
+and returns what it holds. Given that, `read` returns any frames: it seeks,
 checks where the seek landed, and decodes from the start if it went wrong.
 
 The number of a frame is its place in the order in which the decoder returns
 frames, counted from 0.
 
-A path may also be that of a folder whose pictures are the frames of a video:
-see `sequences`. Its frames are files of their own, so nothing has to be sought.
-So are those of a video in a set that tensorflow-datasets prepared, see
-`prepared`.
+Two other kinds of videos are made of pictures: a folder of numbered pictures
+(`sequences`), and a video in a set that tensorflow-datasets prepared
+(`prepared`). Each frame can be read on its own there, so there is no seeking.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ from rvm_jax.data.video import timing
 BrokenVideo = decoder.BrokenVideo
 
 # Values of `Contents.lead` to try, in this order. In a stream without an index
-# (MPEG-TS), a seek lands later than the time that it was asked for.
+# (MPEG-TS), a seek lands later than the timestamp to which it is aimed.
 _LEADS = (0, 16)
 
 
@@ -39,14 +38,15 @@ class Contents:
   Attributes:
     num_frames: number of frames that decode, at least 1.
     frame_rate: mean frames per second, from the timestamps of the frames; 25
-      for a folder of pictures.
+      for a video made of pictures.
     height: height of the upright frames in pixels.
     width: width of the upright frames in pixels.
     timestamps: timestamps of the frames in the stream's time base, int64
       [num_frames]; empty if they do not tell the frames apart.
     key_frames: numbers of the key frames, at which decoding can begin after a
       seek, int64 [M]; empty if seeks do not work in this file.
-    lead: how many frames before a key frame a seek has to aim to find it.
+    lead: number of frames by which a seek has to aim before a key frame so that
+      it does not land after it.
     is_interlaced: whether some frame is made of two fields.
     note: what is wrong with a file that is usable in part; '' if nothing is.
   """
@@ -66,18 +66,20 @@ def scan(path: str) -> Contents:
   """Decodes a video from start to end and reports what it holds.
 
   Decoding ends at the first damaged frame; the frames before it are usable, and
-  `note` mentions the damage. To find out if seeks work in the file, the frames
-  after seeks to the middle and to the last key frame are compared with those
-  that decoding from the start gave.
+  `note` mentions the damage. To find out whether seeks work in the file, frames
+  that are found by seeking are compared with those that were decoded from the
+  start.
 
   Args:
-    path: path of the file, or of a folder of pictures.
+    path: path of the file, of a folder of pictures, or of a video in a prepared
+      set.
 
   Returns:
-    What the file or folder holds.
+    What the video holds.
 
   Raises:
-    BrokenVideo: no frame of the file decodes, or not all frames of the folder.
+    BrokenVideo: no frame of a video file decodes, or a picture of a video made
+      of pictures cannot be read.
   """
   if pictures.module_of(path):
     return _scan_pictures(path)
@@ -109,7 +111,8 @@ def scan(path: str) -> Contents:
       is_interlaced=is_interlaced,
       note=note,
   )
-  # Without key frames, `read` decodes from the start.
+  # Take the first lead with which seeks give the right frames. If none does,
+  # list no key frames, so that `read` decodes from the start.
   for lead in _LEADS:
     contents = dataclasses.replace(contents, lead=lead)
     if _seeks_agree(path, contents, checksums):
@@ -121,10 +124,10 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
   """Reads frames of a video.
 
   Args:
-    path: path of the file, or of a folder of pictures.
-    contents: what it holds, as returned by `scan`.
+    path: path of the video, as `scan` takes it.
+    contents: what the video holds, as `scan` returned it.
     numbers: numbers of the n frames to read, in [0, contents.num_frames), in
-      any order.
+      any order. A number may occur several times.
 
   Returns:
     The frames in the order of `numbers`, RGB, uint8 [n, height, width, 3].
@@ -137,7 +140,8 @@ def read(path: str, contents: Contents, numbers: Sequence[int]) -> np.ndarray:
   wanted = np.unique(numbers)
   if wanted.size and not 0 <= wanted[0] <= wanted[-1] < contents.num_frames:
     raise IndexError(
-        f'{path}: frames {wanted.tolist()} asked for, of {contents.num_frames}'
+        f'{path}: expected frame numbers in [0, {contents.num_frames}), got'
+        f' {wanted.tolist()}'
     )
   images = np.empty((len(wanted), contents.height, contents.width, 3), np.uint8)
   if module := pictures.module_of(path):
@@ -158,7 +162,7 @@ def _read_file(
     path: path of the file.
     contents: what the file holds.
     wanted: numbers of the n frames to read, ascending, int64 [n].
-    images: where their pixels go, uint8 [n, height, width, 3].
+    images: array to which the frames are written, uint8 [n, height, width, 3].
 
   Raises:
     BrokenVideo: a frame cannot be read, even by decoding from the start.
@@ -171,7 +175,7 @@ def _read_file(
   def keep(number: int, frame: av.VideoFrame):
     pixels = rgb(frame)
     if pixels.shape != shape:
-      raise BrokenVideo(path, f'a frame is {pixels.shape}, not {shape}')
+      raise BrokenVideo(path, f'frame {number} is {pixels.shape}, not {shape}')
     missing.pop(number)[:] = pixels
 
   # Seek; decode from the start only for what seeking did not find.
@@ -190,7 +194,7 @@ def _read_file(
 
 
 def _scan_pictures(path: str) -> Contents:
-  """Returns what a video made of pictures holds."""
+  """Returns what a video made of pictures holds; see `pictures.measure`."""
   num_frames, height, width = pictures.measure(path)
   return Contents(
       num_frames=num_frames,
@@ -218,8 +222,8 @@ def _seek(
   timestamps = contents.timestamps
   if not timestamps.size:
     return
-  # For each key frame that is the last one before some wanted frame, seek once
-  # and take these wanted frames.
+  # Group the wanted frames by the last key frame at or before each of them, and
+  # seek once for each group.
   starts = np.union1d(0, contents.key_frames)
   places = np.searchsorted(starts, wanted, side='right') - 1
   for place in np.unique(places):
@@ -242,7 +246,8 @@ def _seek(
 def _seeks_agree(path: str, contents: Contents, checksums: list[int]) -> bool:
   """Returns whether seeks give the frames that decoding from the start gave.
 
-  Two key frames are tried, and a frame shortly after each.
+  The key frame in the middle and the last one are tried, and for each a frame
+  shortly after it.
 
   Args:
     path: path of the file.

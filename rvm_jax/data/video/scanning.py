@@ -1,4 +1,4 @@
-"""Scanning of many video files, in processes that a file may crash."""
+"""Scans many videos in several processes, which a file may crash."""
 
 from collections.abc import Iterator
 from concurrent import futures
@@ -13,22 +13,23 @@ from rvm_jax.data.video import reader
 def scan_all(
     paths: list[str], num_processes: int
 ) -> Iterator[tuple[str, reader.Contents | str]]:
-  """Scans files, in several processes if asked to.
+  """Scans videos, in several processes if asked to.
 
   Args:
-    paths: paths of the files.
-    num_processes: number of processes; 1 scans in this process.
+    paths: paths of the videos.
+    num_processes: number of processes; 1 scans in this process, which a file
+      that crashes the decoder then ends.
 
   Yields:
-    (path, what the file holds or why it is bad) for each file, in the order in
-    which the scans finish.
+    (path, result) for each video, in the order in which the scans finish. The
+    result is what the video holds, or the reason why it is bad.
   """
   if num_processes == 1:
     yield from ((path, _scan(path)) for path in paths)
     return
-  # A crash breaks the whole pool, and any of the files in it may be its cause.
-  # So each of them is scanned again, in a process of its own, and the others go
-  # on in a new pool.
+  # A crash breaks the whole pool, and any of the files that were being scanned
+  # may be its cause. So each of these is scanned again in a process of its own,
+  # and the files that are still waiting are scanned in a new pool.
   waiting = paths[::-1]
   while waiting:
     running = {}
@@ -58,7 +59,7 @@ def _scan(path: str) -> reader.Contents | str:
 
 
 def _scan_alone(path: str) -> reader.Contents | str:
-  """Scans a file in a process of its own, which it may crash."""
+  """Returns what `_scan` does, from a process of its own, which may crash."""
   with _processes(1) as pool:
     try:
       return pool.submit(_scan, path).result()
@@ -68,9 +69,10 @@ def _scan_alone(path: str) -> reader.Contents | str:
 
 @contextlib.contextmanager
 def _processes(count: int):
-  """Opens a pool of processes, of which one has proved able to start.
+  """Opens a pool of at most `count` processes, and waits until one has started.
 
-  If none can start, this raises; a crash later on is the fault of a file.
+  If no process can start, this raises an error. So a crash inside of the `with`
+  statement is the fault of a file.
   """
   pool = workers.Pool(count)
   try:

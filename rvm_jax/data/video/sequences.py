@@ -2,9 +2,9 @@
 
 The numbered pictures of a folder are the frames of one video, in the order of
 the numbers in their names, so that img_9.jpg comes before img_10.jpg. Numbers
-may be missing and begin anywhere: only their order counts. Their names differ
-in numbers alone; pictures without a number, hidden files and files of other
-kinds are ignored.
+may be missing and may begin anywhere: only their order counts. The names of the
+pictures must not differ in anything but numbers. Pictures without a number,
+hidden files and files of other kinds are ignored.
 
 Frames come upright, as the orientation in a picture's EXIF data says.
 Transparency is ignored, as it is in video files. Colour channels with 16 bits
@@ -23,14 +23,15 @@ from PIL import Image
 
 from rvm_jax.data.video import decoder
 
-# Frames per second of a folder, which says nothing about its rate.
+# Frames per second of every video made of pictures, because pictures do not say
+# what their rate is.
 FRAME_RATE = 25.0
 
 # Suffixes of the files that may be frames.
 _SUFFIXES = ('.jpeg', '.jpg', '.png', '.webp')
 # Pillow's modes of pictures with at most 8 bits in each channel.
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'CMYK')
-# What puts a picture upright, by the orientation in its EXIF data.
+# Operation that puts a picture upright, by the orientation in its EXIF data.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,7 +45,7 @@ _NUMBER = re.compile('[0-9]+')
 
 
 def is_sequence(names: Iterable[str]) -> bool:
-  """Returns whether files of these names are frames: two numbered pictures."""
+  """Returns whether at least two of these file names are numbered pictures."""
   frames = filter(_is_frame, names)
   return next(frames, None) is not None and next(frames, None) is not None
 
@@ -57,8 +58,8 @@ def decode_all(folder: str) -> Iterator[np.ndarray]:
 
   Raises:
     BrokenVideo: there are no frames, or their names differ in more than
-      numbers; or, after the frames before it, one cannot be read or has another
-      size than the first.
+      numbers; or a frame cannot be read or has another size than the first. The
+      frames before it are yielded first.
   """
   shape = None
   for name in list_names(folder):
@@ -73,12 +74,13 @@ def read(folder: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
 
   Args:
     folder: path of the folder.
-    num_frames: number of frames that the folder had when it was measured.
+    num_frames: number of frames that the folder had when it was indexed.
     numbers: numbers of the n frames to read, int64 [n].
-    images: where their pixels go, uint8 [n, height, width, 3].
+    images: array to which the frames are written, uint8 [n, height, width, 3].
 
   Raises:
-    BrokenVideo: a frame cannot be read, or the folder is not as it was.
+    BrokenVideo: a frame cannot be read, or the folder has another number of
+      frames, or frames of another size, than when it was indexed.
   """
   names = list_names(folder)
   if len(names) != num_frames:
@@ -92,10 +94,11 @@ def read(folder: str, num_frames: int, numbers: np.ndarray, images: np.ndarray):
 
 
 def list_names(folder: str) -> list[str]:
-  """Returns the names of the frames of a folder, in order.
+  """Returns the file names of the frames of a folder, in order.
 
   Raises:
-    BrokenVideo: there are none, or their names differ in more than numbers.
+    BrokenVideo: the folder has no frames or cannot be listed, or the names of
+      its frames differ in more than numbers.
   """
   try:
     names = list(filter(_is_frame, os.listdir(folder)))
@@ -107,7 +110,8 @@ def list_names(folder: str) -> list[str]:
         'Is a directory without numbered pictures, such as 00000.jpg'
         f' ({" ".join(_SUFFIXES)})',
     )
-  # The first name of each form that names have without their numbers.
+  # Names of one sequence are equal once each number is replaced by 0. `forms`
+  # has the first name of each such form.
   names.sort()
   forms: dict[str, str] = {}
   for name in names:
@@ -136,12 +140,15 @@ def decode(folder: str, name: str) -> np.ndarray:
 
 
 def decode_file(file: str | BinaryIO, folder: str, name: str) -> np.ndarray:
-  """Returns what `decode` does, of a picture that may be in memory.
+  """Returns the upright pixels of a picture, RGB, uint8 [H, W, 3].
 
   Args:
-    file: path of the picture, or an open file.
+    file: path of the picture, or an open file, which may be in memory.
     folder: path of the video, for errors.
     name: name of the picture, for errors.
+
+  Raises:
+    BrokenVideo: the file cannot be read as a picture.
   """
   try:
     with Image.open(file) as image:
@@ -179,12 +186,22 @@ def decode_file(file: str | BinaryIO, folder: str, name: str) -> np.ndarray:
 def check_shape(
     folder: str, name: str, pixels: np.ndarray, shape: tuple[int, ...]
 ):
-  """Raises BrokenVideo unless a frame [H, W, 3] has the expected shape."""
+  """Checks that a frame has the expected shape.
+
+  Args:
+    folder: path of the video, for the error.
+    name: name of the frame, for the error.
+    pixels: the frame, uint8 [H, W, 3].
+    shape: expected shape, (H, W, 3).
+
+  Raises:
+    BrokenVideo: the frame has another shape.
+  """
   if pixels.shape != shape:
     raise decoder.BrokenVideo(
         folder,
-        f'{name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, and other'
-        f' frames have {shape[1]} x {shape[0]}',
+        f'{name} has {pixels.shape[1]} x {pixels.shape[0]} pixels, expected'
+        f' {shape[1]} x {shape[0]} as in other frames',
     )
 
 
@@ -199,5 +216,5 @@ def _is_frame(name: str) -> bool:
 
 
 def _order(name: str) -> tuple[list[int], str]:
-  """Returns what frames are sorted by: their numbers, then their names."""
+  """Returns the key to sort frames by: the numbers in a name, then the name."""
   return [int(number) for number in _NUMBER.findall(name)], name

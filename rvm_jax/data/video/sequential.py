@@ -1,4 +1,4 @@
-"""Reading a video once, frame after frame, without indexing it first."""
+"""Reads a video once, frame after frame, without indexing it first."""
 
 from collections.abc import Iterator
 
@@ -15,20 +15,23 @@ from rvm_jax.data.video import timing
 def decode(path: str, start: int = 0) -> Iterator[np.ndarray]:
   """Yields the frames of a video in order.
 
-  They are the frames that `reader.read` returns, of which the index knows the
-  number; a folder of pictures ends at a broken one.
+  They are the frames that `reader.scan` counts and `reader.read` returns. There
+  is one exception, a video made of pictures of which one is broken: this
+  function yields the frames before it, and `reader.scan` refuses the video.
 
   Args:
-    path: path of the file, or of a folder of pictures.
-    start: number of the first frame to yield. Those before it are decoded too.
+    path: path of the video, as `reader.scan` takes it.
+    start: number of the first frame to yield. The frames before it are decoded
+      too.
 
   Yields:
     Upright pixels, RGB, uint8 [H, W, 3], all of one size. The array is valid
     until the next one: copy it to keep it.
 
   Raises:
-    BrokenVideo: no frame decodes; or, after the frames that are usable, the
-      video is damaged or its header claims clearly more frames.
+    BrokenVideo: no frame decodes; or, after all usable frames were yielded, the
+      video is damaged, or its header claims more than decoded, as
+      `timing.shortfall` tells.
   """
   if module := pictures.module_of(path):
     for number, pixels in enumerate(module.decode_all(path)):
@@ -50,13 +53,13 @@ def decode(path: str, start: int = 0) -> Iterator[np.ndarray]:
 
 
 def measure_rate(path: str) -> float:
-  """Returns the frames per second of a video, as the index has them.
+  """Returns the mean frames per second of a video, as `reader.scan` would.
 
-  Most files are not decoded for this: their packets have the timestamps. If a
-  file is damaged, frames that do not decode count too.
+  Most files are not decoded for this, because their packets have timestamps. In
+  a damaged file, frames that do not decode count too, so the result may differ.
 
   Args:
-    path: path of the file, or of a folder of pictures.
+    path: path of the video, as `reader.scan` takes it.
 
   Raises:
     BrokenVideo: no frame decodes.
@@ -67,7 +70,7 @@ def measure_rate(path: str) -> float:
     frame = next(decoder.from_start(stream), None)
     if frame is None:
       raise reader.BrokenVideo(path, 'no frame in it decodes')
-    # A frame may come in two packets, or packets without timestamps.
+    # A file is simple if each frame comes in one packet with a timestamp.
     is_simple = not frame.interlaced_frame and decoder.is_timed(stream)
   if not is_simple:
     return reader.scan(path).frame_rate
@@ -78,7 +81,8 @@ def measure_rate(path: str) -> float:
         if packet.size and not packet.is_discard:
           timestamps.append(packet.pts)
     except av.FFmpegError as error:
-      # Damage ends the frames, and a disk that fails for a moment does not.
+      # At damage, the timestamps so far give the rate. If a network disk failed
+      # for a moment, the file may be good, so that is an error.
       if error.errno in decoder.NOT_DAMAGE:
         raise
     return timing.frame_rate(timestamps, stream)

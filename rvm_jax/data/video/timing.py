@@ -1,4 +1,4 @@
-"""Frame rates from timestamps, and headers that claim more than decodes."""
+"""Computes frame rates, and compares headers with what was decoded."""
 
 import av
 
@@ -9,8 +9,8 @@ def frame_rate(timestamps: list[int | None], stream: av.VideoStream) -> float:
   Args:
     timestamps: timestamps of the frames in the stream's time base, in any
       order; None for a frame without one.
-    stream: the stream. Without different timestamps the rate is what its header
-      says, or 25.
+    stream: the stream. If fewer than two timestamps differ, the result is the
+      rate in its header, or 25 if the header has none.
   """
   times = [time for time in timestamps if time is not None]
   if len(times) > 1 and max(times) > min(times):
@@ -22,10 +22,14 @@ def frame_rate(timestamps: list[int | None], stream: av.VideoStream) -> float:
 def shortfall(
     stream: av.VideoStream, num_frames: int, frame_rate: float
 ) -> str:
-  """Returns a note if the header claims clearly more than decodes, else ''.
+  """Returns a note if a header claims more than could be decoded, else ''.
+
+  If the header has a number of frames, one frame too many is enough. If it has
+  only a duration, that has to be longer by more than 1 s and more than 5 %,
+  because durations are rounded.
 
   Args:
-    stream: the stream.
+    stream: the stream whose header is compared.
     num_frames: number of frames that decode, at least 1.
     frame_rate: mean frames per second.
   """

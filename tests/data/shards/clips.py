@@ -6,7 +6,7 @@ from rvm_jax.data.shards import schema
 
 
 def moving_frames(num_frames, height=48, width=64):
-  """Returns smooth frames, each of its own, uint8 [n, height, width, 3]."""
+  """Returns frames of a smooth motion, uint8 [num_frames, height, width, 3]."""
   y, x = np.mgrid[:height, :width]
   frames = [
       np.stack(
@@ -23,7 +23,13 @@ def moving_frames(num_frames, height=48, width=64):
 
 
 def example(frames, encoding='jpeg', **values):
-  """Returns a record as it is given to `schema.serialize`."""
+  """Returns a record of `frames`, for `schema.serialize`.
+
+  Args:
+    frames: the frames, uint8 [n, H, W, 3].
+    encoding: 'jpeg' or 'mp4'.
+    **values: features to replace, by name.
+  """
   if encoding == 'jpeg':
     content, offsets = schema.pack_jpeg(frames, 95)
   else:

@@ -14,8 +14,8 @@ from tests.data.shards import clips
 def folder(tmp_path_factory):
   """A folder with videos, pictures, a broken and a short video.
 
-  In 8 frames a clip, at least 4: a.mp4 has 2 clips, bear 1 and a rest of 2
-  frames, sub/b.mp4 3 clips.
+  With --clip_frames=8 and --min_frames=4, a.mp4 has 2 clips, bear has 1 clip
+  and 2 frames that are left out, and sub/b.mp4 has 3 clips.
   """
   root = tmp_path_factory.mktemp('videos')
   (root / 'sub').mkdir()
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def packed_once(folder, tmp_path_factory):
-  """The folder of videos, packed: a.mp4, bear and sub/b.mp4 have a clip."""
+  """A packed set of `folder`: a.mp4, bear and sub/b.mp4 have one clip each."""
   packed = tmp_path_factory.mktemp('sets') / 'packed'
   arguments = [str(folder), f'--out={packed}', '--num_shards=2', '--workers=1']
   arguments += ['--clip_frames=16', '--min_frames=10', '--quality=95']
@@ -39,5 +39,5 @@ def packed_once(folder, tmp_path_factory):
 
 @pytest.fixture
 def packed(packed_once, tmp_path):
-  """A copy of the packed folder, which a test may change."""
+  """A copy of the packed set, which a test may change."""
   return shutil.copytree(packed_once, tmp_path / 'packed')

@@ -1,4 +1,4 @@
-"""Records by number: from threads, from many files, and from damaged ones."""
+"""Records are read by number, by threads, from many files and damaged files."""
 
 from concurrent import futures
 

@@ -1,4 +1,4 @@
-"""Folders that are no finished packed set are refused with what to do."""
+"""A catalog lists the clips of a set; incomplete or wrong sets are refused."""
 
 import json
 
@@ -28,15 +28,15 @@ def test_folder_of_videos_is_no_packed_set(tmp_path):
     catalog.is_packed('s3://a/b')
 
 
-def test_unfinished_and_other_sets_are_refused(packed):
+def test_incomplete_and_other_sets_are_refused(packed):
   (packed / 'rvm_clips.json').unlink()
   with pytest.raises(
-      ValueError, match='not finished: .* run the command again'
+      ValueError, match='not complete: .* run the command that packs it'
   ):
     catalog.is_packed(str(packed))
   for path in packed.glob('rvm_clips-*'):
     path.unlink()
-  with pytest.raises(ValueError, match=f'source it is tfds:{packed}'):
+  with pytest.raises(ValueError, match=f'name it as tfds:{packed}'):
     catalog.is_packed(str(packed))
 
 
@@ -62,14 +62,14 @@ def test_files_that_do_not_fit_together_are_refused(packed):
     catalog.read(str(packed))
   table.write_text(text)
   shard.write_bytes(records[:5000])
-  with pytest.raises(ValueError, match='-00001-of-00002: expected more than'):
+  with pytest.raises(ValueError, match='-00001-of-00002: expected at least'):
     catalog.read(str(packed))
   shard.unlink()
   with pytest.raises(ValueError, match='is missing: copy the whole set'):
     catalog.read(str(packed))
 
 
-def test_set_without_clips_is_refused(packed):
+def test_lists_of_clips_without_a_hash_are_refused(packed):
   path = packed / 'rvm_clips.json'
   summary = json.loads(path.read_text())
   for table in packed.glob('clips-*.csv'):

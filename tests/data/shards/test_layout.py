@@ -24,7 +24,7 @@ def test_names_of_files(paths):
 
 
 def write(paths):
-  """Writes files of a shard and their summary."""
+  """Writes the files of a shard, with any contents, and their summary."""
   summary = {'files': {}}
   for path in paths.contents():
     with open(path, 'w') as file:
@@ -63,7 +63,7 @@ def test_damaged_or_missing_files_are_noticed(paths, number):
 
 
 def lock(paths):
-  """Locks a shard, and returns what goes wrong."""
+  """Locks a shard for a moment; returns the error, or '' if there is none."""
   try:
     with layout.lock(paths):
       return ''
@@ -73,7 +73,7 @@ def lock(paths):
 
 def test_two_processes_do_not_lock_one_shard(tmp_path, paths):
   other = layout.list_paths(str(tmp_path), 4, 16)
-  # Locks are those of a process.
+  # A lock belongs to a process, so another one has to try.
   with workers.Pool(1) as pool:
     with layout.lock(paths):
       found = list(pool.map(lock, [paths, other]))

@@ -35,17 +35,20 @@ def hashes(folder):
 
 
 @pytest.fixture(scope='module')
-def packed(folder, tmp_path_factory):
+def packed_hashes(folder, tmp_path_factory):
   """The hashes of a set that was packed without an interruption."""
   out = tmp_path_factory.mktemp('packed') / 'set'
   assert run(folder, out) == 0
   return hashes(out)
 
 
-def test_killed_command_goes_on_with_the_same_bytes(folder, packed, tmp_path):
+def test_killed_command_goes_on_with_the_same_bytes(
+    folder, packed_hashes, tmp_path
+):
   source = tmp_path / 'videos'
   shutil.copytree(folder, source)
-  # The processes wait at a pipe in place of a video of shard 0.
+  # A pipe takes the place of a video of shard 0, so that the process that packs
+  # this shard waits there until the command is killed.
   (source / 'short.mp4').unlink()
   os.mkfifo(source / 'short.mp4')
   out = tmp_path / 'set'
@@ -63,7 +66,7 @@ def test_killed_command_goes_on_with_the_same_bytes(folder, packed, tmp_path):
   process.wait()
   assert not (out / 'rvm_clips.json').exists()
   assert (out / 'clips-00000-of-00003.csv.part').exists()
-  # The kept shard is not written again.
+  # Shard 1 is complete, and is not written again.
   kept = out / 'rvm_clips-train.array_record-00001-of-00003'
   before = kept.stat().st_mtime_ns
   (source / 'short.mp4').unlink()
@@ -71,9 +74,11 @@ def test_killed_command_goes_on_with_the_same_bytes(folder, packed, tmp_path):
   resume(out, source)
   assert kept.stat().st_mtime_ns == before
   found = hashes(out)
-  assert found.keys() == packed.keys()
-  # Only the sources are named differently.
-  assert {k for k in found if found[k] != packed[k]} == {'rvm_clips.json'}
+  assert found.keys() == packed_hashes.keys()
+  # Only the name of the source differs, which rvm_clips.json holds.
+  assert {k for k in found if found[k] != packed_hashes[k]} == {
+      'rvm_clips.json'
+  }
 
 
 def resume(out, source):
@@ -84,24 +89,26 @@ def resume(out, source):
     time.sleep(0.05)
 
 
-def test_hosts_share_the_work_in_any_order(folder, packed, tmp_path, capsys):
+def test_hosts_share_the_work_in_any_order(
+    folder, packed_hashes, tmp_path, capsys
+):
   assert run(folder, tmp_path / 'set', '--shard=1/2') == 0
-  assert 'the last host to be ready completes' in capsys.readouterr().out
+  assert 'the host that finishes last completes' in capsys.readouterr().out
   assert run(folder, tmp_path / 'set', '--shard=0/2') == 0
   output = capsys.readouterr().out
   assert 'clips: 6,' in output and 'left out: 3,' in output
   assert 'is complete: 3 shards' in output
-  assert hashes(tmp_path / 'set') == packed
+  assert hashes(tmp_path / 'set') == packed_hashes
 
 
-def test_damaged_shard_is_mended(folder, packed, tmp_path):
+def test_damaged_shard_is_mended(folder, packed_hashes, tmp_path):
   assert run(folder, tmp_path / 'set') == 0
   path = tmp_path / 'set/rvm_clips-train.array_record-00001-of-00003'
   with open(path, 'r+b') as file:
     file.seek(1000)
     file.write(b'x' * 100)
   assert run(folder, tmp_path / 'set') == 0
-  assert hashes(tmp_path / 'set') == packed
+  assert hashes(tmp_path / 'set') == packed_hashes
 
 
 @contextlib.contextmanager
@@ -116,7 +123,7 @@ def small_disk(size):
 
 
 def test_full_disk_is_one_line_and_can_be_resumed(
-    folder, packed, tmp_path, capsys
+    folder, packed_hashes, tmp_path, capsys
 ):
   with small_disk(60_000):
     assert run(folder, tmp_path / 'set') == 2
@@ -129,7 +136,7 @@ def test_full_disk_is_one_line_and_can_be_resumed(
   left = (tmp_path / 'set').glob('[!.]*')
   assert [path.name for path in left] == ['plan.json']
   assert run(folder, tmp_path / 'set') == 0
-  assert hashes(tmp_path / 'set') == packed
+  assert hashes(tmp_path / 'set') == packed_hashes
 
 
 def test_other_settings_are_refused(folder, tmp_path, capsys):

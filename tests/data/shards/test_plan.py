@@ -1,4 +1,4 @@
-"""The plan depends on listing and settings, and is compared."""
+"""A plan depends on videos and settings alone; another plan is refused."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ def test_videos_are_sorted_by_names_relative_to_their_source(tmp_path):
   touch(tmp_path, 'y/bear/1.jpg')
   places = [str(tmp_path / 'y'), str(tmp_path / 'x')]
   videos = plan.list_videos(places)
-  # The pictures lie in a folder that holds no video.
+  # bear is one video, because it holds pictures and no video.
   assert [v.name for v in videos] == ['a/z.mp4', 'b.mp4', 'bear', 'c.mp4']
   assert videos[3].clip.path == str(tmp_path / 'y/c.mp4')
   assert plan.list_videos(places[::-1] + places) == videos

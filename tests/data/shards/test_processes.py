@@ -1,4 +1,4 @@
-"""Tasks run in processes that may crash alone."""
+"""Tasks run in several processes, and a crash ends one task only."""
 
 import collections
 import os
@@ -10,7 +10,7 @@ from rvm_jax.data.shards import processes
 
 
 def count(task):
-  """Yields numbers up to that of the task; an odd task crashes at 3."""
+  """Yields 0 to `task` - 1; if `task` is odd, it crashes in place of 3."""
   for number in range(task):
     if number == 3 and task % 2:
       os.kill(os.getpid(), signal.SIGSEGV)
@@ -18,19 +18,22 @@ def count(task):
 
 
 def fail(task):
-  """Raises an OSError."""
+  """Yields the task, then raises an OSError."""
   yield task
   raise FileNotFoundError(2, 'gone', 'a.mp4')
 
 
 def die(task):
-  """Is killed."""
+  """Yields the task, then kills its process as another one might do."""
   yield task
   os.kill(os.getpid(), signal.SIGKILL)
 
 
 def collect(tasks, num_processes):
-  """Returns what each task yields; a crashed one is followed by one less."""
+  """Returns the messages of each task, {task: [message]}.
+
+  After the crash of a task, `task` - 1 is appended to the tasks.
+  """
   found = collections.defaultdict(list)
   waiting = collections.deque(tasks)
   for task, message in processes.run(count, waiting, num_processes):

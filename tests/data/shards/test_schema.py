@@ -1,4 +1,4 @@
-"""Records of packed clips: what goes in comes out."""
+"""Frames and values of a packed clip are read as they were written."""
 
 import io
 import sys
@@ -159,7 +159,7 @@ def test_records_that_contradict_themselves_are_reported(
 
 def test_numbers_out_of_range_are_refused():
   example = stored(clips.moving_frames(2), 'jpeg')
-  with pytest.raises(IndexError, match=r'a.mp4, .*\[2\] asked for, of 2'):
+  with pytest.raises(IndexError, match=r'a.mp4, .* in \[0, 2\), got \[2\]'):
     schema.read(example, [2])
 
 

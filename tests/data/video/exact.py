@@ -1,10 +1,10 @@
-"""Formats of video files, and how to tell that a reader is exact."""
+"""Formats of video files to test, and a check that a reader is exact."""
 
 import numpy as np
 
 from rvm_jax.data.video import reader
 
-# By file name: encoder, its options, and pixel format.
+# Encoder, options of the encoder and pixel format of each file, by file name.
 FORMATS = {
     'one_key_frame.mp4': ('libx264', {'g': '250', 'bf': '3'}, 'yuv420p'),
     'open_gop.mp4': (
@@ -48,7 +48,14 @@ FORMATS = {
 
 
 def assert_exact(path, contents, expected, numbers):
-  """Checks what `reader.read` gives against all frames of the video."""
+  """Asserts that `reader.read` returns exactly the expected frames.
+
+  Args:
+    path: path of the video.
+    contents: what `reader.scan` returned for it.
+    expected: all frames of the video, uint8 [H, W, 3] each.
+    numbers: numbers of the frames to read.
+  """
   frames = reader.read(path, contents, numbers)
   assert frames.dtype == np.uint8
   for frame, number in zip(frames, numbers, strict=True):

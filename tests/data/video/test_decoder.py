@@ -135,7 +135,7 @@ def test_from_start_passes_over_damage_before_the_first_good_frame(
   found, error = from_start(path)
   second_key = [is_key for _, is_key, _ in frames].index(True, 1)
   assert error is None
-  # At the latest, the frames from the second key frame on are all there.
+  # All frames from the second key frame on are there, and perhaps some before.
   expected = [checksum for *_, checksum in frames[second_key:]]
   assert found[-len(expected) :] == expected and len(found) < 40
 
@@ -149,7 +149,8 @@ def test_from_start_raises_at_damage_after_all_frames_before_it(
   overwrite(path, packets[20])
   found, error = from_start(path)
   assert error is not None
-  # The frames that are shown before any that the file no longer has.
+  # The frames that are shown before all frames of the damaged packet and of the
+  # packets after it.
   missing = min(packet.pts for packet in packets[20:])
   whole = [checksum for pts, _, checksum in frames if pts < missing]
   assert found[: len(whole)] == whole and len(whole) > 15
@@ -186,7 +187,8 @@ def test_from_key_gives_nothing_where_the_key_frame_does_not_show_up(
   path = make_video(tmp_path / 'a.mp4', 40, options=WITH_B_FRAMES)
   frames = list_frames(path)
   starts = [i for i, (_, is_key, _) in enumerate(frames) if is_key]
-  # Not a key frame, and a key frame after the place at which the seek lands.
+  # First, `key` is not the timestamp of a key frame. Then it is that of a later
+  # key frame, and the wanted frame comes before it.
   wrong, wanted = frames[starts[1] + 1][0], {frames[starts[1] + 3][0]}
   assert from_key(path, wrong, wanted) == {}
   after = frames[starts[2]][0]
@@ -195,7 +197,7 @@ def test_from_key_gives_nothing_where_the_key_frame_does_not_show_up(
 
 @pytest.fixture
 def decoded(monkeypatch):
-  """Timestamps of the frames that the test decodes."""
+  """A list that collects the timestamps of the frames that the test decodes."""
   timestamps = []
   true_decode = decoder._decode
 

@@ -13,16 +13,17 @@ from tests import video_files
 
 
 @pytest.fixture
-def count_scans(monkeypatch):
-  scanned = []
+def scanned(monkeypatch):
+  """A list that collects the names of the files that the test scans."""
+  names = []
   true_scan = reader.scan
 
   def counting(path):
-    scanned.append(os.path.basename(path))
+    names.append(os.path.basename(path))
     return true_scan(path)
 
   monkeypatch.setattr(reader, 'scan', counting)
-  return scanned
+  return names
 
 
 def test_rows_hold_what_scan_found(tmp_path, make_video):
@@ -43,16 +44,16 @@ def test_rows_hold_what_scan_found(tmp_path, make_video):
 
 
 def test_files_are_scanned_once_until_they_change(
-    tmp_path, make_video, count_scans
+    tmp_path, make_video, scanned
 ):
   paths = [make_video(tmp_path / f'{name}.mp4', 10) for name in 'ab']
   (tmp_path / 'text.mp4').write_text('no video')
   paths.append(str(tmp_path / 'text.mp4'))
   index.build(paths + paths)
-  assert sorted(count_scans) == ['a.mp4', 'b.mp4', 'text.mp4']
-  count_scans.clear()
+  assert sorted(scanned) == ['a.mp4', 'b.mp4', 'text.mp4']
+  scanned.clear()
   good, bad = index.build(paths)
-  assert count_scans == ['text.mp4']
+  assert scanned == ['text.mp4']
   assert list(good) == paths[:2] and list(bad) == paths[2:]
   row = good[paths[0]].row
   make_video(tmp_path / 'a.mp4', 20)
@@ -66,7 +67,7 @@ def test_files_are_scanned_once_until_they_change(
 
 
 def test_folder_of_pictures_is_scanned_again_until_it_is_good(
-    tmp_path, count_scans
+    tmp_path, scanned
 ):
   frames = [video_files.picture(number, 24, 32) for number in range(4)]
   folder = video_files.write_folder(tmp_path / 'bear', frames)
@@ -79,8 +80,8 @@ def test_folder_of_pictures_is_scanned_again_until_it_is_good(
   picture.write_bytes(whole)
   good, bad = index.build([folder])
   assert good[folder][1:] == (4, 25.0, 24, 32, '') and not bad
-  assert count_scans == ['bear', 'bear']
-  assert index.build([folder])[0] == good and len(count_scans) == 2
+  assert scanned == ['bear', 'bear']
+  assert index.build([folder])[0] == good and len(scanned) == 2
   path, contents = index.load(index.database(), good[folder].row)
   assert np.array_equal(
       reader.read(path, contents, [3, 0]), np.stack(frames)[[3, 0]]
@@ -92,7 +93,7 @@ def test_folder_of_pictures_is_scanned_again_until_it_is_good(
 
 
 def test_interrupted_build_keeps_the_files_scanned_so_far(
-    tmp_path, make_video, monkeypatch, count_scans
+    tmp_path, make_video, monkeypatch, scanned
 ):
   paths = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'abc']
   counting = reader.scan
@@ -106,9 +107,9 @@ def test_interrupted_build_keeps_the_files_scanned_so_far(
   with pytest.raises(KeyboardInterrupt):
     index.build(paths)
   monkeypatch.setattr(reader, 'scan', counting)
-  count_scans.clear()
+  scanned.clear()
   good, _ = index.build(paths)
-  assert count_scans == ['c.mp4'] and len(good) == 3
+  assert scanned == ['c.mp4'] and len(good) == 3
 
 
 def test_two_builds_at_once_give_the_same_row(

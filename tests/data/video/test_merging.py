@@ -1,4 +1,4 @@
-"""Rows of other machines' databases are added, and nothing else is taken."""
+"""Rows of other machines' databases are added; other files are refused."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def test_merged_rows_are_those_of_the_other_machines(
     index.build(paths[number : number + 2])
   full = as_host('full')
   assert merging.merge(databases) == 3
-  # Nothing is added twice, not from this database either.
+  # No row is added twice, and none is added from the database to itself.
   assert merging.merge([full, *databases]) == 0
 
   def fail(path):
@@ -46,7 +46,7 @@ def test_merged_rows_are_those_of_the_other_machines(
   assert contents.timestamps.tolist() == scan(paths[1]).timestamps.tolist()
 
 
-def test_rows_of_a_file_that_has_changed_are_not_taken_for_it(
+def test_merged_row_of_a_file_that_has_changed_is_not_used(
     tmp_path, make_video, as_host
 ):
   path = make_video(tmp_path / 'a.mp4', 20)
@@ -58,7 +58,7 @@ def test_rows_of_a_file_that_has_changed_are_not_taken_for_it(
   assert index.build([path])[0][path].num_frames == 30
 
 
-def test_what_is_no_index_of_this_version_is_refused(tmp_path, as_host):
+def test_files_that_are_no_index_of_this_version_are_refused(tmp_path, as_host):
   here = as_host('here')
   name = os.path.basename(here)
   wrong = [str(tmp_path / 'gone' / name)]

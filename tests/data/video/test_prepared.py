@@ -74,7 +74,13 @@ def folder(tmp_path_factory):
 
 
 def copy(folder, target, features=None):
-  """Copies a set, perhaps with another description of its features."""
+  """Copies a set and returns its name as a source.
+
+  Args:
+    folder: folder of the set.
+    target: folder of the copy.
+    features: contents of features.json; None for those of the set.
+  """
   shutil.copytree(folder, target)
   if features:
     (target / 'features.json').write_text(json.dumps(features))
@@ -107,7 +113,9 @@ def test_part_of_a_split_has_the_names_of_the_whole(folder):
   )
 
 
-def test_sets_are_sources_and_their_videos_divide(folder, warnings):
+def test_prepared_set_is_a_source_whose_videos_have_different_draws(
+    folder, warnings
+):
   spacing = frame_sampling.Spacing(2, 1, 1, 1, 3, frame_rate=12.5)
   source = sources.find(f'tfds:{folder}', spacing, 0.0)
   assert source.num_clips == 4 and len(set(source._clips.draws)) == 4
@@ -144,7 +152,9 @@ def test_video_feature_and_dictionaries_of_sequences_are_found(
       prepared.list_videos(place)
 
 
-def test_what_is_no_such_set_is_refused(folder, tmp_path, monkeypatch):
+def test_sets_that_cannot_be_read_are_refused_with_the_reason(
+    folder, tmp_path, monkeypatch
+):
   with pytest.raises(ValueError, match='expected a folder with dataset_info'):
     prepared.list_videos(f'tfds:{tmp_path}')
   with pytest.raises(ValueError, match='a split of test, train, got val'):

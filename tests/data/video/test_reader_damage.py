@@ -55,7 +55,8 @@ def test_frames_held_back_by_the_decoder_at_damage_are_usable(
     broken[packet.pos : packet.pos + packet.size] = bytes(packet.size)
     (tmp_path / f'{place}.mp4').write_bytes(broken)
     contents = reader.scan(str(tmp_path / f'{place}.mp4'))
-    # All that are shown before the first that the file no longer has.
+    # All frames are usable that are shown before every frame of the damaged
+    # packet and of the packets after it.
     missing = min(later.pts for later in packets[place:])
     assert contents.num_frames >= times.index(missing)
     assert contents.num_frames <= times.index(packet.pts)

@@ -18,7 +18,7 @@ def test_processes_agree_with_one_and_survive_a_file_that_crashes_them(
 ):
   paths = [make_video(tmp_path / f'{name}.mp4', 5) for name in 'abcde']
   good, _ = index.build(paths)
-  (tmp_path / 'crash.mp4').write_text('a decoder dies of it')
+  (tmp_path / 'crash.mp4').write_text('crashes the decoder')
   paths.insert(1, str(tmp_path / 'crash.mp4'))
   paths.insert(4, str(tmp_path / 'text.mp4'))
   (tmp_path / 'text.mp4').write_text('no video')

@@ -127,7 +127,7 @@ def test_damaged_orientation_is_an_error(tmp_path):
         (
             '00007.png',
             FRAMES[7][:16],
-            '00007.png has 32 x 16 pixels, and .* 24',
+            '00007.png has 32 x 16 pixels, expected 32 x 24',
         ),
         ('00007.png', None, '00007.png: No such file'),
         ('00007.jpg', FRAMES[7], r'00000.png and 00007.jpg; keep one'),

@@ -12,7 +12,7 @@ from tests.data.video import exact
 
 
 def decode(path, start=0):
-  """Returns copies of all frames, and why they end early or ''."""
+  """Returns copies of all frames, and the reason if they end early, else ''."""
   frames = []
   try:
     for frame in sequential.decode(str(path), start):

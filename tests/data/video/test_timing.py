@@ -9,7 +9,7 @@ from rvm_jax.data.video import timing
 
 
 def stream(rate=None, frames=0, seconds=0):
-  """Returns what is known of a stream whose time base is a millisecond."""
+  """Returns a stand-in for a stream whose time base is a millisecond."""
   return types.SimpleNamespace(
       time_base=fractions.Fraction(1, 1000),
       average_rate=rate,
@@ -40,5 +40,5 @@ def test_shortfall_compares_with_what_the_header_claims():
   assert timing.shortfall(stream(seconds=40), 250, 25) == (
       'header claims 40.0 s, 10.0 s decode'
   )
-  # Headers round.
+  # A duration in a header is rounded, so 1.6 s of 40 s are not reported.
   assert not timing.shortfall(stream(seconds=40), 960, 25)
