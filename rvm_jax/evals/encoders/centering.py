@@ -1,17 +1,19 @@
-"""Settles whether the features of each frame are centred before propagation."""
+"""Decides whether features are centred before their labels are propagated."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def settle(protocol: Mapping[str, Any], center_frames: bool) -> dict[str, Any]:
-  """Returns a benchmark's settings with `propagation.center_frames` set.
+  """Returns a benchmark's settings with `propagation.center_frames` filled in.
+
+  A value that is True or False is kept. A benchmark without label propagation,
+  whose settings have no 'propagation', does not get the setting.
 
   Args:
     protocol: settings of the benchmark, by name. They are not changed.
-    center_frames: the value that `center_frames` gets if it is None or missing,
-      as in results of earlier versions. A benchmark without label propagation
-      has no such setting and gets none.
+    center_frames: value to fill in if the setting is None, or if it is missing
+      because the settings are those of a result of an earlier version.
   """
   settled = dict(protocol)
   if 'propagation' in protocol:

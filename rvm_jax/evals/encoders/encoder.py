@@ -43,8 +43,8 @@ class FrameFeatures(NamedTuple):
 
   Attributes:
     patches: float32 [B, T, h, w, D], a vector for each patch of each frame.
-    cls: float32 [B, T, D], a vector for each whole frame; None if the model has
-      no such vector.
+    cls: float32 [B, T, D], a vector for each whole frame, such as that of a CLS
+      token; None if the model has no such vector.
   """
 
   patches: Array
@@ -100,7 +100,7 @@ class FrozenEncoder:
     is_video = frames.ndim == 5 and frames.shape[-1] == 3 and frames.size
     if frames.dtype != np.uint8 or not is_video:
       raise ValueError(
-          'frames must be uint8 [B, T, H, W, 3], got'
+          'frames must be uint8 [B, T, H, W, 3] with no axis of size 0, got'
           f' {frames.dtype} {frames.shape}'
       )
     features = self.function(frames)
@@ -167,8 +167,13 @@ def from_apply(
       returns features of h = H // P rows and w = W // P columns all the same.
     variant: name of the rules by which frames become features, if the model has
       several.
+
+  Returns:
+    The encoder. Its `encode` raises ValueError for a height or width that is
+    not a multiple of P, unless `takes_any_size` is set.
   """
 
+  # `_Runner` always passes `is_real`, also to models that do not take it.
   def apply_to_part(params, frames, state, is_real):
     extra = (is_real,) if knows_padding else ()
     return apply(params, frames, state, *extra)
@@ -182,7 +187,7 @@ def from_apply(
 
 
 def _refuse_partial_patches(init_state, patch):
-  """Makes `init_state` raise for sizes that are no multiples of the patch."""
+  """Makes `init_state` raise ValueError for sizes that P does not divide."""
 
   def init_checked(batch, height, width):
     patches_lib.grid(height, width, patch)
@@ -192,9 +197,10 @@ def _refuse_partial_patches(init_state, patch):
 
 
 class _Runner:
-  """Encodes batches of videos with an `apply` function, as in `from_apply`."""
+  """The function of an encoder that `from_apply` makes."""
 
   def __init__(self, patch, apply, params, init_state, clip_length):
+    """Compiles `apply`, which always takes the fourth argument, `is_real`."""
     self._patch = patch
     self._params = params
     self._init_state = init_state
@@ -215,7 +221,7 @@ class _Runner:
     num_devices = 1 if batch == 1 else jax.local_device_count()
     params, split = self._place(num_devices)
 
-    # The number of frames in a part.
+    # Choose the number of frames in a part.
     length = self._clip_length or min(
         time,
         streaming.choose_chunk(-(-batch // num_devices), 1 + num_patches),
@@ -232,8 +238,8 @@ class _Runner:
     frames = np.pad(frames, padding, 'edge')
     is_real = np.tile(np.arange(frames.shape[1]) < time, (len(frames), 1))
 
-    # Encode the parts in order, passing on the state. The caller may be a
-    # training run, which has set a mesh of its own.
+    # Encode the parts in order, passing on the state. The mesh is set here,
+    # because a training run that calls this may have set another one.
     parts = []
     with jax.set_mesh(split.mesh):
       state = self._init_state(len(frames), height, width)

@@ -1,6 +1,7 @@
 """Makes encoders from the values of the flag `--checkpoint`.
 
 To add a kind of encoder, add a module to this package and an entry to `_KINDS`.
+A rival is a model of another project that RVM is compared with.
 """
 
 from rvm_jax.baselines import encoder as rival_lib
@@ -15,21 +16,27 @@ def load(checkpoint: str) -> encoder_lib.FrozenEncoder:
   """Makes the encoder that `--checkpoint` names.
 
   Args:
-    checkpoint: PATH is a checkpoint that `rvm_jax.load` reads, or the workdir
-      of a run of any objective. 'untrained:PATH' is a model of the same
-      architecture with newly initialized parameters.
-      'dinov2:PATH' has the weights of a rival, which is 'dinov2', 'dinov3',
-      'videomae', 'vjepa' or 'vjepa2', or one of these with '-fair' after it;
-      `baselines.features` describes both. PATH of 'untrained:PATH' may name one
-      too. 'raw:16' has the pixels of patches of 16 x 16 as features. 'truth:16'
-      is the oracle, whose features are computed from the ground truth of such
-      patches; only the benchmark on generated scenes can use it.
+    checkpoint: value of the flag, in one of these forms:
+
+      * 'PATH': a checkpoint that `rvm_jax.load` reads, or the workdir of a run
+        of any objective.
+      * 'FAMILY:PATH' or 'FAMILY-fair:PATH': the weights of a rival, which is
+        'dinov2', 'dinov3', 'videomae', 'vjepa' or 'vjepa2'. Its features are
+        computed by the rules of the released evaluation or by fair rules;
+        `baselines.features` describes both.
+      * 'untrained:CHECKPOINT': the architecture of the model that CHECKPOINT
+        names in one of the forms above, with newly initialized parameters.
+      * 'raw:P': the pixels of patches of P x P pixels as features.
+      * 'truth:P': the oracle, whose features are computed from the ground truth
+        of patches of P x P pixels. Only the benchmark on generated scenes can
+        use it.
 
   Raises:
-    FileNotFoundError: there is nothing at the path, or only a run that has no
-      checkpoint yet.
-    ValueError: there is no checkpoint that fits, or no weights of the rival, at
-      the path; or the side of a patch is not a positive integer.
+    FileNotFoundError: nothing exists at the path, or only a run that has no
+      checkpoint yet; or the text before the colon is unknown.
+    ValueError: what is at the path is no checkpoint of a known model, is
+      damaged, or has no weights of the rival; or the side of a patch is not a
+      positive integer.
   """
   if rival := rival_lib.parse(checkpoint):
     return rivals.load(rival)
@@ -62,14 +69,14 @@ def _parse_side(kind: str, patch: str) -> int:
   """Returns the side of a patch, given as text, in pixels."""
   if not patch.isdecimal() or not int(patch):
     raise ValueError(
-        f'{kind} patches need their side in pixels, as in'
-        f' --checkpoint={kind}:16, got {kind}:{patch}'
+        f'--checkpoint={kind}:P needs the side of a patch in pixels, a positive'
+        f' integer, as in --checkpoint={kind}:16, got {kind}:{patch}'
     )
   return int(patch)
 
 
-# Functions that make an encoder from the text after the colon, by the text
-# before it.
+# For the text before the colon, a function that makes an encoder from the text
+# after it.
 _KINDS = {
     'raw': _load_pixels,
     'truth': _load_oracle,

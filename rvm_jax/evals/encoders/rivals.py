@@ -1,7 +1,8 @@
 """Rivals of RVM as frozen encoders: DINOv2, DINOv3, VideoMAE, V-JEPA 1 and 2.
 
-`rvm_jax.baselines.features` says how frames become features, in the variant of
-the released evaluation of RVM and in a fair one.
+`rvm_jax.baselines.features` says how frames become features. There are two sets
+of rules: 'released', those of the released evaluation of RVM, and 'fair', which
+avoid what handicaps a rival there.
 """
 
 from typing import Any
@@ -51,11 +52,11 @@ def from_module(
 ) -> encoder_lib.FrozenEncoder:
   """Makes an encoder from the module of a rival and its parameters.
 
-  Image models give `cls`, clip models do not.
+  The features of image models include `cls`; those of clip models do not.
 
   Args:
-    module: module of a rival.
-    params: its parameters.
+    module: Flax module of the rival, as returned by `baselines.load`.
+    params: parameters of `module`.
     variant: 'released' or 'fair', as in `baselines.features`.
     prefix: text before the name of the model in tables.
   """

@@ -1,7 +1,8 @@
-"""What a run has trained as a frozen encoder, whatever its objective.
+"""Makes a frozen encoder of the model that a run has trained.
 
-An RVM is encoded as a stream, see `encoders.rvm`. Of every other objective the
-features are those of its `encode`, as the evaluators of the run see them.
+An RVM encodes a video as a stream (`encoders.rvm`). For every other objective
+the features are those of the objective's function `encode`, from which the
+run's own evaluators are computed too.
 """
 
 import os
@@ -20,8 +21,8 @@ def load(path: str) -> encoder_lib.FrozenEncoder:
   """Loads a checkpoint as an encoder.
 
   Args:
-    path: path of a checkpoint file, of the workdir of a training run, or of one
-      of its checkpoints.
+    path: path of the workdir of a run of any objective, or of one of its
+      checkpoints; or whatever else `weights.load` reads, which is an RVM.
 
   Raises:
     FileNotFoundError: there is nothing at the path, or only a run that has no
@@ -52,7 +53,8 @@ def load_untrained(path: str) -> encoder_lib.FrozenEncoder:
 
 
 def _holds_rvm(path):
-  """Returns whether a path is that of a file or of a run of an RVM."""
+  """Returns whether a path leads to an RVM, and not to another model."""
+  # Files and the named checkpoints of the package only ever hold an RVM.
   if not (checkpoint_files.is_url(path) or os.path.isdir(path)):
     return True
   return _read_config(path)['objective'] in runs.RVM_OBJECTIVES
@@ -64,7 +66,7 @@ def _read_config(path):
 
 
 def _make(prefix, path, objective, params):
-  """Returns an encoder that is named after the run's objective and width."""
+  """Makes an encoder and names it after the run's objective and width."""
   config = _read_config(path)
 
   def apply(params, frames, state):

@@ -25,8 +25,8 @@ def load(path: str) -> encoder_lib.FrozenEncoder:
   """Loads a checkpoint as an encoder.
 
   Args:
-    path: path of a checkpoint file, or of the workdir of a training run, as for
-      `weights.load`.
+    path: path of a checkpoint file or of the workdir of a training run, or the
+      name of a checkpoint in the package, as for `weights.load`.
 
   Raises:
     FileNotFoundError: there is nothing at the path, or only a run that has no
@@ -85,8 +85,9 @@ def from_model(
       scaling='RGB in [0, 1]',
       init_state=init_state,
   )
-  # In such a model all patches of a frame share a large vector, which differs
-  # between the first frame and later ones (docs/results.md).
+  # With `content_first`, the features of all patches of a frame share a large
+  # vector, which differs between the first frame and later ones
+  # (docs/results.md). Label propagation is better if this vector is subtracted.
   return dataclasses.replace(encoder, center_frames=model.content_first)
 
 

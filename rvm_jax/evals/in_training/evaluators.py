@@ -1,4 +1,4 @@
-"""The evaluators that a run calls at regular intervals, as its config says."""
+"""Chooses the evaluators that a run calls at regular intervals."""
 
 from collections.abc import Callable
 
@@ -15,18 +15,21 @@ def open_all(
     data: pipeline.Pipeline,
     check: Callable[[], None] = lambda: None,
 ) -> dict[str, loop.Evaluator]:
-  """Returns the evaluators of a run, by name.
+  """Makes the evaluators of a run, which may read or generate their data.
 
   Args:
     config: config of the run, as in configs/rvm_base.py.
     data: training data of the run.
     check: function that raises if the run is to stop. Evaluators call it
-      between their parts, all processes at the same places.
+      between parts of their work. All processes call it at the same points, so
+      that they stop together.
 
   Returns:
-    'reconstruction'; 'held_out', if videos are kept out of training; and
-    'scenes', unless `config.num_eval_scenes` is 0, with 'correspondence', if
-    the run trains on scenes.
+    Evaluators by name:
+    'reconstruction', in every run.
+    'held_out', if videos are kept out of training.
+    'scenes', if `config.num_eval_scenes` is not 0.
+    'correspondence', if there is 'scenes' and the run trains on scenes.
   """
   found: dict[str, loop.Evaluator] = {
       'reconstruction': reconstruction.ReconstructionEvaluator(

@@ -14,16 +14,17 @@ from rvm_jax.evals.in_training import reconstruction
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import protocols
 
-# Least number of samples over which the loss is averaged.
+# Least number of samples over which the loss is averaged. It is rounded up to
+# whole batches.
 NUM_SAMPLES = 256
-# Seed of the masks. It is not that of the run, so that runs with other seeds
-# are compared on the same masks.
+# Seed of the masks. It does not depend on the seed of the run, so that runs
+# that differ in their seed are compared on the same masks.
 _SEED = 0
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _loss(objective, params, batch, number):
-  """Returns the loss on batch `number`, with masks of its own."""
+  """Returns the loss on a batch, whose number decides its masks."""
   rng = jax.random.fold_in(jax.random.key(_SEED), number)
 
   def compute(params, inputs):
@@ -36,9 +37,9 @@ def _loss(objective, params, batch, number):
 class HeldOutEvaluator:
   """An evaluator that returns the loss on samples that are never trained on.
 
-  The samples are cut from the videos of `config.data.held_out_share` as those
-  of the training are: with its frame gaps and random crops, and each source by
-  its weight. If there are few such videos, several samples are cut from each.
+  The samples come from the videos that `config.data.held_out_share` keeps out.
+  They are cut with the frame gaps, random crops and weights of sources of the
+  training. If there are few such videos, several samples are cut from each.
   Samples and masks are the same at each call, for any number of processes, when
   the run is resumed, and in runs that differ in their seed.
   """
@@ -49,24 +50,26 @@ class HeldOutEvaluator:
       data: pipeline.Pipeline,
       check: Callable[[], None] = lambda: None,
   ):
-    """Reads the samples; each process those that its devices need.
+    """Reads the samples that the devices of this process need.
 
     Args:
       config: config of the run, as in configs/rvm_base.py.
       data: training data of the run, with videos that are kept out.
-      check: function that raises if the run is to stop. It is called between
-        batches, by all processes at the same places.
+      check: function that raises if the run is to stop. All processes call it
+        at the same points, before each batch and around the picture, so that
+        they stop together.
     """
     self._check = check
     self._sharding = mesh_lib.batch_sharding(mesh_lib.make_mesh(config.fsdp))
-    # As many rows as in a part of a training batch fit into memory, and can be
-    # divided among the devices.
+    # A batch here is as large as a microbatch of the training, which is known
+    # to fit into memory and to be a multiple of the number of devices.
     self._batch_size = config.data.batch_size // config.num_microbatches
     places = self._sharding.addressable_devices_indices_map((self._batch_size,))
     rows = sorted(
         {row for (index,) in places.values() for row in self._list_rows(index)}
     )
-    # For each row of a batch that this process needs, its place in the arrays.
+    # This process reads only some rows of a batch. For the number of each of
+    # these rows, this is its index in the arrays that are read.
     self._places = {row: place for place, row in enumerate(rows)}
     self._batches = []
     for number in range(math.ceil(NUM_SAMPLES / self._batch_size)):
@@ -101,14 +104,14 @@ class HeldOutEvaluator:
     return {'loss': float(np.mean(losses))}, pictures
 
   def _list_rows(self, index: slice) -> range:
-    """Returns the numbers of the rows of a batch that a slice takes."""
+    """Returns the numbers of the rows that a slice of a batch selects."""
     return range(self._batch_size)[index]
 
   def _put(self, array: np.ndarray) -> jax.Array:
-    """Returns a batch of all processes, split over the devices.
+    """Makes an array of a batch, split over the devices of all processes.
 
     Args:
-      array: the rows of the batch that this process needs, [rows, ...].
+      array: the rows of the batch that this process has read, [rows, ...].
     """
 
     def take(index):

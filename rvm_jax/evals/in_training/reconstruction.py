@@ -21,7 +21,7 @@ NUM_SAMPLES = 4
 @functools.partial(jax.jit, static_argnums=0)
 def _reconstruct(objective, params, batch, seed):
   """Returns the objective's reconstruction, with masks of the given seed."""
-  # A few samples are not worth dividing.
+  # Each device computes all samples: they are too few to be split.
   reconstruct = mesh_lib.repeat(objective.reconstruct)
   return reconstruct(params, batch, jax.random.key(seed))
 
@@ -45,8 +45,9 @@ class ReconstructionEvaluator:
       config: config of the run, as in configs/rvm_base.py. Its seed is the seed
         of the masks.
       data: training data of the run.
-      check: function that raises if the run is to stop, called before an
-        evaluation and before its picture is drawn.
+      check: function that raises if the run is to stop. All processes call it
+        at the same points, before an evaluation and before its picture is
+        drawn, so that they stop together.
     """
     self._check = check
     self._samples = data.first(NUM_SAMPLES)
@@ -63,9 +64,9 @@ class ReconstructionEvaluator:
 
     Returns:
       Scalars by name: 'loss', the mean squared error over all pixels of the
-      target frames, visible or masked, in [0, 1]; and pictures by name:
-      'clips', uint8 [height, width, 3]. Both are empty if the objective
-      predicts no pixels.
+      target frames, in visible and in hidden patches, with colours from 0 to 1;
+      and pictures by name: 'clips', uint8 [height, width, 3]. Both are empty if
+      the objective does not predict pixels.
     """
     return reconstruct(
         objective, params, self._samples, self._seed, self._check
@@ -82,9 +83,9 @@ def reconstruct(
   """Reconstructs samples, which are the same in each process.
 
   Args:
-    objective: objective of the run.
+    objective: training objective of the run.
     params: parameters of the objective's model.
-    samples: a few samples, as `data.pipeline` describes them.
+    samples: a few samples, arrays by name as `data.pipeline` describes them.
     seed: seed of the masks.
     check: function that raises if the run is to stop.
 

@@ -1,4 +1,4 @@
-"""Scores the features of a run so far, by tasks on generated scenes."""
+"""Scores the features of a run on generated scenes while it trains."""
 
 from collections.abc import Callable, Mapping
 import functools
@@ -17,8 +17,8 @@ from rvm_jax.ops import patches as patches_lib
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import protocols
 
-# Number of the first clip. The benchmark of configs/eval_scenes.py has clips
-# with smaller numbers, which show other scenes.
+# Number of the first clip. The clips of configs/eval_scenes.py have smaller
+# numbers, so that they show other scenes.
 _FIRST = 1_000_000
 # The settings of clips in configs/eval_scenes.py, except for the frame size.
 CLIPS = dict(num_frames=8, stride=2, path=32, num_points=24, min_share=0.02)
@@ -29,7 +29,7 @@ _RADIUS_SHARE = 3 / 8
 def choose_propagation(height: int, width: int) -> dict[str, Any]:
   """Returns settings of `label_propagation.propagate` for a patch grid.
 
-  For the grid of configs/eval_scenes.py they are the settings there.
+  For a grid of 8 x 8 patches they equal those of configs/eval_scenes.py.
 
   Args:
     height: number of rows of patches in a frame.
@@ -46,7 +46,7 @@ def choose_propagation(height: int, width: int) -> dict[str, Any]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _encode(objective, params, frames):
-  """Returns the features of frames, with the batch split over all devices."""
+  """Returns features [B, T, h, w, D]; the devices share the B videos."""
   return mesh_lib.map_rows(objective.encode)(params, frames)
 
 
@@ -54,11 +54,11 @@ class SceneEvaluator:
   """An evaluator that runs `scenes.benchmark` on a few scenes.
 
   The loss of a run measures how well pixels are reconstructed; the scores of
-  this evaluator measure what can be read off the features. No run is trained on
-  these scenes. They are the same at each call, in each process and in each run
-  with frames of this size. There are few of them, so that the scores show the
-  progress of a run, but do not suffice to compare two runs; the benchmark of
-  configs/eval_scenes.py, which has more, does that.
+  this evaluator measure what can be predicted from the features. No run is
+  trained on these scenes. They are the same at each call and in each process,
+  and in all runs with the same frame size. They are few: the scores show the
+  progress of a run, but are too uncertain to compare two runs. The benchmark of
+  configs/eval_scenes.py has more scenes for this purpose.
   """
 
   def __init__(
@@ -69,10 +69,11 @@ class SceneEvaluator:
     """Generates the scenes, at the size of the run's frames.
 
     Args:
-      config: config of the run, as in configs/rvm_base.py. A quarter of its
-        `num_eval_scenes` are test clips, the others training clips.
-      check: function that raises if the run is to stop. It is called often,
-        here and in an evaluation, by all processes at the same places.
+      config: config of the run, as in configs/rvm_base.py. Readouts are scored
+        on a quarter of its `num_eval_scenes` clips and fitted to the others.
+      check: function that raises if the run is to stop. All processes call it
+        at the same points, so that they stop together: after each clip that is
+        generated, and in an evaluation where `benchmark.measure` calls it.
     """
     self._check = check
     self._size = config.data.height, config.data.width
@@ -93,7 +94,7 @@ class SceneEvaluator:
   def __call__(
       self, objective: protocols.VideoObjective, params: Any
   ) -> tuple[Mapping[str, float], Mapping[str, np.ndarray]]:
-    """Scores the current features.
+    """Scores the features that the current parameters give.
 
     Args:
       objective: training objective of the run.

@@ -1,9 +1,9 @@
 """The benchmark on generated scenes: all tasks at once, nothing to download.
 
-Each task has a score with a 95 % interval over clips. Beside it stands the
-score of a baseline, a prediction that ignores the video, and for masks a
-ceiling, the best that masks on a grid of patches can reach. docs/scenes.md
-describes the tasks.
+Each task has a score with a 95 % interval over clips, and the score of a
+baseline, which is a prediction that ignores the video. For masks there is also
+a ceiling, the best score that masks on a grid of patches can reach.
+docs/scenes.md describes the tasks.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,11 +32,11 @@ class SceneTask(NamedTuple):
   Attributes:
     name: key of the score; its interval is in `NAME_low` and `NAME_high`, the
       baseline's score in `NAME_floor`.
-    text: the task in words, with the unit.
-    baseline: the baseline in words.
+    text: name of the task and unit of the score, as tables show them.
+    baseline: what the baseline predicts, as tables show it.
     lower_is_better: whether a lower score is better.
-    weight: key of a row's weight in the mean over clips; None if all clips
-      weigh the same.
+    weight: key of a clip's weight in the mean over clips, which is in the
+      clip's row; None if all clips weigh the same.
   """
 
   name: str
@@ -49,7 +49,7 @@ class SceneTask(NamedTuple):
 TASKS = (
     SceneTask('motion_top1', 'motion, top-1 of 8 (%)', 'random choice'),
     SceneTask('motion_direction', 'motion, its direction (%)', 'random choice'),
-    SceneTask('points_aj', 'points, average Jaccard (%)', 'they stay'),
+    SceneTask('points_aj', 'points, average Jaccard (%)', 'points stay'),
     SceneTask(
         'points_hidden',
         'points, occlusion AUC (%)',
@@ -57,12 +57,12 @@ TASKS = (
         weight='num_pairs',
     ),
     SceneTask(
-        'boxes_iou', 'boxes, mean IoU (%)', 'they stay', weight='num_boxes'
+        'boxes_iou', 'boxes, mean IoU (%)', 'boxes stay', weight='num_boxes'
     ),
     SceneTask(
         'masks_j_and_f',
         'masks, J&F (%)',
-        'they stay, on the grid',
+        'masks stay, on the grid',
         weight='num_objects',
     ),
     SceneTask(
@@ -87,8 +87,9 @@ def evaluate(
   """Scores an encoder on held-out scenes.
 
   Args:
-    encoder: the frozen encoder. An `Oracle` gets to know the ground truth.
-    clips: fields of `scenes.clips.SceneClips`, except for the split.
+    encoder: the frozen encoder. The ground truth of the clips is revealed to it
+      if it is an `Oracle`.
+    clips: fields of `scenes.clips.SceneClips` by name, except for the split.
     num_train: number of clips that readouts are fitted to.
     num_test: number of held-out clips that readouts are scored on.
     num_workers: number of processes that generate clips; 0 to generate them in
@@ -99,7 +100,8 @@ def evaluate(
     A report with a row for each held-out clip.
 
   Raises:
-    ValueError: a number is too small, or settings contradict each other.
+    ValueError: `num_train`, `num_test` or `clips['num_points']` is below 1, or
+      `SceneClips` or `label_propagation.propagate` refuses its settings.
   """
   for key, value in (
       ('num_train', num_train),
@@ -139,7 +141,7 @@ def evaluate(
   )
 
 
-# Encoders that are scored one after another in a process share the clips.
+# Clips are kept for the next encoder that is scored in this process.
 @functools.lru_cache(maxsize=1)
 def _generate(
     splits: tuple[clips_lib.SceneClips, clips_lib.SceneClips],
@@ -176,12 +178,12 @@ def measure(
     test: clips that readouts are scored on, of the same shape.
     propagation: settings of `label_propagation.propagate`.
     shown: names of the test clips that get pictures.
-    check: function that is called between parts of a few seconds each, and may
-      raise to stop.
+    check: function that is called every few seconds: in `readouts.fit`, and
+      before each test clip is scored. It may raise an error to stop.
 
   Returns:
-    A row of scores for each test clip; and pictures, uint8 [height, width, 3],
-    under TASK_CLIP.
+    A row of scores for each test clip, in which 'clip' is its name; and
+    pictures, uint8 [height, width, 3], by names of the form TASK_CLIP.
   """
   readouts = readouts_lib.fit(encoder, train, check)
   baseline = readouts.baseline
@@ -221,9 +223,10 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     rows: rows of the held-out clips, as returned by `measure`.
 
   Returns:
-    For each task the score, its interval, the baseline's score, and if there
-    are any, the ceiling and the score of masks that stay at full resolution;
-    nan for a task in which no clip has a score.
+    Scores by name. For each task: the score (`NAME`), its interval (`NAME_low`
+    and `NAME_high`) and the baseline's score (`NAME_floor`). For masks also the
+    ceiling (`NAME_ceiling`) and the score of masks that stay at full resolution
+    (`NAME_stay`). All are nan for a task in which no clip has a score.
   """
 
   def column(key):
@@ -233,21 +236,22 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
   for task in TASKS:
     weights = column(task.weight) if task.weight else None
     values = column(task.name)
-    ends = [f'{task.name}_floor']
-    ends += [
+    # Columns that are averaged as the score is, but get no interval.
+    others = [f'{task.name}_floor']
+    others += [
         f'{task.name}_{end}'
         for end in ('stay', 'ceiling')
         if f'{task.name}_{end}' in rows[0]
     ]
     if not np.isfinite(values).any():
-      keys = task.name, f'{task.name}_low', f'{task.name}_high', *ends
+      keys = task.name, f'{task.name}_low', f'{task.name}_high', *others
       scores |= dict.fromkeys(keys, float('nan'))
       continue
     low, high = intervals.interval(values, weights)
     scores[task.name] = intervals.mean(values, weights)
     scores[f'{task.name}_low'], scores[f'{task.name}_high'] = low, high
-    for end in ends:
-      scores[end] = intervals.mean(column(end), weights)
+    for key in others:
+      scores[key] = intervals.mean(column(key), weights)
   return scores
 
 
@@ -267,7 +271,7 @@ def tabulate(scores: Mapping[str, float]) -> list[str]:
     )
     if f'{task.name}_stay' in scores:
       stay = scores[f'{task.name}_stay']
-      lines.append(f'{"":52s} {stay:7.1f} (they stay, at full resolution)')
+      lines.append(f'{"":52s} {stay:7.1f} (masks stay, at full resolution)')
   return lines
 
 

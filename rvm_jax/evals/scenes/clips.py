@@ -1,13 +1,13 @@
 """Clips of generated scenes with the ground truth of all tasks.
 
 A clip is a few evenly spaced frames of a scene. Clips start at places spread
-evenly over the camera's path, and every second one runs backwards, so that only
-the order of the frames tells which way the camera moves. (If the place of a
-frame in the clip is known, a single frame still gives a hint: a first frame
-that tilts to the left makes a roll to the right more likely. The longer the
-path, the weaker the hint; docs/scenes.md has measured it.)
+evenly over the camera's path, and every second clip runs backwards. So a set of
+frames without their order is as likely to show a motion of the camera as its
+reverse. A single frame whose place in the clip is known still gives a hint: a
+first frame that tilts to the left makes a roll to the right more likely. The
+hint is weaker for longer paths; docs/scenes.md says how strong it is.
 
-A clip depends on its split and number alone.
+With given settings, a clip depends on its split and number alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,9 +25,10 @@ from rvm_jax.storage import fingerprints
 
 MOTIONS = source_lib.MOTIONS
 MAX_OBJECTS = 8
-# Runs are not given this seed: no encoder is pretrained on these scenes.
+# Seed of the scenes. Do not train with it, so that no encoder is pretrained on
+# these scenes.
 _SEED = 4_000_037
-# Clips that a process generates before it hands them over.
+# Number of clips that a worker process generates before it returns them.
 _CHUNK_SIZE = 8
 
 
@@ -54,11 +55,14 @@ class SceneClips:
     num_frames: T, at least 2.
     stride: distance between two frames of a clip, in frames of the scene, which
       has 24 a second.
-    path: number of frames in which the camera completes its motion; a multiple
-      of num_frames * stride.
-    num_points: P, number of point tracks.
-    min_share: smallest share of the first frame that an object must cover to
-      be followed.
+    path: number of frames of the scene in which the camera completes its
+      motion; a multiple of num_frames * stride.
+    num_points: Q, number of point tracks.
+    min_share: smallest share of the first frame's pixels, in [0, 1], that an
+      object must cover to be followed.
+
+  Raises:
+    ValueError: `num_frames` is below 2, or `path` is not such a multiple.
   """
 
   split: str
@@ -90,24 +94,25 @@ class SceneClips:
       'segments': uint8 [T, H, W], the number of the followed object that a
         pixel shows, from 1; 0 elsewhere.
       'label': int32 [], the camera's motion as an index into MOTIONS.
-      'tracks': float32 [P, T, 2], (x, y) in pixels of points chosen in the
-        first frame; (0, 0) where a point is behind the camera.
-      'visible': bool [P, T], whether a point is in the frame and not hidden.
+      'tracks': float32 [Q, T, 2], (x, y) in pixels of points that are chosen in
+        the clip's first frame; (0, 0) where a point is behind the camera.
+      'visible': bool [Q, T], whether a point is in the frame and not hidden.
       'boxes': float32 [MAX_OBJECTS, T, 4], (x0, y0, x1, y1) in pixels around
-        the visible part of each followed object; nan where none is visible and
-        in the rows of objects that the clip does not have.
+        the visible part of each followed object; nan in frames in which no part
+        of it is visible. Rows beyond the number of followed objects are nan.
       'depth': float32 [T, H, W], metres; 0 in the sky.
       'cameras': float32 [T, 12], for each frame the rotation, row by row, and
         the translation in metres that take points from the axes of the first
         camera (x right, y down, z forward) to those of this frame's camera.
       'pose': float32 [12], the last row of 'cameras'.
-      'intrinsics': float32 [3, 3], camera to homogeneous pixels.
+      'intrinsics': float32 [3, 3], the matrix that takes a point in the axes of
+        a camera to its homogeneous pixel coordinates.
     """
     source = source_lib.Scenes(
         number + 1, self.height, self.width, _SEED, self.split
     )
-    # The camera's motion is sampled independently of the number, so neither the
-    # direction nor the start of a clip tells anything about its label.
+    # The number of a clip decides its direction and start. The motion of the
+    # camera does not depend on it, so these two tell nothing about the label.
     is_backwards = number % 2
     span = self.num_frames * self.stride
     start = number // 2 % (self.path // span) * span
@@ -127,7 +132,8 @@ class SceneClips:
     boxes = np.full((MAX_OBJECTS, self.num_frames, 4), np.nan, np.float32)
     boxes[: len(followed)] = scene.boxes[followed - 1]
     is_ahead = np.isfinite(scene.tracks).all(-1)
-    # `poses` are camera to world; these are first camera to each camera.
+    # `poses` take points from each camera to the world; `moves` take points
+    # from the first camera to each camera.
     moves = np.linalg.inv(scene.poses) @ scene.poses[0]  # [T, 4, 4]
     cameras = np.concatenate(
         [moves[:, :3, :3].reshape(-1, 9), moves[:, :3, 3]], 1
@@ -153,13 +159,18 @@ def generate(
     map_: Callable = map,
     check: Callable[[], None] = lambda: None,
 ) -> list[NamedExample]:
-  """Generates clips of a split, all of them in memory.
+  """Generates clips of a split and holds all of them in memory.
 
   Args:
-    clips: the split.
-    numbers: numbers of the clips.
-    map_: a function like `map`, such as `start_workers` yields.
-    check: function that is called after each clip, and may raise to stop.
+    clips: settings of the clips, with their split.
+    numbers: numbers of the clips to generate.
+    map_: function that is called like `map`. By default clips are generated in
+      this process; the function that `start_workers` yields uses others.
+    check: function that is called after each clip. It may raise an error to
+      stop.
+
+  Returns:
+    The clips in the order of `numbers`.
   """
   examples = []
   for number, example in zip(numbers, map_(clips.generate, numbers)):
@@ -170,13 +181,14 @@ def generate(
 
 @contextlib.contextmanager
 def start_workers(num_workers: int) -> Iterator[Callable]:
-  """Starts processes and yields a `map` that runs in them.
+  """Starts worker processes and yields a `map` that runs in them.
 
-  The processes end with this one, however it ends. A signal that is sent to the
-  whole group of processes is left to this process to act on.
+  The workers end when the process that has started them ends, even if it is
+  killed. They ignore signals to stop, which may be sent to a whole group of
+  processes, so that only the process that has started them acts on a signal.
 
   Args:
-    num_workers: number of processes; with 0 the plain `map` is yielded.
+    num_workers: number of worker processes; with 0 the plain `map` is yielded.
   """
   if not num_workers:
     yield map
@@ -189,10 +201,14 @@ def start_workers(num_workers: int) -> Iterator[Callable]:
 
 
 def fingerprint(examples: Sequence[NamedExample]) -> str:
-  """Returns a hash over frames and ground truth, not over names.
+  """Returns a hash over the frames and ground truth of clips.
 
-  The intrinsics are hashed under their former name, 'lens', so that results
-  from before it was changed can still be compared.
+  The names of the clips are not hashed. The intrinsics are hashed under the key
+  'lens', their name in earlier versions, so that the hashes of older results
+  stay valid.
+
+  Args:
+    examples: the clips.
   """
 
   def parts():

@@ -1,4 +1,8 @@
-"""Cues: what the readouts see of clips, points, boxes and patches."""
+"""Cues: the inputs of the readouts, computed from the features of clips.
+
+There are cues of a clip, of its points, of its boxes and of its patches. Q is
+the number of points in a clip, O the number of boxes, P the side of a patch.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +17,7 @@ Arrays = Mapping[str, np.ndarray]
 def find(
     examples: Sequence[Arrays], features: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """Finds the cues of clips, and of their points and boxes.
+  """Computes the cues of clips, and of their points and boxes.
 
   Args:
     examples: B clips. Of their ground truth only the queries are used: points
@@ -21,11 +25,13 @@ def find(
     features: float [B, T, h, w, D], features of these clips.
 
   Returns:
-    'motion': float32 [B, F], where patches go, from `matches.follow`.
-    'points': float32 [B, P, G + 2], for each point what `matches.find` says
-      about all frames, and its place in frame 0 as shares of the frame.
-    'boxes': float32 [B, O, G + 4], the same for each box. A box that is not in
-      frame 0 counts as one of size 0 in the corner.
+    'motion': float32 [B, F], the F displacements that `matches.follow` returns.
+    'points': float32 [B, Q, T * 14 + 2], for each point the 14 numbers that
+      `matches.find` returns for each frame, and the point (x, y) in frame 0 as
+      shares of the frame's width and height.
+    'boxes': float32 [B, O, T * 14 + 4], for each box the numbers that
+      `matches.find` returns, and the box (x0, y0, x1, y1) in frame 0 as shares.
+      An object without a box in frame 0 counts as a box of size 0 at (0, 0).
   """
   grid, size = features.shape[2:4], get_size(examples[0])
   points = np.stack([e['tracks'][:, 0] for e in examples]) / size
@@ -50,24 +56,29 @@ def sample_patches(
     baseline: np.ndarray,
     patch: int,
 ) -> dict[str, np.ndarray]:
-  """Samples patches of each clip, from all of its frames, to fit depth to.
+  """Samples the patches of each clip that the readout of depth is fitted to.
 
   Args:
     rng: source of randomness.
-    num_patches: R, number of patches of each clip; fewer if it has fewer.
-    features: float [B, T, h, w, D].
-    depth: float [B, T, H, W], metres.
-    baseline: float [H, W], metres.
+    num_patches: R, number of patches to sample from all frames of a clip. If a
+      clip has fewer patches, R is their number.
+    features: float [B, T, h, w, D], features of the clips.
+    depth: float [B, T, H, W], true depth in metres.
+    baseline: float [H, W], depth that the baseline predicts, in metres.
     patch: P, side of a patch in pixels.
 
   Returns:
-    'patches': float [B, R, D + 2], features and places.
+    'patches': float [B, R, D + 2], features and places, as `append_places`
+      returns them.
     'patch_depth': float [B, R, P * P], depth of the patches' pixels.
     'patch_baseline': float [B, R, P * P], baseline of the patches' pixels.
   """
+  # Choose R of the T * N patches of each clip, without repetition.
   batch, total = len(features), np.prod(features.shape[1:4])
   chosen = rng.permuted(np.tile(np.arange(total), (batch, 1)), axis=1)
   chosen = chosen[:, :num_patches, None]  # [B, R, 1]
+
+  # Cut depth and baseline into patches, and take those that are chosen.
   depth = patches_lib.patchify(depth[..., None], patch)  # [B, T, N, P * P]
   baseline = patches_lib.patchify(baseline[..., None], patch)  # [N, P * P]
   return {
@@ -81,13 +92,14 @@ def sample_patches(
 
 
 def append_places(features: np.ndarray) -> np.ndarray:
-  """Appends its place (x, y) to each patch, from -1 to 1.
+  """Appends the place (x, y) of each patch in the frame to its features.
 
   Args:
     features: float [B, T, h, w, D].
 
   Returns:
-    float [B, T, h, w, D + 2].
+    float [B, T, h, w, D + 2]. Places run from -1 in the first column or row of
+    patches to 1 in the last.
   """
   rows, columns = (
       np.linspace(-1, 1, count, dtype=np.float32)

@@ -3,12 +3,14 @@
   python -m rvm_jax.evals.scenes.demo --workdir=DIR
 
 The features of the run are compared with those of the same network before
-training, and with plain pixels. Instance masks are propagated from the first
-frame to the others by similarity of features alone (`scenes.masks`), and the
-scores of configs/eval_scenes.py are measured on fewer clips. Prints a table and
-writes DIR/demo.html, a page that needs no network and no other file.
+training, and with raw pixels. Instance masks are propagated from the first
+frame of each scene to its later frames by similarity of features alone
+(`scenes.masks`), and the scores of configs/eval_scenes.py are measured on fewer
+clips. The command prints a table and writes DIR/demo.html, a page that needs no
+network and no other file.
 
-Exit code: 0 done; 2 an input is wrong, or the disk is full.
+The exit code is 0 if the page is written, and 2 if an argument or the run in
+DIR cannot be used, or a file cannot be written.
 """
 
 import argparse
@@ -43,9 +45,13 @@ from rvm_jax.training import reporting
 from rvm_jax.training import step
 from rvm_jax.training.objectives import pretraining
 
+# Name of the page in the workdir.
 PAGE = 'demo.html'
+# Number of scenes through which masks are propagated.
 NUM_SCENES = 16
-NUM_FRAMES = 24  # One second.
+# Number of frames of each of these scenes: one second.
+NUM_FRAMES = 24
+# Number of these scenes that the page shows as movies.
 NUM_SHOWN = 3
 # Settings of `label_propagation.propagate`, for every encoder.
 PROPAGATION = dict(center_frames=True)
@@ -58,16 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('--workdir', required=True, help='folder of the run')
   parser.add_argument(
-      '--size', type=int, default=64, help='height and width in pixels'
+      '--workdir', required=True, help='workdir of a run of an RVM'
+  )
+  parser.add_argument(
+      '--size',
+      type=int,
+      default=64,
+      help='height and width of all scenes in pixels, a multiple of the side of'
+      ' a patch (default: 64)',
   )
   parser.add_argument(
       '--num_clips',
       type=int,
       default=512,
-      help='clips for the scores: readouts are fitted to three quarters of them'
-      ' and scored on the rest',
+      help='number of clips for the scores, at least 8: readouts are fitted to'
+      ' three quarters of them and scored on the rest (default: 512)',
   )
   args = parser.parse_args(arguments)
   try:
@@ -88,7 +100,8 @@ def run(workdir: str, size: int, num_clips: int):
 
   Raises:
     OSError: the run cannot be read, or the page cannot be written.
-    ValueError: a number is wrong, or the run is none of an RVM.
+    ValueError: `num_clips` is below 8, `size` is not a multiple of the side of
+      a patch, or the run has not trained an RVM.
   """
   if num_clips < 8:
     raise ValueError(f'--num_clips must be at least 8, got {num_clips}')
@@ -96,7 +109,8 @@ def run(workdir: str, size: int, num_clips: int):
   config, model, params = weights.load_run(workdir)
   if size < model.patch or size % model.patch:
     raise ValueError(
-        f'--size must be a multiple of the patch, {model.patch}, got {size}'
+        '--size must be a positive multiple of the side of a patch,'
+        f' {model.patch}, got {size}'
     )
   encoders = make_encoders(config, model, params)
 
@@ -136,7 +150,7 @@ def run(workdir: str, size: int, num_clips: int):
       ),
   )
   path = os.path.abspath(os.path.join(workdir, PAGE))
-  # The page of an earlier demo stays until this one is whole.
+  # A page that exists is replaced only when the new one is complete.
   files.replace_text(path, demo_page.write(contents))
   print(table)
   print(f'\nOpen the page with the movies and all scores: {path}')
@@ -145,14 +159,18 @@ def run(workdir: str, size: int, num_clips: int):
 def make_encoders(
     config: Mapping[str, Any], model: Any, params: Mapping[str, Any]
 ) -> dict[str, encoder_lib.FrozenEncoder]:
-  """Makes the three encoders that are compared, by the names of `verdicts`.
+  """Makes the three encoders that are compared.
 
   Args:
     config: config of the run, as nested dicts.
     model: the run's `rvm.RVM`.
-    params: its trained parameters.
+    params: trained parameters of `model`.
+
+  Returns:
+    The encoders under the names `RAW`, `UNTRAINED` and `TRAINED` of `verdicts`.
   """
-  # The parameters that the run started from.
+  # Initialize the parameters from the run's seed, as the run did. (A run with
+  # `checkpoint.init_from` then replaced them.)
   objective = pretraining.from_config(ml_collections.ConfigDict(config))
   init = functools.partial(
       step.init_state, objective, optax.identity(), config['seed']
@@ -168,11 +186,11 @@ def make_encoders(
 
 
 def generate_scenes(seed: int, size: int) -> list[source_lib.Scene]:
-  """Generates held-out scenes of the seed that a run was trained with.
+  """Generates scenes that are held out from the training of a run.
 
   Args:
-    seed: the run's seed.
-    size: height and width in pixels.
+    seed: seed of the run.
+    size: height and width of the frames in pixels.
   """
   source = source_lib.Scenes(NUM_SCENES, size, size, seed, split='held_out')
   return [
@@ -192,13 +210,15 @@ def score(
     num_clips: int,
     num_workers: int,
 ) -> dict[str, report_lib.Report]:
-  """Measures the scores of `benchmark` for each encoder, on the same clips.
+  """Returns the report of `benchmark` for each encoder, on the same clips.
 
   Args:
     encoders: encoders by name.
     size: height and width of the clips in pixels.
-    num_clips: number of clips; a quarter of them are held out from readouts.
-    num_workers: number of processes that generate clips.
+    num_clips: number of clips; readouts are scored on a quarter of them and
+      fitted to the others.
+    num_workers: number of processes that generate clips; 0 to generate them in
+      this process.
   """
   num_test = num_clips // 4
   reports = {}
@@ -221,7 +241,13 @@ def list_facts(
     params: Mapping[str, Any],
     history: history_lib.History | None,
 ) -> dict[str, str]:
-  """Returns facts about a run for the page, as text by name."""
+  """Returns facts about a run for the page, as text by name.
+
+  Args:
+    config: config of the run, as nested dicts.
+    params: parameters of the run's model.
+    history: scalars of the run; without them there are fewer facts.
+  """
   num_params = sum(np.size(x) for x in jax.tree.leaves(params))
   data = config['data']
   facts = {
@@ -243,8 +269,8 @@ def tabulate(results: Mapping[str, Mapping[str, Any]], size: int) -> str:
   """Returns a table of scores for the terminal.
 
   Args:
-    results: results of `masks.score_all` by name, 'trained' and 'untrained'
-      among them.
+    results: results of `masks.score_all` by the name of their row. 'trained'
+      and 'untrained' are two of the names.
     size: height and width of the scenes in pixels.
   """
   lines = [
@@ -259,6 +285,7 @@ def tabulate(results: Mapping[str, Mapping[str, Any]], size: int) -> str:
 
 
 def _describe_scenes(results, size):
+  """Returns a sentence on the scenes through which masks are propagated."""
   return (
       f'Masks of {results["trained"]["num_objects"]} objects propagated through'
       f' {NUM_SCENES} held-out scenes of {NUM_FRAMES} frames, {size} x'

@@ -1,4 +1,4 @@
-"""The page of the demo: one HTML file that holds its pictures and movies."""
+"""Writes the page of the demo: one HTML file with its pictures and movies."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -42,13 +42,17 @@ class Contents:
     workdir: path of the run's folder.
     facts: facts about the run, as plain text by name.
     history: scalars of the run; None if it has written none.
-    reconstructions: PNG files by step, in ascending order.
+    reconstructions: contents of PNG files with reconstructions, by the step
+      after which they were made, in ascending order.
     movies: movies of tracked masks.
-    panels: for each panel of the movies its caption and what it shows.
-    masks: results of `masks.score_all` by name, `verdicts.TRAINED` among them.
+    panels: what each panel of the movies shows, by the caption of the panel.
+    masks: results of `masks.score_all` by the name of their row;
+      `verdicts.TRAINED` is one of the names.
     about_masks: sentence about the scenes of `masks`.
-    rows: rows of `benchmark.evaluate` by the name of the features.
-    scores: scores of `benchmark.evaluate` by the name of the features.
+    rows: `rows` in the reports of `benchmark.evaluate`, by the names of
+      `verdicts`.
+    scores: `scores` in the reports of `benchmark.evaluate`, by the names of
+      `verdicts`.
     about_scores: sentence about the clips of `scores`.
   """
 
@@ -67,6 +71,7 @@ class Contents:
 
 def write(contents: Contents) -> str:
   """Returns the page as HTML, which needs no network and no other file."""
+  # Write the parts that depend on the scores, then fill them into the page.
   tasks = verdicts.compare_tasks(contents.rows)
   masks = verdicts.compare_masks(contents.masks)
   facts = ''.join(
@@ -104,8 +109,8 @@ on.</p>
 <div><h2>What training adds</h2>{_list(adds)}</div>
 <div><h2>What it does not yet</h2>{_list(lacks)}</div>
 </div>
-<p class="about">Better and worse are said where the 95 % interval of the
-difference leaves out zero, and level where it does not.</p>
+<p class="about">A score is called better or worse if the 95 % interval of the
+difference excludes zero, and level if it includes zero.</p>
 </section>
 <section aria-labelledby="training">
 <h2 id="training">Training</h2>
@@ -127,7 +132,7 @@ this.</p>
 <section aria-labelledby="scores">
 <h2 id="scores">Eight scores</h2>
 <p class="about">{html.escape(contents.about_scores)} A bar is the 95 % interval
-of a score, the mark in it the score itself. The baseline ignores the
+of a score, and the mark in it is the score itself. The baseline ignores the
 video.</p>
 <div class="cards">{cards}</div>
 </section>
@@ -145,15 +150,16 @@ the seed of the training. Run: {html.escape(contents.workdir)}</p>
 
 
 def _list(sentences):
+  """Returns a list of sentences as HTML."""
   items = ''.join(f'<li>{html.escape(text)}</li>' for text in sentences)
   return f'<ul>{items}</ul>'
 
 
 def _training(contents):
-  """Returns the loss curve and the reconstructions."""
+  """Returns the loss curve and the reconstructions as HTML."""
   if contents.history is None:
     curve = (
-        '<p>The run has written no metrics.jsonl, so its loss is unknown.</p>'
+        '<p>The run has no metrics.jsonl with losses, so they are unknown.</p>'
     )
   else:
     steps, losses = contents.history.steps, contents.history.losses
@@ -170,12 +176,14 @@ with colours from 0 to 1, by step: {losses[0]:.4f} at step {steps[0]},
   shown = f'<ol>{pictures}</ol>' if pictures else '<p>The run has none.</p>'
   return f"""<div class="change"><h3>Loss</h3>{curve}</div>
 <div class="reconstruction"><h3>Reconstructions</h3>
-<p>A row is a clip: the frames that the network saw whole, and then for each
-later frame what it saw of it, its reconstruction, and the true frame.</p>
+<p>Each row shows a clip: the source frames, which the network sees whole, and
+then for each target frame the patches that the network sees, its
+reconstruction, and the true frame.</p>
 {shown}</div>"""
 
 
 def _movie(movie):
+  """Returns a movie as HTML, of which the browser plays the fitting layout."""
   wide, tall = (
       f'{width} / {height}'
       for height, width in (movie.wide_size, movie.tall_size)
@@ -191,7 +199,12 @@ def _movie(movie):
 
 
 def _mask_table(results, comparisons):
-  """Returns the table of J and J&F, and what follows from it."""
+  """Returns the table of J and J&F, with the comparisons and a caption.
+
+  Args:
+    results: results of `masks.score_all` by the name of their row.
+    comparisons: comparisons of J&F, as returned by `verdicts.compare_masks`.
+  """
   against = {found.against: found for found in comparisons}
   rows = ''
   for name, result in results.items():
@@ -216,4 +229,5 @@ grid” they are rounded off to patches, as a prediction is.</p>"""
 
 
 def _data(kind: str, contents: bytes) -> str:
+  """Returns the contents of a file of a MIME type as a data URL."""
   return f'data:{kind};base64,{base64.b64encode(contents).decode()}'

@@ -1,4 +1,4 @@
-"""Pictures and movies of the demo's page."""
+"""Draws and reads the pictures and movies of the demo's page."""
 
 from collections.abc import Mapping, Sequence
 import os
@@ -22,21 +22,22 @@ PANELS = {
     panels.VIDEO: 'The frames, three times slower than they were generated.',
     _TRUE: 'Where the objects are. An object has one colour in all panels.',
     'Trained': 'Masks tracked with the features of the run.',
-    'Untrained': 'With those of the network before training.',
-    'Raw pixels': 'With the pixels of each patch.',
+    'Untrained': 'Masks tracked with the features of the untrained network.',
+    'Raw pixels': 'Masks tracked with the pixels of each patch as features.',
     'Masks that stay': 'The masks of the first frame: no tracking at all.',
 }
-# Names of the results that the last four panels show.
+# Names of the results whose masks the last four panels show, in their order.
 _RESULTS = (
     verdicts.TRAINED,
     verdicts.UNTRAINED,
     verdicts.RAW,
     still_masks.KINDS['stay'],
 )
-# Frames per second; the scenes have 24.
+# Frames per second of the movies; the scenes have 24.
 _RATE = 8
 # Least and greatest length of a panel's longer side, in pixels.
 _PANEL = 256, 384
+# Number of pictures of reconstructions on the page.
 _NUM_RECONSTRUCTIONS = 3
 
 
@@ -48,13 +49,14 @@ def draw(
   """Draws tracked masks as movies, and as sheets in `workdir`/pictures.
 
   Args:
-    scenes: the first scenes of those that `results` are for.
-    results: for each name the 'predictions' of all scenes, uint8 [S, T, H, W];
-      of those of the trained network also the 'ground_truth'.
+    scenes: scenes to draw. If `results` has more scenes, these are the first.
+    results: for each name a dict with the predicted masks of all S scenes,
+      'predictions', uint8 [S, T, H, W]. That of `verdicts.TRAINED` also has the
+      true masks, 'ground_truth', uint8 [S, T, H, W].
     workdir: folder of the run.
 
   Returns:
-    A movie of each scene.
+    A movie for each of `scenes`.
 
   Raises:
     OSError: a file cannot be written.
@@ -77,7 +79,12 @@ def draw(
 
 
 def _make_movie(name: str, images: Sequence[np.ndarray]) -> demo_page.Movie:
-  """Makes a movie of six panels, uint8 [T, H, W, 3] each."""
+  """Makes a movie of six panels in two layouts.
+
+  Args:
+    name: title of the scene.
+    images: frames of each panel in the order of `PANELS`, uint8 [T, H, W, 3].
+  """
   drawn = {
       panel: panels.fit(x, *_PANEL)
       for panel, x in zip(PANELS, images, strict=True)
@@ -94,7 +101,7 @@ def _make_movie(name: str, images: Sequence[np.ndarray]) -> demo_page.Movie:
 
 
 def read_reconstructions(workdir: str) -> dict[int, bytes]:
-  """Reads the PNG files of a few reconstructions of a run, by step."""
+  """Returns the PNG files of a few reconstructions of a run, by step."""
   found = {}
   paths = history.find_reconstructions(workdir, _NUM_RECONSTRUCTIONS)
   for step, path in paths.items():

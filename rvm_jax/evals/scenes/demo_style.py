@@ -1,4 +1,4 @@
-"""Style and script of the demo's page, beside those of `viz.style`."""
+"""Style and script that the demo's page adds to those of `viz.style`."""
 
 from rvm_jax.viz import style
 

@@ -1,4 +1,4 @@
-"""What a run has written to its workdir while it trained."""
+"""Reads the losses and finds the pictures that a run left in its workdir."""
 
 import os
 import re
@@ -13,13 +13,14 @@ _PICTURE = re.compile(r'reconstruction_clips_(\d+)\.png')
 
 
 class History(NamedTuple):
-  """The scalars of a run that the page shows.
+  """The scalars of a run that the demo's page shows.
 
   Attributes:
-    steps: steps after which the loss was written, int [n], n at least 1.
-    losses: training loss after these steps, float [n].
+    steps: numbers of the n steps whose loss was written, int [n], n at least 1.
+    losses: training loss of these steps, float [n].
     clips: number of clips that the run has trained on.
-    seconds: time from the first line to the last, evaluations included.
+    seconds: time from the first line of metrics.jsonl to the last, including
+      evaluations, and pauses if the run was resumed.
   """
 
   steps: np.ndarray
@@ -29,14 +30,14 @@ class History(NamedTuple):
 
 
 def read(workdir: str) -> History | None:
-  """Reads metrics.jsonl.
+  """Reads the history of a run from metrics.jsonl in its workdir.
 
   Args:
     workdir: folder of the run.
 
   Returns:
-    The history; None if the run has written no file or no loss, as runs of
-    version 0.1.0.
+    The history; None if there is no such file or no loss in it. Runs of version
+    0.1.0 did not write the file.
 
   Raises:
     OSError: the file cannot be read.
@@ -45,7 +46,7 @@ def read(workdir: str) -> History | None:
   if not os.path.exists(path):
     return None
   records = json_lines.read(path)
-  # A loss that was not finite is null.
+  # A loss that was not finite was written as null, and is left out.
   losses = {
       record['step']: record
       for record in records

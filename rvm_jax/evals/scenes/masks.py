@@ -1,8 +1,8 @@
-"""Instance masks of generated scenes, propagated from their first frame.
+"""Propagates the instance masks of generated scenes from their first frame.
 
 This needs neither training nor a data set: it is label propagation as on
-DAVIS-2017, on scenes whose masks are exact. The score says how well features
-find the same object again.
+DAVIS-2017, on scenes whose masks are exact. The score says how well objects are
+found again by the similarity of features.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,13 +41,15 @@ def evaluate(
       `segments`, uint8 [T, H, W], are used; segment 0 is the background.
     settings: settings of `label_propagation.propagate`.
     batch: number of scenes that are encoded at once.
-    min_share: smallest share of the first frame's pixels.
+    min_share: smallest share of the first frame's pixels, in [0, 1], that an
+      object must cover to take part.
 
   Returns:
     'j', 'f', 'j_and_f': float in [0, 1], means over all objects of all scenes,
       of each object's mean over frames.
     'num_objects': int, number of objects that take part.
-    'by_scene': these four for each scene, see `score_all`.
+    'by_scene': for each scene a dict with its own 'j', 'f', 'j_and_f' and
+      'num_objects', as returned by `score_all`.
     'predictions': uint8 [S, T, H, W], the propagated masks.
     'ground_truth': uint8 [S, T, H, W], the true masks of the objects that take
       part.
@@ -81,15 +83,16 @@ def evaluate(
 
 
 def repeat(ground_truth: np.ndarray, patch: int) -> dict[str, np.ndarray]:
-  """Repeats the masks of the first frames: the baseline that masks stay.
+  """Predicts that the masks of the first frames stay: the baseline of masks.
 
   Args:
-    ground_truth: uint8 [S, T, H, W]; the first frame of each scene has objects
-      numbered from 1.
-    patch: side of a patch in pixels.
+    ground_truth: uint8 [S, T, H, W], masks of S scenes; the first frame of each
+      scene has objects numbered from 1.
+    patch: P, side of a patch in pixels.
 
   Returns:
-    uint8 [S, T, H, W] for each of `still_masks.KINDS`.
+    For each key of `still_masks.KINDS`, uint8 [S, T, H, W], the masks of the
+    first frame in every frame.
   """
   size, num_frames = ground_truth.shape[2:], ground_truth.shape[1]
   grid = patches.grid(*size, patch)
@@ -109,9 +112,9 @@ def score_all(
   """Scores the predicted masks of several scenes.
 
   Args:
-    ground_truth: for each scene uint8 [T, H, W]; the first frame has objects
-      numbered from 1. One scene at least has an object.
-    predictions: for each scene uint8 [T, H, W].
+    ground_truth: true masks of each scene, uint8 [T, H, W]; the first frame has
+      objects numbered from 1. At least one scene has an object.
+    predictions: predicted masks of each scene, uint8 [T, H, W].
 
   Returns:
     'j', 'f', 'j_and_f' and 'num_objects' as in `evaluate`; and 'by_scene', a
@@ -123,7 +126,7 @@ def score_all(
       for true, predicted in zip(ground_truth, predictions, strict=True)
   ]
   scored = [scores for scores in by_scene if scores['num_objects']]
-  # Every object weighs the same: scenes weigh as many as they have.
+  # A scene's weight is its number of objects, so that all objects count alike.
   nums = [scores['num_objects'] for scores in scored]
   return {
       key: float(np.average([scores[key] for scores in scored], weights=nums))
@@ -139,13 +142,14 @@ def propagate(
   """Propagates the masks of the first frames through their scenes.
 
   Args:
-    features: float32 [B, T, h, w, D].
-    ground_truth: for each scene uint8 [T, H, W], objects from 1. Only the first
-      frame is read.
+    features: float32 [B, T, h, w, D], features of B scenes, of any length.
+    ground_truth: true masks of each scene, uint8 [T, H, W]; the first frame has
+      objects numbered from 1. Values of other frames are not used.
     settings: settings of `label_propagation.propagate`.
 
   Returns:
-    For each scene uint8 [T, H, W], the first frame's own prediction included.
+    The predicted masks of each scene, uint8 [T, H, W]. The masks of the first
+    frame are predicted too.
   """
   return [
       videos.propagate_masks(
@@ -158,14 +162,16 @@ def propagate(
 
 
 def score(ground_truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
-  """Computes 'j', 'f' and 'j_and_f' in [0, 1], without the first frame.
+  """Scores the predicted masks of one scene in all frames after the first.
 
   Args:
-    ground_truth: uint8 [T, H, W]; the first frame has objects numbered from 1.
-    prediction: uint8 [T, H, W].
+    ground_truth: true masks, uint8 [T, H, W]; the first frame has objects
+      numbered from 1.
+    prediction: predicted masks, uint8 [T, H, W].
 
   Returns:
-    Means over frames and then over objects; nan if there is no object.
+    'j', 'f' and 'j_and_f', float in [0, 1]: means over frames and then over
+    objects; nan if there is no object.
   """
   pairs = [
       (ground_truth[1:] == number, prediction[1:] == number)
@@ -181,15 +187,17 @@ def score(ground_truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
 
 
 def coarsen(masks: np.ndarray, patch: int) -> np.ndarray:
-  """Returns masks as a grid of patches can hold them.
+  """Rounds masks as label propagation does, which works on a grid of patches.
+
+  Masks are sampled at the centres of patches and interpolated linearly between
+  them. Each pixel gets the object with the largest value there.
 
   Args:
     masks: uint8 [T, H, W]; the first frame has objects numbered from 1.
-    patch: side of a patch in pixels.
+    patch: P, side of a patch in pixels.
 
   Returns:
-    uint8 [T, H, W]: what the centres of patches show is interpolated between
-    them, and each pixel gets the object with the largest share.
+    The rounded masks, uint8 [T, H, W].
   """
   size, numbers = masks.shape[1:], _numbers(masks)
   grid = patches.grid(*size, patch)
@@ -198,5 +206,5 @@ def coarsen(masks: np.ndarray, patch: int) -> np.ndarray:
 
 
 def _numbers(masks):
-  """Numbers of the background and of the objects in the first frame."""
+  """Returns 0 and the numbers of the objects in the first frame, uint8."""
   return np.arange(1 + masks[0].max(), dtype=np.uint8)

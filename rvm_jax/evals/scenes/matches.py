@@ -1,10 +1,10 @@
-"""Finds what one frame shows in other frames, by similarity of features.
+"""Finds parts of one frame in other frames by the similarity of features.
 
 Features are compared by their cosine, as in label propagation. Nothing is
-learned here: `readouts` learns what to make of the results.
+learned here: `readouts` fits regressions to the results.
 
-Places are (x, y) as shares of the frame's width and height. The N = h * w
-patches of a frame are in raster order.
+Places and displacements are (x, y) as shares of the frame's width and height.
+The N = h * w patches of a frame are in raster order.
 """
 
 import jax
@@ -13,33 +13,44 @@ import numpy as np
 
 # Temperatures of the softmax over the patches of a frame in `find`.
 _TEMPERATURES = 0.1, 0.03
-# Weight of the squared distance in that softmax: a patch half a frame away is
-# e^-7.5 times as likely as an equally similar one at the old place.
+# Weight of the squared displacement in each softmax over patches. A patch that
+# is half a frame away gets e^-7.5 of the weight of one that is as similar and
+# has not moved.
 _NEARNESS = 30.0
-# `follow` compares frames that are so many frames apart, and averages motion
-# over a grid of so many rows and columns.
+# `follow` compares frames that are this many frames apart.
 _LAGS = 1, 3, 5, 7
+# Temperature of the softmax over the patches of a frame in `follow`.
 _LAG_TEMPERATURE = 0.05
+# `follow` averages displacements over this many rows and columns of parts.
 _POOL = 4
 
 
 @jax.jit
 def find(features: jax.Array, queries: jax.Array) -> jax.Array:
-  """Looks in all frames for mixtures of the patches of frame 0.
+  """Searches all frames for the patches that resemble a query.
 
-  A query is such a mixture, for instance of the patches that a box covers. Its
-  place is the mean place of these patches.
+  A query is a part of frame 0, such as a box, given by how much of it is on
+  each patch. Its feature is the mean of the features of the patches, and its
+  place is the mean of their centres, both weighted by these shares.
+
+  In each frame, a softmax gives a weight to every patch. The weight is larger
+  the more similar a patch is to the query and the nearer it is to the query's
+  place in frame 0.
 
   Args:
     features: float [B, T, h, w, D].
-    queries: float [B, Q, N], each query's shares of the patches of frame 0.
+    queries: float [B, Q, N], shares of the patches of frame 0 in each of Q
+      queries.
 
   Returns:
-    float32 [B, Q, T, 14]. For each of two temperatures, under a softmax over
-    the patches of the frame: the expected displacement (x, y) from the query's
-    place in frame 0, the variance of it (x, y), and the expected cosine
-    similarity. Then the highest similarity in the frame, its mean, its standard
-    deviation, and the similarity at the query's place in frame 0.
+    float32 [B, Q, T, 14], for each query and frame:
+    0 to 4: with the first temperature of the softmax, the weighted means of the
+    displacement (x, y) from the query's place in frame 0, the variance of the
+    displacement (x, y), and the weighted mean of the cosine similarity.
+    5 to 9: the five numbers with the second temperature.
+    10 to 12: the maximum, the mean and the standard deviation of the similarity
+    over all patches of the frame.
+    13: the mean similarity of the patches at the query's place in frame 0.
   """
   grid = features.shape[2:4]
   x = _normalize(features)  # [B, T, N, D]
@@ -52,16 +63,16 @@ def find(features: jax.Array, queries: jax.Array) -> jax.Array:
   centers = _list_centers(grid)
   moves = centers[None, None] - (queries @ centers)[:, :, None]  # [B, Q, N, 2]
 
-  # Moments of displacement and similarity over the likely patches.
+  # Moments of displacement and similarity under the weights of the softmax.
   cues = []
   for temperature in _TEMPERATURES:
     weights = _choose(similarity, moves[:, :, None], temperature)
     mean = jnp.einsum('bqtn,bqnd->bqtd', weights, moves)
     square = jnp.einsum('bqtn,bqnd->bqtd', weights, jnp.square(moves))
-    likely = (weights * similarity).sum(-1, keepdims=True)
-    cues += [mean, square - jnp.square(mean), likely]
+    resemblance = (weights * similarity).sum(-1, keepdims=True)
+    cues += [mean, square - jnp.square(mean), resemblance]
 
-  # Similarity over the whole frame, and where the query was at first.
+  # Similarity over the whole frame, and at the query's place in frame 0.
   still = jnp.einsum('bqtn,bqn->bqt', similarity, queries)
   over = [similarity.max(-1), similarity.mean(-1), similarity.std(-1), still]
   return jnp.concatenate([*cues, jnp.stack(over, -1)], -1)
@@ -69,18 +80,21 @@ def find(features: jax.Array, queries: jax.Array) -> jax.Array:
 
 @jax.jit
 def follow(features: jax.Array) -> jax.Array:
-  """Computes where patches went within 1, 3, 5 and 7 frames.
+  """Computes how far patches move within 1, 3, 5 and 7 frames.
 
-  Displacements are averaged over a grid of 4 x 4 parts of the frame.
+  The displacement of a patch is averaged over the patches of the later frame
+  with the weights of a softmax, as in `find`. Displacements are then averaged
+  over a grid of 4 x 4 parts of the frame.
 
   Args:
     features: float [B, T, h, w, D].
 
   Returns:
-    float32 [B, F], displacements (x, y) as shares of the frame. For each lag
-    below T: their mean over time, and their trend, the mean with weights from
-    -1 for the first to 1 for the last. The lag T - 1 has no trend, because
-    there is one pair of frames only.
+    float32 [B, F], the mean displacements (x, y) of the 4 x 4 parts, 32 numbers
+    at a time. For each lag (1, 3, 5 or 7 frames) below T there are the mean
+    over all pairs of frames that are so far apart, and the trend: the mean
+    after multiplication with weights that rise from -1 for the first pair to 1
+    for the last. A lag with one pair of frames alone has no trend.
   """
   batch, num_frames, *_ = features.shape
   grid = features.shape[2:4]
@@ -92,11 +106,11 @@ def follow(features: jax.Array) -> jax.Array:
     if lag >= num_frames:
       break
     num_pairs = num_frames - lag
-    # Expected displacement of each patch to the frame `lag` later.
+    # Mean displacement of each patch [B, num_pairs, N, 2] within `lag` frames.
     similarity = _compare('btqc,btnc->btqn', x[:, :-lag], x[:, lag:])
     weights = _choose(similarity, moves, _LAG_TEMPERATURE)
     flow = jnp.einsum('btqn,qnd->btqd', weights, moves[0, 0])
-    # Averaged over parts of the frame: [B, num_pairs, 4 * 4 * 2].
+    # Average it over the parts of the frame: [B, num_pairs, 4 * 4 * 2].
     flow = jax.image.resize(
         flow.reshape(batch, -1, *grid, 2),
         (batch, num_pairs, _POOL, _POOL, 2),
@@ -110,33 +124,34 @@ def follow(features: jax.Array) -> jax.Array:
 
 
 def share_points(places: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-  """Computes how points mix the patches around them, bilinearly.
+  """Computes the shares of the patches around points, bilinearly.
 
   Args:
     places: float [..., 2], (x, y) as shares of the frame. Points outside the
-      centres of the outermost patches are taken to the nearest of them.
-    grid: h and w.
+      centres of the outermost patches are moved to the nearest centre.
+    grid: h and w, the rows and columns of patches.
 
   Returns:
-    float32 [..., N], shares that sum to 1.
+    float32 [..., N], shares that sum to 1, as queries of `find`.
   """
   shares = []
   for axis, count in zip((1, 0), grid):
-    # In units of patches, 0 at the first centre.
+    # Place of the point in units of patches; the first patch's centre is at 0.
     at = np.clip(places[..., axis, None] * count - 0.5, 0, count - 1)
     shares.append(np.maximum(0, 1 - np.abs(at - np.arange(count))))
   return _cross(*shares)
 
 
 def share_boxes(boxes: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-  """Computes how much of a box is on each patch.
+  """Computes which share of the area of a box is on each patch.
 
   Args:
     boxes: float [..., 4], (x0, y0, x1, y1) as shares of the frame.
-    grid: h and w.
+    grid: h and w, the rows and columns of patches.
 
   Returns:
-    float32 [..., N], shares that sum to 1, or 0 for a box outside the frame.
+    float32 [..., N], shares that sum to 1, as queries of `find`. All are 0 for
+    a box that has no area in the frame.
   """
   overlaps = []
   for axis, count in zip((1, 0), grid):
@@ -149,7 +164,7 @@ def share_boxes(boxes: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
 
 
 def _cross(rows, columns):
-  """Multiplies [..., h] with [..., w] to float32 [..., N]."""
+  """Returns the outer product of [..., h] and [..., w], float32 [..., N]."""
   both = rows[..., :, None] * columns[..., None, :]
   return both.reshape(*both.shape[:-2], -1).astype(np.float32)
 
@@ -169,18 +184,25 @@ def _to_unit(x):
 
 
 def _compare(subscripts, *features):
-  # By default products are less precise than float32 on GPUs and TPUs.
+  # On GPUs and TPUs the default precision of products is below float32.
   return jnp.einsum(subscripts, *features, precision='highest')
 
 
 def _choose(similarity, moves, temperature):
-  """Returns how likely each patch is, near ones more: weights [..., N]."""
+  """Returns weights of patches, larger for similar and near ones, [..., N].
+
+  Args:
+    similarity: cosine similarity of each patch to what is searched, [..., N].
+    moves: displacement of each patch from the place to search from, [..., N,
+      2], with axes that broadcast to those of `similarity`.
+    temperature: temperature of the softmax over patches.
+  """
   distance = jnp.square(moves).sum(-1)
   return jax.nn.softmax(similarity / temperature - _NEARNESS * distance)
 
 
 def _list_centers(grid):
-  """Centres of all patches, (x, y) as shares of the frame: float32 [N, 2]."""
+  """Returns the centres (x, y) of all patches, float32 [N, 2], as shares."""
   rows, columns = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
   corners = np.stack([columns / grid[1], rows / grid[0]], 1)
   return (corners + 0.5 / np.array(grid[::-1])).astype(np.float32)

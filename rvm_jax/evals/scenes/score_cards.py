@@ -1,4 +1,7 @@
-"""What the demo's page says about each score: meaning, intervals, verdict."""
+"""Writes the part of the demo's page about each score, a card.
+
+A card says what the score means, shows intervals, and gives verdicts.
+"""
 
 from collections.abc import Mapping, Sequence
 import html
@@ -6,41 +9,46 @@ import html
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.evals.scenes import verdicts
 
-# What a score means and how it is predicted, by the name of its task.
+# For the name of each task, what is predicted and what the score means.
 MEANINGS = {
     'motion_top1': (
         'The camera moves in one of eight ways, such as towards the scene or'
-        ' around it. This is the share of clips in which it is named.'
+        ' around it. The score is the share of clips in which the right one of'
+        ' the eight is predicted.'
     ),
     'motion_direction': (
-        'The eight ways are four pairs of a motion and its reverse. This is the'
-        ' share of clips in which the right one of its pair is chosen, which'
-        ' only the order of the frames tells.'
+        'The eight ways are four pairs of a motion and its reverse. The score'
+        ' is the share of clips in which the right motion is preferred to its'
+        ' reverse. This takes the order of the frames.'
     ),
     'points_aj': (
-        'Points of the first frame are looked for in the later ones. This is'
-        ' how many are found within a few pixels, and known to be in view.'
+        'Points of the first frame are looked for in the later ones. The score'
+        ' is the number of points in view that are found within a few pixels,'
+        ' relative to all points in view and false finds together.'
     ),
     'points_hidden': (
-        'Of two points, one hidden and one in view, how often the hidden one is'
-        ' taken for the hidden one.'
+        'For each point, the probability that it is in view is predicted. The'
+        ' score is the share of pairs of a hidden point and a point in view in'
+        ' which the hidden point gets the lower probability.'
     ),
     'boxes_iou': (
-        'Boxes around objects are followed from the first frame on. This is how'
-        ' much of the predicted and the true box is common to both.'
+        'Boxes around objects are followed from the first frame on. The score'
+        ' is the area that the predicted and the true box share, divided by the'
+        ' area that they cover together.'
     ),
     'masks_j_and_f': (
         'Masks of objects are followed from the first frame on by the'
-        ' similarity of features alone. This is how well regions and outlines'
-        ' agree with the truth.'
+        ' similarity of features alone. The score is how well regions and'
+        ' outlines agree with the true masks.'
     ),
     'depth_abs_rel': (
-        'The distance of every pixel is predicted from the features of its'
-        ' patch. This is how far off it is, relative to the true distance.'
+        'The depth of every pixel is predicted from the features of its patch.'
+        ' The score is the mean error, relative to the true depth.'
     ),
     'pose_epe': (
         'The camera’s movement from the first frame to the last is predicted.'
-        ' This is how far points in front of it end up from where they belong.'
+        ' The score is the mean distance between where the predicted and the'
+        ' true movement take points in front of the camera.'
     ),
 }
 
@@ -50,13 +58,14 @@ def draw(
     scores: Mapping[str, Mapping[str, float]],
     comparisons: Sequence[verdicts.Comparison],
 ) -> str:
-  """Returns what the page says about one score, as HTML.
+  """Returns the card of one score, as HTML.
 
   Args:
     task: the task of the score.
-    scores: scores of `benchmark.evaluate` by the name of the features.
+    scores: for the name of each encoder, such as `verdicts.TRAINED`, its
+      `scores` in the report of `benchmark.evaluate`.
     comparisons: comparisons of the trained network in this task, as
-      `verdicts.compare_tasks` returns them; none if no clip has a score.
+      `verdicts.compare_tasks` returns them; empty if no clip has a score.
   """
   rows = {
       name: (found[task.name], found[f'{task.name}_low'])
@@ -67,7 +76,7 @@ def draw(
   baselines = {f'baseline: {task.baseline}': trained[f'{task.name}_floor']}
   if f'{task.name}_stay' in trained:
     stay = trained[f'{task.name}_stay']
-    baselines['baseline: they stay, at full resolution'] = stay
+    baselines['baseline: masks stay, at full resolution'] = stay
   rows |= {name: (score, None, None) for name, score in baselines.items()}
   direction = 'Lower' if task.lower_is_better else 'Higher'
   if comparisons:
@@ -84,7 +93,12 @@ def draw(
 
 
 def _draw_intervals(rows):
-  """Returns a table that draws each score and its interval on one scale."""
+  """Returns a table that draws each score and its interval on one scale.
+
+  Args:
+    rows: for the name of each row its score, and the low and high end of the
+      interval, which are None for a row without an interval.
+  """
   values = [x for row in rows.values() for x in row if x is not None]
   least, width = min(values), max(max(values) - min(values), 1e-9)
 
@@ -120,10 +134,20 @@ def _say(comparison):
 
 
 def mark(name: str) -> str:
-  """Returns the attribute of a table's row that makes `trained` stand out."""
+  """Returns the HTML attribute that makes the row of `TRAINED` stand out.
+
+  Args:
+    name: name of the row. Other rows get no attribute.
+  """
   return ' class="trained"' if name == verdicts.TRAINED else ''
 
 
 def format_interval(low: float, high: float, form: str) -> str:
-  """Returns an interval as text, both ends in the given format."""
+  """Returns an interval as text.
+
+  Args:
+    low: low end of the interval.
+    high: high end of the interval.
+    form: format specification of both ends, such as '.1f'.
+  """
   return f'{low:{form}} to {high:{form}}'

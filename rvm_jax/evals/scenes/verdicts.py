@@ -1,7 +1,8 @@
-"""Says by how much a trained network is better than what it is compared with.
+"""Says whether a trained network is better or worse than others.
 
-Everything is computed from scores of the same clips: the differences are paired
-by clip, and an interval that holds zero gives no verdict.
+The network and the others are scored on the same clips, and their differences
+are paired by clip. If the 95 % interval of a difference includes zero, the
+verdict is 'level'.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +13,25 @@ import numpy as np
 from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.scenes import benchmark
 
+# Names of the encoders that are compared, and of the baseline.
 TRAINED, UNTRAINED, RAW = 'trained', 'untrained', 'raw pixels'
 BASELINE = 'the baseline'
+# The verdicts.
 BETTER, WORSE, LEVEL = 'better', 'worse', 'level'
 
-
+# How a sentence states each verdict.
 _RELATIONS = {
     BETTER: 'Better than',
     WORSE: 'Worse than',
     LEVEL: 'Level with',
 }
+# How a sentence names what the trained network is compared with.
 _WORDS = {
     UNTRAINED: 'the untrained network',
     RAW: 'raw pixels',
     BASELINE: 'the baseline that ignores the video',
 }
-# Short names of the tasks.
+# How a sentence names the tasks.
 _NAMES = {
     'motion_top1': 'camera motion',
     'motion_direction': 'direction of motion',
@@ -41,14 +45,14 @@ _NAMES = {
 
 
 class Comparison(NamedTuple):
-  """How the trained network compares with something else on the same clips.
+  """A comparison of the trained network with something else on the same clips.
 
   Attributes:
-    against: what it is compared with, in words.
-    gain: by how much it is better, in the unit of the score: positive if it is
-      better, also where lower scores are.
+    against: name of what the trained network is compared with.
+    gain: mean difference of the scores, in their unit. It is positive if the
+      trained network is better, even if lower scores are better.
     low: low end of the 95 % interval of the gain.
-    high: high end of the interval.
+    high: high end of the 95 % interval of the gain.
   """
 
   against: str
@@ -58,7 +62,7 @@ class Comparison(NamedTuple):
 
   @property
   def verdict(self) -> str:
-    """Whether the trained network is better, worse or level."""
+    """BETTER or WORSE if the interval excludes zero, else LEVEL."""
     if self.low > 0:
       return BETTER
     return WORSE if self.high < 0 else LEVEL
@@ -70,12 +74,13 @@ def compare_tasks(
   """Compares the scores of the tasks on generated scenes.
 
   Args:
-    rows: rows of `benchmark.evaluate` by the name of the features, for
-      TRAINED, UNTRAINED and RAW, all of the same clips.
+    rows: for TRAINED, UNTRAINED and RAW, the `rows` in the report of
+      `benchmark.evaluate`, all of the same clips.
 
   Returns:
-    For each task of `benchmark.TASKS`, by its name, the comparisons with
-    UNTRAINED, RAW and BASELINE; none if no clip has a score.
+    For the name of each task in `benchmark.TASKS`, the comparisons with
+    UNTRAINED, RAW and BASELINE, in this order; an empty list if no clip has a
+    score.
   """
   comparisons = {}
   for task in benchmark.TASKS:
@@ -100,11 +105,11 @@ def compare_masks(
   """Compares J&F of propagated masks.
 
   Args:
-    results: results of `masks.score_all` for the same scenes, by name; TRAINED
-      is one of them.
+    results: results of `masks.score_all` for the same scenes, by name. TRAINED
+      is one of the names.
 
   Returns:
-    The comparisons with all others, in their order.
+    A comparison with each of the other results, in their order.
   """
   trained = results[TRAINED]['by_scene']
   weights = _column(trained, 'num_objects')
@@ -125,16 +130,17 @@ def summarise(
     masks: Sequence[Comparison],
     results: Mapping[str, Mapping[str, Any]],
 ) -> tuple[list[str], list[str]]:
-  """Says in sentences what training adds, and what it does not yet.
+  """Writes sentences on what training adds, and on what it does not add yet.
 
   Args:
-    tasks: as `compare_tasks` returns them.
-    masks: as `compare_masks` returns them.
-    results: what `compare_masks` was given.
+    tasks: comparisons of the tasks, as returned by `compare_tasks`.
+    masks: comparisons of the masks, as returned by `compare_masks`.
+    results: the argument of `compare_masks` that gave `masks`.
 
   Returns:
     Sentences on what the trained network is better than; and sentences on what
-    it is level with or worse than. If there are none, one that says so.
+    it is worse than or level with. If all comparisons are on one side, the
+    other has a sentence that says so.
   """
   said: dict[str, list[str]] = {verdict: [] for verdict in _RELATIONS}
   num_tasks = sum(bool(found) for found in tasks.values())
@@ -160,8 +166,8 @@ def summarise(
     ]
     if names:
       said[verdict].append(
-          f'Tracked masks with a J&F of {trained:.3f}: {relation.lower()}'
-          f' {", ".join(names)}.'
+          f'Tracked masks have a J&F of {trained:.3f}, which is'
+          f' {relation.lower()} {", ".join(names)}.'
       )
   if not said[BETTER]:
     said[BETTER] = ['No score is better than any that it is compared with.']
@@ -172,6 +178,7 @@ def summarise(
 
 
 def _compare(against, trained, other, weights, lower_is_better=False):
+  """Compares the scores of two encoders, float [S] each, paired by scene."""
   gain, low, high = intervals.difference(other, trained, weights)
   if lower_is_better:
     gain, low, high = -gain, -high, -low
@@ -179,4 +186,5 @@ def _compare(against, trained, other, weights, lower_is_better=False):
 
 
 def _column(rows, key):
+  """Returns the values of a key in all rows, float [S]."""
   return np.array([row[key] for row in rows], float)

@@ -1,4 +1,4 @@
-"""Whether frames are centred is the user's choice, and else the encoder's."""
+"""Tests which value the setting `center_frames` gets."""
 
 import pytest
 
@@ -6,19 +6,19 @@ from rvm_jax.evals.encoders import centering
 
 
 @pytest.mark.parametrize('center_frames', [False, True])
-def test_settle_fills_in_what_is_open_and_changes_nothing_else(center_frames):
+def test_settle_fills_in_a_missing_value_and_nothing_else(center_frames):
   expected = {
       'height': 64,
       'propagation': {'top_k': 7, 'center_frames': center_frames},
   }
-  for opened in ({'top_k': 7}, {'top_k': 7, 'center_frames': None}):
-    protocol = {'height': 64, 'propagation': opened}
-    before = {'height': 64, 'propagation': dict(opened)}
+  for given in ({'top_k': 7}, {'top_k': 7, 'center_frames': None}):
+    protocol = {'height': 64, 'propagation': given}
+    before = {'height': 64, 'propagation': dict(given)}
     assert centering.settle(protocol, center_frames) == expected
     assert protocol == before
 
 
-def test_settle_keeps_what_is_chosen():
+def test_settle_keeps_a_value_that_is_set():
   for chosen in (False, True):
     protocol = {'propagation': {'center_frames': chosen}}
     assert centering.settle(protocol, not chosen) == protocol

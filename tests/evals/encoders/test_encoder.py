@@ -168,7 +168,7 @@ def test_encode_rejects_frames_that_are_not_uint8_videos():
       rvm_encoder.from_model('any', tiny_rvm.MODEL, tiny_rvm.make_params()),
   ):
     for wrong in (FRAMES / 255, FRAMES[0], FRAMES[..., :1], FRAMES[:, :0]):
-      with pytest.raises(ValueError, match=r'uint8 \[B, T, H, W, 3\], got'):
+      with pytest.raises(ValueError, match=r'3\] with no axis of size 0, got'):
         encoder.encode(wrong)
     with pytest.raises(ValueError, match='multiple of the patch side 8'):
       encoder.encode(FRAMES[:, :, :-1])

@@ -1,4 +1,4 @@
-"""Rivals as frozen encoders: their features, and all kinds of benchmarks."""
+"""Tests rivals as frozen encoders: features, and benchmarks that use them."""
 
 import importlib
 import json
@@ -28,7 +28,7 @@ def fast_compile():
 
 @pytest.fixture
 def checkpoint(tmp_path, monkeypatch):
-  """A function that writes a checkpoint of a family and returns its name."""
+  """A function that writes weights and returns the value of `--checkpoint`."""
   tiny_rivals.let_vjepa_be_tiny(monkeypatch)
 
   def write(kind):
@@ -42,7 +42,7 @@ def checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     'module', [tiny_rivals.ClipMeans(), tiny_rivals.ImageMeans()]
 )
-def test_batches_of_videos_have_the_features_of_single_ones(module, variant):
+def test_features_of_a_video_do_not_depend_on_its_batch(module, variant):
   encoder = rivals.from_module(module, {}, variant)
   found = encoder.encode(FRAMES)
   single = rival_lib.Encoder(module, {}, variant)
@@ -51,7 +51,7 @@ def test_batches_of_videos_have_the_features_of_single_ones(module, variant):
   assert (found.cls is None) == (module.tubelet == 2)
 
 
-def test_variants_differ_in_the_last_clip_alone():
+def test_variants_differ_only_in_the_last_clip():
   released, fair = (
       rivals.from_module(tiny_rivals.ClipMeans(), {}, variant)
       for variant in features.VARIANTS
@@ -76,7 +76,7 @@ def test_every_rival_runs_on_davis(family, checkpoint, davis, tmp_path):
       'scaling': encoder.scaling,
       'variant': 'released',
   }
-  # The frames keep their size, although patches of DINOv2 do not divide it.
+  # The frames keep their size, though it is no multiple of DINOv2's patch side.
   assert result['protocol']['height'] == 48
 
 
@@ -122,7 +122,7 @@ def test_scenes_are_scored_at_sizes_that_the_patch_divides(
   assert result['protocol']['clips']['height'] == 28
 
 
-def test_untrained_rival_has_the_sizes_and_not_the_parameters(checkpoint):
+def test_untrained_rival_has_the_sizes_but_other_parameters(checkpoint):
   name = checkpoint('dinov3')
   trained, untrained = loading.load(name), loading.load(f'untrained:{name}')
   assert untrained.name == f'untrained {trained.name}'

@@ -1,7 +1,7 @@
-"""Runs as encoders: RVM's are streams, others are what their objective says.
+"""Tests making encoders of runs, which depend on the objective of the run.
 
-That the features are those of `encode` is tested with the objectives' runs, in
-tests/training/objectives/test_rivals.py.
+tests/training/objectives/test_rivals.py tests that the features are those of
+the objective's `encode`.
 """
 
 import jax
@@ -27,7 +27,7 @@ def siammae(monkeypatch, tmp_path):
   return str(tmp_path)
 
 
-def test_load_names_the_objective_and_identifies_the_parameters(siammae):
+def test_encoder_has_the_name_of_the_objective_and_its_own_identity(siammae):
   trained, untrained = runs.load(siammae), runs.load_untrained(siammae)
   assert trained.name == 'siammae 16 wide' and trained.patch == 8
   assert untrained.name == 'untrained siammae 16 wide'
@@ -36,7 +36,7 @@ def test_load_names_the_objective_and_identifies_the_parameters(siammae):
   assert trained.encode(frames).patches.shape == (1, 3, 2, 3, 16)
 
 
-def test_a_file_and_a_run_of_an_rvm_are_streams(siammae, monkeypatch):
+def test_files_and_runs_of_an_rvm_are_loaded_as_rvm(siammae, monkeypatch):
   for name in ('load', 'load_untrained'):
     monkeypatch.setattr(rvm, name, lambda path, name=name: (name, path))
     load = getattr(runs, name)

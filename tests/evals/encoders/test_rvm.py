@@ -50,7 +50,7 @@ def test_features_of_parts_equal_those_of_the_whole_video(
   np.testing.assert_allclose(features.cls, expected[:, :, 0], atol=1e-5)
 
 
-def test_untrained_encoder_has_only_the_sizes_of_the_checkpoint():
+def test_untrained_encoder_has_the_sizes_but_not_the_parameters():
   trained = rvm_encoder.load(str(TINY))
   untrained = rvm_encoder.load_untrained(str(TINY))
   assert trained.name == 'RVM 48 wide'
@@ -66,7 +66,7 @@ def test_untrained_encoder_has_only_the_sizes_of_the_checkpoint():
   assert features.patches.std(axis=(2, 3)).max() > 0.1
 
 
-def test_frames_are_centred_for_models_that_need_it_alone():
+def test_frames_are_centred_only_for_models_with_content_first():
   assert not rvm_encoder.load(str(TINY)).center_frames
   assert rvm_encoder.load('rvm_tiny').center_frames
   assert rvm_encoder.load_untrained('rvm_tiny').center_frames

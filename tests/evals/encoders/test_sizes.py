@@ -51,7 +51,7 @@ def test_fit_finds_sizes_in_nested_settings():
 
 
 @pytest.mark.parametrize('side, nearest', [(1, 8), (11, 8), (12, 16), (13, 16)])
-def test_fit_takes_the_nearest_positive_multiple_the_larger_if_tied(
+def test_fit_takes_the_nearest_positive_multiple_or_the_larger_of_two(
     side, nearest
 ):
   protocol = {'height': side, 'width': 16}
@@ -60,7 +60,7 @@ def test_fit_takes_the_nearest_positive_multiple_the_larger_if_tied(
 
 
 @pytest.mark.parametrize('side', [0, -14])
-def test_sizes_below_1_are_refused(side):
+def test_fit_rejects_sizes_below_1(side):
   with pytest.raises(
       ValueError, match=f'clips.width={side} must be at least 1'
   ):

@@ -1,4 +1,4 @@
-"""What features and attention rely on: place, or the thing that was there."""
+"""Tests the scores that say whether features and attention follow things."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,13 +14,13 @@ RNG = np.random.default_rng(0)
 SHAPE = (64, 3, 5, 4)  # [S, h, w, D]
 
 
-def test_position_explains_all_some_or_none_of_the_variance():
+def test_explain_by_position_gives_the_share_of_variance():
   explain = correspondence.explain_by_position
   place = np.broadcast_to(RNG.normal(size=SHAPE[1:]), SHAPE)
   content = RNG.normal(size=SHAPE)
   assert explain(place) == pytest.approx(1)
   assert explain(content) == pytest.approx(1 / 64, rel=0.3)
-  # Variances 4 and 1.
+  # The variances of place and content are 4 and 1.
   assert explain(2 * place + content) == pytest.approx(0.8, abs=0.05)
   assert explain(7 * content + 30) == pytest.approx(explain(content))
   assert explain(np.zeros(SHAPE)) == 0
@@ -31,11 +31,11 @@ def test_attention_is_summed_over_hidden_points_that_have_moved():
   weights = RNG.dirichlet(np.ones(8), (1, 2, 1, 4)).reshape(1, 2, 1, 4, 2, 4)
   places = np.array(
       [
-          [0, 1, 2],  # From patch 0 through 1 to 2.
-          [2, 1, 2],  # Was at its place in the first frame.
-          [0, -1, 2],  # Is hidden in the second frame.
-          [0, 1, 3],  # Its patch is visible to the model.
-          [3, 3, 0],
+          [0, 1, 2],  # Selected: moves from patch 0 through 1 to 2.
+          [2, 1, 2],  # In the first frame it is in the target's patch.
+          [0, -1, 2],  # It is hidden in the second frame.
+          [0, 1, 3],  # Its patch of the target is visible to the model.
+          [3, 3, 0],  # Selected.
       ]
   )
   found = correspondence.sum_attention(weights, np.array([[[3]]]), places[None])
@@ -50,13 +50,13 @@ def test_attention_is_summed_over_hidden_points_that_have_moved():
   np.testing.assert_allclose(found, np.swapaxes(expected, 0, 1))
 
 
-def test_average_is_that_of_the_layer_that_attends_most_to_the_source():
+def test_average_chooses_the_layer_that_attends_most_to_the_source():
   sums = np.array([[[0.1, 0.9], [0.3, 0.2]], [[0.2, 0.7], [0.5, 0.4]]])
   assert correspondence.average(sums) == pytest.approx((0.4, 0.3))
   assert correspondence.average(np.zeros((0, 2, 2))) is None
 
 
-def test_examples_say_in_which_patch_each_point_is():
+def test_generate_gives_frames_gaps_and_the_patch_of_each_point():
   data = tiny.get_config().data.to_dict() | {'width': 48}
   least, most = (
       correspondence.generate(index, 2, data, patch=8) for index in (0, 1)
@@ -93,7 +93,7 @@ class Pixels:
 
 
 class Uniform(Pixels):
-  """An objective whose decoder attends everywhere alike, in two layers."""
+  """An objective whose two decoder layers attend to all patches alike."""
 
   def attend(self, params, batch, rng):
     assert batch['target'].shape[1] == batch['deltas'].shape[1] == 1
@@ -103,7 +103,7 @@ class Uniform(Pixels):
     return protocols.Attention(visible, weights, jnp.full(size, 0.25))
 
 
-def test_evaluator_returns_what_the_objective_has():
+def test_evaluator_returns_scores_of_attention_only_if_there_is_attention():
   calls = []
   evaluator = correspondence.CorrespondenceEvaluator(
       tiny.get_config(), lambda: calls.append(0)

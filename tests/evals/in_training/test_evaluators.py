@@ -1,4 +1,4 @@
-"""Which evaluators a run has."""
+"""Tests which evaluators a run has."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ class Data:
     return {}
 
 
-def test_scenes_are_evaluated_unless_they_are_switched_off():
+def test_scenes_are_evaluated_unless_num_eval_scenes_is_0():
   code = """
 import sys
 from rvm_jax import main

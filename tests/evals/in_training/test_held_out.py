@@ -1,4 +1,4 @@
-"""The loss on videos that are kept out of training."""
+"""Tests the evaluator of the loss on videos that are kept out of training."""
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ OBJECTIVE = pretraining.from_config(tiny.get_config())
 
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch):
-  """Three batches of four samples."""
+  """Reduces the evaluation to three batches of four samples."""
   monkeypatch.setattr(held_out, 'NUM_SAMPLES', 10)
 
 
@@ -45,7 +45,8 @@ def evaluate(config, params, check=lambda: None):
 def test_loss_is_the_mean_over_the_samples(config, params):
   checks = []
   scalars, pictures = evaluate(config, params, lambda: checks.append(0))
-  # Before each batch is read, before each loss, and around the picture.
+  # It is called before each batch is read, before each loss, and twice around
+  # the reconstruction of the picture.
   assert len(checks) == 3 + 3 + 2
 
   @jax.jit
@@ -64,7 +65,7 @@ def test_loss_is_the_mean_over_the_samples(config, params):
   assert sheet.dtype == np.uint8 and sheet.shape[0] >= 4 * 32
 
 
-def test_loss_does_not_depend_on_seed_workers_and_split_of_parameters(
+def test_loss_does_not_depend_on_seed_workers_or_split_of_parameters(
     config, params
 ):
   expected, pictures = evaluate(config, params)

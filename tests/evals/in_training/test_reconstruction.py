@@ -1,4 +1,4 @@
-"""The evaluator of reconstructions: the same samples, scored on all pixels."""
+"""Tests the evaluator that reconstructs a few fixed samples."""
 
 import jax
 import jax.numpy as jnp

@@ -65,7 +65,7 @@ def test_pixels_score_higher_than_features_of_zeros(evaluator):
 
 
 class Stopping:
-  """A check that raises when it is called the given time, or never with 0."""
+  """A check that raises at call number `limit`; with 0 it never raises."""
 
   def __init__(self, limit=0):
     self.calls, self.limit = 0, limit

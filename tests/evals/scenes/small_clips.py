@@ -1,4 +1,4 @@
-"""Clips of generated scenes, so small that a test can generate many."""
+"""Generates clips of scenes that are so small that a test can have many."""
 
 import functools
 

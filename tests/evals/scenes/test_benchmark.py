@@ -1,4 +1,4 @@
-"""All tasks on a few tiny scenes: the result, the table, what is refused."""
+"""Tests the benchmark with the oracle and pixels on a few tiny scenes."""
 
 import csv
 import json
@@ -16,6 +16,7 @@ from rvm_jax.evals.scenes import clips as clips_lib
 
 
 def make_protocol():
+  """Returns the settings of configs/eval_scenes.py with tiny sizes."""
   protocol = eval_scenes.get_config().protocol.to_dict()
   protocol |= dict(num_train=6, num_test=4, num_workers=0)
   protocol['clips'] |= dict(
@@ -75,7 +76,7 @@ def test_a_result_names_the_encoder_and_hashes_the_clips(folder):
   assert result['data']['manifest'] == clips_lib.fingerprint(examples)
 
 
-def test_a_task_in_which_no_clip_has_a_score_is_nan():
+def test_summarise_gives_nan_for_a_task_in_which_no_clip_has_a_score():
   row = {'clip': 'a'}
   for task in benchmark.TASKS:
     row |= {task.name: 2.0, f'{task.name}_floor': 1.0}
@@ -98,7 +99,7 @@ def test_numbers_below_one_are_refused(key):
     benchmark.evaluate(pixels.make(8), **protocol)
 
 
-def test_a_row_without_a_score_is_written(tmp_path):
+def test_write_accepts_a_row_without_a_score(tmp_path):
   rows = [{'clip': 'a', 'x': float('nan')}]
   made = report.Report('t', 's', {'s': 1.0}, rows, {}, ())
   report.write(made, str(tmp_path / 'out'), None, {})

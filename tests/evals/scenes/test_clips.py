@@ -1,4 +1,4 @@
-"""Clips of scenes: consistent ground truth, and nothing that gives it away."""
+"""Tests that clips of scenes have consistent and unbiased ground truth."""
 
 import collections
 import dataclasses
@@ -26,7 +26,7 @@ def examples():
   return clips_lib.generate(CLIPS, range(8))
 
 
-def test_a_clip_follows_from_its_number(examples):
+def test_a_clip_depends_on_its_number_alone(examples):
   with clips_lib.start_workers(1) as map_:
     again = clips_lib.generate(CLIPS, range(2), map_)
   assert clips_lib.fingerprint(again) == clips_lib.fingerprint(examples[:2])
@@ -34,7 +34,7 @@ def test_a_clip_follows_from_its_number(examples):
   assert [e.name for e in again] == ['held_out_0', 'held_out_1']
 
 
-def test_the_fingerprint_is_that_of_earlier_results():
+def test_fingerprint_equals_that_of_earlier_versions():
   example = {
       'intrinsics': np.eye(3, dtype=np.float32),
       'a': np.arange(12).reshape(3, 4).T,
@@ -47,11 +47,12 @@ def test_splits_share_no_scene_with_each_other_or_with_runs(examples):
   clips = dataclasses.replace(CLIPS, split='train')
   train = clips_lib.generate(clips, range(1))[0].example
   run = source_lib.Scenes(1, 32, 32, 0, 'held_out')
-  of_run = source_lib.render(
+  run_frames = source_lib.render(
       run.scene_seed(0), height=32, width=32, num_frames=16, frames=[0]
   )
   first = examples[0].example['frames'][0]
-  assert (train['frames'][0] != first).any() and (of_run[0] != first).any()
+  assert (train['frames'][0] != first).any()
+  assert (run_frames[0] != first).any()
 
 
 def test_points_boxes_and_cameras_agree_with_segments(examples):
@@ -96,7 +97,8 @@ def test_pose_and_depth_tell_where_the_background_goes(examples):
     found = found[:, :2] / found[:, 2:]
     distance = np.linalg.norm(found - e['tracks'][:, -1], axis=1)
     distances += distance[is_visible & is_room].tolist()
-  # Objects too small to be followed count as room here, and move.
+  # Objects that are too small to be followed count as background here, although
+  # they move. So the median is tested and not the maximum.
   assert len(distances) > 8 and np.median(distances) < 0.01
 
 
@@ -137,6 +139,6 @@ def test_clips_start_at_places_spread_over_the_path():
   np.testing.assert_array_equal(CLIPS.generate(2)['frames'], expected)
 
 
-def test_a_path_that_clips_do_not_divide_is_refused():
+def test_a_path_that_is_no_multiple_of_the_length_of_clips_is_refused():
   with pytest.raises(ValueError, match='path=20, num_frames=4 and stride=2'):
     dataclasses.replace(CLIPS, path=20)

@@ -1,4 +1,4 @@
-"""Cues of readouts: sampled patches keep what belongs together."""
+"""Tests the cues of points and boxes, and the sampling of patches."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from rvm_jax.evals.scenes import cues
 from tests.evals.scenes import small_clips
 
 
-def test_places_run_from_minus_one_to_one():
+def test_append_places_gives_places_from_minus_one_to_one():
   features = np.zeros((2, 3, 4, 5, 1), np.float32)
   found = cues.append_places(features)
   assert found.shape == (2, 3, 4, 5, 3) and found.dtype == np.float32
@@ -50,7 +50,8 @@ def test_cues_hold_the_places_of_points_and_boxes_in_the_first_frame():
   features = np.random.default_rng(0).normal(size=(3, 4, 4, 6, 5))
   found = cues.find(examples, features.astype(np.float32))
   assert {key: x.shape for key, x in found.items()} == {
-      'motion': (3, 4 * 4 * 2 * 3),  # Lag 1 with a trend, and lag 3 without.
+      # Lag 1 has a mean and a trend, lag 3 a mean alone.
+      'motion': (3, 4 * 4 * 2 * 3),
       'points': (3, 6, 4 * 14 + 2),
       'boxes': (3, 8, 4 * 14 + 4),
   }

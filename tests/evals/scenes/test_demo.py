@@ -1,4 +1,4 @@
-"""The demo's scenes and its table; tests/test_main.py runs the command."""
+"""Tests the scenes, table and facts; tests/test_main.py runs the command."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,9 @@ def test_the_table_has_a_row_for_each_encoder_and_the_gain():
         ([], 'has no checkpoint of a run'),
     ],
 )
-def test_wrong_input_is_one_line(tmp_path, capsys, flags, message):
+def test_wrong_input_gives_one_line_and_exit_code_2(
+    tmp_path, capsys, flags, message
+):
   assert demo.main([f'--workdir={tmp_path}', *flags]) == 2
   (line,) = capsys.readouterr().err.splitlines()
   assert line.startswith('error: ') and message in line

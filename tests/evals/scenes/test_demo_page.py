@@ -1,4 +1,4 @@
-"""The demo's page: whole, without other files, and true to its numbers."""
+"""Tests that the demo's page is one whole file and agrees with its numbers."""
 
 import dataclasses
 import re
@@ -43,7 +43,7 @@ def make_contents(trained=20.0, untrained=15.0):
   )
 
 
-def test_the_page_needs_no_other_file_and_is_well_formed():
+def test_page_has_all_contents_and_refers_to_no_other_file():
   html = demo_page.write(make_contents())
   reader = test_page.Reader(html)
   sources = [x['src'] for tag in ('img', 'source') for x in reader.find(tag)]
@@ -61,6 +61,7 @@ def test_the_page_needs_no_other_file_and_is_well_formed():
 
 def test_verdicts_follow_the_numbers():
   def sides(contents):
+    """Returns what training adds and what it does not, as HTML."""
     html = demo_page.write(contents)
     text = html[html.index('What training adds') : html.index('id="training"')]
     return text.split('What it does not yet')

@@ -1,4 +1,4 @@
-"""Movies of tracked masks, and the pictures of a run."""
+"""Tests drawing movies of tracked masks, and reading pictures of a run."""
 
 import io
 import types

@@ -1,4 +1,4 @@
-"""What a workdir tells about a run."""
+"""Tests reading losses and finding pictures in a workdir."""
 
 import json
 

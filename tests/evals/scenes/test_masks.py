@@ -1,4 +1,4 @@
-"""Masks propagated through scenes whose right answer is plain."""
+"""Tests propagating masks through scenes whose right masks are known."""
 
 import types
 
@@ -11,12 +11,15 @@ from rvm_jax.evals.scenes import masks
 
 RAW = pixels.make(8)
 COLORS = np.array([(200, 0, 0), (0, 200, 0), (0, 0, 200)], np.uint8)
-# One patch votes, so that nothing is blurred.
+# A patch takes the labels of one other patch, so that masks are not blurred.
 SETTINGS = {'top_k': 1}
 
 
 def make_scene(seed, num_objects=2, num_frames=5):
-  """Squares of one patch's size that jump from patch to patch."""
+  """Returns a scene of squares as large as a patch, which jump between patches.
+
+  Each object has a colour of its own, which differs from the background's.
+  """
   rng = np.random.default_rng(seed)
   frames = np.full((num_frames, 64, 64, 3), COLORS[0], np.uint8)
   segments = np.zeros((num_frames, 64, 64), np.uint8)
@@ -65,7 +68,7 @@ def test_a_frame_without_the_object_scores_1_if_nothing_is_predicted():
   np.testing.assert_allclose(result['j'], (overlap + 1 + 1) / 3)
 
 
-def test_scenes_weigh_as_much_as_they_have_objects():
+def test_the_weight_of_a_scene_is_its_number_of_objects():
   scenes = [make_scene(0, num_objects=2), make_scene(1, num_objects=1)]
   # In the second scene, the object is not where it is drawn.
   scenes[1].segments = np.roll(scenes[1].segments, 32, 1)
@@ -125,5 +128,5 @@ def test_coarse_masks_keep_squares_of_patches_but_for_their_corners():
       inner, segments.reshape(5, 8, 8, 8, 8)[:, :, 2:6, :, 2:6]
   )
   fine = np.zeros((1, 16, 16), np.uint8)
-  fine[0, :3, :3] = 1  # The centre of no patch shows it.
+  fine[0, :3, :3] = 1  # It covers the centre of no patch.
   assert not masks.coarsen(fine, 8).any()

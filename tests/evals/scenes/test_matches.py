@@ -1,4 +1,4 @@
-"""Matches by similarity, on features by which every patch is told apart."""
+"""Tests matches by similarity, on features that differ in every patch."""
 
 import jax
 import numpy as np
@@ -9,9 +9,9 @@ GRID, NUM_FRAMES = (4, 6), 5
 
 
 def make_walk(step=1):
-  """Features that move right by `step` patches a frame, and wrap around.
+  """Returns features that move right by `step` patches a frame and wrap around.
 
-  Every patch of a frame has a unit vector of its own, three times as long.
+  Features of the patches of a frame are orthogonal vectors of length 3.
 
   Returns:
     float32 [1, T, h, w, N].
@@ -21,7 +21,7 @@ def make_walk(step=1):
   return np.stack(frames)[None]
 
 
-def test_points_share_the_patches_around_them_bilinearly():
+def test_share_points_interpolates_bilinearly():
   size = np.array(GRID[::-1])
   places = np.array([[1.5, 2.5], [2.0, 2.5], [0.0, 0.0], [4.5, 1.0]]) / size
   shares = matches.share_points(places, GRID).reshape(4, *GRID)
@@ -31,7 +31,7 @@ def test_points_share_the_patches_around_them_bilinearly():
   np.testing.assert_allclose(shares.sum((1, 2)), 1, atol=1e-6)
 
 
-def test_boxes_share_the_patches_that_they_cover():
+def test_share_boxes_gives_the_share_of_the_box_on_each_patch():
   size = np.array(GRID[::-1])
   boxes = np.array([[1, 1, 3, 2], [0.5, 0, 1.5, 1], [7, 7, 8, 8]])
   shares = matches.share_boxes(boxes / np.tile(size, 2), GRID)
@@ -49,9 +49,9 @@ def test_cues_tell_where_patches_went():
   cues = np.asarray(matches.find(make_walk(), queries))
   assert cues.shape == (1, 24, NUM_FRAMES, 14) and cues.dtype == np.float32
   cues = cues[0].reshape(*GRID, NUM_FRAMES, 14)
-  # The first five cues are those of one temperature, the next of the other.
-  # Only the first three frames count: the nearest patches are preferred, and
-  # farther ones would have to be more similar.
+  # The first five cues are those of one temperature, the next five those of the
+  # other. Only the first three frames are tested: in later frames the patches
+  # have moved so far that nearer ones get more weight.
   for first in (0, 5):
     x, y, variance_x, variance_y, similarity = np.moveaxis(
         cues[1, 0, :3, first : first + 5], -1, 0

@@ -1,4 +1,4 @@
-"""The oracle: features that name what each patch shows."""
+"""Tests the oracle, whose features say what each patch shows."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def examples():
   return small_clips.generate('held_out', 8)
 
 
-def test_the_oracle_knows_revealed_clips_alone(examples):
+def test_only_revealed_clips_have_features(examples):
   hidden = oracle.make(8)
   frames = examples[0].example['frames']
   with pytest.raises(ValueError, match='truth:8 is for configs/eval_scenes'):
@@ -48,12 +48,12 @@ def test_features_hold_the_distance_of_the_middle_pixel(examples):
 def test_a_place_of_the_room_keeps_its_features_while_the_camera_moves(
     examples,
 ):
-  """Follows points of the room, on patches of one pixel."""
+  """Compares the sines and cosines along tracks, on patches of one pixel."""
   changes, others = [], []
   for _, example in examples:
     features = oracle.describe(example, 1)
     waves = features[..., 9:-13]  # [T, h, w, 12]
-    x, y = np.moveaxis(example['tracks'].astype(int), -1, 0)  # [P, T]
+    x, y = np.moveaxis(example['tracks'].astype(int), -1, 0)  # [Q, T]
     for point in np.flatnonzero(example['visible'].all(1)):
       path = np.arange(4), y[point], x[point]
       if (features[path][:, 0] == 3).all():  # It is not on an object.

@@ -1,4 +1,4 @@
-"""Readouts of scenes: they read features, and no ground truth."""
+"""Tests that readouts use features, and no ground truth but the queries."""
 
 import jax
 import numpy as np
@@ -33,6 +33,8 @@ def readouts(encoder, train):
 
 
 def make_encoder(name, function):
+  """Returns an encoder of patches of 8 x 8 pixels from a function of frames."""
+
   def encode(frames):
     return encoder_lib.FrameFeatures(function(frames), None)
 
@@ -49,6 +51,7 @@ def predict(encoder, readouts, examples):
 
 
 def replace(named_example, **arrays):
+  """Returns a clip in which some arrays are replaced."""
   return named_example._replace(example=named_example.example | arrays)
 
 
@@ -114,7 +117,7 @@ def test_predictions_use_no_ground_truth_but_the_queries(
       np.testing.assert_array_equal(value, other[key], err_msg=key)
 
 
-def test_constant_features_give_the_baseline(train, test):
+def test_constant_features_give_about_the_baseline(train, test):
   blind = make_encoder(
       'blind', lambda x: np.ones((*x.shape[:2], 4, 6, 3), np.float32)
   )
@@ -141,7 +144,7 @@ def test_rows_of_a_clip_form_a_group_and_moves_are_shares_of_the_frame(
   readouts_lib.fit(encoder, train)
   # Motion and pose; points and boxes in three frames; visibility and depth.
   assert len(calls) == 2 + 3 + 3 + 1 + 1
-  # Otherwise the penalty would be chosen on clips that were fitted to.
+  # A split clip would be both fitted to and used to choose the penalty.
   for targets, groups in calls:
     expected = np.repeat(np.arange(10), len(targets) // 10)
     np.testing.assert_array_equal(groups, expected)
@@ -159,7 +162,7 @@ def test_rows_of_a_clip_form_a_group_and_moves_are_shares_of_the_frame(
       )
 
 
-def test_pixels_of_unknown_depth_do_not_count(train, monkeypatch):
+def test_depth_is_fitted_only_to_pixels_of_known_depth(train, monkeypatch):
   plain, calls = ridge.fit, []
 
   def fit(inputs, targets, groups, **settings):
@@ -181,7 +184,7 @@ def test_pixels_of_unknown_depth_do_not_count(train, monkeypatch):
   ((inputs, targets, weights),) = calls
   column = np.rint((inputs[:, 3] + 1) / 2 * 5)
   assert not weights[column == 0].any() and weights[column == 2].any()
-  # The mean of a patch's known half stands for the other.
+  # The mean of the half whose depth is known replaces the other half.
   half = targets[column == 1].reshape(-1, 8, 8)
   known = half[:, :, 4:].mean((1, 2))
   np.testing.assert_allclose(

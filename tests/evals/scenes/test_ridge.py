@@ -1,4 +1,4 @@
-"""Ridge regression against plain algebra, and what it must ignore."""
+"""Tests ridge regression against plain algebra, and its invariances."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def solve(x, targets, weights, penalty):
 def test_predictions_and_penalty_equal_those_by_hand():
   inputs, groups = make(200)
   rng = np.random.default_rng(2)
-  # Two kinds of rows, of which those with large weights are hard to fit.
+  # There are two kinds of rows. Those with large weights are hard to fit.
   weights = np.where(np.arange(200) % 8 < 4, 10.0, 0.1)
   noise = rng.normal(size=(200, 1)) * (weights > 1)
   targets = inputs[:, :1] ** 2 + inputs[:, 1:2] + 3 * noise
@@ -122,7 +122,7 @@ def test_noise_is_not_fitted():
 
 
 def test_groups_are_not_split_by_the_cross_validation():
-  # Rows of a group are equal, and tell nothing about other groups.
+  # Rows of a group are equal, and are independent of other groups.
   rng = np.random.default_rng(4)
   groups = np.repeat(np.arange(80), 5)
   inputs = rng.normal(size=(80, 30))[groups]
@@ -132,7 +132,7 @@ def test_groups_are_not_split_by_the_cross_validation():
   assert apart.std() < 0.3 < 0.8 < mixed.std()
 
 
-def test_rows_without_weight_do_not_count():
+def test_rows_of_weight_0_are_ignored():
   inputs, groups = make()
   targets = inputs[:, :1].copy()
   weights = np.ones(400)
@@ -164,11 +164,11 @@ def test_predictions_stay_within_the_range_of_the_targets():
   )
 
 
-def test_few_rows_and_constant_inputs_do_no_harm():
+def test_fit_accepts_few_rows_and_constant_inputs():
   targets = np.array([[1.0], [3]])
   regression = ridge.fit(np.ones((2, 3)), targets, np.zeros(2, int))
   np.testing.assert_allclose(regression.predict(np.ones((1, 3))), 2)
-  # In float32, the mean of so many values of 0.1 is not 0.1.
+  # In float32, the mean of 60,000 values of 0.1 is not 0.1.
   inputs, groups = make(60_000)
   still = np.concatenate([inputs, np.full((60_000, 2), 0.1)], 1)
   regression = ridge.fit(still, inputs[:, :1], groups)
@@ -181,7 +181,9 @@ def test_few_rows_and_constant_inputs_do_no_harm():
 
 def test_arrays_that_cannot_be_fitted_are_refused():
   inputs, groups = make(8)
-  with pytest.raises(ValueError, match=r'a row each, got \[8, 7, 8, 8\]'):
+  with pytest.raises(
+      ValueError, match=r'same number of rows, got \[8, 7, 8, 8\]'
+  ):
     ridge.fit(inputs, inputs[:7], groups)
   with pytest.raises(ValueError, match='all 8 weights are 0'):
     ridge.fit(inputs, inputs, groups, weights=np.zeros(8))

@@ -1,4 +1,4 @@
-"""Cards of scores: where bars are, and what the words say."""
+"""Tests the cards of scores: the bars of their tables and their sentences."""
 
 import re
 
@@ -25,7 +25,7 @@ def test_every_task_has_a_meaning():
   assert score_cards.MEANINGS.keys() == TASKS.keys()
 
 
-def test_a_card_has_a_row_for_each_features_and_the_baseline():
+def test_a_card_has_a_row_for_each_encoder_and_for_the_baseline():
   name = 'depth_abs_rel'
   scores = {
       'raw pixels': make_scores(name, 30.0, 28.0, 32.0, 40.0),
@@ -40,7 +40,7 @@ def test_a_card_has_a_row_for_each_features_and_the_baseline():
   assert 'raw pixels30.028.0 to 32.0' in text
   assert 'baseline: training mean40.0' in text
   assert 'Trained is better than raw pixels by 8.0 (6.5 to 9.5).' in text
-  # Of the 20 to 40 that are drawn, in the middle 92 % of the field.
+  # The values lie between 20 and 40, which take the middle 92 % of the field.
   bars = re.findall(r'left:([\d.]+)%;width:([\d.]+)%', html)
   np.testing.assert_allclose(
       np.array(bars, float), [[40.8, 18.4], [4, 18.4]], atol=0.06
@@ -58,8 +58,8 @@ def test_masks_have_both_baselines_and_verdicts_follow_the_sign():
       verdicts.Comparison('the baseline', -6.0, -7.0, -5.0),
   ]
   text = test_page.Reader(score_cards.draw(TASKS[name], scores, found)).text
-  assert 'they stay, on the grid26.0' in text
-  assert 'they stay, at full resolution30.0' in text
+  assert 'masks stay, on the grid26.0' in text
+  assert 'masks stay, at full resolution30.0' in text
   assert 'level with raw pixels (1.0 worse to 2.0 better)' in text
   assert 'worse than the baseline by 6.0 (5.0 to 7.0)' in text
 

@@ -1,4 +1,4 @@
-"""Scores of predictions on scenes: the best, the baselines, some by hand."""
+"""Tests scores of true, baseline and handmade predictions on scenes."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_motion_is_right_if_it_is_the_most_probable(label):
     }
 
 
-def test_true_tracks_score_100_and_still_ones_the_baseline(example):
+def test_true_tracks_score_100_and_still_ones_equal_the_baseline(example):
   probability = {'visible_probability': example['visible'].astype(float)}
   row = scores.score_points(example, example | probability)
   assert row['points_aj'] == row['points_occlusion'] == 100
@@ -57,7 +57,8 @@ def test_tracks_are_scored_in_pixels_of_the_frames_as_they_are():
   tracks = np.zeros((1, 3, 2))
   visible = np.ones((1, 3), bool)
   prediction = {
-      'tracks': tracks + [0, 3],  # Within 4, 8 and 16 pixels of five.
+      # 3 pixels off: within three of the five thresholds, 4, 8 and 16.
+      'tracks': tracks + [0, 3],
       'visible': visible,
       'visible_probability': visible + 0.0,
   }
@@ -75,7 +76,7 @@ def test_hidden_points_are_ranked_within_frames():
     return scores.score_points(example, prediction)['points_hidden']
 
   assert score(visible + 0.0) == 100 and score(1 - visible) == 0
-  # To rank frames instead of points is of no use.
+  # It does not help to rank frames instead of points.
   assert score(-np.arange(3.0)[None].repeat(4, 0)) == 50
   # Frame 1: points 0 and 2 are visible, 1 and 3 hidden; three pairs of four are
   # right. Frame 2: 2 and 3 are visible; three pairs are right and one is a tie.
@@ -87,7 +88,7 @@ def test_hidden_points_are_ranked_within_frames():
   assert np.isnan(score(probability))
 
 
-def test_true_boxes_score_100_and_still_ones_the_baseline(example):
+def test_true_boxes_score_100_and_still_ones_equal_the_baseline(example):
   row = scores.score_boxes(example, repeat_first_frame(example))
   assert row['boxes_iou'] == row['boxes_iou_floor'] < 100
   row = scores.score_boxes(example, example)
@@ -95,7 +96,7 @@ def test_true_boxes_score_100_and_still_ones_the_baseline(example):
   assert row['num_boxes'] == np.isfinite(example['boxes'][:, 1:, 0]).sum() > 0
 
 
-def test_true_depth_has_no_error_and_the_baseline_has(example):
+def test_true_depth_has_no_error_and_the_baseline_has_one(example):
   row = scores.score_depth(BASELINE, example, example)
   assert row['depth_abs_rel'] == 0 < row['depth_abs_rel_floor']
   assert row['depth_delta_1'] == 100 > row['depth_delta_1_floor']
@@ -111,12 +112,12 @@ def test_a_camera_moved_by_25_cm_has_an_error_of_25(example):
   assert row['pose_epe'] == row['pose_epe_floor'] > 0
 
 
-def test_true_masks_score_100_and_coarse_ones_the_ceiling(example):
+def test_true_masks_score_100_and_the_ceiling_is_below(example):
   masks = example['segments']
   row = scores.score_masks(masks, masks, 8)
   assert row['masks_j'] == row['masks_f'] == row['masks_j_and_f'] == 100
   assert row['masks_j_and_f_floor'] < row['masks_j_and_f_ceiling'] < 100
-  # On patches of one pixel nothing is coarse.
+  # Patches of one pixel do not change masks.
   row = scores.score_masks(masks, masks, 1)
   assert row['masks_j_and_f_ceiling'] == 100
 

@@ -1,4 +1,4 @@
-"""Verdicts on scores that are made by hand."""
+"""Tests verdicts on handmade scores."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ NAMES = 'raw pixels', 'untrained', 'trained'
 
 
 def make_rows(value, floor=10.0, num_clips=8, **changes):
-  """Returns rows in which each score is `value`, with changes by task."""
+  """Returns rows in which each score is `value`, or else that in `changes`."""
   rows = []
   for _ in range(num_clips):
     row = {}
@@ -54,7 +54,7 @@ def test_gains_are_positive_where_lower_scores_are_better():
     assert raw.gain == 0 and raw.verdict == 'level'
 
 
-def test_an_interval_that_holds_zero_gives_no_verdict():
+def test_an_interval_that_includes_zero_gives_the_verdict_level():
   trained, untrained = make_rows(20.0), make_rows(20.0)
   for i, row in enumerate(trained):
     row['points_aj'] += 1 if i % 2 else -0.9
@@ -70,7 +70,7 @@ def test_a_task_without_scores_has_no_comparisons():
   assert tasks['boxes_iou'] == [] and len(tasks['points_aj']) == 3
 
 
-def test_masks_are_compared_with_all_others_in_order():
+def test_compare_masks_compares_with_all_other_results_in_order():
   found = verdicts.compare_masks(make_masks(0.5, other=0.25, stay=0.75))
   assert [(x.against, x.gain, x.verdict) for x in found] == [
       ('other', 0.25, 'better'),
@@ -93,15 +93,16 @@ def test_sentences_say_what_is_better_and_what_is_not():
       in adds
   )
   assert 'Better than raw pixels in 1 of 8 scores: points.' in adds
-  assert 'Tracked masks with a J&F of 0.200: better than other (0.100).' in adds
-  assert 'Tracked masks with a J&F of 0.200: worse than stay (0.300).' in lacks
+  masks_are = 'Tracked masks have a J&F of 0.200, which is'
+  assert f'{masks_are} better than other (0.100).' in adds
+  assert f'{masks_are} worse than stay (0.300).' in lacks
   assert 'Level with raw pixels in 2 of 8 scores: depth, camera pose.' in lacks
   (worse,) = [x for x in lacks if 'Worse than the baseline' in x]
   assert worse.endswith('in 2 of 8 scores: depth, camera pose.')
 
 
 @pytest.mark.parametrize('trained, says_nothing', [(0.5, 1), (0.1, 0)])
-def test_a_side_without_sentences_says_so(trained, says_nothing):
+def test_a_side_without_comparisons_says_so(trained, says_nothing):
   masks = make_masks(trained, other=0.3)
   sides = verdicts.summarise({}, verdicts.compare_masks(masks), masks)
   assert len(sides[says_nothing]) == len(sides[1 - says_nothing]) == 1
