@@ -92,6 +92,11 @@ def _pack(tasks: Sequence[packing.Task], num_workers: int):
     for task, message in processes.run(packing.pack, waiting, num_workers):
       before = num_done[task.paths]
       if isinstance(message, processes.Crash):
+        if before == len(task.videos):
+          raise RuntimeError(
+              f'{message.name} ended the process that packed'
+              f' {task.paths.records}, after its last video'
+          )
         # The video that was being packed is left out, and its shard is packed
         # again from the beginning.
         waiting.append(task.without(before))

@@ -40,18 +40,6 @@ def read(path: str, number: int) -> bytes:
     raise decoder.BrokenVideo(f'{path}, record {number}', str(error)) from error
 
 
-def count(path: str) -> int:
-  """Returns the number of records of a file.
-
-  Raises:
-    BrokenVideo: the file cannot be read.
-  """
-  try:
-    return _open(path)[0].num_records()
-  except RuntimeError as error:
-    raise decoder.BrokenVideo(path, str(error)) from error
-
-
 @functools.lru_cache(maxsize=_MAX_OPEN)
 def _open(
     path: str,

@@ -50,11 +50,16 @@ def numbers(values: memoryview) -> list[int]:
 
   Raises:
     ImportError: tensorflow-datasets is not installed.
+    ValueError: this is no encoded list.
   """
   # An optional dependency, which does not import TensorFlow for this.
+  from google.protobuf import message
   from tensorflow_datasets.proto import tf_feature_pb2
 
-  return list(tf_feature_pb2.Feature.FromString(values).int64_list.value)
+  try:
+    return list(tf_feature_pb2.Feature.FromString(values).int64_list.value)
+  except message.DecodeError as error:
+    raise ValueError(f'the record is no example: {error}') from error
 
 
 def _fields(message: memoryview) -> Iterator[memoryview]:

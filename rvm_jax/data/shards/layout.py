@@ -79,7 +79,8 @@ def read_summary(paths: Paths, *, is_verified: bool) -> dict[str, Any] | None:
         return None
       if is_verified and hash_file(path) != known['sha256']:
         return None
-  except FileNotFoundError:
+  # After a power failure the summary may be empty or cut off.
+  except (FileNotFoundError, ValueError, KeyError):
     return None
   return summary
 

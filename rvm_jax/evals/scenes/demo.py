@@ -279,8 +279,8 @@ def tabulate(results: Mapping[str, Mapping[str, Any]], size: int) -> str:
   ]
   for name, result in results.items():
     lines.append(f'{name:28s} {result["j"]:17.3f} {result["j_and_f"]:6.3f}')
-  rise = results['trained']['j'] / results['untrained']['j']
-  lines.append(f'\nTraining raised the overlap {rise:.1f}-fold.')
+  change = results['trained']['j'] - results['untrained']['j']
+  lines.append(f'\nTraining changed the overlap by {change:+.3f}.')
   return '\n'.join(lines)
 
 

@@ -24,7 +24,6 @@ def path(tmp_path):
 
 
 def test_threads_read_the_records_that_they_ask_for(path):
-  assert array_records.count(path) == len(RECORDS)
   numbers = [7 * i % 20 for i in range(400)]
   with futures.ThreadPoolExecutor(4) as pool:
     found = pool.map(lambda number: array_records.read(path, number), numbers)
@@ -61,6 +60,5 @@ def test_files_that_are_missing_or_cut_off_are_named(path, size, tmp_path):
   if size is not None:
     with open(path, 'rb') as file:
       bad.write_bytes(file.read(size))
-  for call in (array_records.count, lambda path: array_records.read(path, 0)):
-    with pytest.raises(decoder.BrokenVideo, match=str(bad)):
-      call(str(bad))
+  with pytest.raises(decoder.BrokenVideo, match=str(bad)):
+    array_records.read(str(bad), 0)

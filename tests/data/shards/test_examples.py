@@ -29,6 +29,11 @@ def test_what_is_no_example_is_refused(record):
     examples.split(record)
 
 
+def test_what_is_no_list_of_integers_is_refused():
+  with pytest.raises(ValueError, match='no example'):
+    examples.numbers(memoryview(b'\x1a\x09abc'))
+
+
 def test_empty_lists_are_empty():
   assert examples.split(b'') == {}
   assert examples.strings(memoryview(b'')) == []

@@ -46,6 +46,14 @@ def test_complete_shard_has_a_summary_that_fits(paths):
   assert layout.read_summary(paths, is_verified=False) is None
 
 
+@pytest.mark.parametrize('text', ['', '{', '{}', '{"files": {}}'])
+def test_shard_whose_summary_cannot_be_read_is_not_complete(paths, text):
+  write(paths)
+  with open(paths.summary, 'w') as file:
+    file.write(text)
+  assert layout.read_summary(paths, is_verified=False) is None
+
+
 @pytest.mark.parametrize('number', [1, 2, 3])
 def test_damaged_or_missing_files_are_noticed(paths, number):
   write(paths)

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from rvm_jax.data.shards import __main__ as main_lib
+from rvm_jax.data.shards import processes
 
 pytest.importorskip('tensorflow_datasets')
 ROOT = pathlib.Path(__file__).parents[3]
@@ -137,6 +138,23 @@ def test_full_disk_is_one_line_and_can_be_resumed(
   assert [path.name for path in left] == ['plan.json']
   assert run(folder, tmp_path / 'set') == 0
   assert hashes(tmp_path / 'set') == packed_hashes
+
+
+def test_crash_after_the_last_video_ends_the_command(
+    folder, tmp_path, capsys, monkeypatch
+):
+  def run_and_crash(function, waiting, num_processes):
+    del function, num_processes
+    while waiting:
+      task = waiting.popleft()
+      yield task, len(task.videos)
+      yield task, processes.Crash('SIGSEGV')
+
+  monkeypatch.setattr(processes, 'run', run_and_crash)
+  assert run(folder / 'bear', tmp_path / 'set') == 2
+  error = capsys.readouterr().err
+  assert 'error: SIGSEGV ended the process that packed' in error
+  assert 'array_record-00000' in error and 'after its last video' in error
 
 
 def test_other_settings_are_refused(folder, tmp_path, capsys):

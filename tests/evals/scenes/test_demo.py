@@ -32,7 +32,7 @@ def test_the_table_has_a_row_for_each_encoder_and_the_gain():
       ['untrained', '0.050', '0.046'],
       ['trained', '0.165', '0.166'],
   ]
-  assert text.endswith('raised the overlap 3.3-fold.')
+  assert text.endswith('changed the overlap by +0.115.')
 
 
 @pytest.mark.parametrize(
