@@ -35,8 +35,8 @@ class Store:
   Attributes:
     attributes: the attributes of the zarr group, as in `.zattrs`.
     num_frames: number of frames that are safely on disk.
-    carried: the argument `carried` of the last `append`. None before the first
-      one, and if the store was complete when it was opened.
+    carried: the argument `carried` of the last `append` before the store was
+      opened here; None if there was none, or if the store was complete.
   """
 
   def __init__(self, path: str):
