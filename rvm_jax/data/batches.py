@@ -1,4 +1,4 @@
-"""The iterator over the batches of a stream, and its position."""
+"""Iterates over the batches of a stream; the position can be saved."""
 
 from collections.abc import Iterator
 from concurrent.futures import process
@@ -11,16 +11,16 @@ import numpy as np
 from rvm_jax.data import blocks
 from rvm_jax.data import workers
 
-# What Grain says of a worker that a signal has ended.
+# The message of grain's error when a signal has ended a worker process.
 _LOST_WORKER = re.compile(
     'Worker process was terminated .* exit code -([0-9]+)'
 )
 
 
 class Batches(Iterator):
-  """An iterator over this shard's part of the batches.
+  """An iterator over the samples that one shard, a process, gets of each batch.
 
-  It must be closed when done, since it may have started worker processes.
+  Close it after use, since it may have started worker processes.
   """
 
   def __init__(
@@ -33,8 +33,9 @@ class Batches(Iterator):
     """Wraps an iterator.
 
     Args:
-      iterator: iterator of grain over batches.
-      samples: the samples that it takes.
+      iterator: grain iterator over batches.
+      samples: dataset from which `iterator` takes its samples. `set_state` sets
+        the sample at which its batches begin.
       lengths: number of records of each source.
       num_workers: number of worker processes that the iterator starts.
     """
@@ -44,15 +45,17 @@ class Batches(Iterator):
     self._has_workers = num_workers > 0
 
   def __next__(self) -> dict[str, np.ndarray]:
-    """Returns this shard's samples of the next batch; see `pipeline`.
+    """Returns this shard's samples of the next batch, arrays by name.
 
     Raises:
-      BrokenProcessPool: a worker was killed. The run may be started again.
+      BrokenProcessPool: a signal has ended a worker. The run may be started
+        again.
     """
     if not self._has_workers:
       return next(self._iterator)
     try:
-      # The first call starts the workers; so does the one after `set_state`.
+      # The first call starts the workers, and so does the first one after
+      # `set_state`. Workers must not get signals that are meant for the run.
       with workers.without_signals():
         return next(self._iterator)
     except RuntimeError as error:
@@ -60,24 +63,26 @@ class Batches(Iterator):
       if not lost:
         raise
       raise process.BrokenProcessPool(
-          f'signal {lost[1]} has ended a data worker, perhaps it lacked memory'
+          f'signal {lost[1]} has ended a data worker, perhaps for lack of'
+          ' memory: start the run again. If this recurs, lower num_workers or'
+          ' prefetch'
       ) from error
 
   def get_state(self) -> dict[str, Any]:
-    """Returns the position in the stream, which is the same in all shards.
+    """Returns the position in the stream as a dict that JSON can hold.
 
-    It can be saved as JSON.
+    The position is the same in all shards.
     """
     return self._iterator.get_state() | {'num_records': self._lengths}
 
   def set_state(self, state: dict[str, Any]):
-    """Moves to a position.
+    """Moves to a position in the stream.
 
     Args:
       state: the position, as returned by the `get_state` of any shard. The
         numbers of workers and shards and the batch size may have changed since.
-        If a source has another number of records than then, samples come in
-        another order, and a warning says so.
+        If a source has more or fewer records now, samples come in another
+        order than before; this is logged as a warning.
     """
     if state['num_records'] != self._lengths:
       logging.warning(
@@ -86,7 +91,8 @@ class Batches(Iterator):
           state['num_records'],
           self._lengths,
       )
-    # Batches begin here, also if their size has changed since.
+    # The next batch begins at this sample, which need not be a multiple of the
+    # batch size: the size may have changed since.
     self._samples.start = state['global_next_index']
     self._iterator.set_state(state)
 

@@ -6,17 +6,18 @@ import grain
 
 
 class Blocks(grain.MapDataset):
-  """Samples in such an order that each shard gets a block of every batch.
+  """A stream reordered so that a shard gets neighbouring rows of every batch.
 
-  grain gives sample i of a batch to shard i modulo the number of shards. On
-  devices, however, each shard of a batch is a block of neighbouring rows: the
-  first of two processes has the first half. With the samples reordered, row i
-  of the batch on the devices is sample i of the stream for any number of
-  processes, and so are all numbers that are drawn for it.
+  A shard is a process. grain gives sample i of a batch to the shard with number
+  i modulo the number of shards. On devices, however, each process holds a block
+  of neighbouring rows of the batch: the first of two processes has the first
+  half. With the samples reordered, row i of the batch on the devices is sample
+  i of the batch in the stream for any number of processes. So the random
+  numbers that a step samples for a row go to the same sample, too.
 
   Attributes:
-    start: number of the sample that the next batch begins with. It can be set
-      before samples are taken.
+    start: number of the first sample of the next batch, 0 in the beginning. Set
+      it before samples are taken to continue a stream from there.
   """
 
   def __init__(
@@ -26,8 +27,8 @@ class Blocks(grain.MapDataset):
 
     Args:
       stream: endless stream of samples.
-      batch_size: number of samples in a batch, over all shards.
-      num_shards: number of shards, which divides the batch size.
+      batch_size: number of elements of `stream` in a batch, over all shards.
+      num_shards: number of shards. It must divide the batch size.
     """
     super().__init__(stream)
     self._batch_size = batch_size
@@ -38,9 +39,11 @@ class Blocks(grain.MapDataset):
     return len(self._parent)
 
   def __getitem__(self, index: int | slice) -> Any:
-    """Returns the sample that grain takes for number `index`."""
+    """Returns the sample at place `index` of the reordered stream."""
     if isinstance(index, slice):
       return self.slice(index)
+    # grain deals out the places of a batch to the shards in turn. The shard's
+    # n-th place gets the n-th sample of the shard's block.
     batch, place = divmod(index - self.start, self._batch_size)
     row, shard = divmod(place, self._num_shards)
     row += shard * (self._batch_size // self._num_shards)

@@ -3,20 +3,22 @@
 PATHS are folders, globs, manifests (.csv), videos, or packed sets. A folder of
 numbered pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as
 25 a second. Each row of a manifest is a clip of its own, from its start to its
-end; without a manifest each video is one. The command prints each bad clip with
-the reason, then the files that are usable in part, then a summary of the clips.
-It adds the usable videos to the index, so that a run on them starts at once.
+end; without a manifest each video is one clip. The command prints each bad clip
+with the reason, then the files that are usable in part, then a summary of the
+clips. It adds the usable videos to the index, so that a run on them starts at
+once.
 
-Several machines share the work with --shard=0/4, --shard=1/4 and so on, where
-the videos have the same paths on all. Each makes an index on its own disk, a
-file videos-*.sqlite3 in $XDG_CACHE_HOME/rvm_jax (~/.cache/rvm_jax). Copy these
-to one machine and check there with --merge=FILE for each: the videos in them
-are not decoded again. Every machine of a run needs the index that comes out. A
-packed set is checked by one machine.
+Several machines can share the work, one with --shard=0/4, one with --shard=1/4
+and so on, if the videos have the same paths on all of them. Each machine writes
+an index to its own disk, a file videos-*.sqlite3 in $XDG_CACHE_HOME/rvm_jax
+(~/.cache/rvm_jax). Copy these files to one machine and run the command there
+with --merge=FILE for each file: no video in a merged index is decoded again.
+Then copy the merged index to every machine of the run. A packed set is checked
+by one machine.
 
-Of a packed set (`rvm_jax.data.shards`) every record is read, and each damaged
-one is a bad clip. A shard that differs from when it was packed counts as bad
-too.
+The command reads every record of a packed set (`rvm_jax.data.shards`). Each
+damaged record is a bad clip. A file of the set that has changed since it was
+packed counts as bad too.
 
 Exit code: 0 if all clips are good, 1 if some are bad, 2 if none is usable or
 the arguments are wrong.
@@ -38,7 +40,14 @@ from rvm_jax.data.video import merging
 
 
 class _Content(NamedTuple):
-  """Number of frames of a good clip, their rate and their size in pixels."""
+  """What the summary counts of a good clip.
+
+  Attributes:
+    num_frames: number of frames.
+    frame_rate: frames per second.
+    height: height of the frames in pixels.
+    width: width of the frames in pixels.
+  """
 
   num_frames: int
   frame_rate: float
@@ -57,9 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
   """
   options = _parse(arguments)
   number, count = options.shard
+  # List the clips, each once even if several of the paths list it, and check
+  # this machine's part of the packed sets.
   try:
     num_added = merging.merge(options.merge)
-    # A video that several of the paths list is one clip.
     sets = {path for path in options.paths if catalog.is_packed(path)}
     clips = {
         clip.name: clip
@@ -76,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
   if options.merge:
     print(f'{num_added} videos added to {index.database()}')
+  # Check this machine's part of the videos, and print what was found.
   chosen = _choose(list(clips.values()), number, count)
   good, bad = spans.find(chosen, options.min_frames, options.frame_rate)
   contents = [
@@ -170,7 +181,7 @@ def _choose(
 def _check_set(
     place: str, min_frames: int, frame_rate: float | None
 ) -> tuple[list[_Content], list[str]]:
-  """Reads all of a packed set.
+  """Reads a whole packed set.
 
   Args:
     place: folder of the set.
@@ -179,10 +190,10 @@ def _check_set(
       for each video's own.
 
   Returns:
-    What the good clips hold, and a sentence for all that is bad.
+    What the good clips hold, and one sentence for each bad clip or file.
 
   Raises:
-    ValueError: the set cannot be used at all.
+    ValueError: the folder is not a packed set that can be read.
   """
   found = catalog.read(place)
   needed = found.count_needed(min_frames, frame_rate)
@@ -196,7 +207,12 @@ def _check_set(
 
 
 def _print_summary(good: list[_Content], num_bad: int):
-  """Prints how many clips, frames and hours there are, and of what kinds."""
+  """Prints the numbers of clips, frames and hours, and the sizes and rates.
+
+  Args:
+    good: what the good clips hold.
+    num_bad: number of bad clips.
+  """
   num_frames = sum(clip.num_frames for clip in good)
   seconds = sum(clip.num_frames / clip.frame_rate for clip in good)
   sizes = collections.Counter(f'{clip.width}x{clip.height}' for clip in good)
@@ -208,7 +224,7 @@ def _print_summary(good: list[_Content], num_bad: int):
 
 
 def _ranking(counts: collections.Counter) -> str:
-  """Returns the eight most frequent names with their counts, for people."""
+  """Returns the eight most frequent names with their counts, to print."""
   shown = [f'{name} ({count})' for name, count in counts.most_common(8)]
   rest = len(counts) - len(shown)
   return ', '.join(shown + ([f'{rest} others'] if rest else [])) or 'none'

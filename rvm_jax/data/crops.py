@@ -1,4 +1,4 @@
-"""Random resized crops: one box and one flip for all frames of a sample."""
+"""Random resized crops: samples a box, and cuts it out of several frames."""
 
 from collections.abc import Sequence
 import math
@@ -52,10 +52,10 @@ def crop(
     width: int,
     is_flipped: bool,
 ) -> np.ndarray:
-  """Cuts a box out of frames and resizes it (bicubic, antialiased).
+  """Cuts a box out of n frames and resizes it (bicubic, antialiased).
 
   Args:
-    frames: frames, uint8 [n, H, W, 3].
+    frames: frames of one size, uint8 [n, H, W, 3].
     box: box (x0, y0, x1, y1) in whole pixels.
     height: height of the result in pixels.
     width: width of the result in pixels.
@@ -76,19 +76,21 @@ def crop(
 def boxes_room(
     height: int, width: int, box_height: int | None, box_width: int | None
 ) -> tuple[int, int] | None:
-  """Returns the size of the boxes that devices resize.
+  """Checks and returns the room in a batch for boxes that devices resize.
 
   Args:
     height: height of a resized box in pixels.
     width: width of a resized box in pixels.
-    box_height: greatest height of a box for the devices; None for no boxes.
-    box_width: greatest width of a box for the devices; None for no boxes.
+    box_height: greatest height in pixels of a box that devices resize; None if
+      the host resizes all boxes.
+    box_width: greatest width in pixels of such a box; None like `box_height`.
 
   Returns:
-    The greatest height and width; None if devices resize no boxes.
+    (box_height, box_width); None if the host resizes all boxes.
 
   Raises:
-    ValueError: one of them is missing, or below the size of a resized box.
+    ValueError: only one of `box_height` and `box_width` is None, or one is
+      smaller than a resized box.
   """
   if box_height is None and box_width is None:
     return None
@@ -107,19 +109,21 @@ def cut(
     width: int,
     room: tuple[int, int],
 ) -> tuple[np.ndarray, tuple[int, int]]:
-  """Cuts a box out of frames for a device that resizes it.
+  """Cuts a box out of n frames for a device that resizes and flips it.
 
   Args:
-    frames: frames, uint8 [n, H, W, 3].
+    frames: frames of one size, uint8 [n, H, W, 3].
     box: box (x0, y0, x1, y1) in whole pixels.
-    height: height that the device will give the box, at most that of `room`.
-    width: width that the device will give the box, at most that of `room`.
-    room: greatest height and width of a box for the device. A larger one is
-      resized here, so that the device has nothing to do.
+    height: height in pixels to which the device resizes the box, at most
+      room[0].
+    width: width in pixels to which the device resizes the box, at most room[1].
+    room: greatest height and width in pixels of a box for the device. A larger
+      box is resized here to `height` and `width`, so that the device's resizing
+      does not change it.
 
   Returns:
-    The boxes in the top left corners of black frames, uint8 [n, *room, 3]; and
-    their height and width in pixels.
+    The boxes in the top left corners of black frames, uint8
+    [n, room[0], room[1], 3]; and the height and width of a box in pixels.
   """
   x0, y0, x1, y1 = box
   out = np.zeros((len(frames), *room, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Sampling of frame numbers: T source frames of a clip, and K targets later."""
+"""Samples which frames of a clip are the T source and K target frames."""
 
 import dataclasses
 
@@ -19,6 +19,9 @@ class Spacing:
     max_gap: greatest distance from the last source frame to a target.
     frame_rate: rate at which videos are sampled, by the nearest frame, in
       frames per second; None for each video's own rate.
+
+  Raises:
+    ValueError: a value is out of its range.
   """
 
   num_source: int
@@ -46,13 +49,13 @@ class Spacing:
 
   @property
   def min_frames(self) -> int:
-    """Number of frames of the shortest clip that has room for a sample."""
+    """Least number of frames, at `frame_rate`, in which a gap of 1 fits."""
     return self.last_source + 2
 
   def offsets(
       self, steps: int | np.ndarray, native_rate: float | np.ndarray
   ) -> np.ndarray:
-    """Converts distances to a video's own frames.
+    """Converts distances at `frame_rate` to distances in a video's own frames.
 
     Args:
       steps: distances at `frame_rate`, any shape.
@@ -79,7 +82,7 @@ def to_native(
     native_rate: float | np.ndarray,
     frame_rate: float | None,
 ) -> np.ndarray:
-  """Converts distances between sampled frames to a video's own frames.
+  """Converts distances in sampled frames to distances in a video's own frames.
 
   Args:
     steps: distances at `frame_rate`, any shape.
@@ -139,11 +142,12 @@ def sample_frames(
   last = max(0, num_frames - spacing.length(spacing.max_gap, native_rate))
   start = min(start, last)
   first = int(rng.integers(start, max(start + 1, min(stop, last + 1))))
-  # The longest gap that fits after it: gap g ends at first + room[g - 1].
-  room = spacing.offsets(
+  # The longest gap that fits after it: the number of gaps 1, 2, ... whose
+  # target, at first + ends[gap - 1], is still a frame of the clip.
+  ends = spacing.offsets(
       spacing.last_source + np.arange(1, spacing.max_gap + 1), native_rate
   )
-  longest = int(np.searchsorted(room, num_frames - first, side='left'))
+  longest = int(np.searchsorted(ends, num_frames - first, side='left'))
   deltas = spacing.last_source + rng.integers(
       min(spacing.min_gap, longest),
       min(spacing.max_gap, longest),

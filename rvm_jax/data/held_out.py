@@ -1,15 +1,15 @@
-"""Which videos are kept out of training: a fixed share, by their names.
+"""Chooses which videos are kept out of training, by their names.
 
-The name of a file is hashed, without its folder and its suffix. So the choice
-depends on nothing else: a folder may be moved or given through a manifest,
-videos may be added, and files may be encoded anew. All clips of a file, and all
-files of one name, are on the same side, also in different sources: a video that
-two sources list, or that lies in two folders, is never both trained on and kept
-out. Files of one name in many folders (0001/rgb.mp4, 0002/rgb.mp4, ...) are all
-on one side too. Such a data set has to be renamed to be divided.
+The choice depends only on a hash of the file's name without folder and suffix.
+A folder may therefore be moved or given through a manifest, videos may be
+added, and files may be encoded anew. All clips of a file, and all files of one
+name, are on the same side, also in different sources: a video that two sources
+list, or that lies in two folders, is never both trained on and kept out. Files
+of one name in many folders (0001/rgb.mp4, 0002/rgb.mp4, ...) are all on one
+side too. To divide such a data set, rename its files.
 
-Of a folder of pictures, which is one video, the name is that of the folder:
-'bear' for bear/00000.jpg, and for bear.mp4.
+A folder of pictures is one video, and its name is that of the folder: 'bear'
+for bear/00000.jpg, as for bear.mp4.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from absl import logging
 
 
 def draw(path: str) -> float:
-  """Returns a number in [0, 1) that depends on a file's name alone.
+  """Returns a number, uniform in [0, 1), that is a hash of a video's name.
 
   A video is kept out of training if its number is below the share of videos to
   keep out. So a greater share keeps out the same videos, and more.
 
   Args:
-    path: path of the file, of which only the name without suffix counts; or of
-      a folder of pictures.
+    path: path of a video file or of a folder of pictures. Only its last part
+      without suffix counts.
   """
   name = os.path.splitext(os.path.basename(path))[0]
   digest = hashlib.sha256(os.fsencode(name)).digest()
@@ -38,7 +38,7 @@ def report(share: float, num_held_out: int, num_clips: int):
   """Logs how many clips are kept out of training.
 
   Args:
-    share: share of the video files to keep out.
+    share: share of the video files to keep out, in (0, 1).
     num_held_out: number of clips that are kept out.
     num_clips: number of all clips of video files.
   """
@@ -51,8 +51,8 @@ def report(share: float, num_held_out: int, num_clips: int):
   else:
     logging.warning(
         'held_out_share=%g keeps none of the %d clips of video files out of'
-        ' training: there is no loss on held-out videos. Raise it, or use more'
-        ' files.',
+        ' training, so there is no loss on held-out videos. Raise the share, or'
+        ' use more files.',
         share,
         num_clips,
     )

@@ -1,8 +1,7 @@
 """The stream of batches that a model is trained on.
 
-Records of several sources are shuffled and mixed; one sample or several are cut
-from each record and cropped; samples are put together into batches ahead of
-time.
+Records of several sources are shuffled and mixed. One or more samples are cut
+from each record and cropped. Samples are put into batches ahead of time.
 
 The order of the samples and their contents depend on the seed and the sources
 alone. They are the same for any number of workers and shards and after any
@@ -18,10 +17,10 @@ A batch is a dict of arrays of B samples:
     `Pipeline.describe` turns these numbers into a name.
   skipped: number of broken records that this sample replaces, int32 [B].
 
-If devices resize, the frames are larger, with a box in the top left corner, and
-a batch has two more arrays:
+With `box_height` and `box_width`, devices resize the crops. Each frame then has
+this size, with the box in its top left corner, and a batch has two more arrays:
   box_size: height and width of each sample's box in pixels, int32 [B, 2].
-  is_flipped: whether the sample is to be flipped, bool [B].
+  is_flipped: whether the device must flip the sample, bool [B].
 """
 
 from collections.abc import Sequence
@@ -42,7 +41,7 @@ from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import sources as sources_lib
 from rvm_jax.data import windows
 
-# Seeds of the samples of videos that are kept out of training.
+# Seeds with which samples of the videos kept out of training are chosen.
 _HELD_OUT_SEEDS = (0, 1)
 
 
@@ -99,20 +98,21 @@ class Pipeline:
       crop_area: least and greatest share of a frame's area in a crop.
       crop_aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
-      max_bad_share: greatest share of bad videos with which a source is used.
-      held_out_share: share of the video files to keep out of training, by a
-        hash of their names, see `held_out`.
-      repeats: number of samples that are cut from a record each time it is
-        read. They are neighbours in a batch: see `repeats`.
-      box_height: greatest height in pixels of the boxes that devices resize and
-        flip, at least `height`. Larger boxes are resized here. If it is None,
-        all are.
-      box_width: greatest width in pixels of these boxes, as `box_height`.
+      max_bad_share: greatest share of bad clips that a source may have.
+      held_out_share: share of the video files to keep out of training, chosen
+        by a hash of their names, see `held_out`.
+      repeats: number of samples to cut from a record each time it is read. They
+        are neighbours in a batch, see the module `repeats`.
+      box_height: greatest height in pixels, at least `height`, of a box that
+        devices resize and flip. The host resizes larger boxes. None for the
+        host to resize all boxes.
+      box_width: greatest width in pixels, at least `width`, of such a box; None
+        if `box_height` is None.
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
-      prefetch: number of batches that are read ahead, at least 1: by this
-        process without workers, else by each worker, and then 3 more.
+      prefetch: number of batches to read ahead, at least 1. With workers, each
+        of them reads that many ahead and 3 more.
       seed: seed of all randomness, 0 or more.
       shard_index: number of this process among those that share each batch.
       shard_count: number of processes that share each batch.
@@ -162,7 +162,7 @@ class Pipeline:
     self._ahead = read_ahead.ReadAhead(num_workers, prefetch)
 
     def make_stream(number, source, seeds, repeats=1, room=None):
-      """Returns samples of each record, shuffled anew in every epoch."""
+      """Returns an endless stream of samples, reshuffled in every epoch."""
       sampler = sampler_lib.Sampler(
           number,
           source,
@@ -188,17 +188,17 @@ class Pipeline:
       )
 
     def mix(room):
-      """Returns the samples to train on."""
+      """Returns the mixture of all sources, as a stream to train on."""
       streams = [
           make_stream(number, source, (seed, number), repeats, room)
           for number, source in enumerate(self._sources)
       ]
       return grain.MapDataset.mix(streams, weights)
 
-    self._resized = mix(None)
+    self._resized = mix(None)  # For `first`, even if devices resize batches.
     self._dataset = mix(crops.boxes_room(height, width, box_height, box_width))
-    # Samples that are kept out do not depend on the seed of the run, so that
-    # runs with other seeds are compared on the same ones.
+    # Samples of the videos kept out do not depend on the run's seed, so that
+    # runs with different seeds are compared on the same samples.
     self._held_out = kept_out and grain.MapDataset.mix(
         [
             make_stream(number, source, _HELD_OUT_SEEDS + (number,))
@@ -228,8 +228,8 @@ class Pipeline:
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
 
-    The samples are the same in all shards, and independent of iterators. All
-    are resized here.
+    The samples are the same in all shards and do not depend on iterators. All
+    of them are resized on the host.
     """
     num_records = -(-count // self._repeats)
     rows = repeats_lib.join([self._resized[n] for n in range(num_records)])
@@ -237,9 +237,9 @@ class Pipeline:
 
   @property
   def max_clips_ahead(self) -> int:
-    """Greatest number of clips that are read ahead of the batches taken.
+    """Greatest number of samples that are read but not yet taken in a batch.
 
-    Those of this process and its workers count, and those that are being read.
+    This includes the samples of all workers and those that are being read.
     """
     clips = self._batch_size // self._shard.shard_count * self._repeats
     return self._ahead.max_batches * clips
@@ -270,9 +270,9 @@ class Pipeline:
       )
 
   def facts(self) -> dict[str, str]:
-    """Returns for each source, by its number, what its records depend on.
+    """Returns, by name of a source, its number of records and fingerprint.
 
-    Processes that share the batches of a run must have the same.
+    All processes that share the batches of a run must have the same facts.
     """
     return {
         f'source {number} of config.data.sources': (
@@ -282,9 +282,9 @@ class Pipeline:
     }
 
   def describe(self, clip: np.ndarray) -> str:
-    """Returns a name for one row of a batch's 'clip', int64 [3].
+    """Returns a readable name for one row of a batch's 'clip', int64 [3].
 
-    For a video it is like '/videos/a.mp4 from frame 120'.
+    A sample of a video has a name like '/videos/a.mp4 from frame 120'.
     """
     return self._sources[int(clip[0])].describe(clip[1:])
 

@@ -1,7 +1,7 @@
 """The contract between the pipeline and its sources of video.
 
 A source is a sequence of records. A record is a part of one clip, from which
-samples are cut; a clip is a video file or a folder of pictures, a span of one,
+samples are cut. A clip is a video file, a folder of pictures, a span of either,
 or a generated scene.
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """An entry of a source: a clip, and where in it samples begin.
+  """An entry of a source: a clip, and the frames at which samples begin.
 
   Attributes:
-    clip: int64 [2], number of the clip in its source and first frame of the
-      window, as `Source.describe` takes them.
+    clip: number of the clip in its source, and number of the window's first
+      frame in the clip, int64 [2].
     num_frames: number of frames of the clip.
     window: (start, stop), the frames of the clip at which samples of this
       record begin; `stop` is excluded.
@@ -42,10 +42,22 @@ class Source(Protocol):
     """Returns the number of records."""
 
   def __getitem__(self, number: int) -> Record:
-    """Returns a record; raises IndexError unless 0 <= number < len(self)."""
+    """Returns a record.
+
+    Args:
+      number: number of the record, in [0, len(self)).
+
+    Raises:
+      IndexError: there is no such record.
+    """
 
   def describe(self, clip: np.ndarray) -> str:
-    """Returns a name for people of a clip and frame, int64 [2]."""
+    """Returns a readable name of a frame of a clip.
+
+    Args:
+      clip: number of the clip in this source, and number of a frame in the
+        clip, int64 [2].
+    """
 
   def fingerprint(self) -> str:
     """Returns a short text that changes with the clips and their order."""

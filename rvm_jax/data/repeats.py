@@ -1,10 +1,11 @@
 """Repeated sampling: several samples of each record, which is read once.
 
-An element of a stream is a record: R samples of it, along the first axis. They
-are neighbours in one batch, as in batch augmentation (arXiv 1901.09335). So the
-worker that makes a batch reads all that it needs once, and the order of samples
-depends neither on the number of workers nor on the size of the batches. The
-order within a batch changes no gradient.
+An element of the stream holds R samples of one record: arrays by name, whose
+first axis is R. The R samples are neighbours in one batch, as in batch
+augmentation (arXiv 1901.09335). So the worker that makes a batch reads each
+record once, and the order of samples depends neither on the number of workers
+nor on the size of the batches. That samples of one video are neighbours does
+not matter, because the order within a batch does not change the gradient.
 """
 
 from collections.abc import Sequence
@@ -23,12 +24,12 @@ class Reader:
   def __init__(
       self, sampler: sampler_lib.Sampler, num_records: int, repeats: int
   ):
-    """Takes what cuts the samples.
+    """Creates a reader for one source.
 
     Args:
       sampler: cuts samples from the records of a source.
       num_records: number of records of the source.
-      repeats: number of samples R of a record.
+      repeats: number of samples R to cut from a record.
     """
     self._repeats = repeats
     self._read = skipping.SkipBroken(
@@ -38,10 +39,18 @@ class Reader:
   def __call__(
       self, number: int, rng: np.random.Generator
   ) -> dict[str, np.ndarray]:
-    """Returns samples as `Sampler.cut` does, or of a record that replaces it.
+    """Returns R samples of a record, or of one that replaces a broken record.
 
-    To them comes 'skipped', int32 [R]: all samples of a record replace the same
-    broken ones.
+    Args:
+      number: number of the record to try first.
+      rng: random generator.
+
+    Returns:
+      The arrays of `Sampler.cut`, and 'skipped', int32 [R], the number of
+      broken records that were tried before. It is equal in all R samples.
+
+    Raises:
+      RuntimeError: ten records in a row could not be read.
     """
     samples = self._read(number, rng)
     return samples | {'skipped': np.full(self._repeats, samples['skipped'])}
@@ -51,7 +60,11 @@ class Batches(batches.Batches):
   """An iterator over batches of samples; its position counts records."""
 
   def __next__(self) -> dict[str, np.ndarray]:
-    """Returns this shard's samples of the next batch; see `pipeline`."""
+    """Returns this shard's samples of the next batch.
+
+    The `pipeline` module lists the arrays. Their first axis has the B samples
+    of this shard.
+    """
     # [B / R, R, ...] -> [B, ...]
     return {
         key: x.reshape(-1, *x.shape[2:])
@@ -65,7 +78,7 @@ def join(
   """Returns the samples of several elements as one batch.
 
   Args:
-    elements: elements of a stream, one or more.
+    elements: elements of the stream, one or more, arrays [R, ...] by name.
   """
   return {
       key: np.concatenate([element[key] for element in elements])

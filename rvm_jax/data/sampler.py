@@ -10,7 +10,7 @@ from rvm_jax.data.video import reader
 
 
 class Sampler:
-  """Turns the number of a record and a random generator into a sample."""
+  """Cuts samples from the records of one source, given by their numbers."""
 
   def __init__(
       self,
@@ -24,19 +24,19 @@ class Sampler:
       flip: float,
       room: tuple[int, int] | None = None,
   ):
-    """Takes a source and how to cut samples from it.
+    """Creates a sampler.
 
     Args:
       source_number: number of the source among those of the pipeline.
-      source: the source.
+      source: source of the records.
       spacing: distances between the frames of a sample.
       height: height of the samples in pixels.
       width: width of the samples in pixels.
       area: least and greatest share of a frame's area in a crop.
       aspect: least and greatest width / height of a crop.
       flip: probability of a horizontal flip.
-      room: greatest height and width of the boxes that devices resize and flip;
-        None to do that here.
+      room: greatest height and width in pixels of the boxes that devices resize
+        and flip; None if the sampler resizes and flips.
     """
     self._source_number = source_number
     self._source = source
@@ -51,7 +51,7 @@ class Sampler:
   def __call__(
       self, number: int, rng: np.random.Generator
   ) -> dict[str, np.ndarray]:
-    """Returns one sample of record `number`, see `cut`, without the axis R."""
+    """Returns one sample of record `number`: arrays of `cut` without axis R."""
     return {key: x[0] for key, x in self.cut(number, rng, 1).items()}
 
   def cut(
@@ -59,8 +59,9 @@ class Sampler:
   ) -> dict[str, np.ndarray]:
     """Returns several samples of record `number`, which is read once.
 
-    Each sample has frames, a crop and a flip of its own. The frames of all of
-    them, up to R (T + K) as large as the video's, are in memory together.
+    Each sample has frames, a crop and a flip of its own. All frames that the
+    samples need, up to R * (T + K) at the video's full size, are in memory
+    together.
 
     Args:
       number: number of the record.
@@ -68,13 +69,14 @@ class Sampler:
       repeats: number of samples R, 1 or more.
 
     Returns:
-      The arrays that `pipeline` describes, without 'skipped'; the first axis
-      has the R samples.
+      The arrays of a batch that the `pipeline` module lists, without 'skipped'.
+      Their first axis has the R samples in place of B.
 
     Raises:
       skipping.BrokenRecord: the record cannot be read.
     """
     record = self._source[number]
+    # Choose the frames of all samples, and read each frame once.
     drawn = [
         frame_sampling.sample_frames(
             rng,
@@ -90,6 +92,7 @@ class Sampler:
       frames = record.read(read)
     except reader.BrokenVideo as error:
       raise skipping.BrokenRecord(error.path, error.reason) from error
+    # Crop each sample from its own frames; `read` is sorted.
     samples = []
     for numbers, deltas in drawn:
       clip = self._source_number, record.clip[0], numbers[0]
@@ -109,7 +112,8 @@ class Sampler:
 
     Args:
       rng: random generator.
-      frames: frames that were read, uint8 [n, height, width, 3].
+      frames: the n frames that were read, at the video's size, uint8
+        [n, height, width, 3].
       places: for each frame of the sample its place in `frames`, int64 [T + K].
 
     Returns:
@@ -117,11 +121,12 @@ class Sampler:
     """
     box = crops.sample_box(rng, *frames.shape[1:3], self._area, self._aspect)
     is_flipped = rng.random() < self._flip
-    # Targets come in any order and may coincide: each frame is resized once,
-    # and then put in all of its places.
+    # Targets come in any order and may coincide: resize each frame once, and
+    # then put it in all of its places.
     chosen, order = np.unique(places, return_inverse=True)
     chosen_frames = [frames[place] for place in chosen]
     size = self._height, self._width
+    # What is left for a device to do; empty without `room`.
     todo = {}
     if self._room is None:
       cropped = crops.crop(chosen_frames, box, *size, is_flipped)

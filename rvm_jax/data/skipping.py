@@ -8,7 +8,7 @@ import numpy as np
 
 from rvm_jax.data import workers
 
-# Records that are tried for one sample before the run ends.
+# Number of records, with the first, that are tried for one before the run ends.
 _MAX_TRIES = 10
 
 
@@ -16,9 +16,9 @@ class BrokenRecord(ValueError):
   """A record that cannot be read.
 
   Attributes:
-    name: the file that is broken, or another name for what is; each is logged
-      once.
-    reason: why it cannot be read.
+    name: the broken file, or another name for what is broken. Each name is
+      logged once.
+    reason: why the record cannot be read.
   """
 
   def __init__(self, name: str, reason: str):
@@ -60,7 +60,8 @@ class SkipBroken:
 
   def __setstate__(self, state: dict[str, Any]):
     self.__dict__ = state
-    workers.live_with_parent()  # Unpickled: this process is a worker.
+    # Only a worker process unpickles this object.
+    workers.live_with_parent()
 
   def __call__(self, number: int, rng: np.random.Generator) -> dict[str, Any]:
     """Returns what `read` returns for this record or for a replacement.
@@ -80,9 +81,10 @@ class SkipBroken:
       try:
         return self._read(number, rng) | {'skipped': np.int32(skipped)}
       except BrokenRecord as error:
-        # The error itself is not kept: it has this call's variables, and would
-        # be one of them. In such a circle, all that was read for it would stay
-        # in memory for long.
+        # Keep the texts and not the error. The error's traceback refers to the
+        # variables of this call; if one of these referred to the error, the two
+        # would keep each other, and the frames that were read, in memory until
+        # the garbage collector finds them.
         name, message = error.name, str(error)
       if name not in self._logged:
         self._logged.add(name)

@@ -22,13 +22,16 @@ from rvm_jax.data.video import sequences
 def find(
     place: str, spacing: frame_sampling.Spacing, max_bad_share: float
 ) -> windows.Windows:
-  """Returns the clips of a source.
+  """Opens a packed set, or the videos that `listing.find` lists.
 
   Args:
-    place: folder of a packed set, on a disk or in a bucket; or folder, glob,
+    place: folder of a packed set, on a disk or in a bucket; or a folder, glob,
       manifest or file of videos. It may be a `pathlib.Path`.
     spacing: distances between the frames of a sample.
-    max_bad_share: greatest share of bad clips with which the source is used.
+    max_bad_share: greatest share of bad clips that the source may have.
+
+  Returns:
+    The usable clips, as a source of records.
 
   Raises:
     ValueError: the source cannot be used.
@@ -41,9 +44,9 @@ def find(
 class Videos(windows.Windows):
   """The videos of a folder, glob or manifest, as `listing.find` lists them.
 
-  A clip is a video file, a folder of pictures, or a span of one that a manifest
-  names. Bad clips (unreadable, or too short for the source frames and one
-  target) are left out, with a warning.
+  A clip is a video file, a folder of pictures, or a span of either that a
+  manifest lists. Bad clips (unreadable, or too short for the source frames and
+  one target) are left out, with a warning.
   """
 
   def __init__(
@@ -54,7 +57,7 @@ class Videos(windows.Windows):
     Args:
       place: folder, glob, manifest or file.
       spacing: distances between the frames of a sample.
-      max_bad_share: greatest share of bad clips with which the source is used.
+      max_bad_share: greatest share of bad clips that the source may have.
 
     Raises:
       ValueError: there are no videos, too many are bad, or none has room for
@@ -67,7 +70,7 @@ class Videos(windows.Windows):
     windows.judge(place, len(found), reasons, max_bad_share, spacing)
     if spacing.frame_rate is not None:
       _warn_of_folders(place, [span.clip.path for span in found])
-    # The number of a clip is that of its video's row in the index.
+    # The id of a clip is its video's row in the index.
     clips = windows.Clips(
         ids=np.array([span.summary.row for span in found], np.int64),
         starts=np.array([span.start for span in found], np.int64),
@@ -89,12 +92,17 @@ class Videos(windows.Windows):
 
 
 def _warn_of_folders(place: str, paths: list[str]):
-  """Warns of pictures as videos, whose frame rate a sample depends on."""
+  """Warns if videos are folders of pictures, whose frame rate is assumed.
+
+  Args:
+    place: name of the source, for the message.
+    paths: paths of the videos.
+  """
   modules = lookups.ask_all(pictures.module_of, paths)
   if num_folders := sum(module is not None for module in modules):
     logging.warning(
-        '%d of %d videos in %r are made of pictures, which have no frame rate:'
-        ' frame_rate takes it to be %g a second.',
+        '%d of %d videos in %r are made of pictures, which have no frame rate.'
+        ' Because frame_rate is set, their pictures count as %g a second.',
         num_folders,
         len(paths),
         place,

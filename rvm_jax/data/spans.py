@@ -34,14 +34,14 @@ def find(
 
   Args:
     clips: clips, as `listing.find` returns them.
-    min_frames: number of frames that a usable clip has at least, counted at
+    min_frames: least number of frames of a usable clip, counted at
       `frame_rate`.
     frame_rate: rate at which videos are sampled, in frames per second; None for
       each video's own rate.
 
   Returns:
-    The usable clips, and a sentence for each bad one, which names the clip and
-    says what is wrong. Both are in the order of `clips`.
+    The usable clips; and for each bad clip a sentence that names it and says
+    what is wrong. Both are in the order of `clips`.
   """
   clips = list(clips)
   good, bad = index.build([clip.path for clip in clips])
@@ -70,11 +70,15 @@ def find(
 
 
 def to_frames(clip: listing.Clip, frame_rate: float) -> tuple[int, int | None]:
-  """Returns the first frame of a clip in its video, and the one after its last.
+  """Converts the start and end of a clip to numbers of frames of its video.
 
   Args:
-    clip: the clip. Without an end, the second number is None.
+    clip: the clip.
     frame_rate: frames per second of the video.
+
+  Returns:
+    (start, stop): number of the clip's first frame, and of the frame after its
+    last; `stop` is None for a clip without an end.
   """
   stop = None if clip.end is None else round(clip.end * frame_rate)
   return round(clip.start * frame_rate), stop

@@ -14,15 +14,15 @@ from rvm_jax.storage import fingerprints
 
 
 class Clips(NamedTuple):
-  """What is known of n clips without reading them; one entry for each.
+  """What is known of n clips without reading them.
 
   Attributes:
-    ids: numbers by which a kind of source finds its clips, int64 [n].
-    starts: number of the clip's first frame in its video, int64 [n].
-    nums_frames: number of frames of the clip, int64 [n].
-    rates: frames per second of the clip, float64 [n].
-    draws: which clips are kept out of training, as `held_out.draw` says,
-      float64 [n].
+    ids: number by which the source finds each clip's data, int64 [n].
+    starts: number of each clip's first frame in its video, int64 [n].
+    nums_frames: number of frames of each clip, int64 [n].
+    rates: frames per second of each clip, float64 [n].
+    draws: `held_out.draw` of each clip's video, float64 [n]. It decides which
+      clips are kept out of training.
   """
 
   ids: np.ndarray
@@ -35,11 +35,11 @@ class Clips(NamedTuple):
 class Windows(abc.ABC):
   """Clips, each with one or more records.
 
-  A clip has as many records as samples with the greatest gap fit into it one
-  after the other, so that a clip is sampled in proportion to its length. The
-  windows of its records divide the frames at which a sample can begin into
-  equal parts. Clips too short for the greatest gap are used with the longest
-  gaps that fit.
+  The number of a clip's records is the number of samples with the greatest gap
+  that fit into the clip one after the other, so that a clip is sampled in
+  proportion to its length. The windows of the records divide the frames at
+  which a sample can begin into equal parts. A clip too short for the greatest
+  gap has one record, and is used with the longest gaps that fit.
   """
 
   def __init__(self, place: str, clips: Clips, spacing: frame_sampling.Spacing):
@@ -47,7 +47,8 @@ class Windows(abc.ABC):
 
     Args:
       place: name of the source, for messages.
-      clips: the clips, one or more. Each has `spacing.min_frames` at least.
+      clips: the clips, one or more. Each has at least `spacing.min_frames`
+        frames, counted at `spacing.frame_rate`.
       spacing: distances between the frames of a sample.
 
     Raises:
@@ -55,8 +56,9 @@ class Windows(abc.ABC):
     """
     self._clips = clips
     # For each clip, the number of its frames that a sample with the greatest
-    # gap spans; and the number of records of this clip and all before it.
+    # gap spans.
     self._lengths = _check_gaps(place, spacing, clips.nums_frames, clips.rates)
+    # For each clip, the number of the record after its last one.
     self._stops = self._count_records()
 
   @abc.abstractmethod
@@ -70,7 +72,7 @@ class Windows(abc.ABC):
 
   @abc.abstractmethod
   def _path(self, clip: int) -> str:
-    """Returns the name for people of the video of clip number `clip`."""
+    """Returns a readable name of the video of clip number `clip`."""
 
   @property
   def num_clips(self) -> int:
@@ -81,10 +83,11 @@ class Windows(abc.ABC):
     """Divides the clips by the names of their videos, see `held_out.draw`.
 
     Args:
-      share: share of the videos to keep out of training, about.
+      share: approximate share of the videos to keep out of training.
 
     Returns:
-      The clips to train on, and those that are kept out; None for no clips.
+      The clips to train on, and the clips that are kept out. Either is None if
+      it would have no clips.
     """
     is_held_out = self._clips.draws < share
     return self._take(~is_held_out), self._take(is_held_out)
@@ -100,7 +103,7 @@ class Windows(abc.ABC):
     return taken
 
   def _count_records(self) -> np.ndarray:
-    """Returns the number of records of each clip and all before it, [n]."""
+    """Returns for each clip the records of it and all before it, int64 [n]."""
     return np.cumsum(np.maximum(1, self._clips.nums_frames // self._lengths))
 
   def __len__(self) -> int:
@@ -109,12 +112,14 @@ class Windows(abc.ABC):
   def __getitem__(self, number: int) -> records.Record:
     """Returns record `number`, of one window of a clip."""
     if not 0 <= number < len(self):
-      raise IndexError(f'record {number} of {len(self)}')
+      raise IndexError(f'expected a record in [0, {len(self)}), got {number}')
+    # Find the clip of the record, and the number of its window in the clip.
     clip = int(np.searchsorted(self._stops, number, side='right'))
     num_frames = int(self._clips.nums_frames[clip])
     num_windows = max(1, num_frames // int(self._lengths[clip]))
     window = number - int(self._stops[clip]) + num_windows
-    # Window k of n begins at k / n of the frames at which a sample can begin.
+    # A sample can begin at the first `num_firsts` frames. Window k of n covers
+    # the part of them from k / n to (k + 1) / n.
     num_firsts = max(1, num_frames - int(self._lengths[clip]) + 1)
     start = window * num_firsts // num_windows
     return records.Record(
@@ -137,9 +142,10 @@ class Windows(abc.ABC):
     return f'{self._path(number)} from frame {first}'
 
   def fingerprint(self) -> str:
-    """Returns a hash of the videos' names and the clips' places and order.
+    """Returns a hash of the videos' names and the clips' spans and order.
 
-    It does not depend on folders, because hosts may reach them differently.
+    The hash does not depend on folders, because hosts may reach the same videos
+    by different paths. `draws` stand for the names, of which they are hashes.
     """
     clips = self._clips
     return fingerprints.hash_parts(
@@ -166,12 +172,13 @@ def judge(
   Args:
     place: name of the source, as `rvm_jax.data.check` takes it.
     num_good: number of usable clips of the source.
-    reasons: what is wrong, for each bad clip.
-    max_bad_share: greatest share of bad clips with which the source is used.
+    reasons: what is wrong, a sentence for each bad clip.
+    max_bad_share: greatest share of bad clips that the source may have.
     spacing: distances between the frames of a sample.
 
   Raises:
-    ValueError: the share of bad clips is greater, or all clips are bad.
+    ValueError: the share of bad clips is greater than `max_bad_share`, or all
+      clips are bad.
   """
   if not reasons:
     return
@@ -188,8 +195,8 @@ def judge(
     raise ValueError(message)
   if len(reasons) / num_listed > max_bad_share:
     raise ValueError(
-        f'{message}. More than max_bad_share={max_bad_share}: mend or remove'
-        ' them, or raise it'
+        f'{message}. This is more than max_bad_share={max_bad_share}: mend or'
+        ' remove the bad videos, or raise max_bad_share'
     )
   logging.warning('%s. They are left out.', message)
 
@@ -200,10 +207,10 @@ def _check_gaps(
     nums_frames: np.ndarray,
     rates: np.ndarray,
 ) -> np.ndarray:
-  """Warns of clips that are too short for the greatest gap.
+  """Computes the lengths of samples, and warns of clips shorter than these.
 
   Args:
-    place: folder, glob, manifest or file of the source.
+    place: name of the source, for messages.
     spacing: distances between the frames of a sample.
     nums_frames: number of frames of each clip, int64 [n].
     rates: frames per second of each clip, float64 [n].

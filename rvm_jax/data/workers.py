@@ -1,4 +1,4 @@
-"""How long worker processes live, and who acts on signals."""
+"""Worker processes that end with their parent and ignore signals to the run."""
 
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -10,20 +10,20 @@ import os
 import signal
 import threading
 
-# The signals to stop and to write a profile, which are meant for the run and
-# may be sent to all processes of a group.
+# The signals to stop (SIGTERM, SIGINT) and to write a profile (SIGUSR1). They
+# are meant for the run, but may be sent to all processes of its group.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @contextlib.contextmanager
 def without_signals() -> Iterator[None]:
-  """Keeps signals to stop away from worker processes that are started inside.
+  """Blocks signals to the run in worker processes started inside the context.
 
-  A signal to stop goes to all processes of a group, and would end a worker
-  before its parent has saved. From inside of a worker that is too late to
-  prevent, because a worker takes seconds to start. But a process inherits the
-  signals that are blocked in the thread that starts it, and so does a thread.
-  This process notices the signals in its other threads.
+  A signal to stop may go to all processes of a group, and would end a worker
+  before its parent has saved. A worker cannot prevent this itself, because it
+  takes seconds to start. Instead, this thread blocks the signals: processes and
+  threads that it starts inherit the block. The other threads of this process
+  still receive the signals.
   """
   _start_resource_tracker()
   before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -34,15 +34,15 @@ def without_signals() -> Iterator[None]:
 
 
 class Pool(futures.ProcessPoolExecutor):
-  """Processes that end with this one, and not by a signal to stop."""
+  """A pool of processes that end with this process and ignore signals to it."""
 
   def __init__(self, count: int):
-    """Makes a pool; processes are started when there is something to do.
+    """Creates a pool, which starts its processes when they are needed.
 
     Args:
       count: greatest number of processes.
     """
-    # The queues of the pool need the resource tracker.
+    # The queues of the pool would otherwise start the resource tracker.
     _start_resource_tracker()
     super().__init__(
         count,
@@ -51,7 +51,7 @@ class Pool(futures.ProcessPoolExecutor):
     )
 
   def submit(self, function: Callable, /, *arguments, **keywords):
-    """Calls a function in a process, which may be started for it."""
+    """Calls a function in a process of the pool; returns a Future."""
     with without_signals():
       return super().submit(function, *arguments, **keywords)
 
@@ -60,10 +60,11 @@ class Pool(futures.ProcessPoolExecutor):
 def live_with_parent():
   """Makes this worker process end with its parent, and not before.
 
-  A worker whose parent is killed would stay for ever: a thread waits for the
-  parent and ends the worker. Signals to stop are ignored, also in a worker that
-  was not started `without_signals`: the parent closes its workers when it is
-  done. In a process without a parent this function does nothing.
+  A worker whose parent is killed would otherwise live for ever, so a thread
+  waits for the parent to end and then ends the worker. The worker ignores the
+  signals to the run, even if it was not started `without_signals`, because the
+  parent closes its workers when it is done. In a process without a parent this
+  function does nothing.
   """
   parent = multiprocessing.parent_process()
   if parent is not None:
@@ -81,16 +82,18 @@ def live_with_parent():
 
 @functools.cache
 def _start_resource_tracker():
-  """Starts the process of multiprocessing that removes what others leave.
+  """Starts multiprocessing's resource tracker, signals blocked, warnings off.
 
-  It would unblock the signals if it was started along with the first worker. It
-  removes the shared memory of batches that nobody has taken, which is not worth
-  the warning that it gives: a run ends while batches are on their way.
+  The resource tracker is a process that removes the shared memory which other
+  processes leave behind. It must be started here, before the first worker:
+  otherwise multiprocessing starts it along with this worker, and then unblocks
+  the signals. Its warning about leftover shared memory is turned off, because
+  it is usual that a run ends while batches are still on their way.
   """
   given = os.environ.get('PYTHONWARNINGS')
   ignored = 'ignore:resource_tracker'
   os.environ['PYTHONWARNINGS'] = f'{given},{ignored}' if given else ignored
-  # It protects itself from the signals to stop alone.
+  # The tracker itself ignores SIGTERM and SIGINT, but not SIGUSR1.
   before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
   try:
     resource_tracker.ensure_running()

@@ -1,8 +1,8 @@
-"""Arrays on disk that grow along time and survive being interrupted.
+"""Stores of arrays on disk that grow frame by frame and survive interruptions.
 
-A store is a zarr group of format 2, which every zarr library can open, among
-them both major versions of zarr-python. Chunks are not compressed, because
-features hardly shrink.
+A store is a zarr group of format 2, which every zarr library can open,
+including both major versions of zarr-python. The first axis of each array is
+time. Chunks are not compressed, because features hardly shrink.
 
   STORE/.zattrs             attributes: what the arrays hold and how they were
                             made, `complete` and, once complete, `num_frames`
@@ -25,18 +25,18 @@ from rvm_jax.storage import settings as settings_lib
 
 _ATTRIBUTES, _GROUP = '.zattrs', '.zgroup'
 _PROGRESS = 'unfinished.npz'
-# Most bytes of a complete store that reading keeps in memory.
+# Greatest number of bytes of a complete store that stay in memory once read.
 _CACHED_BYTES = 2**30
 
 
 class Store:
-  """An open store; a process that opens an incomplete one may append to it.
+  """An open store; while it is incomplete, it is locked and can be appended to.
 
   Attributes:
     attributes: the attributes of the zarr group, as in `.zattrs`.
     num_frames: number of frames that are safely on disk.
-    carried: the array that the last `append` was given for continuing after
-      these frames; None before the first one.
+    carried: the argument `carried` of the last `append` before the store was
+      opened here; None if there was none, or if the store was complete.
   """
 
   def __init__(self, path: str):
@@ -51,8 +51,8 @@ class Store:
     self._path = path
     self.attributes = _read_attributes(path)
     if not self.is_complete:
-      # The lock is held until this object or its process is gone. The writer
-      # before it may just have completed the store: read the attributes again.
+      # The lock is held until this object or its process is gone. Read the
+      # attributes again: another writer may just have completed the store.
       self._lock = _lock(path)
       self.attributes = _read_attributes(path)
     self.num_frames = 0
@@ -60,22 +60,21 @@ class Store:
     progress = os.path.join(path, _PROGRESS)
     if self.is_complete:
       self.num_frames = self.attributes['num_frames']
-      # `finish` was killed between its last two steps.
+      # The file is left if `finish` was killed between its last two steps.
       if os.path.exists(progress):
         os.remove(progress)
     elif os.path.exists(progress):
       with np.load(progress) as archive:
         self.num_frames = int(archive['num_frames'])
         self.carried = archive['carried']
-    how: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     # Nobody writes a complete store, so chunks may stay in memory.
     if self.is_complete:
-      how['recheck_cached_data'] = 'open'
-      how['context'] = tensorstore.Context(
-          {'cache_pool': {'total_bytes_limit': _CACHED_BYTES}}
-      )
+      options['recheck_cached_data'] = 'open'
+      pool = {'total_bytes_limit': _CACHED_BYTES}
+      options['context'] = tensorstore.Context({'cache_pool': pool})
     self._arrays = {
-        name: _open(os.path.join(path, name), **how)
+        name: _open(os.path.join(path, name), **options)
         for name in self.attributes['arrays']
     }
 
@@ -182,11 +181,11 @@ def open_or_create(
 
 
 def open_existing(path: str, settings: Mapping[str, Any]) -> Store:
-  """Opens a store that must exist, with any arrays.
+  """Opens a store that exists.
 
   Args:
     path: folder of the store.
-    settings: attributes that the store must have been created with.
+    settings: attributes with which the store must have been created.
 
   Raises:
     ValueError: `path` holds no store, or a store with other settings; or
@@ -221,7 +220,9 @@ def cast(values: np.ndarray, dtype: str) -> np.ndarray:
   with np.errstate(over='ignore'):
     result = values.astype(dtype)
   if not np.isfinite(result).all():
-    raise ValueError(f'the features are not finite numbers in {dtype}')
+    raise ValueError(
+        f'the features are not finite numbers in {dtype}: NaN or too large'
+    )
   return result
 
 
@@ -232,13 +233,13 @@ def _read_attributes(path: str) -> dict[str, Any]:
 
 
 def _lock(path: str) -> IO[bytes]:
-  """Takes the lock without which two writers would destroy their frames.
+  """Locks the store in the folder `path` against writing by other processes.
 
   Returns:
     The open file that holds the lock; closing it releases the lock.
 
   Raises:
-    ValueError: another process holds it.
+    ValueError: another process holds the lock.
   """
   # NFS locks only files that are open for writing. The caller closes this one.
   lock = open(os.path.join(path, _GROUP), 'r+b')  # noqa: SIM115
@@ -251,7 +252,7 @@ def _lock(path: str) -> IO[bytes]:
 
 
 def _create(path, attributes, chunk, arrays):
-  """Creates an empty store, which appears at `path` once it is complete."""
+  """Creates a store without frames; a kill leaves no part of one at `path`."""
   part = f'{path}.part'
   os.makedirs(part, exist_ok=True)
   _write_json(os.path.join(part, _GROUP), {'zarr_format': 2})
@@ -276,14 +277,14 @@ def _create(path, attributes, chunk, arrays):
   os.rename(part, path)
 
 
-def _open(path: str, context=None, **how) -> tensorstore.TensorStore:
-  """Opens one array; `how` are further members of TensorStore's spec."""
+def _open(path: str, context=None, **options) -> tensorstore.TensorStore:
+  """Opens one array; `options` are further members of TensorStore's spec."""
   spec = {'driver': 'zarr', 'kvstore': {'driver': 'file', 'path': path}}
-  return tensorstore.open(spec | how, context=context).result()
+  return tensorstore.open(spec | options, context=context).result()
 
 
 def _write_json(path: str, contents: Mapping[str, Any]):
-  """Writes a JSON file, replacing an earlier one completely or not at all."""
+  """Writes a JSON file; an earlier file is replaced whole or not at all."""
   part = f'{path}.part'
   with open(part, 'w') as file:
     json.dump(contents, file, indent=2)

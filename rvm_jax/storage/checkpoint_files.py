@@ -3,12 +3,12 @@
   STEP/state/            the training state, written by Orbax
   STEP/data/metadata     the position in the data, as JSON
   STEP/config/metadata   the config of the run, as JSON
-  STEP/digests/metadata  as JSON: the `digests` of the arrays of the state by
-                         their paths, and a hash of all that is JSON
+  STEP/digests/metadata  as JSON: the `digests` of the state's arrays by their
+                         paths, and a hash of config, position and digests
 
-The folder of a checkpoint is named by its step. It appears when it is whole. On
-a bucket, where a folder cannot be renamed, it is whole once it has its digests,
-which are written last. Checkpoints of earlier versions have no digests.
+The folder of a checkpoint is named by its step, and appears once it is whole.
+On a bucket, where folders cannot be renamed, a checkpoint counts once it has
+its digests, written last. Checkpoints of earlier versions have no digests.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from rvm_jax.storage import digests as digests_lib
 from rvm_jax.storage import fingerprints
 
 STATE, DATA, CONFIG, DIGESTS = 'state', 'data', 'config', 'digests'
-# What is logged of a checkpoint, %s, that was saved by an earlier version.
+# The warning about a checkpoint of an earlier version; %s is its path.
 NO_DIGESTS = '%s has no digests to verify it with: an earlier version saved it'
 
 
@@ -37,8 +37,8 @@ class Contents(NamedTuple):
 
   Attributes:
     config: config of the run, as nested dicts.
-    data: position in the data, as a dict; None if the checkpoint has none. Its
-      parameters can be used nonetheless.
+    data: position in the data, as a dict; None if the checkpoint has none. The
+      checkpoint's parameters can be used even so.
     arrays: `digests.Digest.text` of each array of the state by its path; None
       if the checkpoint has no digests.
   """
@@ -74,8 +74,8 @@ def is_url(path: str | os.PathLike[str]) -> bool:
 def find_steps(directory: epath.Path) -> list[int]:
   """Returns the steps of all checkpoints in a folder in ascending order.
 
-  Without the folder there are none. An empty folder of a step on a local disk
-  is listed too: something has happened to it.
+  If there is no such folder, there are no steps. On a local disk an empty
+  folder of a step is listed too, as a damaged checkpoint.
   """
   if not directory.is_dir():
     return []
@@ -106,7 +106,7 @@ def write_digests(
     data: Mapping[str, Any],
     arrays: Mapping[str, str],
 ):
-  """Writes the digests of a checkpoint: the last of its parts."""
+  """Writes a checkpoint's last part, digests of what `Contents` describes."""
   sums = _hash(config, data, arrays)
   write_json(path, DIGESTS, {'arrays': arrays, 'json': sums})
 
@@ -135,7 +135,7 @@ def read_contents(path: epath.Path) -> Contents:
 def read_shapes(
     path: epath.Path, saved: Mapping[str, str] | None
 ) -> dict[str, Any]:
-  """Reads what arrays a checkpoint has.
+  """Reads the shapes and dtypes of the arrays of a checkpoint.
 
   Args:
     path: folder of the checkpoint.
@@ -153,12 +153,13 @@ def read_shapes(
     arrays = digests_lib.flatten(tree)
     found = {key: digests_lib.describe(array) for key, array in arrays.items()}
     if saved is not None:
+      # The text of a digest is dtype and shape, and then a hash.
       expected = {key: text.rsplit(' ', 1)[0] for key, text in saved.items()}
       if changed := sorted(
           {key for key, _ in found.items() ^ expected.items()}
       ):
         raise ValueError(
-            f'the shape of {damage.name_keys(changed)} has changed'
+            f'names, shapes or dtypes changed: {damage.name_keys(changed)}'
         )
     return tree
 
@@ -168,7 +169,8 @@ def read_arrays(path: epath.Path, shapes: Mapping[str, Any]) -> dict[str, Any]:
 
   Args:
     path: folder of the checkpoint.
-    shapes: the part, as a tree of anything with the structure of `read_shapes`.
+    shapes: the part of the tree of `read_shapes` to read. The leaves may be
+      anything.
 
   Returns:
     The tree with np.ndarrays.
@@ -217,7 +219,7 @@ def compare(
   Args:
     path: folder of the checkpoint, for the error message.
     found: digests of arrays that were read, by their paths in the state.
-    saved: `Contents.arrays`; None compares nothing.
+    saved: `Contents.arrays`; None to check only that parameters are finite.
 
   Raises:
     DamagedError: an array has changed since it was saved; or a parameter is not
@@ -243,7 +245,7 @@ def compare(
 
 
 def check(path: epath.Path):
-  """Reads a whole checkpoint to the host and checks it; takes no device.
+  """Reads a whole checkpoint to the host and checks it, without any device.
 
   Args:
     path: folder of the checkpoint.
@@ -254,7 +256,7 @@ def check(path: epath.Path):
   contents = read_contents(path)
   shapes = read_shapes(path, contents.arrays)
   found: dict[str, digests_lib.Digest] = {}
-  # One part of the state after the other, so that less of it is in memory.
+  # Read one part of the state at a time, so that only this part is in memory.
   for part, tree in shapes.items():
     arrays = digests_lib.flatten(read_arrays(path, {part: tree}))
     found |= {key: digests_lib.of_array(x) for key, x in arrays.items()}
@@ -262,14 +264,11 @@ def check(path: epath.Path):
 
 
 def find_good(directory: epath.Path, below: int | None = None) -> int | None:
-  """Returns the step of the newest checkpoint that passes `check`.
+  """Returns the step of the newest checkpoint that passes `check`, or None.
 
   Args:
     directory: folder of the checkpoints.
     below: only checkpoints of earlier steps are looked at; None for all.
-
-  Returns:
-    The step, or None if there is no such checkpoint.
   """
   for step in reversed(find_steps(directory)):
     if below is None or step < below:
@@ -280,7 +279,7 @@ def find_good(directory: epath.Path, below: int | None = None) -> int | None:
 
 
 def _file(path: epath.Path, part: str) -> epath.Path:
-  """Returns the file of a part that is JSON."""
+  """Returns the file of a part that is stored as JSON."""
   return path / part / 'metadata'
 
 
@@ -288,9 +287,9 @@ def _read_json(path: epath.Path, part: str) -> dict[str, Any]:
   try:
     contents = json.loads(_file(path, part).read_text())
   except ValueError as error:
-    raise ValueError(f'{part} is no JSON: {error}') from error
+    raise ValueError(f'{part} is not valid JSON: {error}') from error
   if not isinstance(contents, dict):
-    raise ValueError(f'{part} is no JSON object')
+    raise ValueError(f'{part} is not a JSON object')
   return contents
 
 

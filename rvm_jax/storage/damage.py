@@ -1,4 +1,4 @@
-"""Errors of files that are damaged, as one line each."""
+"""Turns the errors that damaged files cause into errors of one line."""
 
 from collections.abc import Sequence
 import contextlib
@@ -8,8 +8,8 @@ import os
 import re
 import sys
 
-# What a file that is damaged, missing or unreadable has made libraries raise.
-# Lack of memory and errors of devices are not among them.
+# Errors that libraries have been seen to raise because a file is damaged,
+# missing or unreadable. They do not include lack of memory or device errors.
 _ERRORS = (
     AssertionError,
     AttributeError,
@@ -21,16 +21,15 @@ _ERRORS = (
     ValueError,
 )
 
-
-# Parts of messages that say nothing more than the error that is raised.
+# Parts of printed messages that repeat an error which is raised as well.
 _REPEATED = (
     'Event loop is closed',
     'Encountered error while reading array index',
     'tensorstore_spec',
     '_SignalingThread.run() raised an exception',
 )
-# What is left out of messages of TensorStore: its settings, the lines of its
-# source, and where a file is.
+# What is shortened in messages of TensorStore, as (pattern, replacement): its
+# settings, the lines of its source, and the folders of a file.
 _DETAILS = (
     (r' ?\[(?:tensorstore_spec|source locations|os_error_code)=.*', ''),
     (r' in OCDBT database at [\w ]+ "[^"]*"', ''),
@@ -54,26 +53,30 @@ class Naming(contextlib.AbstractContextManager):
   """Turns what reading a damaged file raises into a `DamagedError`."""
 
   def __init__(self, path: str | os.PathLike[str]):
-    """Starts with the path.
+    """Creates the context.
 
     Args:
-      path: path of what is read, for the message.
+      path: path of the checkpoint or file that is read, for the message.
     """
     self._path = path
     drop_repeated()
 
   def __exit__(self, kind, error, trace):
-    # Orbax raises objects of the class `Exception` itself.
+    # Orbax raises bare objects of the class `Exception`, of no subclass.
     is_damage = type(error) is Exception or isinstance(error, _ERRORS)
     if is_damage and not isinstance(error, DamagedError):
       raise DamagedError(self._path, summarize(error)) from error
 
 
 def summarize(error: BaseException) -> str:
-  """Returns one line that says what is wrong.
+  """Shortens the message of an error to one line.
 
-  The messages of TensorStore fill pages.
+  TensorStore's messages would fill pages.
+
+  Args:
+    error: the error that a library has raised.
   """
+  # A bare `Exception` of Orbax says less than the error that caused it.
   if type(error) is Exception and error.__cause__ is not None:
     error = error.__cause__
   text = str(error)
@@ -92,9 +95,10 @@ def summarize(error: BaseException) -> str:
 def drop_repeated():
   """Keeps Python and Orbax from printing errors that are raised as well.
 
-  Orbax reads all arrays at once and leaves when the first one fails. The others
-  then find its event loop closed. Its threads that write log what they raise.
-  Each time these are pages of tracebacks.
+  Orbax reads all arrays at once and stops at the first that fails. The reads of
+  the other arrays then fail too, because the event loop is closed. And the
+  threads with which Orbax writes log every error that they raise. Either prints
+  pages of tracebacks.
   """
   hook = sys.unraisablehook
 

@@ -15,7 +15,7 @@ _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
-  """Yields a place to write what shall appear at `path` once it is complete.
+  """Yields a temporary path; what is written there moves to `path` at the end.
 
   If anything goes wrong before the end of the `with` block, nothing appears at
   `path`. Only a process that is killed leaves something behind: a folder
@@ -24,6 +24,7 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
 
   Args:
     path: path of the file or folder to write. The folder around it must exist.
+      A folder may hold files only.
 
   Yields:
     The path to write to. It has the same name and is on the same disk.
@@ -56,9 +57,10 @@ def write_whole(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def replace_text(path: str | os.PathLike[str], text: str):
-  """Writes a text file, replacing an earlier one whole or not at all.
+  """Writes a text file; an earlier file is replaced whole or not at all.
 
-  One process at a time may write to a path: the text is first in `PATH.part`.
+  Only one process at a time may write to a path, because the text is first
+  written to `PATH.part`.
 
   Args:
     path: path of the file. The folder around it must exist.
@@ -79,19 +81,21 @@ def replace_text(path: str | os.PathLike[str], text: str):
 
 
 def replace_whole(part: str, path: str):
-  """Gives a complete file or an earlier one's successor its final name.
+  """Renames a complete file to its final path, once it has reached the disk.
+
+  So even if the machine stops at any time, there is never a part of the file at
+  `path`.
 
   Args:
-    part: path of the file. It is written to the disk first, so that not even a
-      machine that stops leaves a part of it at `path`.
-    path: path that it shall have, on the same disk. A file there is replaced.
+    part: path of the complete file.
+    path: final path, on the same disk. A file that exists there is replaced.
   """
   _sync(part)
   os.replace(part, path)
 
 
 def append_whole(path: str | os.PathLike[str], data: bytes):
-  """Appends to a file all of `data`, or nothing if that does not work.
+  """Appends all of `data` to a file; if writing fails, nothing is appended.
 
   The file is opened anew each time, so that it may be moved or deleted
   meanwhile. What has been appended survives the end of the process, however it
@@ -163,13 +167,18 @@ def _link(part: str, path: str):
   except OSError as error:
     if error.errno not in _NO_LINKS:
       raise
-    # This fails if `path` exists. Afterwards the name belongs to this process.
+    # Opening fails if `path` exists. Then the name belongs to this process, and
+    # its empty file may be replaced.
     with open(path, 'x'):
       os.replace(part, path)
 
 
 def _sync(part: str):
-  """Waits until a file, or every file of a folder, has reached the disk."""
+  """Waits until a file, or every file in a folder, has reached the disk.
+
+  Args:
+    part: path of the file, or of a folder without subfolders.
+  """
   is_folder = os.path.isdir(part)
   for name in os.listdir(part) if is_folder else [part]:
     with open(os.path.join(part, name), 'rb') as f:

@@ -1,4 +1,4 @@
-"""Files of JSON values, one a line, that survive kills and full disks."""
+"""Files of JSON objects, one a line, that survive kills and full disks."""
 
 from collections.abc import Callable, Iterator
 import json
@@ -14,7 +14,7 @@ Record = dict[str, Any]
 
 
 class Appender:
-  """Appends records to a file, each as one line that is handed over at once.
+  """Appends records to a file, each as one line that is not buffered.
 
   A process that is killed leaves at most one torn line behind, at the end of
   the file. The next appender removes it. While the disk is full, records are
@@ -26,12 +26,14 @@ class Appender:
       path: str | os.PathLike[str],
       keep: Callable[[Record], bool] | None = None,
   ):
-    """Removes what shall not stay of the lines that the file has, if any.
+    """Removes a torn last line, and earlier records that should not be kept.
 
     Args:
-      path: path of the file. The folder around it must exist.
-      keep: function that says whether a record stays; None to keep all. From
-        the first record on that does not stay, everything is removed.
+      path: path of the file, which need not exist. The folder around it must
+        exist.
+      keep: function that says whether to keep a record that the file has. The
+        first record for which it returns False is removed, with everything
+        after it. None to keep all records.
     """
     self._path = os.fspath(path)
     self._outage = outages.Outage(self._path)
@@ -68,7 +70,7 @@ def read(path: str | os.PathLike[str]) -> list[Record]:
 
 
 def _records(path) -> Iterator[tuple[Record, int]]:
-  """Yields each record, and the size of the file up to its end."""
+  """Yields each record, and the size of the file up to the record's end."""
   size = 0
   with open(path, 'rb') as f:
     for number, line in enumerate(f, 1):

@@ -1,4 +1,4 @@
-"""Files that a run writes if it can, and does without if it cannot."""
+"""Keeps a run going while one of its files cannot be written."""
 
 from absl import logging
 
@@ -6,12 +6,12 @@ from absl import logging
 class Outage:
   """Turns errors of writing a file into one warning: `with outage: write()`.
 
-  A full disk then costs the lines of a log, and not the run. The warning is
-  repeated only after writing has worked again in between, which is logged too.
+  A full disk then costs lines of a log, but does not end the run. If writing
+  works again, this is logged, and the next error is logged as a warning again.
   """
 
   def __init__(self, path: str):
-    """Starts without an outage.
+    """Creates the context; until the first error, writing counts as working.
 
     Args:
       path: path of the file, for the messages.
@@ -33,7 +33,7 @@ class Outage:
       return False
     if not self._is_on:
       logging.warning(
-          '%s cannot be written: %s. The run goes on without',
+          '%s cannot be written: %s. The run goes on without it',
           self._path,
           error.strerror or error,
       )

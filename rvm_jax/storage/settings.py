@@ -1,4 +1,4 @@
-"""Comparing saved settings with those of now."""
+"""Compares saved settings with those of the running process."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = '') -> dict[str, str]:
   Args:
     settings: nested settings. A tuple has the text of the list that JSON makes
       of it.
-    prefix: what all paths begin with.
+    prefix: text to put before every path.
   """
   flat: dict[str, str] = {}
   for key, value in settings.items():

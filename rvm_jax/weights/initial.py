@@ -32,15 +32,16 @@ def read_initial(
     fresh_decoder: whether the decoder of the run keeps its fresh parameters.
       Encoder and core are then read alone, also from a checkpoint that has a
       decoder.
-    model: the run's `config.model`, with which a decoder that is read must
-      agree in what the shapes of parameters do not tell; None to leave this to
-      the caller.
+    model: the run's `config.model`. If a decoder is read, it must have been
+      trained with the same `content_first`, on which no shape depends. None to
+      leave this check to the caller.
 
   Returns:
     Arrays on the host by their keys in the released layout, for `put_initial`.
 
   Raises:
-    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    FileNotFoundError: nothing exists at `path`, or the folder has no checkpoint
+      of a run.
     ValueError: the checkpoint is of another model; keys are missing, unused or
       misshapen (all are listed); or `fresh_decoder` is false and the
       checkpoint has no decoder, or one that was trained with another
@@ -54,7 +55,7 @@ def read_initial(
         ' with a decoder that has learned nothing yet'
     )
   if not fresh_decoder and model is not None:
-    _check_context(path, saved.content_first, model)
+    _check_content_first(path, saved.content_first, model)
   expected = trees.flatten(shapes)
   if fresh_decoder:
     arrays = _drop_decoder(arrays)
@@ -87,20 +88,21 @@ def put_initial(
   )
 
 
-def _check_context(
+def _check_content_first(
     path: str | os.PathLike[str], saved: bool, model: Mapping[str, Any]
 ):
-  """Checks that a decoder is told the places of source tokens as before.
+  """Checks that a decoder was trained with the run's `content_first`.
 
-  A decoder that has learned to find tokens by their places cannot do without
-  them, and its parameters look the same: the place embeddings are fixed.
+  With `content_first` the decoder gets position embeddings of the source
+  tokens, which a decoder trained with them needs. Its parameters do not show
+  this, because position embeddings are fixed and not learned.
 
   Args:
     path: path of the checkpoint, for the error message.
     saved: `content_first` of the checkpoint's model.
     model: `config.model` of the run.
   """
-  # Objectives without this setting have no such decoder.
+  # Models of other objectives lack the setting, and so its decoder.
   if 'content_first' in model and model['content_first'] != saved:
     raise ValueError(
         f'config.model.content_first={model["content_first"]} must be {saved},'
@@ -111,7 +113,7 @@ def _check_context(
 
 
 def _drop_decoder(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the entries of encoder and core."""
+  """Returns the entries of a flat dict that belong to encoder and core."""
   return {k: x for k, x in flat.items() if not released.is_decoder(k)}
 
 

@@ -32,7 +32,8 @@ def read(
     The Flax module, and its parameters by their keys in the released layout.
 
   Raises:
-    FileNotFoundError: nothing exists at `path`, or no checkpoint of a run.
+    FileNotFoundError: nothing exists at `path`, or the folder has no checkpoint
+      of a run.
     ValueError: the file or checkpoint does not hold the parameters of an RVM;
       it is damaged; or a parameter is not finite.
   """

@@ -37,7 +37,7 @@ def is_decoder(key: str) -> bool:
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-  """Reads all arrays of an archive; whether they are an RVM is not checked.
+  """Reads all arrays of an archive, without checking that they are an RVM's.
 
   Args:
     path: path of the `.npz` file.
@@ -65,14 +65,22 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def _read_array(archive: Any, key: str) -> np.ndarray:
-  """Reads one array of an open archive; raises ValueError if it is none."""
+  """Reads one array of an open archive.
+
+  Args:
+    archive: the archive, as opened by `np.load`.
+    key: name of the array.
+
+  Raises:
+    ValueError: the entry `key` is not an array, or needs a pickle.
+  """
   try:
     array = archive[key]
   except ValueError as error:
-    raise ValueError(f'{key} in it is no plain array: {error}') from error
-  # NumPy returns the bytes of any other file in the zip.
+    raise ValueError(f'{key} in it is not a plain array: {error}') from error
+  # For an entry that is not a .npy file, NumPy returns its bytes.
   if not isinstance(array, np.ndarray):
-    raise ValueError(f'{key} in it is no array')
+    raise ValueError(f'{key} in it is not an array')
   return array
 
 
@@ -153,7 +161,10 @@ def infer_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
   """
 
   def vote(pattern: str, ndim: int, axis: int) -> int:
-    """Returns the most frequent length of an axis of the matching arrays."""
+    """Returns the most frequent length of an axis of matching arrays.
+
+    Arrays match if their key matches `pattern` and they have `ndim` axes.
+    """
     votes = collections.Counter(
         array.shape[axis]
         for key, array in arrays.items()
@@ -172,7 +183,11 @@ def infer_sizes(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return max((int(match[1]) + 1 for match in found if match), default=0)
 
   def transformer(part: str, stack: str) -> dict[str, int]:
-    """Returns the sizes of a transformer; `stack` is its layers' prefix."""
+    """Returns the sizes of a transformer.
+
+    The names of the sizes begin with `part`, the keys of its layers with
+    `stack`.
+    """
     return {
         f'{part}_layers': count(stack),
         f'{part}_heads': vote(rf'{stack}_\d+/\w+/(query|key|value)/bias', 2, 0),

@@ -1,4 +1,4 @@
-"""Parameters and config out of the Orbax checkpoints that a run leaves."""
+"""Reads parameters and config from the Orbax checkpoints of a run."""
 
 from collections.abc import Iterator, Mapping
 import contextlib
@@ -24,7 +24,9 @@ RVM_OBJECTIVES = ('rvm',)
 def load_run(
     path: str | os.PathLike[str], *, verify: bool = True, ema: bool = True
 ) -> tuple[dict[str, Any], rvm.RVM, dict[str, Any]]:
-  """Loads the RVM that a run has trained, for use on any machine.
+  """Loads the RVM that a run has trained.
+
+  The model uses `attention='auto'`, so that it works on any machine.
 
   Args:
     path: the workdir of the run, whose newest checkpoint is read, or one
@@ -39,9 +41,9 @@ def load_run(
 
   Raises:
     FileNotFoundError: there is no checkpoint of a run at `path`.
-    ValueError: the run trained something else than an RVM; missing, unused or
-      misshapen keys among its parameters, all of them listed; or the checkpoint
-      is damaged, see `read_params`.
+    ValueError: the run trained another model than an RVM; parameters are
+      missing, unused or misshapen (all are listed); or the checkpoint is
+      damaged, see `read_params`.
   """
   path = find_checkpoint(path)
   config = read_config(path)
@@ -52,12 +54,12 @@ def load_run(
         ' read here; use rvm_jax.training.objectives.load'
     )
   try:
-    # What the run has used would not run on every machine.
+    # The run's own choice of attention may not work on this machine.
     model = rvm.RVM(**config['model'] | {'attention': 'auto'})
   except (KeyError, TypeError) as error:
     raise ValueError(
-        f'{path} was not written by this project: its config has no model that'
-        f' fits ({error})'
+        f'{path} was not written by this project: its config.model does not'
+        f' describe an RVM ({error})'
     ) from error
   return (
       config,
@@ -88,7 +90,7 @@ def find_checkpoint(path: str | os.PathLike[str]) -> str:
 
 
 def read_config(checkpoint: str) -> dict[str, Any]:
-  """Reads the config of a run, as nested dicts with every key of today.
+  """Reads the config of a run as nested dicts, with keys added by `complete`.
 
   Args:
     checkpoint: path of the checkpoint.
@@ -102,7 +104,13 @@ def read_config(checkpoint: str) -> dict[str, Any]:
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Adds the keys that configs of earlier versions lack to a run's config."""
+  """Returns a run's config, with keys added that earlier versions did not have.
+
+  The values of added keys are those that the earlier versions used.
+
+  Args:
+    config: config of the run, nested dicts.
+  """
   config = {
       # Before there was a choice of objectives, every run trained an RVM.
       'objective': 'rvm',
@@ -127,7 +135,7 @@ def read_params(
     verify: bool = True,
     ema: bool = True,
 ) -> dict[str, Any]:
-  """Reads the parameters of a checkpoint, strictly.
+  """Reads the parameters of a checkpoint, which must be those expected.
 
   Args:
     checkpoint: path of the checkpoint.
@@ -136,17 +144,17 @@ def read_params(
       with them, which takes about a second for each GB. Parameters that are not
       finite are refused in either case.
     ema: whether the exponential moving average (EMA) of the parameters is read
-      if the checkpoint has one, which is logged; else the parameters of the
-      last step are.
+      if the checkpoint has one, which is logged. Otherwise the parameters of
+      the last step are read.
 
   Returns:
     The tree of parameters, as np.ndarrays.
 
   Raises:
-    ValueError: missing, unused or misshapen keys, all of them listed; or the
-      checkpoint is damaged. Another one is never read in its place, because the
-      results would be those of other weights than asked for; the message names
-      the newest good one before it.
+    ValueError: parameters are missing, unused or misshapen (all are listed); or
+      the checkpoint is damaged. No other checkpoint is read in its place,
+      because results would then come from weights that were not asked for. The
+      message names the newest good checkpoint before it.
   """
   path = checkpoint_files.locate(checkpoint)
   with _naming_older(path):
@@ -175,7 +183,14 @@ def read_params(
 
 @contextlib.contextmanager
 def _naming_older(path: epath.Path) -> Iterator[None]:
-  """Adds to the error of a damaged checkpoint which one can be used instead."""
+  """Adds to the error of a damaged checkpoint the newest good one before it.
+
+  Args:
+    path: folder of the checkpoint that is read inside the context.
+
+  Raises:
+    ValueError: the checkpoint is damaged.
+  """
   try:
     yield
   except damage.DamagedError as error:
@@ -193,7 +208,7 @@ def _naming_older(path: epath.Path) -> Iterator[None]:
 
 
 def _is_checkpoint(path: epath.Path) -> bool:
-  """Returns whether a folder is a checkpoint, damaged or not."""
+  """Returns whether a folder is a checkpoint, which may be damaged."""
   return (path / checkpoint_files.STATE).is_dir() and (
       path / checkpoint_files.CONFIG
   ).is_dir()

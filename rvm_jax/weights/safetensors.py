@@ -6,7 +6,7 @@ The metadata of the file are strings:
 
   layout       'rvm_jax/1', the version of this format
   sizes        the sizes of the `RVM`, as JSON
-  options      its settings that do not follow from the parameters, as JSON
+  options      the settings of the `RVM` that no shape tells, as JSON
   fingerprint  the `trees.fingerprint` of the parameters
 """
 
@@ -37,7 +37,8 @@ def save_safetensors(
   Args:
     path: path of the file to write. The file appears only when it is whole.
     params: parameter tree of an `RVM`, float32, with or without decoder.
-    content_first: that setting of the `RVM`.
+    content_first: the setting `content_first` of the `RVM`, which its
+      parameters do not show.
 
   Raises:
     FileExistsError: something exists at `path`.
@@ -71,8 +72,9 @@ def read_safetensors(
     verify: whether the arrays are compared with the fingerprint in the file.
 
   Returns:
-    The arrays by their keys in the released layout, and the settings of the
-    `RVM` that do not follow from them, none in a file of an earlier version.
+    The arrays by their keys in the released layout; and the settings of the
+    `RVM` that do not follow from the arrays. Files of earlier versions have no
+    settings.
 
   Raises:
     FileNotFoundError: the file does not exist.

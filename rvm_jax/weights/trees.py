@@ -1,4 +1,4 @@
-"""Parameter trees as flat dicts: fingerprints and comparison."""
+"""Flattens, fingerprints and compares parameter trees."""
 
 from collections.abc import Mapping
 from typing import Any

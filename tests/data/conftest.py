@@ -5,6 +5,7 @@ import pytest
 
 @pytest.fixture
 def folders(tmp_path, make_video):
+  """Folders with 5 and 2 videos, which have 30, 40, ... frames each."""
   for name, num_videos in {'many': 5, 'few': 2}.items():
     (tmp_path / name).mkdir()
     for number in range(num_videos):

@@ -6,6 +6,7 @@ import numpy as np
 
 from rvm_jax.data.scenes import source
 
+# Size, frame numbers and seeds of the scenes that most tests look at.
 HEIGHT, WIDTH = 48, 64
 FRAMES = (0, 9, 30, 63)
 SEEDS = (3, 5, 11, 16, 21)
@@ -26,7 +27,10 @@ def stage(seed):
 
 
 def rays_of(scene, f, pixels):
-  """Returns rays of unit depth through pixels [N, 2], in world axes [N, 3]."""
+  """Returns rays of unit depth through pixels [N, 2], in world axes [N, 3].
+
+  `f` is an index into the frames of `scene`, also in the functions below.
+  """
   k, rotation = scene.intrinsics, scene.poses[f][:3, :3]
   x = (pixels[:, 0] - k[0, 2]) / k[0, 0]
   y = (pixels[:, 1] - k[1, 2]) / k[1, 1]
@@ -48,7 +52,10 @@ def centers(scene):
 
 
 def is_inner(scene, f, radius=1):
-  """Returns which pixels [H, W] have a neighbourhood all of one object."""
+  """Returns which pixels have only their own segment around them, bool [H, W].
+
+  The neighbourhood reaches `radius` pixels to each side, inside the frame.
+  """
   segments = np.pad(scene.segments[f].astype(int), radius, constant_values=-1)
   span = 2 * radius + 1
   windows = np.lib.stride_tricks.sliding_window_view(segments, (span, span))

@@ -26,11 +26,13 @@ SETTINGS = dict(
 
 
 def build(folders, **changes):
+  """Builds a pipeline of two sources with SETTINGS and some changes."""
   settings = dict(SETTINGS, sources=folders, weights=(0.7, 0.3), batch_size=4)
   return pipeline.Pipeline(**(settings | changes))
 
 
 def take(batches, count):
+  """Returns the next batches of an iterator, and closes it."""
   try:
     return [next(batches) for _ in range(count)]
   finally:

@@ -1,4 +1,4 @@
-"""The order of samples in shards."""
+"""Shards get blocks of neighbouring samples of a batch."""
 
 import grain
 import pytest
@@ -7,7 +7,10 @@ from rvm_jax.data import blocks
 
 
 def shards_of(stream, start, count):
-  """Returns the samples of a batch of 8 as grain hands them to shards."""
+  """Returns for each of `count` shards its samples of a batch of 8, as grain.
+
+  grain takes every `count`-th sample of the batch that begins at `start`.
+  """
   return [[stream[start + i] for i in range(s, 8, count)] for s in range(count)]
 
 

@@ -82,10 +82,11 @@ def test_rows_of_a_manifest_are_checked_one_by_one(
   assert rest[:2] == ['3 good, 3 bad', '125 frames, 0.00139 hours']
 
 
-def test_advice_of_a_run_lists_what_the_run_leaves_out(
+def test_command_in_the_warning_of_a_run_lists_the_clips_it_leaves_out(
     tmp_path, make_video, warnings, capsys
 ):
-  # Six frames at 12.5 a second are eleven at 25 and five at 10 a second.
+  # A sample spans six frames at 12.5 a second: eleven frames of a video with 25
+  # a second, and five of a video with 10.
   make_video(tmp_path / 'slow.mp4', 5, rate=10)
   make_video(tmp_path / 'fast.mp4', 25)
   manifest = tmp_path / 'a list.csv'

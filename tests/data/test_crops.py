@@ -1,4 +1,4 @@
-"""Boxes are sampled as in torchvision, pixels resized as in Pillow."""
+"""Boxes are sampled as by torchvision, and resized as by Pillow."""
 
 import math
 
@@ -57,7 +57,7 @@ def test_box_is_the_frame_if_no_sampled_box_fits_but_the_frame_does():
 
 @pytest.mark.parametrize('size', [(48, 40), (160, 200)])
 @pytest.mark.parametrize('is_flipped', [False, True])
-def test_crop_equals_pillows(size, is_flipped):
+def test_crop_equals_that_of_pillow(size, is_flipped):
   rng = np.random.default_rng(0)
   frames = rng.integers(0, 256, (3, 90, 120, 3), np.uint8)
   out = crops.crop(frames, (10, 20, 95, 81), *size, is_flipped)

@@ -1,4 +1,4 @@
-"""Which videos are kept out of training."""
+"""Videos are kept out of training by their names alone, and evenly."""
 
 import numpy as np
 

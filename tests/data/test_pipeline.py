@@ -66,7 +66,7 @@ def test_all_frames_of_a_sample_have_the_same_crop_and_flip(folders):
 
 
 def test_batches_are_the_same_with_workers(folders):
-  # A test below resumes with one worker.
+  # `test_restored_iterator_continues_exactly_where_it_was` uses one worker.
   expected = streams.join(streams.take(streams.build(folders).iterator(), 7))
   batches = streams.build(folders, num_workers=2).iterator()
   streams.assert_same(streams.join(streams.take(batches, 7)), expected)

@@ -1,4 +1,4 @@
-"""Videos that are kept out of training are read apart, and only then."""
+"""Videos that are kept out of training come from `read_held_out` alone."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.data import streams
 
 @pytest.fixture
 def twelve(tmp_path, make_video):
-  """A folder with the videos 0 to 11, of which 8 and 9 are drawn below 0.2."""
+  """A folder with videos 0 to 11; `held_out.draw` is below 0.2 for 8 and 9."""
   folder = tmp_path / 'twelve'
   folder.mkdir()
   for number in range(12):
@@ -47,7 +47,7 @@ def test_samples_of_held_out_videos_depend_only_on_their_number(twelve):
 
 
 def test_a_share_that_keeps_out_nothing_changes_nothing(folders, warnings):
-  # The names 0 to 4 are drawn above 0.2.
+  # `held_out.draw` is above 0.2 for the names 0 to 4.
   built = streams.build(folders, held_out_share=0.2)
   assert not built.has_held_out
   (message,) = warnings

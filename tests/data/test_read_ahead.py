@@ -1,4 +1,4 @@
-"""A process and its workers hold no more clips than they say."""
+"""A process and its workers read no more ahead than `max_clips_ahead` says."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from tests.data import streams
 
 
 class Counted:
-  """Ten black clips; each that is read makes a file longer by a byte."""
+  """A source of ten black clips; each read makes a file longer by a byte."""
 
   def __init__(self, path):
     self._path = path
@@ -53,13 +53,13 @@ def test_no_more_clips_are_read_ahead_than_stated(
   try:
     for _ in range(3):
       next(batches)
-    # Each read gives three clips.
+    # Each read gives three samples.
     limit = (3 * 6 + expected) // 3
     deadline = time.monotonic() + 60
     while source.count() < limit:
       assert time.monotonic() < deadline, (source.count(), limit)
       time.sleep(0.02)
-    # It would be more by now if more was read ahead.
+    # If more was read ahead, the count would grow further in this time.
     time.sleep(0.2)
     assert source.count() == limit
   finally:

@@ -1,4 +1,4 @@
-"""Several samples of each record: one read, and the exact order of one."""
+"""Several samples are cut from each record, which is read once."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from tests.data import streams
 
 
 def build(folders, **changes):
+  """Builds a pipeline that cuts two samples from each record."""
   return streams.build(folders, **({'repeats': 2} | changes))
 
 
@@ -44,7 +45,7 @@ def test_a_record_is_read_once_for_all_of_its_samples():
   read = []
 
   class Blank:
-    """A clip whose frames are black."""
+    """A source of black clips, which notes the frames that are read."""
 
     def __getitem__(self, number):
       def read_frames(numbers):

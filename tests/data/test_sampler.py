@@ -1,4 +1,4 @@
-"""Samples cut from the records of a source."""
+"""Samples hold the right frames, and broken records are replaced."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ class Numbers:
 
 
 def build(broken=(), num_target=6):
-  # Six targets share four possible gaps, so some of them coincide.
+  """Builds a sampler of `Numbers`; its targets share the gaps 1 to 4."""
   spacing = frame_sampling.Spacing(2, num_target, 1, 1, 4)
   return sampler.Sampler(
       3, Numbers(broken), spacing, 8, 8, (1.0, 1.0), (1.0, 1.0), flip=0.0
@@ -64,7 +64,7 @@ def test_sampler_puts_each_frame_at_its_place():
     assert np.array_equal(numbers, first + sample['deltas'])
 
 
-def test_sampler_replaces_broken_clips_with_the_same_ones_again(warnings):
+def test_broken_clips_are_replaced_by_the_same_clips_each_time(warnings):
   broken = {2, 3, 4, 5}
   first, again = (
       skipping.SkipBroken(build(broken), 10, 'clip') for _ in range(2)

@@ -1,4 +1,4 @@
-"""Parts of the work that machines share."""
+"""Texts like 0/4 name a part of the work that machines share."""
 
 import pytest
 

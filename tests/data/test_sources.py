@@ -10,7 +10,8 @@ from rvm_jax.data import frame_sampling
 from rvm_jax.data import sources
 from tests import video_files
 
-# Spans 10 frames; needs 4 for the least gap, and 3 for a gap of 1.
+# A sample spans 10 frames with the greatest gap, 4 with the least gap, and 3
+# with a gap of 1.
 SPACING = frame_sampling.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
 )
@@ -146,7 +147,7 @@ def test_number_of_records_depends_on_the_frame_rate(tmp_path, make_video):
 def test_split_divides_the_clips_by_the_names_of_their_files(
     tmp_path, make_video
 ):
-  # Of the names 0 to 11 those of 8 and 9 are drawn below 0.2.
+  # Of the names 0 to 11, `held_out.draw` is below 0.2 for 8 and 9.
   for number in range(12):
     make_video(tmp_path / f'{number}.mp4', 20)
   lines = [f'{number}.mp4,{s}' for s in (0, 0.4) for number in range(12)]

@@ -1,4 +1,4 @@
-"""Usable clips and bad ones: where they lie, and what is wrong with them."""
+"""Usable clips lie at the right frames, and bad clips have a reason."""
 
 import pytest
 

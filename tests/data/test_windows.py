@@ -1,4 +1,4 @@
-"""Records of clips: the same windows for sources of every kind."""
+"""Clips are divided into records, split by name, and judged if bad."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,14 @@ import pytest
 from rvm_jax.data import frame_sampling
 from rvm_jax.data import windows
 
-# Spans 10 frames; needs 4 for the least gap.
+# A sample spans 10 frames with the greatest gap, and 4 with the least gap.
 SPACING = frame_sampling.Spacing(
     num_source=2, num_target=1, stride=1, min_gap=2, max_gap=8
 )
 
 
 class Numbers(windows.Windows):
-  """Clips whose frames are their own numbers in the video."""
+  """A source in which each frame is its number in the video, an integer."""
 
   def _read(self, clip, numbers):
     return self._clips.starts[clip] + np.asarray(numbers)

@@ -1,4 +1,4 @@
-"""Workers outlive a signal to stop, and end with their parent."""
+"""Workers ignore signals to the run, and end with their parent."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 
 from rvm_jax.data import workers
 
-# A parent that starts a worker, tells its process id, and waits for ever.
+# A parent that starts a worker, which prints its process id, and then waits.
 PARENT = """
 import multiprocessing
 import time
@@ -23,8 +23,8 @@ if __name__ == '__main__':
   time.sleep(60)
 """
 
-# A parent whose worker gets the signals before it has run a line of Python, and
-# which gets one itself, in another thread.
+# A parent that sends signals to its worker before the worker has run a line of
+# Python, and SIGTERM to itself, which its other thread receives.
 STARTING = """
 import multiprocessing
 import os
@@ -117,7 +117,7 @@ def test_signal_does_not_end_a_worker_that_is_being_started(tmp_path):
   assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
-# A parent that ends, however that may be, while a batch is in shared memory.
+# A parent that ends without cleaning up while something is in shared memory.
 LEAVING = """
 import os
 import signal
@@ -140,7 +140,7 @@ def test_shared_memory_that_is_left_is_removed_without_a_warning(tmp_path):
   assert not os.path.exists(f'/dev/shm/{done.stdout.strip()}')
 
 
-# A pool of which the process is hit before it has run a line of Python.
+# A pool whose process gets signals before it has run a line of Python.
 POOL = """
 import multiprocessing
 import os

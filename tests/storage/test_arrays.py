@@ -1,4 +1,4 @@
-"""Stores survive interruptions at any point, and open in other libraries."""
+"""Stores survive interruption at any step, and open in other libraries."""
 
 import fcntl
 import json
@@ -104,6 +104,7 @@ def test_store_killed_at_any_step_is_continued_to_the_same_bytes(
     tmp_path, whole, monkeypatch
 ):
   expected = contents(whole)
+  # Stop at the count-th of these calls, for every count until none is left.
   calls = {
       'os.replace': os.replace,
       'os.rename': os.rename,

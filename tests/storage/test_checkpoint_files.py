@@ -1,4 +1,4 @@
-"""A checkpoint's files: which are there, and whether they have changed."""
+"""Checkpoints are found, and any change of their files is noticed."""
 
 import json
 import shutil
@@ -17,6 +17,7 @@ CONFIG = {'model': {'width': 3}, 'sources': ('a', 'b')}
 
 
 def save(directory, step, value=1.0):
+  """Saves a checkpoint with a parameter of this value, and returns its path."""
   state = {
       'params': {'a': {'kernel': jnp.full((4, 5), value)}, 'b': jnp.arange(3)},
       'opt_state': (None, [jnp.ones(2)]),
@@ -55,8 +56,8 @@ def test_any_change_of_the_json_is_damage(saved, part):
 @pytest.mark.parametrize(
     'text, message',
     [
-        ('{"arrays": {}', 'digests is no JSON'),
-        ('[]', 'digests is no JSON object'),
+        ('{"arrays": {}', 'digests is not valid JSON'),
+        ('[]', 'digests is not a JSON object'),
         ('{"arrays": {}}', "KeyError 'json'"),
         ('{"json": "0", "arrays": {}}', 'digests have changed'),
     ],

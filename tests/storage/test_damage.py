@@ -47,7 +47,7 @@ def test_naming_names_the_path_of_what_cannot_be_read():
     assert 'a' in caught.value.reason
 
 
-def test_naming_takes_the_cause_of_an_exception_without_a_class():
+def test_naming_takes_the_cause_of_a_bare_exception():
   with pytest.raises(damage.DamagedError, match='^x is damaged: it broke$'):
     with damage.Naming('x'):
       try:

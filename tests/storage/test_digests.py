@@ -1,4 +1,4 @@
-"""Digests do not depend on where an array lies, and see every change."""
+"""Digests do not depend on where an array lies, and change with every bit."""
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ DTYPES = ('float32', 'bfloat16', 'float16', 'int32', 'uint32', 'int8', 'bool')
 
 
 def make(dtype, shape=(6, 10)):
+  """Returns an array with random bits."""
   bits = np.random.default_rng(0).integers(0, 2**32, shape, dtype=np.uint32)
   dtype = jnp.dtype(dtype)
   if dtype == 'bool':
@@ -21,11 +22,13 @@ def make(dtype, shape=(6, 10)):
 
 
 def on_devices(array, *spec):
+  """Puts an array on two devices, split as `spec` says."""
   mesh = jax.make_mesh((2,), ('fsdp',))
   return jax.device_put(array, NamedSharding(mesh, PartitionSpec(*spec)))
 
 
-def test_digests_are_those_of_golden_values():
+def test_digests_are_those_of_earlier_versions():
+  # Checkpoints of earlier versions must not look damaged.
   for array, text in (
       (
           np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -96,7 +99,7 @@ def test_any_flipped_bit_and_any_swap_change_the_digest():
 
 
 def test_sign_changes_of_two_elements_change_the_digest():
-  # Sums of bits times odd numbers would not see them.
+  # Sums of bits times odd numbers would stay the same.
   array = np.ones(30, np.float32)
   seen = set()
   for a in range(30):

@@ -9,6 +9,7 @@ from rvm_jax.storage import json_lines
 
 
 def append(path, *records, keep=None):
+  """Opens a file, appends records, and returns the appender."""
   appender = json_lines.Appender(path, keep)
   for record in records:
     appender.append(record)

@@ -1,4 +1,4 @@
-"""A full disk, a pickle with an effect, a checkpoint of a run."""
+"""Helpers: a full disk, a pickle that leaves a trace, a run's checkpoint."""
 
 from collections.abc import Iterator, Mapping
 import contextlib

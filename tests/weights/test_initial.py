@@ -1,4 +1,4 @@
-"""Runs start from the parameters of a checkpoint: first each part, then all."""
+"""Runs start from the parameters of a checkpoint, or refuse it."""
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
@@ -33,6 +33,7 @@ def fresh(saved):
 
 
 def init_from(path, params, fresh_decoder):
+  """Returns `params` with the parameters in `path` put in their place."""
   shapes = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params
   )
@@ -54,6 +55,7 @@ def test_put_initial_places_every_parameter_on_the_devices_of_the_run(
 
 
 def save_encoder(path, params):
+  """Saves the parameters without the decoder; returns `path`."""
   kept = {k: x for k, x in params.items() if not released.is_decoder(k)}
   weights.save_npz(path, kept)
   return path
@@ -119,7 +121,10 @@ def test_read_initial_lists_all_differences_to_another_model(
 
 @pytest.fixture
 def train(run):
-  """Runs the training command on two devices: exit code and output."""
+  """Function that runs the training command on two devices.
+
+  It returns the exit code and the output.
+  """
 
   def train_(workdir, *overrides):
     return run(
@@ -128,7 +133,7 @@ def train(run):
         # At a learning rate of zero a run keeps its first parameters.
         '--config.optimizer.learning_rate=0',
         '--config.fsdp=2',
-        # Their evaluation takes most of the time of such a run.
+        # Evaluating scenes would take most of the time of such a run.
         '--config.num_eval_scenes=0',
         *overrides,
         XLA_FLAGS=commands.XLA_FLAGS + '2',

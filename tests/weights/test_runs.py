@@ -1,4 +1,4 @@
-"""A run's parameters come out whole, or with a list of what is wrong."""
+"""A run's parameters are read whole, or an error lists what is wrong."""
 
 import os
 import pathlib
@@ -52,7 +52,8 @@ def test_one_error_lists_missing_unused_and_misshapen(golden, tmp_path):
   assert 'mask_token: expected float32[1, 32], got float16[1, 32]' in text
 
 
-# Orbax does not wait for its other reads.
+# Orbax raises the error of one read without waiting for the others, which then
+# raise theirs where nothing catches them.
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning')
 @pytest.mark.parametrize('num_damaged', [1, 100])
 def test_a_damaged_checkpoint_is_named(golden, tmp_path, num_damaged):
@@ -162,7 +163,7 @@ def test_parameters_that_are_not_finite_are_refused(
     weights.load(tmp_path, verify=verify)
 
 
-def test_configs_of_earlier_versions_get_the_settings_they_had_to_have():
+def test_configs_of_earlier_versions_get_the_settings_that_they_implied():
   model = runs.complete({'model': {'width': 48}})['model']
   assert model == {'width': 48, 'scan_layers': False, 'content_first': False}
   kept = {'model': {'content_first': True, 'scan_layers': True}}

@@ -62,7 +62,7 @@ def test_runs_and_stores_of_features_take_the_name(name, loaded):
       name, released.shapes(model), fresh_decoder=False
   )
   assert trees.fingerprint(initial) == trees.fingerprint(params)
-  # The attributes of a store have the path of the file.
+  # A store of features gets the path of the file as an attribute.
   _, path = features._load(name)
   assert path == str(shipped.FOLDER / f'{name}.safetensors')
 

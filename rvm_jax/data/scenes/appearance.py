@@ -48,7 +48,8 @@ class Appearance:
     waves: wave vectors of a geom's three waves, float64 [G, 3, 3], radians per
       metre; times a point in the geom's own axes (m) they give three phases.
     phases: constants added to these phases, float64 [G, 3], radians.
-    warp: how far one wave bends the next, float64 [G], radians.
+    warp: amplitude by which the sine of a wave shifts the phase of the next
+      wave, float64 [G], radians.
     weights: weights of the waves, float64 [G, 4], as in _PATTERNS.
     sharpness: sharpness of the edges between colours, float64 [G], as in
       _PATTERNS.
@@ -59,8 +60,9 @@ class Appearance:
     diffuse: colour of the lamp's light, float64 [3].
     horizon: colour of the sky at the horizon, float64 [3].
     zenith: colour of the sky overhead, float64 [3].
-    haze: how far beyond a depth of 8 m, in metres, a thing keeps 1 / e of its
-      own colour and takes the rest from the sky; inf in a closed room.
+    haze: length in metres over which haze sets in: a surface that is this far
+      beyond a depth of 8 m keeps 1 / e of its own colour, and the rest is the
+      sky's. inf in a closed room.
   """
 
   def __init__(
@@ -85,7 +87,8 @@ class Appearance:
     self.gloss = rng.uniform(0.0, 0.6, num) * (rng.random(num) < 0.6)
     self.gloss[is_plane] *= 0.2
 
-    # A lamp 12 m away; where it is warm (red), the ambient light is cold.
+    # A lamp 12 m from the middle of the floor. If its light is warm (red), the
+    # ambient light is cold, and the reverse.
     azimuth, elevation = rng.uniform(0, 2 * math.pi), rng.uniform(0.65, 1.3)
     self.lamp = 12.0 * _direction(azimuth, elevation)
     warmth = rng.uniform(-0.1, 0.1)
@@ -98,6 +101,7 @@ class Appearance:
     depth = rng.uniform(0.3, 0.7)
     self.horizon = np.square(colorsys.hsv_to_rgb(hue, 0.12, value))
     self.zenith = np.square(colorsys.hsv_to_rgb(hue, depth, value * 0.85))
+    # A floor and four walls are a closed room.
     self.haze = rng.uniform(10.0, 40.0) if num_planes < 5 else math.inf
 
 
@@ -114,11 +118,14 @@ class Camera:
 
     Args:
       rng: random generator for all but the motion's class.
-      motion_rng: random generator for the motion's class, which is thereby
-        independent of the rest of the scene.
+      motion_rng: random generator for the motion's class. As it is another one,
+        the class is independent of the rest of the scene.
     """
     self.motion = int(motion_rng.integers(len(MOTIONS)))
     self.field_of_view = rng.uniform(0.6, 1.1)
+    # Where the camera is in the middle of its path: its direction (radians) and
+    # distance (metres) from the point that it looks at. `_sway` [3, 2] has the
+    # amplitudes in metres of two oscillations along each axis of the world.
     self._azimuth = rng.uniform(0, 2 * math.pi)
     self._elevation = rng.uniform(0.24, 0.72)
     self._distance = rng.uniform(1.5, 2.0) / math.tan(self.field_of_view / 2)
@@ -183,7 +190,8 @@ def _sample_waves(rng, is_plane):
     is_plane: bool [G]; the waves of a plane run within the plane.
 
   Returns:
-    Three wave vectors for each geom, float64 [G, 3, 3], radians per metre.
+    Three wave vectors for each geom, float64 [G, 3, 3], radians per metre, in
+    the geom's own axes.
   """
   num = len(is_plane)
   # Planes: the first two waves are perpendicular, the third runs across both.

@@ -8,8 +8,8 @@ import numpy as np
 from rvm_jax.data.scenes import physics
 from rvm_jax.data.scenes import raycast
 
-# A point that lies farther behind the surface that is seen, in metres, is
-# hidden.
+# A point is hidden if it lies farther than this, in metres, behind the surface
+# that is seen in its direction.
 _HIDDEN = 0.005
 # No points are chosen beyond this depth in metres.
 _FAR = 50.0
@@ -68,8 +68,9 @@ def choose_pixels(
 
   Args:
     rng: random generator.
-    segments: object at each pixel, uint8 [H, W]; 0 for the background.
-    depth: depth at each pixel, float32 [H, W], metres.
+    segments: object at each pixel, from 1, or 0 for the background, uint8
+      [H, W].
+    depth: depth at each pixel, float32 [H, W], metres; inf in the sky.
     num: number of pixels P.
 
   Returns:
@@ -78,11 +79,15 @@ def choose_pixels(
   Raises:
     ValueError: no surface is within 50 m, and num is not 0.
   """
+  # Indices of the pixels of the two groups, and how many to take of each.
   is_near = depth < _FAR
   objects = np.flatnonzero((segments > 0) & is_near)
   background = np.flatnonzero((segments == 0) & is_near)
   if num and not objects.size + background.size:
-    raise ValueError('track_frame: no surface to choose points on is in view.')
+    raise ValueError(
+        'track_frame: no surface to choose points on is in view. Choose another'
+        ' frame, or set num_tracks=0.'
+    )
   num_on_objects = num // 2 if background.size else num
   num_on_objects *= objects.size > 0
   counts = (objects, num_on_objects), (background, num - num_on_objects)
@@ -103,7 +108,7 @@ def attach_points(
     depth: np.ndarray,
     bodies: np.ndarray,
 ) -> np.ndarray:
-  """Returns where on their bodies the points seen at some pixels are.
+  """Converts points that are seen at pixels to the axes of their bodies.
 
   Args:
     data: MuJoCo state of the frame in which the points are seen.
@@ -159,9 +164,11 @@ def follow_points(
   depth = projected[:, 2:]
   pixels = projected[:, :2] / np.where(depth > 0, depth, np.nan)
   inside = ((pixels >= 0) & (pixels < size)).all(1)
-  # Visible points are those at which the ray from the camera first meets a
-  # surface. A ray that meets nothing has grazed past the edge of the surface
-  # that the point is on.
+  # A point is visible if the ray from the camera to it meets no surface before
+  # the point. `reached` is the fraction of the way at which the ray meets the
+  # first surface, and `shortfall` what is left of the way in metres. A ray that
+  # meets nothing (-1) has grazed past the edge of the surface that the point is
+  # on.
   _, reached = raycast.cast(world.model, data, eye, rays)
   shortfall = (1 - reached) * np.linalg.norm(rays, axis=1)
   return pixels, inside & ((shortfall < _HIDDEN) | (reached < 0))

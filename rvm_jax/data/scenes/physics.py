@@ -18,7 +18,7 @@ import numpy as np
 FRAME_RATE = 24.0
 # Physics steps per frame.
 _STEPS = 4
-# The parts of MuJoCo's state from which the simulation can go on.
+# The parts of MuJoCo's state that are needed to continue the simulation.
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 # A frame number beyond every clip.
 _NEVER = 1 << 30
@@ -37,7 +37,11 @@ class World:
   """
 
   def __init__(self, rng: np.random.Generator):
-    """Samples a world."""
+    """Samples a world.
+
+    Args:
+      rng: random generator.
+    """
     # The room, the objects where they start, and how they touch.
     num = self.num_objects = int(rng.integers(3, 9))
     energy = rng.uniform(0.3, 1.0)  # From calm to busy.
@@ -71,9 +75,10 @@ class World:
     self._velocities[:, 2] = energy * rng.uniform(-0.5, 2.0, num)
     self._velocities[:, 3:] = energy * rng.normal(size=(num, 3)) * 3.0
 
-    # Knocks: the frame of an object's first one (some get none), the frames
-    # from one to the next, and the velocities (m/s, along the floor and up) and
-    # spin (rad/s) that each adds.
+    # Knocks: the frame of each object's first knock (some objects get none),
+    # the number of frames from one knock to the next, the angle (rad) between a
+    # knock and the way to the middle, and the velocities (m/s, along the floor
+    # and up) and spin (rad/s) that a knock adds.
     self._knock_first = rng.integers(10, 34, num)
     self._knock_first[
         rng.random(num) > (0.6 if is_tilting else 0.5 + 0.5 * energy)
@@ -91,10 +96,13 @@ class World:
     self._states = [self._copy_state()]
 
   def pose(self, frame: int) -> mujoco.MjData:
-    """Returns `data`, with everything where it is at `frame`.
+    """Returns `data`, set to the state of the world at a frame.
 
-    Frames are simulated once, in order, and remembered: any frame can be asked
-    for at any time, and it does not depend on which were asked for before.
+    Frames are simulated once, in order, and remembered. So the state at a frame
+    does not depend on the frames that were asked for before.
+
+    Args:
+      frame: number of the frame, 0 or more.
     """
     while len(self._states) <= frame:
       self._advance()
@@ -122,7 +130,8 @@ class World:
       )
       self._velocities[knocked, 2] += self._knock_speed[knocked, 1]
       self._velocities[knocked, 3:] += self._knock_spin[knocked]
-    # The frame of reference tilts with the floor: in it, gravity turns.
+    # The world's axes are fixed to the floor. When the floor tilts, the
+    # direction of gravity changes in these axes.
     angle = self._swirl_start + self._swirl * frame / FRAME_RATE
     self.model.opt.gravity[:] = (
         9.81 * math.sin(self._tilt) * math.cos(angle),

@@ -11,18 +11,19 @@ import math
 import mujoco
 import numpy as np
 
-# The geom groups that objects are in, as MuJoCo wants them: group 0 alone.
+# A mask of MuJoCo's six geom groups that chooses group 0, the objects.
 _OBJECTS = np.array([1, 0, 0, 0, 0, 0], np.uint8)
-# Bounding spheres are taken larger by this factor, to be on the safe side.
+# Factor by which bounding spheres are enlarged, so that rounding loses no ray.
 _SPARE = 1.02
 
 
 class RayCaster:
   """Casts the rays of one camera into a world at one moment.
 
-  A ray leaves the camera's centre and is given by the point (x, y, 1) that it
-  passes in the camera's axes: x right, y down, z forward. It is scaled to unit
-  depth, so distances along it are depths. N is the number of rays.
+  A ray starts at the camera's centre and is given by the point (x, y, 1) that
+  it passes in the camera's axes: x right, y down, z forward. This vector has
+  depth 1, so distances along the ray, in lengths of the vector, are depths. N
+  is the number of rays.
 
   Attributes:
     eye: the camera's centre in the world, float64 [3], metres.
@@ -70,8 +71,8 @@ class RayCaster:
     """Finds the pixels of an image whose rays may meet an object.
 
     Args:
-      x: x of the columns' rays, ascending, float32 [W].
-      y: y of the rows' rays, ascending, float32 [H].
+      x: x of the rays of each column, ascending, float32 [W].
+      y: y of the rays of each row, ascending, float32 [H].
 
     Returns:
       bool [H, W], True in the rectangle around each object's bounding sphere.
@@ -133,16 +134,17 @@ class RayCaster:
       lamp: position of the lamp in the world, float64 [3], metres.
       to_lamp: the vectors from the points to the lamp, as a list of their three
         coordinates, float32 [N] each.
-      distance2: their squared lengths, float32 [N].
-      is_lit: whether a point is to be considered, bool [N].
+      distance2: squared lengths of the vectors to the lamp, float32 [N].
+      is_lit: whether a point faces the lamp, bool [N]. Only such points are
+        looked at.
 
     Returns:
       Indices of the points in shadow, int [M].
     """
     # Only points in the cone from the lamp around an object's bounding sphere
-    # can be in the object's shadow. With v from a point to the lamp, a from the
-    # sphere's centre to the lamp, and r the sphere's radius, a point is in the
-    # cone if (a . v)^2 / (|a|^2 - r^2) > |v|^2.
+    # can be in the object's shadow. Let v and a be the vectors from the point
+    # and from the sphere's centre to the lamp, and r the sphere's radius. The
+    # point is in the cone if (a . v)^2 / (|a|^2 - r^2) > |v|^2.
     near = np.zeros(is_lit.shape, bool)
     x, y, z = to_lamp
     axes = lamp - self._centers
@@ -213,10 +215,11 @@ def cast(
 def _span(center, depth, radius, margin):
   """Returns the least and greatest x, at depth 1, of rays that meet a sphere.
 
-  This is geometry in a plane through the eye: the two rays that touch a circle.
+  These belong to the two rays that touch a circle, in the plane of x and depth.
+  For y the computation is the same.
 
   Args:
-    center: x of the sphere's centre.
+    center: x (or y) of the sphere's centre in the camera's axes.
     depth: depth of the sphere's centre.
     radius: radius of the sphere.
     margin: by how much the span is widened at both ends.

@@ -14,10 +14,11 @@ from rvm_jax.data.scenes import shading
 
 # Rays that are worked on at once: few enough for their arrays to stay in cache.
 _BAND = 4096
-# A change of light between neighbouring pixels that calls for more rays.
+# Two neighbouring pixels get more rays if the light (see `shading.shade`)
+# differs by more than this.
 _EDGE = 0.4
-# Where a pixel at an edge is sampled besides its centre: offsets (x, y) from
-# there in pixels, [2, 3, 1].
+# The three places besides its centre at which a pixel at an edge is sampled:
+# offsets (x, y) from the centre in pixels, float32 [2, 3, 1].
 _SUBPIXELS = np.array(
     [[0.37, 0.1], [-0.27, 0.27], [-0.1, -0.37]], np.float32
 ).T[:, :, None]
@@ -88,8 +89,8 @@ class Renderer:
           near[part],
       )
 
-    # Three more where the light or the surface changes. Light lies between 0.4
-    # and 3, so this key jumps from any surface to any other.
+    # Three more rays where the light or the surface changes. Light lies between
+    # 0.4 and 3, so the key differs by more than _EDGE between any two surfaces.
     edges = _find_edges(light + 4 * surface, height, width)
     offsets = _SUBPIXELS / np.float32(self.focal_length)
     for start in range(0, len(edges), _BAND // 3):
@@ -120,7 +121,7 @@ def _find_edges(key, height, width):
   """Finds pixels that differ from one above, below, left or right of them.
 
   Args:
-    key: number to compare, float32 [H * W].
+    key: number of each pixel to compare, float [H * W].
     height: H.
     width: W.
 

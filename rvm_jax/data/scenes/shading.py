@@ -8,10 +8,12 @@ import math
 
 import numpy as np
 
-# Inverse depth (1 / m) at which the sky is shaded.
+# The sky is shaded as if it had this inverse depth (1 / m).
 _SKY = 1e-4
 
-# Rows of the table of materials, which has a column for each geom.
+# Rows of the table of materials, which has a column for each geom. _COLOR is
+# the mean of a geom's two colours, _CHANGE the second minus the first, and
+# _RATE how fast phases change over the image. See `tabulate`.
 _NORMAL, _WAVES, _PHASES = slice(0, 3), slice(3, 12), slice(12, 15)
 _WEIGHTS, _COLOR, _CHANGE = slice(15, 19), slice(19, 22), slice(22, 25)
 _SHARPNESS, _RATE, _WARP, _GLOSS = range(25, 29)
@@ -24,7 +26,7 @@ def tabulate(appearance, data, pixel):
   Args:
     appearance: an appearance.Appearance.
     data: MuJoCo state.
-    pixel: size of a pixel at depth 1.
+    pixel: size of a pixel at a depth of 1 m, metres.
 
   Returns:
     float32 [_NUM_ROWS, G + 1], one column for each geom and one for the sky.
@@ -37,7 +39,7 @@ def tabulate(appearance, data, pixel):
   # their origin to the geom's centre.
   waves = appearance.waves @ frames.transpose(0, 2, 1)
   shift = (waves @ data.geom_xpos[:, :, None])[..., 0]
-  # The normal of planes; `shade` puts in that of objects.
+  # The normals of planes. `shade` puts in those of objects, point by point.
   geoms[_NORMAL] = frames[:, :, 2].T
   geoms[_WAVES] = waves.reshape(num, 9).T
   geoms[_PHASES] = (appearance.phases - shift).T
@@ -45,7 +47,7 @@ def tabulate(appearance, data, pixel):
   geoms[_COLOR] = appearance.colors.mean(1).T
   geoms[_CHANGE] = (appearance.colors[:, 1] - appearance.colors[:, 0]).T
   geoms[_SHARPNESS] = appearance.sharpness
-  # How fast a phase changes at most, in radians per pixel at depth 1.
+  # How fast a phase changes at most, in radians per pixel at a depth of 1 m.
   geoms[_RATE] = (
       pixel
       * (1 + appearance.warp)

@@ -164,8 +164,8 @@ def generate(
 class Scenes:
   """A source whose clips are generated scenes of 64 frames, one record each.
 
-  Scene i of a split and seed is the same for any number of scenes. Splits share
-  no scene, and neither do seeds.
+  Scene i of a split and seed is the same for any number of scenes. Two sets
+  with different splits or seeds have no scene in common.
   """
 
   def __init__(
@@ -204,7 +204,11 @@ class Scenes:
     return self._num_scenes
 
   def __getitem__(self, index: int) -> records.Record:
-    """Returns the record of scene `index`; IndexError if there is none."""
+    """Returns the record of scene `index`.
+
+    Raises:
+      IndexError: the source has no such scene.
+    """
     seed = self.scene_seed(index)
 
     def read(frames):
@@ -225,12 +229,14 @@ class Scenes:
       IndexError: the source has no such scene.
     """
     if not 0 <= index < self._num_scenes:
-      raise IndexError(f'Scene {index} of {self._num_scenes}.')
+      raise IndexError(
+          f'expected a scene in [0, {self._num_scenes}), got {index}.'
+      )
     split = SPLITS.index(self._split)
     return (self._seed << 33) | (split << 32) | int(index)
 
   def describe(self, clip: np.ndarray) -> str:
-    """Returns a name for people of the scene of a record's `clip`."""
+    """Returns a readable name of the scene of a record's `clip`, int64 [2]."""
     index = int(clip[0])
     return f'{self._split} scene {index} (seed {self.scene_seed(index)})'
 
@@ -240,15 +246,22 @@ class Scenes:
 
 
 class _Stage:
-  """The parts of a scene: a world, a camera and a renderer."""
+  """The parts of a scene: a world, a camera and a renderer.
+
+  Attributes:
+    world: the physics.World.
+    camera: the appearance.Camera.
+    renderer: the render.Renderer of this world and camera.
+    points_rng: random generator for the points to track.
+  """
 
   def __init__(self, seed, height, width, num_frames):
     _check_integer('seed', seed, 0)
     _check_integer('height', height, 1)
     _check_integer('width', width, 1)
     _check_integer('num_frames', num_frames, 1)
-    # A random generator for each part, so that the numbers that one of them
-    # samples change nothing in the others.
+    # A random generator for each part, so that no part changes if another part
+    # samples more or fewer numbers.
     world_rng, appearance_rng, camera_rng, motion_rng, self.points_rng = (
         np.random.Generator(np.random.PCG64(stream))
         for stream in np.random.SeedSequence(seed).spawn(5)
@@ -279,5 +292,6 @@ def _check_frames(name, frames, num_frames):
 
 
 def _check_integer(name, value, least):
+  """Raises ValueError, which names the argument, if it is less than `least`."""
   if operator.index(value) < least:
     raise ValueError(f'{name}={value}: expected at least {least}.')

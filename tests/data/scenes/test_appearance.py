@@ -1,4 +1,4 @@
-"""Classes of camera motion: how often they occur, and which way they go."""
+"""Classes of camera motion are equally frequent, and go the way they say."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,11 @@ def test_motions_are_equally_frequent_and_independent_of_the_scene():
 
 
 @pytest.mark.parametrize('motion', range(len(source.MOTIONS)))
-def test_motion_is_the_other_of_its_pair_backwards_and_goes_the_named_way(
+def test_motion_backwards_is_the_other_of_its_pair_and_goes_the_named_way(
     motion,
 ):
   def path(motion):
+    """Returns poses [9, 4, 4] of a camera without sway, and its target."""
     camera = appearance.Camera(
         np.random.default_rng(5), np.random.default_rng(6)
     )
@@ -33,6 +34,8 @@ def test_motion_is_the_other_of_its_pair_backwards_and_goes_the_named_way(
 
   poses, target = path(motion)
   np.testing.assert_allclose(poses, path(motion ^ 1)[0][::-1], atol=1e-12)
+  # How far the camera moves along its own axes in the middle of the path, and
+  # how much nearer it comes to its target.
   first, last = poses[0], poses[-1]
   moved = (last[:3, 3] - first[:3, 3]) @ poses[4][:3, :3]
   closer = np.linalg.norm(first[:3, 3] - target) - np.linalg.norm(
@@ -40,10 +43,11 @@ def test_motion_is_the_other_of_its_pair_backwards_and_goes_the_named_way(
   )
   # How much the camera's right side rises.
   tilt = last[2, 0] - first[2, 0]
-  what = {
+  progress = {
       'orbit_left': -moved[0],
       'dolly_in': closer,
       'crane_up': last[2, 3] - first[2, 3],
       'roll_left': tilt,
   }[source.MOTIONS[motion - motion % 2]]
-  assert what * (1 - 2 * (motion % 2)) > 0.1
+  # The second class of a pair goes the opposite way.
+  assert progress * (1 - 2 * (motion % 2)) > 0.1

@@ -41,6 +41,7 @@ def test_points_are_visible_where_a_single_ray_reaches_them():
     scene = staging.scene(seed)
     world = staging.stage(seed).world
     for f, number in enumerate(staging.FRAMES):
+      # Attach the points seen in frame 0 to their bodies, from its depth.
       frames = world.pose(0).xmat.reshape(-1, 3, 3).copy()
       origins = world.data.xpos.copy()
       x, y = np.floor(scene.tracks[:, 0]).astype(int).T
@@ -51,6 +52,7 @@ def test_points_are_visible_where_a_single_ray_reaches_them():
       )
       body = scene.track_segments
       local = np.einsum('pji,pj->pi', frames[body], points - origins[body])
+      # Move them with their bodies to this frame, and project them.
       data = world.pose(number)
       now = (
           np.einsum('pij,pj->pi', data.xmat.reshape(-1, 3, 3)[body], local)
@@ -61,6 +63,7 @@ def test_points_are_visible_where_a_single_ray_reaches_them():
       np.testing.assert_allclose(
           scene.tracks[front, f], pixels[front], atol=2e-2, rtol=1e-4
       )
+      # Points are visible if a ray to them meets nothing over 5 mm before them.
       eye, geom = scene.poses[f][:3, 3].copy(), np.zeros(1, np.int32)
       for p in np.flatnonzero(front):
         far = np.linalg.norm(now[p] - eye)
@@ -79,6 +82,8 @@ def test_points_are_visible_where_a_single_ray_reaches_them():
 
 def test_points_of_floor_and_walls_have_the_right_depth_in_other_frames(scene):
   checked = 0
+  # Points seen in frame a are projected into frame b, where the depth of their
+  # pixel must be their own, or another surface hides them.
   for a, b in ((0, 1), (1, 2), (3, 1)):
     depth = scene.depth[a].ravel()
     keep = (scene.segments[a].ravel() == 0) & (depth < 12)

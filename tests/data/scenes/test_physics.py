@@ -1,4 +1,4 @@
-"""Objects keep moving and stay in view."""
+"""Objects keep moving, stay on the floor, and are mostly in view."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The surface that a pixel sees, against single rays and against geometry."""
+"""Segments and depth agree with single rays of MuJoCo and with geometry."""
 
 import mujoco
 import numpy as np
@@ -60,7 +60,9 @@ def test_depth_of_floor_and_sphere_equals_geometry():
   y, x = (np.mgrid[:40, :40] + 0.5 - 20) / focal
   rays = np.stack([x, y, np.ones_like(x)], -1) @ pose[:3, :3].T
   eye = pose[:3, 3]
+  # Depth t of the floor: eye + t ray has height 0.
   floor = np.where(rays[..., 2] < 0, -eye[2] / rays[..., 2], np.inf)
+  # Depth t of the sphere of radius 0.8: the smaller root of a t^2 + 2 b t + c.
   a, b = (rays**2).sum(-1), rays @ (eye - [0, 0, 0.4])
   c = ((eye - [0, 0, 0.4]) ** 2).sum() - 0.64
   root = b * b - a * c

@@ -1,4 +1,4 @@
-"""Rendered frames: a known picture, and smooth outlines."""
+"""A known scene keeps its colours, and outlines are smooth."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Colours of surfaces: textures and shadows."""
+"""Textures stick to surfaces, and shadows lie where the lamp is hidden."""
 
 import copy
 
@@ -9,7 +9,7 @@ from tests.data import staging
 
 
 def render_with(stage, frame, **changes):
-  """Renders a frame of a scene some attributes of whose appearance change."""
+  """Renders a frame of a scene with changed attributes of its appearance."""
   renderer = copy.copy(stage.renderer)
   renderer._appearance = copy.copy(renderer._appearance)
   vars(renderer._appearance).update(changes)

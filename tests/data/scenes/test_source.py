@@ -1,4 +1,4 @@
-"""Scenes as a source: any frame of any scene is the same everywhere."""
+"""Scenes are the same in any subset of frames and process, and are a source."""
 
 import hashlib
 import pickle
