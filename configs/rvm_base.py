@@ -122,10 +122,11 @@ def get_config() -> ml_collections.ConfigDict:
       box_width=config_dict.placeholder(int),
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
-      # [O] Number of batches that are read ahead: by each of these processes,
-      # and then 3 more; without processes by a thread. So a host holds at most
-      # num_workers * (prefetch + 3) of its parts of a batch besides those in
-      # use, which are counted when the run starts.
+      # [O] How far is read ahead. Each of these processes reads this number of
+      # parts and 3 more; a part has at most 32 clips of a batch. Without
+      # processes, a thread reads this number of batches. So a host holds at
+      # most num_workers * (prefetch + 3) * 32 clips besides those of the batch
+      # in use and of the next; the log of a run begins with the number.
       prefetch=1,
   )
   # [P] Share of the patches of a target frame that are hidden.

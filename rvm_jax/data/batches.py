@@ -33,7 +33,7 @@ class Batches(Iterator):
     """Wraps an iterator.
 
     Args:
-      iterator: grain iterator over batches.
+      iterator: grain iterator over batches, or over parts of them.
       samples: dataset from which `iterator` takes its samples. `set_state` sets
         the sample at which its batches begin.
       lengths: number of records of each source.

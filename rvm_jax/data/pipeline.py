@@ -112,7 +112,7 @@ class Pipeline:
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
       prefetch: number of batches to read ahead, at least 1. With workers, each
-        of them reads that many ahead and 3 more.
+        of them reads that many parts of batches ahead and 3 more.
       seed: seed of all randomness, 0 or more.
       shard_index: number of this process among those that share each batch.
       shard_count: number of processes that share each batch.
@@ -159,7 +159,8 @@ class Pipeline:
     self._batch_size = batch_size // repeats
     self._repeats = repeats
     self._shard = grain.sharding.ShardOptions(shard_index, shard_count)
-    self._ahead = read_ahead.ReadAhead(num_workers, prefetch)
+    num_records = self._batch_size // shard_count
+    self._ahead = read_ahead.choose(num_workers, prefetch, num_records, repeats)
 
     def make_stream(number, source, seeds, repeats=1, room=None):
       """Returns an endless stream of samples, reshuffled in every epoch."""
@@ -218,12 +219,12 @@ class Pipeline:
     samples = blocks.Blocks(
         self._dataset, self._batch_size, self._shard.shard_count
     )
+    part_size = self._batch_size // self._ahead.num_parts
     elastic = grain_experimental.ElasticIterator(
-        samples, self._batch_size, self._shard, **self._ahead.options()
+        samples, part_size, self._shard, **self._ahead.options()
     )
     lengths = [len(source) for source in self._sources]
-    num_workers = self._ahead.num_workers
-    return repeats_lib.Batches(elastic, samples, lengths, num_workers)
+    return repeats_lib.Batches(elastic, samples, lengths, self._ahead)
 
   def first(self, count: int) -> dict[str, np.ndarray]:
     """Returns the first `count` samples of the stream as one batch.
@@ -241,8 +242,9 @@ class Pipeline:
 
     This includes the samples of all workers and those that are being read.
     """
-    clips = self._batch_size // self._shard.shard_count * self._repeats
-    return self._ahead.max_batches * clips
+    num_records = self._batch_size // self._shard.shard_count
+    part_size = num_records // self._ahead.num_parts * self._repeats
+    return self._ahead.max_parts * part_size
 
   @property
   def has_held_out(self) -> bool:

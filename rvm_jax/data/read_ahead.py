@@ -1,10 +1,13 @@
-"""Counts the batches that are read ahead, and sets grain's options for it."""
+"""Says in which parts batches are read ahead, and how many there can be."""
 
 from typing import NamedTuple
 
 import grain
 
-# Number of batches of each worker that grain keeps in any case: one that the
+# Greatest number of samples in a part. Workers that make whole batches would
+# hold many times what a step needs if one host reads a batch of thousands.
+_MAX_SAMPLES = 32
+# Number of parts of each worker that grain keeps in any case: one that the
 # worker holds until there is room in the queue to its parent, one in this
 # queue, one that a thread of the parent holds, and one in that thread's queue.
 _KEPT_BY_GRAIN = 4
@@ -15,27 +18,31 @@ class ReadAhead(NamedTuple):
 
   Attributes:
     num_workers: number of processes that read; 0 for a thread of this process.
-    prefetch: number of batches to read ahead, 1 or more. Without workers, this
+    prefetch: number of parts to read ahead, 1 or more. Without workers, this
       process reads that many ahead; with workers, each of them reads that many
       and 3 more.
+    num_parts: number of parts of a batch. Each is read by one worker.
   """
 
   num_workers: int
   prefetch: int
+  num_parts: int
 
   @property
-  def max_batches(self) -> int:
-    """Greatest number of batches that are read but not yet taken.
+  def max_parts(self) -> int:
+    """Greatest number of parts that are read, but not in a batch yet taken.
 
-    This includes the batches of all workers and those that are being read.
+    This includes the parts of all workers, those that are being read, and those
+    that wait for the rest of their batch.
     """
     if not self.num_workers:
       return self.prefetch
-    return self.num_workers * (self.prefetch - 1 + _KEPT_BY_GRAIN)
+    kept = self.prefetch - 1 + _KEPT_BY_GRAIN
+    return self.num_workers * kept + self.num_parts - 1
 
   def options(self) -> dict[str, object]:
     """Returns the keyword arguments with which grain's iterators do this."""
-    # A worker holds one of its `prefetch` batches for its parent, so its buffer
+    # A worker holds one of its `prefetch` parts for its parent, so its buffer
     # is smaller by 1. A worker without a buffer reads in its main thread.
     buffer = self.prefetch - 1 if self.num_workers else self.prefetch
     return {
@@ -46,3 +53,27 @@ class ReadAhead(NamedTuple):
             num_workers=self.num_workers
         ),
     }
+
+
+def choose(
+    num_workers: int, prefetch: int, num_records: int, repeats: int
+) -> ReadAhead:
+  """Returns how to read batches ahead, with as few parts as memory allows.
+
+  Args:
+    num_workers: number of processes that read; 0 for a thread of this process,
+      which reads whole batches.
+    prefetch: see `ReadAhead`.
+    num_records: number of records from which this process takes a batch.
+    repeats: number of samples of each record.
+  """
+  num_parts = 1
+  if num_workers:
+    num_parts = next(
+        count
+        for count in range(1, num_records + 1)
+        if num_records % count == 0
+        and (num_records // count * repeats <= _MAX_SAMPLES)
+        or count == num_records
+    )
+  return ReadAhead(num_workers, prefetch, num_parts)

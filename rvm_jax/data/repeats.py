@@ -10,10 +10,13 @@ not matter, because the order within a batch does not change the gradient.
 
 from collections.abc import Sequence
 import functools
+from typing import Any
 
 import numpy as np
 
 from rvm_jax.data import batches
+from rvm_jax.data import blocks
+from rvm_jax.data import read_ahead
 from rvm_jax.data import sampler as sampler_lib
 from rvm_jax.data import skipping
 
@@ -59,26 +62,48 @@ class Reader:
 class Batches(batches.Batches):
   """An iterator over batches of samples; its position counts records."""
 
+  def __init__(
+      self,
+      iterator: Any,
+      samples: blocks.Blocks,
+      lengths: list[int],
+      ahead: read_ahead.ReadAhead,
+  ):
+    """Wraps an iterator.
+
+    Args:
+      iterator: grain iterator over parts of batches.
+      samples: see `batches.Batches`.
+      lengths: number of records of each source.
+      ahead: how `iterator` reads ahead.
+    """
+    super().__init__(iterator, samples, lengths, ahead.num_workers)
+    self._num_parts = ahead.num_parts
+
   def __next__(self) -> dict[str, np.ndarray]:
     """Returns this shard's samples of the next batch.
 
     The `pipeline` module lists the arrays. Their first axis has the B samples
     of this shard.
     """
-    # [B / R, R, ...] -> [B, ...]
-    return {
-        key: x.reshape(-1, *x.shape[2:])
-        for key, x in super().__next__().items()
-    }
+    parts = []
+    for _ in range(self._num_parts):
+      part = super().__next__()
+      # [B / R, R, ...] -> [B, ...]
+      parts.append(
+          {key: x.reshape(-1, *x.shape[2:]) for key, x in part.items()}
+      )
+    return parts[0] if len(parts) == 1 else join(parts)
 
 
 def join(
     elements: Sequence[dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-  """Returns the samples of several elements as one batch.
+  """Returns samples that are in several pieces as one batch.
 
   Args:
-    elements: elements of the stream, one or more, arrays [R, ...] by name.
+    elements: the pieces, one or more, arrays [n, ...] by name, with n samples
+      that may differ between pieces.
   """
   return {
       key: np.concatenate([element[key] for element in elements])
