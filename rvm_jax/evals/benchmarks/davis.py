@@ -88,6 +88,9 @@ def evaluate(
 
   Raises:
     FileNotFoundError: a file of the data set is missing.
+    ImportError: the data set was prepared by tensorflow-datasets, which is not
+      installed.
+    TypeError: `propagation` has an unknown key.
     ValueError: a file is broken, a video has fewer than three frames, or the
       first masks show no object.
   """

@@ -54,6 +54,7 @@ def evaluate(
 
   Raises:
     FileNotFoundError: a file of the data set is missing.
+    TypeError: `propagation` has an unknown key.
     ValueError: a file is broken, a video has a single pose, or no joint is
       predicted in any video.
   """

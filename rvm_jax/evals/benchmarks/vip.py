@@ -56,6 +56,7 @@ def evaluate(
 
   Raises:
     FileNotFoundError: a file of the data set is missing.
+    TypeError: `propagation` has an unknown key.
     ValueError: a file is broken, a mask has a number that is not a class, or a
       first mask has no label.
   """

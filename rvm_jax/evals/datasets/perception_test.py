@@ -158,8 +158,8 @@ def read(
   Raises:
     FileNotFoundError: the annotations are missing.
     ValueError: annotations have another form or a frame that the video does not
-      have, too many videos are bad, several crops are asked for, or no clip has
-      a point.
+      have, too many videos are bad, `sampling.num_crops` is above 1, or no clip
+      has a point in its first frame.
   """
   name = f'point_tracking_{split}'
   list_file = files.find_by_stem(data_dir, ('.json',)).get(name)
