@@ -136,6 +136,8 @@ def _find_records(path: str) -> Iterator[tuple[int, int]]:
   with open(path, 'rb') as f:
     while start < size:
       f.seek(start)
+      # Length and checksums take 16 bytes. A header that is cut off cannot give
+      # the length, but shows that the file is too short for these.
       header = f.read(12)
       end = start + 16
       if len(header) == 12:
