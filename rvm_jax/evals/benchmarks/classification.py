@@ -1,4 +1,8 @@
-"""Top-1 accuracy of videos by a trained readout, for any set of classes."""
+"""Scores the top-1 accuracy of a trained readout, for any set of classes.
+
+A row holds the prediction for one test clip: 'clip', the `LabelledClip`, and
+'probabilities', float [K], the probabilities of the K classes.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import functools
@@ -32,13 +36,13 @@ def summarise(rows: Rows) -> dict[str, float]:
 
 
 def judge_videos(rows: Rows) -> np.ndarray:
-  """Returns for each video whether its most probable class is the true one.
+  """Judges whether the most probable class of each video is the true one.
 
   Args:
     rows: rows of all test clips, those of a video together.
 
   Returns:
-    bool [V].
+    bool [num_videos], in the order of the videos in `rows`.
   """
   return np.array(
       [
@@ -59,12 +63,14 @@ def make_task(
   """Returns the task of classifying the videos of a data set.
 
   Args:
-    title: the benchmark's column in a table.
-    read: reader of the data set, see `Task.read`.
+    title: title of the benchmark's column in tables.
+    read: reader of the data set, a function as `Task.read` describes it.
     splits: names of the training split and of the test split.
-    num_classes: number of classes of the public release; a note tells if the
-      data have another number. None for data of one's own.
-    summarise: function that scores the test set, by default `summarise`.
+    num_classes: number of classes of the public release. If the data have
+      another number, the report notes it. None for one's own data, which may
+      have any number.
+    summarise: function that converts the rows of all test clips to scores, by
+      default this module's function `summarise`.
   """
   return task_lib.Task(
       title=title,
@@ -96,7 +102,7 @@ def _note_classes(
 
 
 def _score_clip(clip, ground_truth, prediction):
-  """Returns the row of a clip, which knows its label."""
+  """Returns the row of a clip. The clip itself holds the ground truth."""
   del ground_truth
   return {'clip': clip, 'probabilities': prediction['probabilities']}
 
@@ -115,7 +121,10 @@ def _tabulate(rows: Rows) -> list[dict[str, Any]]:
 
 
 def _group(rows: Rows) -> Iterator[tuple[labelled.LabelledClip, np.ndarray]]:
-  """Yields one clip of each video and the probabilities, float [clips, K]."""
+  """Yields one clip of each video, and the probabilities of all its clips.
+
+  The probabilities are float [num_clips, K].
+  """
   videos = {}
   for row in rows:
     videos.setdefault(row['clip'].video_name, []).append(row)
@@ -124,4 +133,5 @@ def _group(rows: Rows) -> Iterator[tuple[labelled.LabelledClip, np.ndarray]]:
 
 
 def _draw(clip, example, prediction):
+  """Returns the picture of a test clip, with its classes by their names."""
   return pictures.draw_class(example, prediction, clip.classes)

@@ -1,4 +1,4 @@
-"""Labelled videos of one's own: the class of a video, by a trained readout.
+"""One's own labelled videos: the class of a video, by a trained readout.
 
 'top_1' comes with the ends of its 95 % interval over test videos, 'top_1_low'
 and 'top_1_high'. 'constant_top_1' is the baseline: the score of always
@@ -17,11 +17,11 @@ def _summarise(rows: classification.Rows) -> dict[str, float]:
   scores = classification.summarise(rows)
   low, high = intervals.interval(100 * classification.judge_videos(rows))
   labels = {row['clip'].video_name: row['clip'].label for row in rows}
-  ((_, most),) = collections.Counter(labels.values()).most_common(1)
+  ((_, count),) = collections.Counter(labels.values()).most_common(1)
   return scores | {
       'top_1_low': low,
       'top_1_high': high,
-      'constant_top_1': 100 * most / len(labels),
+      'constant_top_1': 100 * count / len(labels),
   }
 
 

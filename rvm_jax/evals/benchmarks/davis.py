@@ -1,8 +1,8 @@
 """DAVIS-2017: propagates the masks of the first frame and scores them as J&F.
 
-Nothing is trained. The protocol is that of the released evaluation (cells 11,
-15, 16, 19 and 23, see `label_propagation`). The scores that DAVIS's own toolkit
-gives to the same masks are reported beside it.
+Nothing is trained. The protocol is that of the released evaluation: cells 11,
+15, 16, 19 and 23 of the notebook that `label_propagation` names. The report
+also has the scores that DAVIS's own toolkit gives to the same masks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,10 @@ class _Object(NamedTuple):
   Attributes:
     video: name of the video.
     number: number of the object in the masks.
-    is_in_first: whether the first mask has this number or a higher one.
-    j: float [T - 1], region overlap J in [0, 1].
-    f: float [T - 1], boundary accuracy F in [0, 1].
+    is_in_first: whether the first mask has this number or a higher one, so that
+      the toolkit counts the object.
+    j: region overlap J in [0, 1], float [T - 1].
+    f: boundary accuracy F in [0, 1], float [T - 1].
   """
 
   video: str
@@ -64,20 +65,22 @@ def evaluate(
   mask. For recall and decay see `metrics.regions`.
 
   'j_and_f_A_to_B': the mean over frames A to B, both included, where the first
-  frame is 0. It is over the objects of those videos that have more than
-  max(horizons) frames. For each horizon H there is one score for frames 1 to H,
-  and one for the frames after the horizon before it up to H. It is not known
+  frame is 0. Only the objects of videos with more than max(horizons) frames
+  count. Each horizon B has a score for frames 1 to B, and each but the first
+  also one for the frames after the previous horizon up to B. It is not known
   which of the two the paper plots.
 
-  'stay_*', 'stay_grid_*': baselines that ignore the video, see `still_masks`:
-  'j_and_f' and its horizons for the mask of the first frame in every frame.
+  'stay_*', 'stay_grid_*': baselines that ignore the video, 'j_and_f' and its
+  horizons for masks of the first frame that are repeated in every frame.
+  `still_masks` describes the two kinds.
 
   Args:
     model: the encoder.
-    data_dir: folder of the data set, see `datasets.davis`.
+    data_dir: folder of the data set, as `datasets.davis` describes it.
     height: height in pixels of the frames that the encoder gets.
     width: width in pixels of the frames that the encoder gets.
-    horizons: numbers of frames in ascending order.
+    horizons: last frames of the spans that are scored on their own, in
+      ascending order.
     propagation: keyword arguments of `label_propagation.propagate`.
 
   Returns:
@@ -85,6 +88,9 @@ def evaluate(
 
   Raises:
     FileNotFoundError: a file of the data set is missing.
+    ImportError: the data set was prepared by tensorflow-datasets, which is not
+      installed.
+    TypeError: `propagation` has an unknown key.
     ValueError: a file is broken, a video has fewer than three frames, or the
       first masks show no object.
   """
@@ -133,6 +139,7 @@ def _score_video(model, size, propagation, video):
     notes.append(f'{video.name}: void ({_VOID}) is taken for background')
     masks = np.where(masks == _VOID, 0, masks)
   features = videos_lib.encode(model, frames, size)
+  # Only objects in the first mask can be propagated.
   label_map = np.unique(masks[0])
   prediction = videos_lib.propagate_masks(
       features, masks[0], label_map, size, propagation
@@ -169,7 +176,12 @@ def _score_objects(name, masks, prediction):
 
 
 def _join(measures):
-  """Joins the objects of all videos: predicted, and by kind those that stay."""
+  """Joins the objects of all videos.
+
+  Returns:
+    The scores of the predicted masks, a list of `_Object`, and of the masks
+    that stay, such a list for each kind.
+  """
   objects = [scored for predicted, _ in measures for scored in predicted]
   still = {
       kind: [scored for _, still in measures for scored in still[kind]]
@@ -179,7 +191,7 @@ def _join(measures):
 
 
 def _make_row(scored, still):
-  """Returns the row of an object; the last frame does not count.
+  """Returns the row of an object, in which the last frame does not count.
 
   Args:
     scored: the scores of the prediction, an `_Object`.
@@ -204,14 +216,14 @@ def _mean(scored):
 
 
 def _average(rows):
-  """Returns the mean scores over all objects, as in the released evaluation."""
+  """Averages scores over all objects, as in the released evaluation."""
   names = 'j', 'f', 'j_and_f'
   names += tuple(f'{kind}_j_and_f' for kind in still_masks.KINDS)
   return {name: float(np.mean([row[name] for row in rows])) for name in names}
 
 
 def _average_as_toolkit(objects):
-  """Returns mean, recall and decay over objects, as in DAVIS's toolkit."""
+  """Averages mean, recall and decay over objects, as DAVIS's toolkit does."""
   scores = {}
   for name in ('j', 'f'):
     # The scores of each object by frame, without the last frame.
@@ -227,15 +239,17 @@ def _average_as_toolkit(objects):
 
 
 def _average_by_horizon(objects, horizons):
-  """Returns the mean scores over objects in long videos, for spans of frames.
+  """Averages scores over the objects of long videos, for spans of frames.
 
-  Without any video of more than max(horizons) frames, their number, 0, is all
-  that is returned.
+  Returns:
+    The scores 'j_and_f_A_to_B', and 'num_long_videos', the number of videos
+    with more than max(horizons) frames. If that is 0, there are no scores.
   """
   objects = [scored for scored in objects if len(scored.j) >= max(horizons)]
   scores = {'num_long_videos': len({scored.video for scored in objects})}
   if not objects:
     return scores
+  # Frames 1 to each horizon, and those after each horizon up to the next one.
   spans = {(1, last) for last in horizons}
   spans |= {(1 + start, last) for start, last in zip(horizons, horizons[1:])}
   for first, last in sorted(spans):

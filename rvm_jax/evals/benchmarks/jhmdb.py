@@ -1,7 +1,7 @@
 """JHMDB: propagates 15 joints of a person and scores them as PCK.
 
-Nothing is trained. The protocol is that of the released evaluation (cells 12,
-15, 16, 20 and 24, see `label_propagation`).
+Nothing is trained. The protocol is that of the released evaluation: cells 12,
+15, 16, 20 and 24 of the notebook that `label_propagation` names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +32,9 @@ def evaluate(
   """Scores an encoder on the test videos of split 1.
 
   'pck_X' is the percentage of correct keypoints: joints whose distance to the
-  annotated place is at most X times 0.6 times the diagonal of the box around
-  the person's joints. It is computed for each joint over all frames but the
-  first of all videos, and then averaged over the joints.
+  annotated place is at most X times a unit, which is 0.6 times the diagonal of
+  the box around the person's joints. It is computed for each joint over all
+  frames but the first of all videos, and then averaged over the joints.
 
   As in the released evaluation, a frame counts for a joint if the prediction
   has the joint there. A joint that is predicted nowhere is left out of the
@@ -42,7 +42,7 @@ def evaluate(
 
   Args:
     model: the encoder.
-    data_dir: folder of the data set, see `datasets.jhmdb`.
+    data_dir: folder of the data set, as `datasets.jhmdb` describes it.
     height: height in pixels of the frames that the encoder gets.
     width: width in pixels of the frames that the encoder gets.
     thresholds: values of X in ascending order; the score of the first one is
@@ -54,6 +54,7 @@ def evaluate(
 
   Raises:
     FileNotFoundError: a file of the data set is missing.
+    TypeError: `propagation` has an unknown key.
     ValueError: a file is broken, a video has a single pose, or no joint is
       predicted in any video.
   """
@@ -108,7 +109,7 @@ def _score_video(model, size, thresholds, propagation, video):
   soft = label_propagation.propagate(features, soft, **propagation)
   prediction, is_found = joints.decode(np.asarray(soft), frames.shape[1:3])
   # Frames after the last pose are encoded, as in the released evaluation, but
-  # nothing is known to score them with.
+  # there is no ground truth to score them with.
   prediction, is_found = prediction[:num_poses], is_found[:num_poses]
   distances = keypoints.distances(video.poses[1:], prediction[1:], is_found[1:])
   row = {'video': video.name, 'num_frames': num_poses - 1}
@@ -123,7 +124,10 @@ def _score_video(model, size, thresholds, propagation, video):
 
 
 def _average(distances, thresholds):
-  """Returns PCK by threshold, averaged over joints: NaN if none is found."""
+  """Returns PCK in % by threshold, the mean over the joints that are found.
+
+  It is NaN if no joint is found in any frame.
+  """
   scores = {}
   for threshold in thresholds:
     by_joint = keypoints.pck(distances, threshold)

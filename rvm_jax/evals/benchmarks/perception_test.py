@@ -1,7 +1,7 @@
 """Perception Test: points tracked through clips, by a trained readout.
 
-The scores are those of `metrics.points`, in %. Each clip is scored after its
-first frame, which holds the queries, and the scores are averaged over clips.
+The scores are those of `metrics.points`, in %. In each clip, all frames but the
+first one, which holds the queries, are scored. Scores are averaged over clips.
 'static_average_jaccard' is the baseline: the score of points that never move
 and are always visible.
 """
@@ -28,7 +28,7 @@ def _make_head(
 
 
 def _score_clip(clip, ground_truth, prediction):
-  """Returns the row of a clip: scores in %, of its points without padding."""
+  """Returns the row of a clip: scores in % of its points, padding left out."""
   valid = ground_truth['is_valid']
   tracks, visible = (
       ground_truth['tracks'][valid],

@@ -1,9 +1,10 @@
 """ScanNet: depth of every pixel of clips, by a trained readout.
 
-'abs_rel' is the mean relative error over all pixels of known depth.
-'abs_rel_by_frame' is the mean over the pixels of each frame, then over frames:
-it is not known which of the two the paper reports. 'delta_1' is the percentage
-of these pixels whose predicted depth is within a factor of 1.25.
+Only pixels of known depth are scored. 'abs_rel' is the mean relative error over
+all of these pixels. 'abs_rel_by_frame' is the mean over those of each frame,
+then over frames; it is not known which of the two the paper reports. 'delta_1'
+is the percentage of all of these pixels whose predicted depth is within a
+factor of 1.25 of the true one.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ def _make_head(clip: scannet.DepthClip, **settings) -> depth.DepthHead:
 
 
 def _score_clip(clip, ground_truth, prediction):
-  """Returns the row of a clip: means over its pixels, and counts."""
+  """Returns the row of a clip: mean scores over its pixels, and counts."""
   by_frame = metric.score(ground_truth['depth'], prediction['depth'])
   known = by_frame['num_pixels'] > 0
   by_frame['delta_1'] = 100 * by_frame['delta_1']

@@ -1,7 +1,7 @@
 """VIP: propagates masks of body parts and clothes and scores them as mIoU.
 
-Nothing is trained. The protocol is that of the released evaluation (cells 13,
-15, 21 and 25, see `label_propagation`).
+Nothing is trained. The protocol is that of the released evaluation: cells 13,
+15, 21 and 25 of the notebook that `label_propagation` names.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from rvm_jax.evals.propagation import videos as videos_lib
 
 # Pixels with this number have no label. They are not propagated or counted.
 _VOID = 255
-# Kind of masks beside those of `still_masks.KINDS`.
+# Name of the propagated masks, beside the kinds of `still_masks.KINDS`.
 _PREDICTED = 'predicted'
 
 
@@ -40,12 +40,13 @@ def evaluate(
   that is neither annotated nor predicted anywhere is left out, and the notes
   say so.
 
-  'stay_miou' and 'stay_grid_miou' are baselines that ignore the video, see
-  `still_masks`: the mask of the first frame in every frame.
+  'stay_miou' and 'stay_grid_miou' are baselines that ignore the video: masks of
+  the first frame that are repeated in every frame. `still_masks` describes the
+  two kinds.
 
   Args:
     model: the encoder.
-    data_dir: folder of the data set, see `datasets.vip`.
+    data_dir: folder of the data set, as `datasets.vip` describes it.
     height: height in pixels of the frames that the encoder gets.
     width: width in pixels of the frames that the encoder gets.
     propagation: keyword arguments of `label_propagation.propagate`.
@@ -55,6 +56,7 @@ def evaluate(
 
   Raises:
     FileNotFoundError: a file of the data set is missing.
+    TypeError: `propagation` has an unknown key.
     ValueError: a file is broken, a mask has a number that is not a class, or a
       first mask has no label.
   """
@@ -108,6 +110,7 @@ def _score_video(model, size, propagation, video):
   row = {'video': video.name, 'num_frames': len(frames)}
   row['miou'] = _mean(counts[_PREDICTED])
   row |= {f'{kind}_miou': _mean(counts[kind]) for kind in still}
+  # The picture shows pixels without a label as background.
   shown = np.where(is_void, 0, masks)
   return videos_lib.VideoScore(
       measures=counts,
@@ -118,7 +121,7 @@ def _score_video(model, size, propagation, video):
 
 
 def _add_up(found, kind):
-  """Adds up the pixels of all videos for one kind of masks, by class."""
+  """Adds up the confusion matrices of all videos for one kind of masks."""
   return sum(counts[kind] for counts in found.measures)
 
 

@@ -44,7 +44,7 @@ def _score_clip(clip, ground_truth, prediction):
 
 
 def _summarise(rows):
-  """Averages over clips, so that every box has the same weight."""
+  """Averages over clips, weighted by the numbers of their boxes."""
   rows = [row for row in rows if row['num_boxes']]
   weights = [row['num_boxes'] for row in rows]
   if not rows:

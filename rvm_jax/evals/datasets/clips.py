@@ -1,6 +1,6 @@
-"""Labelled videos of one's own: a list, or folders named after classes.
+"""Reads one's own labelled videos, from a list or from folders of classes.
 
-The data are one of
+The data have one of these layouts
 
   LIST.csv                 a file with the header path,label or
                            path,label,split; paths are relative to the file
@@ -10,9 +10,9 @@ The data are one of
 A split is train, test or val. Videos of val are scored if there are none of
 test, and are not used otherwise.
 
-Where no split is given, a hash of each video's path relative to the list or the
-folder decides: one video in five is for the test. So a video stays in its split
-when others are added.
+Where no split is given, a hash of each video's path, relative to the list or
+the folder, puts about one video in five into the test split. A video therefore
+stays in its split when others are added.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,8 @@ from rvm_jax.evals.datasets import sampling as sampling_lib
 SOURCE = 'docs/datasets/clips.md says how to arrange videos and labels'
 _SPLITS = 'train', 'test', 'val'
 _HEADERS = ['path', 'label'], ['path', 'label', 'split']
-_TEST_PARTS = 5  # One video in so many is for the test.
+# Without given splits, about one video in so many is in the test split.
+_TEST_PARTS = 5
 
 
 class _Entry(NamedTuple):
@@ -58,17 +59,18 @@ def read(
 ) -> tuple[list[labelled.LabelledClip], list[str]]:
   """Lists the clips of a split, and indexes their videos.
 
-  The number of a class is its place in alphabetical order.
+  Classes are numbered from 0 in alphabetical order.
 
   Args:
     data_dir: path of the list or of the folder.
     split: name of the split, 'train' or 'test'.
     sampling: how videos are cut.
-    max_bad_share: largest share of bad videos, see `videos.open_all`.
+    max_bad_share: largest share of the split's videos that may be bad: missing,
+      broken or of a single frame.
 
   Returns:
-    The clips, those of a video together, and notes on the split and on what is
-    left out.
+    The clips, those of a video together, and notes: sentences on the split and
+    on the videos that are left out.
 
   Raises:
     FileNotFoundError: there is nothing at `data_dir`.
@@ -153,8 +155,8 @@ def _walk(folder: str) -> Iterator[_Entry]:
     found = listing.find(root)
   except ValueError as error:
     raise ValueError(f'{folder} holds no videos. {SOURCE}') from error
-  # Folders of these names are splits only if there are train and another one:
-  # a single one may be a class.
+  # Folders of these names are splits only if train and one more of them exist.
+  # Otherwise such a name may be that of a class.
   splits = [n for n in _SPLITS if os.path.isdir(os.path.join(root, n))]
   has_splits = 'train' in splits and len(splits) > 1
   for clip in found:
@@ -200,15 +202,15 @@ def _choose_split(name: str) -> str:
 
 
 def _check(data_dir: str, entries: Sequence[_Entry], classes: Sequence[str]):
-  """Refuses data that a head cannot be fitted to, or not scored on."""
+  """Raises ValueError if a head cannot be fitted to the data or scored."""
   if not entries:
     raise ValueError(f'{data_dir} lists no videos. {SOURCE}')
   seen = {}
   for entry in entries:
     if first := seen.get(entry.path):
       raise ValueError(
-          f'{entry.place}: {entry.name} is listed for {entry.split}, and in'
-          f' {first.place} for {first.split} already'
+          f'{entry.place}: {entry.name} is listed again, for {entry.split};'
+          f' {first.place} lists it for {first.split}. Remove one of the lines'
       )
     seen[entry.path] = entry
   if len(classes) == 1:

@@ -26,12 +26,14 @@ def read(data_dir: str) -> list[masked.MaskedVideo]:
       tensorflow-datasets writes, see `davis_prepared`.
 
   Returns:
-    The videos. A mask holds the number of an object in each pixel, 0 for the
-    background and 255 for void.
+    The videos. Each pixel of a mask is the number of an object, 0 for the
+    background or 255 for void.
 
   Raises:
     FileNotFoundError: a file or folder is missing; the error names it.
-    ValueError, ImportError: see `davis_prepared.read`.
+    ImportError: the folder is from tensorflow-datasets, which is not installed.
+    ValueError: the folder is from tensorflow-datasets and holds another data
+      set or version, or a file that is cut off.
   """
   if os.path.isfile(os.path.join(data_dir, 'dataset_info.json')):
     return davis_prepared.read(data_dir)

@@ -27,12 +27,13 @@ def read(data_dir: str) -> list[masked.MaskedVideo]:
       off.
   """
   try:
-    # An optional dependency, which does not import TensorFlow for this.
+    # An optional dependency. Reading files as below does not make it import
+    # TensorFlow.
     import tensorflow_datasets as tfds
   except ImportError as error:
     raise ImportError(
         f'{data_dir} was prepared by tensorflow-datasets; to read it, install'
-        " them: pip install 'rvm_jax[tfds]'"
+        " that package: pip install 'rvm_jax[tfds]'"
     ) from error
   builder = tfds.builder_from_directory(data_dir)
   info = builder.info
@@ -46,7 +47,8 @@ def read(data_dir: str) -> list[masked.MaskedVideo]:
   for path in paths:
     if not os.path.isfile(path):
       raise FileNotFoundError(
-          f'{path} is missing; tensorflow-datasets prepares it anew'
+          f'{path} is missing; prepare the data set again with'
+          ' tensorflow-datasets'
       )
   if info.file_format.value == 'tfrecord':
     records = _TFRecords(paths)
@@ -59,13 +61,20 @@ def read(data_dir: str) -> list[masked.MaskedVideo]:
 
 
 def _open(records, index, paths):
-  """Returns the video of a record."""
+  """Returns the video of a record.
+
+  Args:
+    records: the records of all files, a sequence of bytes.
+    index: index of the record.
+    paths: paths of all files.
+  """
   features = _parse(records[index])
   name = features['metadata/video_name'].bytes_list.value[0].decode()
   num_frames = len(features['video/frames'].bytes_list.value)
 
   def load():
-    # The record is read again: the images of all videos would fill the memory.
+    # The record is read again, because the images of all videos together would
+    # fill the memory.
     features = _parse(records[index])
     frames, masks = (
         _open_images(features, key, f'{name} in {paths[0]}')
@@ -84,7 +93,7 @@ def _parse(record):
 
 
 def _open_images(features, key, video):
-  """Returns the images of a video as files, whose names are for errors."""
+  """Returns the images of a video as open files, with names for errors."""
   images = []
   for i, data in enumerate(features[f'video/{key}'].bytes_list.value):
     image = io.BytesIO(data)
@@ -98,8 +107,7 @@ class _TFRecords:
 
   A record is the length of its data (8 bytes, little endian), a checksum of the
   length (4 bytes), the data, and a checksum of the data (4 bytes). Checksums
-  are
-  not verified: a damaged image is refused when it is decoded.
+  are not verified: a damaged image is refused when it is decoded.
   """
 
   def __init__(self, paths):
@@ -118,7 +126,7 @@ class _TFRecords:
 
 
 def _find_records(path: str) -> Iterator[tuple[int, int]]:
-  """Yields where the data of each record start in a file, and their length.
+  """Yields the offset and the length in bytes of each record's data in a file.
 
   Raises:
     ValueError: the file ends within a record.
@@ -128,6 +136,8 @@ def _find_records(path: str) -> Iterator[tuple[int, int]]:
   with open(path, 'rb') as f:
     while start < size:
       f.seek(start)
+      # Length and checksums take 16 bytes. A header that is cut off cannot give
+      # the length, but shows that the file is too short for these.
       header = f.read(12)
       end = start + 16
       if len(header) == 12:

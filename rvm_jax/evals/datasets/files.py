@@ -1,4 +1,4 @@
-"""Lists, images and masks in the folder of a data set.
+"""Reads and lists the files of a data set: text, JSON, images and masks.
 
 Errors name the file that is missing or broken. If a file is missing, they also
 say where the data set can be downloaded; that sentence is the argument
@@ -86,8 +86,8 @@ def find_by_stem(folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
     suffixes: ends of the names of the files to find, such as ('.mp4',).
 
   Returns:
-    Stem, which is the name without its extension -> path of the file. Of files
-    with the same stem only one is returned.
+    {stem: path of the file}. The stem is the name without its extension. If
+    several files have the same stem, only one of them is returned.
   """
   return {
       os.path.splitext(name)[0]: os.path.join(place, name)
@@ -98,16 +98,17 @@ def find_by_stem(folder: str, suffixes: tuple[str, ...]) -> dict[str, str]:
 
 
 def check_pairs(frames: Sequence[str], masks: Sequence[str], source: str):
-  """Checks that every frame has a mask of the same stem, and the reverse.
+  """Checks that every frame has an annotation of the same stem, and vice versa.
 
   Args:
-    frames: paths of the frames, at least one.
-    masks: paths of the masks, at least one.
+    frames: paths of the frames, all in one folder, at least one.
+    masks: paths of the annotations, such as masks or depth maps, all in one
+      folder, at least one.
     source: sentence that says where the data set can be downloaded.
 
   Raises:
-    FileNotFoundError: a frame or a mask is missing; the error names the folder
-      and the first five stems.
+    FileNotFoundError: a frame or an annotation is missing; the error names the
+      folder and the first five stems.
   """
   with_frame, with_mask = ({_stem(path) for path in x} for x in (frames, masks))
   for kind, folder, missing in (
@@ -178,7 +179,7 @@ def _stack(images, files):
     if image.shape != images[0].shape:
       raise ValueError(
           f'{_name(file)} has {image.shape[:2]} pixels, and {_name(files[0])}'
-          f' has {images[0].shape[:2]}'
+          f' has {images[0].shape[:2]}; all must have one size'
       )
   return np.stack(images)
 

@@ -40,7 +40,8 @@ JOINTS = (
     'right-ankle',
     'left-ankle',
 )
-# The number of test videos in a list; 1 is for training and 0 for neither.
+# The flag of a test video in a list. Training videos have 1, and videos that
+# are in neither split have 0.
 _TEST = '2'
 # The errors that scipy raises for a .mat file that is cut off or damaged.
 _BROKEN = OSError, ValueError, IndexError, zlib.error, io.matlab.MatReadError
@@ -52,8 +53,9 @@ class PoseVideo:
 
   Attributes:
     name: name of the video, unique in the data set.
-    poses: float64 [P, 15, 2], the joints of the first P frames as (x, y) in
-      pixels, in the order of `JOINTS`. They may lie outside the frame.
+    poses: joints of the person in each of the first P frames, float64
+      [P, 15, 2], as (x, y) in pixels, in the order of `JOINTS`. They may lie
+      outside the frame.
     frame_files: paths of the T frames, T >= P.
     pose_file: path of the file that `poses` were read from.
   """
@@ -69,7 +71,10 @@ class PoseVideo:
     return (*self.frame_files, self.pose_file)
 
   def read(self) -> np.ndarray:
-    """Reads all frames, uint8 RGB [T, H, W, 3].
+    """Reads all frames.
+
+    Returns:
+      uint8 RGB [T, H, W, 3].
 
     Raises:
       ValueError: a file is broken, or the frames differ in size.
@@ -94,10 +99,10 @@ def read(data_dir: str) -> tuple[list[PoseVideo], list[str]]:
   pattern = os.path.join(data_dir, 'splits', '*split1.txt')
   lists = sorted(glob.glob(pattern))
   if not lists:
-    raise FileNotFoundError(f'{pattern} is missing. {SOURCE}')
+    raise FileNotFoundError(f'no file matches {pattern}. {SOURCE}')
   videos = []
   for path in lists:
-    # The name of a list is CLASS_test_split1.txt, where CLASS may have a _.
+    # The list is named CLASS_test_split1.txt; CLASS may contain underscores.
     action = os.path.basename(path).rsplit('_', 2)[0]
     for line in files.read_lines(path, SOURCE):
       name, _, flag = line.rpartition(' ')
@@ -123,7 +128,7 @@ def _read_video(data_dir, action, name):
   if len(frames) < len(poses):
     raise ValueError(
         f'{os.path.dirname(frames[0])} has {len(frames)} frames, and {path} has'
-        f' {len(poses)} poses'
+        f' {len(poses)} poses; there must be a frame for every pose'
     )
   return PoseVideo(name, poses, tuple(frames), path)
 

@@ -4,11 +4,12 @@ The data set's folder holds
 
   SPLIT.csv or annotations/SPLIT.csv, with the header
     label,youtube_id,time_start,time_end,split
-  SPLIT/**/ID_SSSSSS_EEEEEE.mp4, from second S to second E; also .webm, .mkv
+  SPLIT/**/ID_SSSSSS_EEEEEE.mp4, .webm or .mkv
 
-or manifests in place of these lists: SPLIT.csv with the header path,label and
-paths relative to it. SPLIT is train or val; the latter may also be called
-validate or validation.
+A video is named after its youtube_id and the seconds at which it starts and
+ends. In place of the lists there may be manifests: SPLIT.csv with the header
+path,label and paths relative to the manifest. SPLIT is train or val; val may
+also be called validate or validation.
 """
 
 from collections.abc import Iterator
@@ -35,18 +36,19 @@ def read(
 ) -> tuple[list[labelled.LabelledClip], list[str]]:
   """Lists the clips of a split, and indexes their videos.
 
-  The number of a class is its place among the labels of the training list, in
+  The classes are the labels of the training list, numbered from 0 in
   alphabetical order.
 
   Args:
     data_dir: folder that holds the lists and the videos.
     split: name of the split, 'train' or 'val'.
     sampling: how videos are cut.
-    max_bad_share: largest share of bad videos, see `videos.open_all`. Videos
-      that have vanished from YouTube count as bad.
+    max_bad_share: largest share of the split's videos that may be bad: broken,
+      of a single frame, or missing, as after their removal from YouTube.
 
   Returns:
-    The clips, those of a video together, and notes on what is left out.
+    The clips, those of a video together, and notes: sentences on the videos
+    that are left out.
 
   Raises:
     FileNotFoundError: a file or folder is missing; the message names it.
@@ -108,7 +110,10 @@ def _read_rows(path: str) -> list[dict[str, str]]:
     rows = list(reader)
   for number, row in enumerate(rows, 2):
     if not row['label'] or None in row:
-      raise ValueError(f'{path}, row {number}: expected a label, got {row}')
+      raise ValueError(
+          f'{path}, row {number}: expected a label and no more columns than the'
+          f' header has, got {row}'
+      )
   if not rows:
     raise ValueError(f'{path} lists no videos')
   return rows
@@ -117,7 +122,7 @@ def _read_rows(path: str) -> list[dict[str, str]]:
 def _list_videos(
     data_dir: str, split: str, list_file: str
 ) -> Iterator[tuple[str, str, str]]:
-  """Yields name, path and label of each video; the file may be missing."""
+  """Yields name, path and label of each video, even if its file is missing."""
   rows = _read_rows(list_file)
   if 'path' in rows[0]:
     root = os.path.dirname(os.path.abspath(list_file))

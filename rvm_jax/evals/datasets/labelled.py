@@ -1,4 +1,4 @@
-"""Videos that show one thing each: clips with the number of a class."""
+"""Labelled videos, each of one class, and the clips that are cut from them."""
 
 from collections.abc import Sequence
 import dataclasses
@@ -17,7 +17,8 @@ class LabelledVideo(NamedTuple):
     name: name that no other video of the data set has.
     path: absolute path of the file, or of a folder of pictures.
     label: number of the class.
-    place: where the list names the file, for errors; '' if nothing helps.
+    place: file and line of the list that names the video, for errors; '' if
+      there is no such line to show.
   """
 
   name: str
@@ -28,7 +29,7 @@ class LabelledVideo(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LabelledClip:
-  """A clip of a labelled video, an `ExampleRecord`.
+  """A clip of a labelled video, a `fitting.examples.ExampleRecord`.
 
   Attributes:
     video_name: name of the video, shared by its clips.
@@ -37,7 +38,8 @@ class LabelledClip:
     classes: names of all classes of the data set, by their numbers.
     video: the video that the clip is cut from.
     sampling: how the clip is cut.
-    number: number of the cut in `sampling.list_cuts`.
+    number: number of the clip's own cut, an index into the cuts that
+      `sampling.list_cuts` returns for the video.
   """
 
   video_name: str
@@ -50,20 +52,24 @@ class LabelledClip:
 
   @property
   def name(self) -> str:
-    """Name of the video, and number of the clip."""
+    """Name of the clip: 'VIDEO#NUMBER'."""
     return f'{self.video_name}#{self.number}'
 
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """Returns frames, uint8 [T, height, width, 3], and label, int32 [].
+    """Reads the clip, or a random cut of its video.
 
     Args:
-      rng: source of randomness for a random cut of the video; with None the
-        cut is the clip's own.
+      rng: random generator for a random cut; None reads the clip's own cut.
+
+    Returns:
+      frames: uint8 [T, height, width, 3].
+      label: int32 [], number of the class.
 
     Raises:
-      BrokenVideo: see `VideoFile.read`.
+      BrokenVideo: the file has changed since it was indexed, or cannot be read
+        any more.
     """
     if rng is None:
       cut = self.sampling.list_cuts(self.video)[self.number]
@@ -80,20 +86,22 @@ def open_clips(
     max_bad_share: float,
     source: str,
 ) -> tuple[list[LabelledClip], list[str]]:
-  """Lists the clips of a data set, those of a video together.
+  """Indexes videos, and lists the clips that are cut from them.
 
   A video of a single frame counts as bad.
 
   Args:
-    items: the videos.
+    items: videos to cut clips from.
     classes: names of all classes, by their numbers.
     lists: paths of the files that name the videos and their classes.
     sampling: how videos are cut, into num_clips * num_crops clips each.
-    max_bad_share: largest share of bad videos, see `videos.open_all`.
-    source: a sentence on where the data set is had, for errors.
+    max_bad_share: largest share of the videos that may be bad: missing, broken
+      or of a single frame.
+    source: sentence that says where to get the data set, for errors.
 
   Returns:
-    The clips, and notes on what is left out.
+    The clips, those of a video together, and notes: sentences on the videos
+    that are left out.
 
   Raises:
     ValueError: too many videos are bad.

@@ -1,4 +1,4 @@
-"""Videos whose frames all have a mask."""
+"""Videos that have a mask for every frame."""
 
 from collections.abc import Callable
 import dataclasses
@@ -18,8 +18,8 @@ class MaskedVideo:
     name: name of the video, unique in its data set.
     num_frames: T, the number of frames, each of which has a mask.
     files: paths of all files that the video and its masks are read from.
-    load: function without arguments that `read` calls. It returns the frames
-      and masks, without checking that they fit.
+    load: function without arguments that reads frames and masks from disk. It
+      need not check that their sizes and numbers are equal; `read` does.
   """
 
   name: str
@@ -66,7 +66,7 @@ def list_videos(
     FileNotFoundError: a file or folder is missing; the error names it.
   """
   return [
-      _find_files(
+      _open(
           name,
           os.path.join(data_dir, frames, name),
           os.path.join(data_dir, masks, name),
@@ -76,8 +76,8 @@ def list_videos(
   ]
 
 
-def _find_files(name, frames, masks, source):
-  """Returns the video whose frames and masks are in two folders."""
+def _open(name, frames, masks, source):
+  """Returns the video whose frames and masks are in the two folders given."""
   frame_files = files_lib.list_files(frames, '.jpg', source)
   mask_files = files_lib.list_files(masks, '.png', source)
   files_lib.check_pairs(frame_files, mask_files, source)

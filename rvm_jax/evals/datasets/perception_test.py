@@ -1,4 +1,4 @@
-"""Perception Test: points tracked through videos.
+"""Perception Test: videos, and points that are tracked through them.
 
 The data set's folder holds, at any depth,
 
@@ -6,8 +6,9 @@ The data set's folder holds, at any depth,
                               points, ...}]}}
   VIDEO.mp4
 
-Points are shares of height and width, y before x, as [[y, ...], [x, ...]] or as
-[[y, x], ...]. In frames that a track does not list the point is occluded.
+Coordinates are shares of the frame's height and width, y before x. The points
+of a track are nested as [[y, ...], [x, ...]] or as [[y, x], ...]. A point is
+occluded in the frames that its track does not list.
 """
 
 from collections.abc import Sequence
@@ -32,9 +33,10 @@ class Tracks:
   """The annotated points of a video.
 
   Attributes:
-    points: float32 [P, F, 2], (x, y) as shares of width and height, 0 where a
-      point is occluded.
-    visible: bool [P, F], whether a point is visible.
+    points: positions of n points in the F frames of the video, float32
+      [n, F, 2], (x, y) as shares of width and height; 0 where a point is
+      occluded.
+    visible: whether a point is visible, bool [n, F].
   """
 
   points: np.ndarray
@@ -43,7 +45,7 @@ class Tracks:
 
 @dataclasses.dataclass(frozen=True)
 class TrackedClip:
-  """A clip and the points of its video, an `ExampleRecord`.
+  """A clip and the points of its video, a `fitting.examples.ExampleRecord`.
 
   Attributes:
     video_name: name of the video in the annotations.
@@ -52,8 +54,10 @@ class TrackedClip:
     tracks: points in all frames of the video.
     sampling: how the clip is cut.
     cut: the clip's own cut.
-    num_points: P, points of the example. If the clip has more, the first of the
-      annotations are taken, or random ones with a random cut.
+    num_points: P, number of points of an example. If more points are visible in
+      its first frame, the clip's own cut takes the first of them in the order
+      of the annotations, and a random cut takes random ones. If there are
+      fewer, the example is padded.
   """
 
   video_name: str
@@ -66,17 +70,16 @@ class TrackedClip:
 
   @property
   def name(self) -> str:
-    """Name of the video, and its frame that comes first."""
+    """Name of the clip: 'VIDEO@NUMBER', with the number of its first frame."""
     return f'{self.video_name}@{self.cut.numbers[0]}'
 
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """Returns the example of a cut.
+    """Reads the clip, or a random cut of its video.
 
     Args:
-      rng: source of randomness for another cut of the video; with None the
-        clip's own cut is taken.
+      rng: random generator for a random cut; None reads the clip's own cut.
 
     Returns:
       frames: uint8 [T, height, width, 3].
@@ -105,17 +108,19 @@ class TrackedClip:
     return {'frames': cut.read(self.video), 'is_valid': is_valid} | ground_truth
 
   def follow(self, cut: sampling_lib.Cut) -> dict[str, np.ndarray] | None:
-    """Returns the points of a cut of the video.
+    """Finds the points of the video that can be tracked through a cut.
+
+    These are the points that are visible in the first frame of the cut, from
+    which a head takes its queries.
 
     Args:
-      cut: frames and crop.
+      cut: frames and crop of the video.
 
     Returns:
-      'tracks', float32 [n, T, 2], (x, y) in pixels of the crop, and 'visible',
-      bool [n, T], of the points that are visible in the first frame; None
-      instead if there is no such point.
+      'tracks', float32 [m, T, 2], (x, y) in pixels of the crop, 0 where a point
+      is occluded, and 'visible', bool [m, T]. None if there is no such point.
     """
-    points = self.tracks.points[:, cut.numbers]  # [P, T, 2]
+    points = self.tracks.points[:, cut.numbers]  # [n, T, 2]
     annotated = self.tracks.visible[:, cut.numbers]
     moved = cut.crop.move_points(points * (self.video.width, self.video.height))
     visible = annotated & cut.crop.is_inside(moved)
@@ -133,27 +138,28 @@ def read(
     max_bad_share: float,
     num_points: int | None = None,
 ) -> tuple[list[TrackedClip], list[str]]:
-  """Lists the clips of a split that show a point in their first frame.
+  """Lists the clips of a split in whose first frame a point is visible.
 
-  The videos are indexed.
+  Videos that are not in the index yet are decoded once.
 
   Args:
     data_dir: folder that holds the annotations and the videos, at any depth.
     split: name of the split, 'train', 'valid' or 'test'.
     sampling: how videos are cut.
-    max_bad_share: largest share of bad videos, see `videos.open_all`. A video
-      that is too short for a clip is bad.
-    num_points: P, points of an example; None for the largest number that a clip
-      has.
+    max_bad_share: largest share of the split's videos that may be bad: missing,
+      broken or too short for a clip.
+    num_points: P, number of points of an example; None for the largest number
+      that any clip of the split has.
 
   Returns:
-    The clips, and notes on what is left out or unexpected.
+    The clips, and notes: sentences on the videos that are left out or that have
+    another number of frames than the annotations say.
 
   Raises:
     FileNotFoundError: the annotations are missing.
     ValueError: annotations have another form or a frame that the video does not
-      have, too many videos are bad, several crops are asked for, or no clip has
-      a point.
+      have, too many videos are bad, `sampling.num_crops` is above 1, or no clip
+      has a point in its first frame.
   """
   name = f'point_tracking_{split}'
   list_file = files.find_by_stem(data_dir, ('.json',)).get(name)
@@ -161,7 +167,10 @@ def read(
     raise FileNotFoundError(f'{data_dir} holds no {name}.json. {SOURCE}')
   annotations = files.read_json(list_file, SOURCE)
   if not isinstance(annotations, dict):
-    raise ValueError(f'{list_file} must be {{video: annotations}}')
+    raise ValueError(
+        f'{list_file} must be {{video: annotations}}, got'
+        f' {str(annotations)[:60]}'
+    )
   found = files.find_by_stem(os.path.abspath(data_dir), ('.mp4',))
   paths = {
       video: found.get(
@@ -200,7 +209,7 @@ def read(
 
 
 def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
-  """Returns the points of a video, whichever way their numbers are nested.
+  """Returns the points of a video, from either nesting of their coordinates.
 
   Args:
     annotation: what the annotations hold for the video.
@@ -212,7 +221,8 @@ def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
       not have.
   """
   try:
-    # Only checks that it is there: the caller compares it with the video.
+    # This only checks that the number is there. The caller compares it with the
+    # video.
     annotation['metadata']['num_frames']
     listed = [
         (track['frame_ids'], np.array(track['points'], np.float32))
@@ -223,6 +233,7 @@ def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
         f'{where}: expected metadata with num_frames, and point_tracking of'
         f' tracks with frame_ids and points, got {error!r}'
     ) from error
+  # Arrays over all frames of the video, in which each track fills its own.
   is_coordinate_first = _is_coordinate_first(listed)
   points = np.zeros((len(listed), num_frames, 2), np.float32)
   visible = np.zeros((len(listed), num_frames), bool)
@@ -231,13 +242,14 @@ def _read_tracks(annotation, where: str, num_frames: int) -> Tracks:
       places = places.T
     if places.shape != (len(frames), 2):
       raise ValueError(
-          f'{where}, track {number}: {len(frames)} frame_ids and points of the'
-          f' shape {places.shape}'
+          f'{where}, track {number}: expected a point for each of the'
+          f' {len(frames)} frame_ids, nested as in all other tracks, got points'
+          f' of the shape {places.shape}'
       )
     if len(frames) and not 0 <= min(frames) <= max(frames) < num_frames:
       raise ValueError(
-          f'{where}, track {number} is annotated in frame {max(frames)}, and'
-          f' the video has {num_frames} frames'
+          f'{where}, track {number}: frame_ids must be in 0..{num_frames - 1},'
+          f' the frames of the video, got {min(frames)} to {max(frames)}'
       )
     points[number, frames] = places[:, ::-1]
     visible[number, frames] = True
@@ -249,10 +261,12 @@ def _is_coordinate_first(
 ) -> bool:
   """Returns whether points are nested as [[y, ...], [x, ...]].
 
+  All tracks of a video are nested in the same way. The points of a track of two
+  frames have the same shape in both nestings; if there are no other tracks,
+  the result is True.
+
   Args:
-    listed: frames and points of each track. A track of two frames has the same
-      shape either way and tells nothing; if no other track does, the answer is
-      yes.
+    listed: frames and points of each track.
   """
   return all(
       places.shape == (2, len(frames))

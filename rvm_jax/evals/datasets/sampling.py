@@ -1,9 +1,9 @@
-"""Which frames of a video, and which part of them, make an example.
+"""Chooses which frames of a video, and which part of them, make an example.
 
 An evaluation takes fixed cuts: clips spread evenly over the video (a single
-clip is its middle), and crops spread evenly over the frame. Training samples
-both. Ground truth in pixels of the whole frames follows the pixels through
-`Crop`.
+clip is its middle), and crops spread evenly over the frame. Training may sample
+random cuts. `Crop` also converts ground truth from pixels of the whole frames
+to pixels of the crop.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import numpy as np
 from rvm_jax.data import crops
 from rvm_jax.data import frame_sampling
 
-# Cuts that are sampled before `Sampling.sample_with` takes a fixed one.
+# Number of random cuts that `Sampling.sample_with` tries before the fixed one.
 _MAX_TRIES = 10
 
 
@@ -25,8 +25,8 @@ class SourceVideo(Protocol):
   Attributes:
     num_frames: number of frames.
     frame_rate: frames per second.
-    height: height of the frames, pixels.
-    width: width of the frames, pixels.
+    height: height of the frames in pixels.
+    width: width of the frames in pixels.
   """
 
   num_frames: int
@@ -35,18 +35,18 @@ class SourceVideo(Protocol):
   width: int
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns frames uint8 [n, height, width, 3], by their numbers int [n]."""
+    """Reads frames uint8 [n, height, width, 3], given their numbers int [n]."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-  """A part of the frames, resized.
+  """A part of the frames, which is cut out and resized.
 
   Attributes:
     box: the part, (x0, y0, x1, y1) in whole pixels of the frames.
-    height: height that the part is resized to, pixels.
-    width: width that the part is resized to, pixels.
-    is_flipped: whether left and right change places.
+    height: height in pixels that the part is resized to.
+    width: width in pixels that the part is resized to.
+    is_flipped: whether the resized part is mirrored left to right.
   """
 
   box: tuple[int, int, int, int]
@@ -61,13 +61,13 @@ class Crop:
     )
 
   def move_points(self, points: np.ndarray) -> np.ndarray:
-    """Returns where points of the frames lie in the crop.
+    """Converts points from pixels of the frames to pixels of the crop.
 
     Args:
       points: float [..., 2], (x, y) in pixels of the frames.
 
     Returns:
-      float32 [..., 2], (x, y) in pixels of the crop, maybe outside of it.
+      float32 [..., 2], (x, y) in pixels of the crop. They may lie outside it.
     """
     x0, y0, x1, y1 = self.box
     scale = self.width / (x1 - x0), self.height / (y1 - y0)
@@ -81,7 +81,7 @@ class Crop:
     return np.all((points >= 0) & (points < (self.width, self.height)), -1)
 
   def move_boxes(self, boxes: np.ndarray) -> np.ndarray:
-    """Returns where boxes of the frames lie in the crop.
+    """Converts boxes from pixels of the frames to pixels of the crop.
 
     Args:
       boxes: float [..., 4], (x0, y0, x1, y1) in pixels of the frames.
@@ -91,19 +91,20 @@ class Crop:
       NaN, and boxes outside the crop become NaN.
     """
     corners = boxes.reshape(*boxes.shape[:-1], 2, 2)
-    # A flip swaps the left and the right corner: sorting puts them back.
+    # A flip swaps the left and the right corner, and sorting swaps them back.
     corners = np.sort(self.move_points(corners), axis=-2)
     corners = np.clip(corners, 0, np.float32([self.width, self.height]))
-    is_left = (corners[..., 1, :] > corners[..., 0, :]).all(-1)
+    has_area = (corners[..., 1, :] > corners[..., 0, :]).all(-1)
     moved = corners.reshape(boxes.shape)
-    return np.where(is_left[..., None], moved, np.float32(np.nan))
+    return np.where(has_area[..., None], moved, np.float32(np.nan))
 
   def pick_nearest(self, maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Crops maps of another resolution by taking the nearest pixels.
+    """Crops maps, which may have another resolution, by the nearest pixels.
 
     Args:
-      maps: [T, h, w], which cover the same extent as the frames.
-      size: height and width of the frames, pixels.
+      maps: maps of rows x columns pixels that show what the frames show,
+        [T, rows, columns].
+      size: height and width of the frames in pixels.
 
     Returns:
       [T, height, width], with the dtype of `maps`.
@@ -118,18 +119,18 @@ class Crop:
 
 
 class Cut(NamedTuple):
-  """The frames of an example.
+  """The frames of an example, and the part of them that the encoder gets.
 
   Attributes:
-    numbers: int64 [T], numbers of the frames.
-    crop: the part of these frames that the encoder sees.
+    numbers: numbers of the frames in the video, int64 [T].
+    crop: the part of these frames, and the size that it is resized to.
   """
 
   numbers: np.ndarray
   crop: Crop
 
   def read(self, video: SourceVideo) -> np.ndarray:
-    """Returns frames as the encoder sees them, uint8 [T, height, width, 3]."""
+    """Returns the cropped frames of the video, uint8 [T, height, width, 3]."""
     return self.crop.apply(video.read(self.numbers))
 
 
@@ -138,22 +139,21 @@ class Sampling:
   """How examples are cut from a video.
 
   Attributes:
-    num_frames: T, frames of an example.
-    frame_rate: frames per second at which the video is sampled, each time by
-      the nearest frame.
-    height: height of the frames that the encoder sees, pixels.
-    width: width of the frames that the encoder sees, pixels.
-    squash: whether the encoder sees the whole frame, its aspect ratio changed,
-      rather than the largest part of the right aspect ratio.
-    num_clips: number of clips of an evaluation, from the start of the video to
-      its end.
-    num_crops: number of crops of an evaluation, from one end of the frame's
-      longer side to the other.
-    crop_area: in training, least and greatest area of a crop, as a share of
-      what an evaluation sees.
-    crop_aspect: in training, least and greatest width / height of a crop, as a
-      multiple of that of an evaluation.
-    flip: in training, the probability that left and right change places.
+    num_frames: T, number of frames of an example.
+    frame_rate: rate at which the video is sampled, by the nearest frame, in
+      frames per second.
+    height: height in pixels of the frames that the encoder gets.
+    width: width in pixels of the frames that the encoder gets.
+    squash: whether the encoder gets the whole frame, resized to another aspect
+      ratio, and not the largest part that has the aspect ratio width / height.
+    num_clips: number of fixed clips, spread over the video from start to end.
+    num_crops: number of fixed crops of a clip, spread along the side of the
+      frame of which a crop shows only a part.
+    crop_area: least and greatest area of a random crop, as a share of the area
+      of a fixed crop.
+    crop_aspect: least and greatest width / height of a random crop, as a
+      multiple of the width / height of a fixed crop.
+    flip: probability that a random cut is mirrored left to right.
   """
 
   num_frames: int
@@ -176,22 +176,22 @@ class Sampling:
 
   @property
   def frame_size(self) -> dict[str, int]:
-    """Height and width of the frames that the encoder sees, by these names."""
+    """The fields `height` and `width`, by these names."""
     return {'height': self.height, 'width': self.width}
 
   def span(self, native_rate: float) -> int:
-    """Returns how many frames a clip spans, from its first to its last.
+    """Returns how many of a video's own frames a clip spans, ends included.
 
     Args:
-      native_rate: frames per second of the video.
+      native_rate: the video's own rate, frames per second.
     """
     return int(self._offsets(native_rate)[-1]) + 1
 
   def list_cuts(self, video: SourceVideo) -> list[Cut]:
     """Returns the num_clips * num_crops cuts of an evaluation.
 
-    The crops of a clip come together. In a video that is shorter than a clip
-    the last frame is repeated.
+    The crops of a clip follow one another. In a video that is shorter than a
+    clip the last frame is repeated.
     """
     last = max(0, video.num_frames - self.span(video.frame_rate))
     height, width = self._largest(video)
@@ -205,28 +205,30 @@ class Sampling:
     ]
 
   def list_starts(self, video: SourceVideo) -> list[Cut]:
-    """Returns the cuts of an evaluation that begin in different frames.
+    """Returns the cuts of an evaluation, of which no two start in one frame.
 
-    A short video gives fewer than num_clips.
+    There are fewer than num_clips if clips of a short video start in one frame.
 
     Raises:
-      ValueError: num_crops is above 1. Only class probabilities can be
-        averaged over crops.
+      ValueError: num_crops is above 1.
     """
     if self.num_crops > 1:
-      raise ValueError(f'num_crops={self.num_crops} must be 1 but for classes')
+      raise ValueError(
+          f'num_crops={self.num_crops} must be 1 in this benchmark: only class'
+          ' probabilities can be averaged over crops'
+      )
     cuts = self.list_cuts(video)
     return list({int(cut.numbers[0]): cut for cut in cuts}.values())
 
   def sample(self, rng: np.random.Generator, video: SourceVideo) -> Cut:
     """Returns a random cut for training.
 
-    The start is uniform over those from which a clip fits into the video, and
-    the crop is sampled by `crops.draw_box`.
+    The first frame is uniform over those after which a clip fits into the
+    video, and the crop is sampled by `crops.sample_box`.
     """
     last = max(0, video.num_frames - self.span(video.frame_rate))
     start = int(rng.integers(last + 1))
-    # Settings are relative to what an evaluation sees, `draw_box` to the frame.
+    # Settings are relative to a fixed crop, arguments of `sample_box` are not.
     height, width = self._largest(video)
     share = height * width / (video.height * video.width)
     x0, y0, x1, y1 = crops.sample_box(
@@ -249,10 +251,9 @@ class Sampling:
     """Returns a random cut that has ground truth, and its ground truth.
 
     Args:
-      rng: source of randomness; with None the cut is `fixed`.
+      rng: random generator; None returns `fixed`.
       video: the video that is cut.
-      fixed: cut that is also returned if a few random ones all have no ground
-        truth.
+      fixed: cut that is returned if several random cuts have no ground truth.
       find: function that returns the ground truth of a cut, or None if the cut
         has none. It must not return None for `fixed`.
     """
@@ -263,20 +264,21 @@ class Sampling:
     return fixed, find(fixed)
 
   def _offsets(self, native_rate: float) -> np.ndarray:
-    """Returns the frames of a clip, counted from its first: int64 [T]."""
+    """Returns the frames of a clip, counted from its first one: int64 [T]."""
     spacing = frame_sampling.Spacing(
         self.num_frames, 1, 1, 1, 1, frame_rate=self.frame_rate
     )
     return spacing.offsets(np.arange(self.num_frames), native_rate)
 
   def _largest(self, video: SourceVideo) -> tuple[int, int]:
-    """Returns height and width of what an evaluation sees of a frame."""
+    """Returns the height and width of a fixed crop in pixels of the frame."""
     if self.squash:
       return video.height, video.width
     scale = min(video.height / self.height, video.width / self.width)
     return round(scale * self.height), round(scale * self.width)
 
   def _cut(self, video, start, x, y, height, width, is_flipped):
+    """Returns the cut of a first frame and of a box with a corner at (x, y)."""
     numbers = start + self._offsets(video.frame_rate)
     box = x, y, x + width, y + height
     return Cut(
@@ -286,7 +288,7 @@ class Sampling:
 
 
 def _spread(last: int, count: int) -> list[int]:
-  """Returns whole numbers spread over 0..last; a single one is the middle."""
+  """Returns whole numbers spread over 0..last, for a count of 1 the middle."""
   if count == 1:
     return [last // 2]
   return np.linspace(0, last, count).round().astype(int).tolist()

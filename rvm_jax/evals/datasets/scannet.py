@@ -1,11 +1,11 @@
-"""ScanNet: rooms filmed with a depth sensor, scans exported to pictures.
+"""ScanNet: scans of rooms with depth, exported to pictures.
 
 The data set's folder holds
 
   scannetv2_train.txt, scannetv2_val.txt   names of scans, one a line
   scans/SCAN/color/N.jpg                   frame N, counted from 0
-  scans/SCAN/depth/N.png                   its depth, 16 bits: millimetres,
-                                           0 where it is not known
+  scans/SCAN/depth/N.png                   depth map of frame N, 16 bits:
+                                           millimetres, 0 where not known
 """
 
 import dataclasses
@@ -30,9 +30,10 @@ class Scan:
 
   Attributes:
     folder: path of the scan's folder.
-    num_frames: number of frames; each has colour and depth.
-    height: height of the colour frames, pixels.
-    width: width of the colour frames, pixels.
+    num_frames: number of frames, each of which has a colour picture and a depth
+      map.
+    height: height of the colour pictures in pixels.
+    width: width of the colour pictures in pixels.
     frame_rate: frames per second.
   """
 
@@ -43,12 +44,12 @@ class Scan:
   frame_rate: float = _FRAME_RATE
 
   def paths(self, kind: str, suffix: str, numbers: np.ndarray) -> list[str]:
-    """Returns the paths of some frames' files.
+    """Returns the paths of the pictures of some frames.
 
     Args:
-      kind: the folder, 'color' or 'depth'.
-      suffix: how the files' names end, '.jpg' or '.png'.
-      numbers: int [n], numbers of the frames.
+      kind: name of the folder that holds the pictures, 'color' or 'depth'.
+      suffix: end of the pictures' names, '.jpg' or '.png'.
+      numbers: numbers of the frames, int [n].
     """
     return [
         os.path.join(self.folder, kind, f'{number}{suffix}')
@@ -56,7 +57,13 @@ class Scan:
     ]
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns frames uint8 [n, height, width, 3], by their numbers int [n].
+    """Reads colour pictures.
+
+    Args:
+      numbers: numbers of the frames, int [n].
+
+    Returns:
+      uint8 RGB [n, height, width, 3].
 
     Raises:
       ValueError: a file is not a picture, or has another size than the first.
@@ -64,11 +71,14 @@ class Scan:
     return files_lib.read_frames(self.paths('color', '.jpg', numbers))
 
   def read_depth(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns the depth of frames, by their numbers int [n].
+    """Reads depth maps.
+
+    Args:
+      numbers: numbers of the frames, int [n].
 
     Returns:
-      float32 [n, h, w], metres, 0 where it is not known. The resolution may
-      differ from that of the colour frames.
+      Depth in metres, 0 where it is not known, float32 [n, rows, columns]. The
+      resolution may differ from that of the colour pictures.
 
     Raises:
       ValueError: a file is not a picture of 16 bits, or has another size than
@@ -80,14 +90,14 @@ class Scan:
       if depth.shape != maps[0].shape:
         raise ValueError(
             f'{path} has {depth.shape} pixels, and {paths[0]} has'
-            f' {maps[0].shape}'
+            f' {maps[0].shape}; all must have one size'
         )
-    return np.stack(maps).astype(np.float32) / 1000
+    return np.stack(maps).astype(np.float32) / 1000  # Millimetres to metres.
 
 
 @dataclasses.dataclass(frozen=True)
 class DepthClip:
-  """A clip of a scan, an `ExampleRecord`.
+  """A clip of a scan, a `fitting.examples.ExampleRecord`.
 
   Attributes:
     scan: the scan that the clip is cut from.
@@ -103,7 +113,7 @@ class DepthClip:
 
   @property
   def name(self) -> str:
-    """Name of the scan, and its frame that comes first."""
+    """Name of the clip: 'SCAN@NUMBER', with the number of its first frame."""
     scan = os.path.basename(self.scan.folder)
     return f'{scan}@{self.cut.numbers[0]}'
 
@@ -120,14 +130,15 @@ class DepthClip:
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """Returns frames, uint8 [T, height, width, 3], and depth.
-
-    Depth is float32 [T, height, width], metres, 0 where it is not known, taken
-    from the nearest pixel and never interpolated.
+    """Reads the clip, or a random cut of its scan.
 
     Args:
-      rng: source of randomness for another cut of the scan; with None the
-        clip's own cut is taken.
+      rng: random generator for a random cut; None reads the clip's own cut.
+
+    Returns:
+      frames: uint8 [T, height, width, 3].
+      depth: float32 [T, height, width], metres, 0 where it is not known. It is
+        taken from the nearest pixel of the depth map and never interpolated.
 
     Raises:
       ValueError: a file is broken.
@@ -144,7 +155,7 @@ def read(
 ) -> tuple[list[DepthClip], list[str]]:
   """Lists the clips of a split.
 
-  The first frame of each scan is read, for its size.
+  The first colour picture of each scan is read to know the size of its frames.
 
   Args:
     data_dir: folder that holds the lists and the folder of scans.
@@ -152,13 +163,13 @@ def read(
     sampling: how scans are cut. Scans that are too short are left out.
 
   Returns:
-    The clips, and notes on scans that are left out.
+    The clips, and notes: sentences on the scans that are left out.
 
   Raises:
-    FileNotFoundError: a file or folder is missing, or a frame has colour or
-      depth alone; the message names it.
+    FileNotFoundError: a list or a folder is missing, or a frame lacks its
+      colour picture or its depth map; the message names it.
     ValueError: frames are not numbered from 0 on, a picture cannot be read,
-      several crops are asked for, or there is no clip at all.
+      `sampling.num_crops` is above 1, or no scan is long enough for a clip.
   """
   path = os.path.join(data_dir, f'scannetv2_{split}.txt')
   clips, notes = [], []
@@ -166,8 +177,8 @@ def read(
     scan = _open(os.path.join(data_dir, 'scans', name))
     if scan.num_frames < sampling.span(scan.frame_rate):
       notes.append(
-          f'{name}: {scan.num_frames} frames are too few for a clip; it is left'
-          ' out'
+          f'{name}: {scan.num_frames} frames are too few for a clip; the scan'
+          ' is left out'
       )
       continue
     clips += [
@@ -175,12 +186,15 @@ def read(
         for cut in sampling.list_starts(scan)
     ]
   if not clips:
-    raise ValueError(f'{path}: no clip in any scan. {"; ".join(notes[:3])}')
+    raise ValueError(
+        f'{path} lists no scan that is long enough for a clip.'
+        f' {"; ".join(notes[:3])}'
+    )
   return clips, notes
 
 
 def _open(folder: str) -> Scan:
-  """Opens a scan after a check that its frames are complete."""
+  """Returns a scan after checking that no picture of a frame is missing."""
   color = files_lib.list_files(os.path.join(folder, 'color'), '.jpg', SOURCE)
   depth = files_lib.list_files(os.path.join(folder, 'depth'), '.png', SOURCE)
   files_lib.check_pairs(color, depth, SOURCE)
@@ -188,8 +202,8 @@ def _open(folder: str) -> Scan:
   for number in range(len(names)):
     if f'{number}.jpg' not in names:
       raise ValueError(
-          f'{folder}/color holds {len(names)} frames, and none of the name'
-          f' {number}.jpg'
+          f'{folder}/color holds {len(names)} frames, which must be named 0.jpg'
+          f' to {len(names) - 1}.jpg; {number}.jpg is missing'
       )
   first = files_lib.read_frames([os.path.join(folder, 'color', '0.jpg')])
   return Scan(folder, len(names), *first.shape[1:3])

@@ -1,4 +1,4 @@
-"""Something-Something v2: what hands do to things, in 174 classes.
+"""Something-Something v2: videos of what people do with objects, 174 classes.
 
 The data set's folder holds
 
@@ -36,10 +36,12 @@ def read(
     data_dir: folder that holds the lists and the folder of videos.
     split: name of the split, 'train' or 'validation'.
     sampling: how videos are cut. Its `flip` must be 0.
-    max_bad_share: largest share of bad videos, see `videos.open_all`.
+    max_bad_share: largest share of the split's videos that may be bad: missing,
+      broken or of a single frame.
 
   Returns:
-    The clips, those of a video together, and notes on what is left out.
+    The clips, those of a video together, and notes: sentences on the videos
+    that are left out.
 
   Raises:
     FileNotFoundError: a file or folder is missing; the message names it.
@@ -48,7 +50,7 @@ def read(
   """
   if sampling.flip:
     raise ValueError(
-        f'flip={sampling.flip} must be 0: classes tell left from right'
+        f'flip={sampling.flip} must be 0, because classes tell left from right'
     )
   classes_file = _find(data_dir, 'labels')
   list_file = _find(data_dir, split)
@@ -105,7 +107,7 @@ def _read_classes(path: str) -> dict[str, int]:
 
 
 def _find(data_dir: str, name: str) -> str:
-  """Returns the path of a list, under its newer name if that is there."""
+  """Returns the path of a list, which is the newer one if that file exists."""
   older = os.path.join(data_dir, f'something-something-v2-{name}.json')
   newer = os.path.join(data_dir, 'labels', f'{name}.json')
   return newer if os.path.isfile(newer) else older

@@ -1,4 +1,4 @@
-"""Videos of a data set: indexed once, bad ones counted, read lazily."""
+"""Indexes the videos of a data set, and leaves out those that are bad."""
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
@@ -14,16 +14,16 @@ from rvm_jax.data.video import sequences
 
 @dataclasses.dataclass(frozen=True)
 class VideoFile:
-  """A video that has been decoded once from start to end.
+  """A video that is in the index, because it was decoded once to its end.
 
   Attributes:
     path: absolute path of the file, or of a folder of pictures.
     num_frames: number of frames that can be decoded.
     frame_rate: frames per second.
-    height: height of the frames, upright, pixels.
-    width: width of the frames, upright, pixels.
+    height: height of the upright frames in pixels.
+    width: width of the upright frames in pixels.
     database: path of the index that holds the video.
-    row: row of the video in the index.
+    row: number of the video's row in the index.
   """
 
   path: str
@@ -43,7 +43,13 @@ class VideoFile:
     return tuple(os.path.join(self.path, name) for name in names)
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns frames uint8 [n, height, width, 3], by their numbers int [n].
+    """Reads some frames.
+
+    Args:
+      numbers: numbers of the frames, int [n].
+
+    Returns:
+      uint8 RGB [n, height, width, 3].
 
     Raises:
       BrokenVideo: the file has changed since it was indexed, or cannot be read
@@ -63,21 +69,22 @@ def open_all(
 ) -> tuple[dict[str, VideoFile], list[str]]:
   """Opens the videos of a data set.
 
-  Videos that are not in the index yet are decoded once. Bad videos are those
-  that are missing, broken or too short. A few of them are left out, with a
-  note; more are refused.
+  Videos that are not in the index yet are decoded once. Videos that are
+  missing, broken or too short are bad. If they are few, they are left out, with
+  a note; if they are more, this is an error.
 
   Args:
     paths: absolute paths of the files.
     needs: function that returns the number of frames that a video must have,
       given its frame rate.
     max_bad_share: largest share of the files that may be bad.
-    source: a sentence on where the data set is had, for errors.
-    places: where a list names each file, by path, for errors; '' or no entry
-      if that does not help.
+    source: sentence that says where to get the data set, for errors.
+    places: {path: file and line of the list that names it}, for errors. A path
+      may have no entry, or '', if there is no such line to show.
 
   Returns:
-    {path: video} of the good ones, and a note if some are bad.
+    {path: video} of the videos that are not bad, and a list of notes: one
+    sentence if some videos are bad, and none otherwise.
 
   Raises:
     ValueError: too many videos are bad, or all of them; the message names the
@@ -102,7 +109,8 @@ def open_all(
     )
     if not good or len(bad) > max_bad_share * (len(good) + len(bad)):
       raise ValueError(
-          f'{note}. More than max_bad_share={max_bad_share} of them. {source}'
+          f'{note}. Only a share of max_bad_share={max_bad_share} may be bad,'
+          f' and not all. {source}'
       )
     logging.warning('%s. They are left out.', note)
     notes.append(f'{note}; they are left out')
@@ -122,5 +130,6 @@ def open_all(
 
 
 def _locate(path: str, places: Mapping[str, str] | None) -> str:
+  """Returns a path, after its place in a list if that is known, for errors."""
   place = (places or {}).get(path)
   return f'{place}: {path}' if place else path

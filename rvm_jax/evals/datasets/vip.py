@@ -46,7 +46,7 @@ def read(data_dir: str) -> list[masked.MaskedVideo]:
     data_dir: the folder VIP.
 
   Returns:
-    The videos. A mask holds an index into `CLASSES` in each pixel, or 255 where
+    The videos. Each pixel of a mask is an index into `CLASSES`, or 255 where
     there is no label.
 
   Raises:

@@ -1,9 +1,9 @@
-"""Waymo Open perception v2: boxes in camera images, with an identity each.
+"""Waymo Open perception v2: camera videos, and boxes tracked through them.
 
 The data set's folder holds
 
-  SPLIT/camera_image/SEGMENT.parquet  JPEGs
-  SPLIT/camera_box/SEGMENT.parquet    boxes
+  SPLIT/camera_image/SEGMENT.parquet  images, JPEG
+  SPLIT/camera_box/SEGMENT.parquet    boxes, each with the identity of an object
 
 SPLIT is training or validation. Reading needs pyarrow:
 pip install 'rvm_jax[waymo]'.
@@ -27,22 +27,24 @@ SOURCE = (
 
 @dataclasses.dataclass(frozen=True)
 class BoxedClip:
-  """A clip and the boxes of its video, an `ExampleRecord`.
+  """A clip and the boxes of its video, a `fitting.examples.ExampleRecord`.
 
   Attributes:
-    name: segment, camera and first frame.
-    files: paths of the images and of the boxes.
+    name: 'SEGMENT/CAMERA@NUMBER', with the number of the clip's first frame.
+    files: paths of the segment's file of images and of its file of boxes.
     video: the video that the clip is cut from.
-    boxes: float32 [n, F, 4], boxes of the n objects in all F frames of the
-      video, (x0, y0, x1, y1) in pixels of the whole frames; NaN where an object
-      has no box.
+    boxes: boxes of n objects in all F frames of the video, float32 [n, F, 4],
+      (x0, y0, x1, y1) in pixels of the whole frames; NaN where an object has no
+      box.
     sampling: how the clip is cut.
     cut: the clip's own cut.
     min_area: least area of a box, as a share of the crop's area. A smaller box
       does not count as one.
-    min_presence: least share of the frames in which an object must have a box.
-    num_objects: O, objects of the example. If the clip has more, the largest
-      are taken, or random ones with a random cut.
+    min_presence: least share of the cut's frames in which an object must have a
+      box.
+    num_objects: O, number of objects of an example. If more objects count, the
+      clip's own cut takes those that are largest in its first frame, and a
+      random cut takes random ones. If there are fewer, the example is padded.
   """
 
   name: str
@@ -58,14 +60,16 @@ class BoxedClip:
   def read(
       self, rng: np.random.Generator | None = None
   ) -> dict[str, np.ndarray]:
-    """Returns frames uint8 [T, height, width, 3] and boxes float32 [O, T, 4].
-
-    Boxes are in pixels of these frames and clipped at their edges; NaN where an
-    object has no box, and for objects that are padding.
+    """Reads the clip, or a random cut of its video.
 
     Args:
-      rng: source of randomness for another cut of the video; with None the
-        clip's own cut is taken.
+      rng: random generator for a random cut; None reads the clip's own cut.
+
+    Returns:
+      frames: uint8 [T, height, width, 3].
+      boxes: float32 [O, T, 4], (x0, y0, x1, y1) in pixels of these frames,
+        clipped at their edges; NaN where an object has no box, and for objects
+        that are padding.
 
     Raises:
       ValueError: an image cannot be read.
@@ -84,15 +88,17 @@ class BoxedClip:
     return {'frames': cut.read(self.video), 'boxes': boxes}
 
   def follow(self, cut: sampling_lib.Cut) -> dict[str, np.ndarray] | None:
-    """Returns the objects of a cut of the video.
+    """Finds the objects of the video that can be tracked through a cut.
+
+    These are the objects that have a box in the cut's first frame, from which a
+    head takes its queries, and in enough of its frames.
 
     Args:
-      cut: frames and crop.
+      cut: frames and crop of the video.
 
     Returns:
-      'boxes', float32 [m, T, 4], in pixels of the crop, of the objects that
-      have a box in the first frame and in enough frames, in descending order of
-      their area in the first frame; None instead if there is no such object.
+      'boxes', float32 [m, T, 4], in pixels of the crop, in descending order of
+      the objects' area in the first frame. None if there is no such object.
     """
     crop = cut.crop
     boxes = crop.move_boxes(self.boxes[:, cut.numbers])  # [n, T, 4]
@@ -100,7 +106,7 @@ class BoxedClip:
     area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
     is_large = area >= self.min_area * crop.height * crop.width
     boxes = np.where(is_large[..., None], boxes, np.float32(np.nan))
-    # Only objects that have a box in the first frame can be asked for.
+    # Only objects that have a box in the first frame can be queries.
     is_asked = is_large[:, 0] & (is_large.mean(-1) >= self.min_presence)
     if not is_asked.any():
       return None
@@ -118,9 +124,9 @@ def read(
     min_presence: float,
     num_objects: int | None = None,
 ) -> tuple[list[BoxedClip], list[str]]:
-  """Lists the clips of a split that have an object in their first frame.
+  """Lists the clips of a split in which an object can be tracked.
 
-  One image of each camera is read, for its size.
+  One image of each camera is read to know the size of its frames.
 
   Args:
     data_dir: folder that holds the splits.
@@ -129,18 +135,19 @@ def read(
     cameras: numbers of the cameras: 1 front, 2 front left, 3 front right,
       4 side left, 5 side right.
     min_area: least area of a box, as a share of the crop's area.
-    min_presence: least share of the frames in which an object must have a box.
-    num_objects: O, objects of an example; None for the largest number that a
-      clip has.
+    min_presence: least share of a cut's frames in which an object must have a
+      box.
+    num_objects: O, number of objects of an example; None for the largest number
+      that any clip of the split has.
 
   Returns:
-    The clips, and notes on segments that are left out.
+    The clips, and notes: sentences on the videos that are left out.
 
   Raises:
     ImportError: pyarrow is not installed.
     FileNotFoundError: a file or folder is missing; the message names it.
     ValueError: columns or values are not as expected, boxes have a time without
-      an image, several crops are asked for, or no clip has an object.
+      an image, `sampling.num_crops` is above 1, or no clip has an object.
   """
   waymo_segments.import_parquet()
   image_folder, box_folder = (
@@ -158,7 +165,7 @@ def read(
       if video.num_frames < sampling.span(video.frame_rate):
         notes.append(
             f'{segment}, camera {camera}: {video.num_frames} frames are too'
-            ' few for a clip; it is left out'
+            ' few for a clip; the video is left out'
         )
         continue
       for cut in sampling.list_starts(video):
@@ -179,7 +186,9 @@ def read(
   if not clips:
     raise ValueError(
         f'{image_folder}: no clip of the cameras {tuple(cameras)} has an object'
-        f' in its first frame. {"; ".join(notes[:3])}'
+        f' with a box of at least min_area={min_area} in its first frame and in'
+        f' a share of min_presence={min_presence} of its frames.'
+        f' {"; ".join(notes[:3])}'
     )
   if num_objects is None:
     clips = [dataclasses.replace(c, num_objects=max(counts)) for c in clips]

@@ -14,9 +14,10 @@ _TIME, _CAMERA = 'key.frame_timestamp_micros', 'key.camera_name'
 _OBJECT = 'key.camera_object_id'
 _BOX = '[CameraBoxComponent].box'
 _IMAGE = '[CameraImageComponent].image'
-# Rows that are read at once in search of an image of a camera.
+# Number of rows that are read at a time until an image of a camera is found.
 _FEW = 4
-# Bytes that are read ahead. Without a limit it would be a whole row group.
+# Number of bytes that pyarrow reads ahead. Without this limit it would read a
+# whole row group.
 _BUFFER = 2**20
 
 
@@ -26,10 +27,11 @@ class CameraVideo:
 
   Attributes:
     path: path of the file of images.
-    rows: int64 [F], rows of the file, in the order of time.
-    frame_rate: frames per second, from the first and the last time.
-    height: height of the images, pixels.
-    width: width of the images, pixels.
+    rows: rows of the F images in the file, in the order of their times, int64
+      [F].
+    frame_rate: frames per second, on average between first and last image.
+    height: height of the images in pixels.
+    width: width of the images in pixels.
   """
 
   path: str
@@ -44,7 +46,13 @@ class CameraVideo:
     return len(self.rows)
 
   def read(self, numbers: np.ndarray) -> np.ndarray:
-    """Returns frames uint8 [n, height, width, 3], by their numbers int [n].
+    """Reads some frames.
+
+    Args:
+      numbers: numbers of the frames, int [n].
+
+    Returns:
+      uint8 RGB [n, height, width, 3].
 
     Raises:
       ValueError: an image cannot be read, or has another size than the first.
@@ -57,7 +65,7 @@ def read(
 ) -> dict[int, tuple[CameraVideo, np.ndarray]]:
   """Opens the cameras of a segment.
 
-  One image of each camera is read, for its size.
+  One image of each camera is read to know the size of its frames.
 
   Args:
     image_file: path of the segment's file in camera_image.
@@ -70,8 +78,9 @@ def read(
     no box.
 
   Raises:
-    ValueError: columns are missing, a camera has too few frames, or boxes have
-      a time without an image.
+    ValueError: a file is not parquet or lacks columns, an image cannot be read,
+      a camera has too few frames or two at one time, or boxes have a time
+      without an image.
   """
   images = _read_columns(image_file, [_TIME, _CAMERA])
   boxes = _read_columns(
@@ -89,6 +98,7 @@ def read(
       raise ValueError(
           f'{image_file}: camera {camera} must have two frames or more, each'
           f' at its own time, got {len(rows)} at {len(set(times.tolist()))}'
+          ' times'
       )
     height, width = _read_size(image_file, camera)
     seconds = float(times[-1] - times[0]) / 1e6
@@ -127,7 +137,7 @@ def _arrange(
         f'{box_file} has boxes at the time {boxes[_TIME][~is_known][0]}, of'
         f' which {image_file} has no image'
     )
-  # The object of each box is its place among the sorted identities.
+  # Objects are numbered in the order of their identities.
   ids, objects = np.unique(boxes[_OBJECT], return_inverse=True)
   center = np.stack([boxes[f'{_BOX}.center.{axis}'] for axis in 'xy'], -1)
   size = np.stack([boxes[f'{_BOX}.size.{axis}'] for axis in 'xy'], -1)
@@ -177,14 +187,14 @@ def _read_columns(path: str, names: list[str]) -> dict[str, np.ndarray]:
 
 
 def _read_images(path: str, rows: np.ndarray) -> list[io.BytesIO]:
-  """Returns the JPEGs in some rows, each with a `name` for errors."""
+  """Returns the JPEGs in some rows, as open files with names for errors."""
   images = [None] * len(rows)
   with _open(path) as file:
     counts = [
         file.metadata.row_group(group).num_rows
         for group in range(file.metadata.num_row_groups)
     ]
-    # Each row group that holds one of the rows is read once.
+    # Parquet is read by row groups. Each one that holds a row is read once.
     starts = np.cumsum([0] + counts)
     groups = np.searchsorted(starts, rows, side='right') - 1
     for group in np.unique(groups):
@@ -199,7 +209,7 @@ def _read_images(path: str, rows: np.ndarray) -> list[io.BytesIO]:
 def _read_size(path: str, camera: int) -> tuple[int, int]:
   """Returns height and width of a camera's first image in the file.
 
-  The file, of hundreds of megabytes, is read no further than that image.
+  The file may have hundreds of megabytes, and is read only up to that image.
   """
   with _open(path) as file:
     batches = file.iter_batches(_FEW, columns=[_CAMERA, _IMAGE])

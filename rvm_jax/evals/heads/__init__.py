@@ -1,13 +1,14 @@
 """Readout heads: small networks trained on the features of a frozen encoder.
 
+They follow the readouts of RVM (arXiv 2512.13684) and 4DS (arXiv 2412.15212).
 There is one head for each kind of task. Each is a flax.linen module built on
 `attention.AttentionReadout`, and all keep one contract, so that `evals.fitting`
 can train and run any of them:
 
 - `head.init(rng, features, batch)` returns the head's variables, and
   `head.apply(variables, features, batch)` its outputs: one array, which only
-  the same head knows how to read. `apply` uses no random numbers, and 'params'
-  is the only collection.
+  this head's `loss` and `decode` can interpret. `apply` uses no random numbers,
+  and 'params' is the only collection.
 - `head.loss(outputs, batch)` returns the loss of each example, float32 [B].
 - `head.decode(outputs, batch)` returns the predictions: a dict of arrays with
   the names and units of the ground truth.
@@ -39,10 +40,9 @@ sees. Depth is in metres.
 Some entries of the ground truth do not count: points whose `is_valid` is False,
 which are padding; positions of points that are not visible; missing boxes,
 which are NaN or have no area; objects without a box in frame 0; and unknown
-depth, which is 0.
-Whatever these entries hold changes neither the loss nor its gradient. An
-example in which nothing counts has the loss 0.
+depth, which is 0. Whatever these entries hold changes neither the loss nor its
+gradient. An example in which nothing counts has the loss 0.
 
-The sizes of a head are its fields. Where the paper's loss or initial values are
-not known, ours are used; each head's docstring says which those are.
+The sizes of a head are its fields. Where the loss of the papers is not known,
+the head has a loss of ours, which its docstring describes.
 """

@@ -1,7 +1,8 @@
 """The attentive readout of RVM and 4DS: one cross-attention and an MLP.
 
-It reproduces the released readout module. The path of a parameter in the tree
-is its key in the released checkpoints.
+It reproduces the released readout module, models/readout.py in
+github.com/google-deepmind/representations4d. The path of a parameter in the
+tree is its key in the released checkpoints.
 """
 
 import functools
@@ -16,7 +17,7 @@ _NORMAL = nn.initializers.normal(0.02)
 
 
 class ReadoutMLP(nn.Module):
-  """Two dense layers, the hidden one four times as wide, with tanh-GELU."""
+  """Two dense layers with tanh-GELU between, the first four times as wide."""
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -50,9 +51,10 @@ class AttentionReadout(nn.Module):
       have biases, and the attention's result is added to the query and passed
       through an MLP. If False, the outputs are a linear function of the
       attention's result.
-    query_chunk: number of queries that attend at a time, a divisor of Q, for
-      when the attention scores of all queries do not fit into memory; the
-      backward pass computes the scores again. None lets all attend at once.
+    query_chunk: number of queries that attend at a time, a divisor of Q. Use it
+      if the attention scores of all queries do not fit into memory; the
+      backward pass then computes the scores again. By default all queries
+      attend at once.
   """
 
   num_classes: int
@@ -95,8 +97,8 @@ class AttentionReadout(nn.Module):
     x = TemporalEmbedding(name='temporal_posenc')(x)
     x = x.reshape(x.shape[0], -1, x.shape[-1])
 
-    # One cross-attention, with queries [B, Q, heads, num_params / heads]. As in
-    # the released module, learned queries are not projected.
+    # Queries by attention head, [B, Q, num_heads, num_params / num_heads].
+    # Learned queries are not projected, as in the released module.
     by_head = (self.num_heads, self.num_params // self.num_heads)
     project = functools.partial(
         nn.DenseGeneral, by_head, use_bias=self.match_vjepa_implementation
@@ -106,7 +108,8 @@ class AttentionReadout(nn.Module):
       query = jnp.broadcast_to(query, (x.shape[0], *query.shape))
     else:
       query = nn.DenseGeneral(by_head, name='query_embedding')(queries)
-    # Heads side by side, [B, Q, num_params], with a residual MLP block.
+    # One cross-attention. Attention heads lie side by side: queries are
+    # [B, Q, num_params], keys and values [B, T * N, num_params].
     query, key, value = (
         y.reshape(*y.shape[:2], self.num_params)
         for y in (
@@ -116,6 +119,7 @@ class AttentionReadout(nn.Module):
         )
     )
     token = self._attend(query, key, value)
+    # Residual blocks: a projection of the attention's result, and an MLP.
     if self.match_vjepa_implementation:
       token = query + nn.Dense(self.num_params, name='Dense_0')(token)
       token += ReadoutMLP(name='MLP_0')(nn.LayerNorm(name='LayerNorm_1')(token))
@@ -135,8 +139,8 @@ class AttentionReadout(nn.Module):
           f'query_chunk={self.query_chunk} must divide the {size} queries'
       )
     # The chunks, [chunks, B, query_chunk, num_params], attend one after the
-    # other. Without the checkpoint, the backward pass would keep the scores of
-    # all of them.
+    # other. Without `jax.checkpoint`, the scores of all chunks would be kept
+    # for the backward pass.
     chunks = query.reshape(batch, -1, self.query_chunk, width).swapaxes(0, 1)
     mixed = jax.lax.map(
         jax.checkpoint(lambda chunk: attend(chunk, key, value)), chunks

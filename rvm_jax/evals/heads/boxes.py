@@ -1,4 +1,4 @@
-"""Boxes that are tracked through a clip, as for Waymo Open."""
+"""A head that tracks boxes through a clip, as for Waymo Open."""
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,7 @@ class BoxesHead(nn.Module):
   """Predicts an object's boxes in all frames from one query.
 
   The query is the object's box in frame 0. The 4DS readout has 1024 channels, 4
-  heads, queries of width 512 and 16 Fourier octaves.
+  attention heads, queries of width 512 and 16 Fourier octaves.
 
   The published loss is not known. Ours, with coordinates normalised to [0, 1],
   is the mean over the four coordinates of smooth L1 (quadratic for errors up to
@@ -22,7 +22,7 @@ class BoxesHead(nn.Module):
 
   Attributes:
     num_params: width of the attentive readout.
-    num_heads: number of its attention heads.
+    num_heads: number of attention heads of the readout.
     height: height of the frames in pixels.
     width: width of the frames in pixels.
     query_width: width of the queries, E.
@@ -43,7 +43,7 @@ class BoxesHead(nn.Module):
     """Predicts boxes in all frames for each object.
 
     Args:
-      features: float [B, T, N, C].
+      features: C channels of each of N patches of T frames, float [B, T, N, C].
       batch: holds 'boxes', float [B, O, T, 4]; only frame 0 is read.
 
     Returns:
@@ -103,4 +103,5 @@ class BoxesHead(nn.Module):
     return {'boxes': jnp.where(is_queried, boxes, jnp.nan)}
 
   def _normalise(self, boxes):
+    """Converts boxes from pixels to normalised coordinates."""
     return queries_lib.normalise(boxes, self.height, self.width)

@@ -1,4 +1,4 @@
-"""Classes of whole clips, as for Something-Something v2 and Kinetics."""
+"""A head that classifies clips, as for Something-Something v2 and Kinetics."""
 
 import flax.linen as nn
 import jax
@@ -10,15 +10,15 @@ from rvm_jax.evals.heads import attention
 class ClassificationHead(nn.Module):
   """Predicts a clip's class with one learned query.
 
-  The sizes of 4DS are 768 channels and 12 heads for the 174 classes of
-  Something-Something v2, and 1024 channels and 16 heads for the 700 classes of
-  Kinetics. The loss is softmax cross entropy; whether the papers use label
-  smoothing is not known, and none is used here.
+  The 4DS readout has 768 channels and 12 attention heads for the 174 classes of
+  Something-Something v2, and 1024 channels and 16 attention heads for the 700
+  classes of Kinetics. The loss is softmax cross entropy; whether the papers use
+  label smoothing is not known, and none is used here.
 
   Attributes:
     num_classes: number of classes, K.
     num_params: width of the attentive readout.
-    num_heads: number of its attention heads.
+    num_heads: number of attention heads of the readout.
   """
 
   num_classes: int
@@ -32,7 +32,7 @@ class ClassificationHead(nn.Module):
     """Predicts the logits of the classes.
 
     Args:
-      features: float [B, T, N, C].
+      features: C channels of each of N patches of T frames, float [B, T, N, C].
       batch: not read.
 
     Returns:
@@ -65,7 +65,7 @@ class ClassificationHead(nn.Module):
       batch: not read.
 
     Returns:
-      'probabilities': float32 [B, K], of each clip alone.
+      'probabilities': class probabilities of each clip, float32 [B, K].
       `metrics.accuracy` averages those of several clips of one video.
     """
     del batch

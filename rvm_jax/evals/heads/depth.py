@@ -1,4 +1,4 @@
-"""Depth of every pixel, as for ScanNet."""
+"""A head that predicts the depth of every pixel, as for ScanNet."""
 
 import flax.linen as nn
 import jax
@@ -12,23 +12,24 @@ class DepthHead(nn.Module):
   """Predicts depth with a learned query for each block of frames and pixels.
 
   Queries are in raster order (time, row, column), and so are the pixels of a
-  query's block. The 4DS readout has 1024 channels, 16 heads and blocks of 2
-  frames x 8 rows x 8 columns, which is 6272 queries for 16 frames of 224 x 224.
+  query's block. The 4DS readout has 1024 channels, 16 attention heads and
+  blocks of 2 frames x 8 rows x 8 columns, which is 6272 queries for 16 frames
+  of 224 x 224.
 
   The published loss is not known. Ours is the squared difference of the
   logarithms of depth in metres; the outputs therefore are log depth.
 
   Attributes:
     num_params: width of the attentive readout.
-    num_heads: number of its attention heads.
+    num_heads: number of attention heads of the readout.
     height: height of the frames in pixels.
     width: width of the frames in pixels.
-    patch: frames, rows and columns of a query's block. They must divide T, the
-      height and the width.
-    query_chunk: number of queries that attend at a time, a divisor of their
-      number, or None for all at once. At the sizes of 4DS a training step takes
-      2.7 GB per clip with None and 0.7 GB in chunks of 784, according to XLA's
-      estimate for a CPU.
+    patch: numbers of frames, rows and columns of a query's block, divisors of
+      T, `height` and `width`.
+    query_chunk: number of queries that attend at a time, a divisor of the
+      number of all queries, or None for all at once. At the sizes of 4DS a
+      training step takes 2.7 GB per clip with None and 0.7 GB in chunks of 784,
+      according to XLA's estimate for a CPU.
   """
 
   num_params: int
@@ -45,21 +46,22 @@ class DepthHead(nn.Module):
     """Predicts the log depth of every pixel.
 
     Args:
-      features: float [B, T, N, C].
+      features: C channels of each of N patches of T frames, float [B, T, N, C].
       batch: not read.
 
     Returns:
       Logarithm of the depth in metres, float32 [B, T, H, W].
 
     Raises:
-      ValueError: T, the height or the width is not a multiple of the block's.
+      ValueError: `patch` does not divide T, the height and the width, or
+        `query_chunk` does not divide the number of queries.
     """
     del batch
     shape = features.shape[1], self.height, self.width
     if any(side % part for side, part in zip(shape, self.patch, strict=True)):
       raise ValueError(
-          f'patch={tuple(self.patch)} must divide frames, height and width'
-          f' {shape}'
+          f'patch={tuple(self.patch)} must divide the frames, height and width'
+          f' of a clip, {shape}'
       )
     deep, tall, wide = self.patch
     grid = shape[0] // deep, shape[1] // tall, shape[2] // wide
@@ -80,8 +82,8 @@ class DepthHead(nn.Module):
 
     Args:
       outputs: log depth, float32 [B, T, H, W].
-      batch: holds 'depth', float [B, T, H, W] in metres; what is not above 0 is
-        unknown.
+      batch: holds 'depth', float [B, T, H, W] in metres. Depth that is not
+        above 0 is unknown.
 
     Returns:
       float32 [B]; 0 for an example without known depth.

@@ -1,4 +1,4 @@
-"""Terms from which the heads' losses are made."""
+"""Terms of the losses of the readout heads."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def binary_cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
   """Computes the sigmoid cross entropy of logits.
 
   Args:
-    logits: logits of the label being True, float of any shape.
+    logits: log odds that the label is True, float of any shape.
     labels: bool of the shape of `logits`.
 
   Returns:

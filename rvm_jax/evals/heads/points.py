@@ -1,4 +1,4 @@
-"""Points that are tracked through a clip, as for Perception Test."""
+"""A head that tracks points through a clip, as for Perception Test."""
 
 import flax.linen as nn
 import jax
@@ -14,8 +14,8 @@ class PointsHead(nn.Module):
 
   A point's position in frame 0 is embedded as a query. The query is copied once
   for every `frames_per_query` frames, and a learned embedding tells the copies
-  apart. The 4DS readout has 1024 channels, 8 heads, queries of width 512, 16
-  Fourier octaves and 2 frames per query.
+  apart. The 4DS readout has 1024 channels, 8 attention heads, queries of width
+  512, 16 Fourier octaves and 2 frames per query.
 
   The published loss is not known. Ours is that of TAPIR (Doersch et al., ICCV
   2023), in pixels of a frame scaled to 256 x 256: 0.05 times the Huber loss of
@@ -25,7 +25,7 @@ class PointsHead(nn.Module):
 
   Attributes:
     num_params: width of the attentive readout.
-    num_heads: number of its attention heads.
+    num_heads: number of attention heads of the readout.
     height: height of the frames in pixels.
     width: width of the frames in pixels.
     query_width: width of the queries, E.
@@ -48,7 +48,7 @@ class PointsHead(nn.Module):
     """Predicts position, visibility and certainty in all frames.
 
     Args:
-      features: float [B, T, N, C].
+      features: C channels of each of N patches of T frames, float [B, T, N, C].
       batch: holds 'tracks', float [B, P, T, 2], of which only frame 0 is read,
         and 'is_valid', bool [B, P].
 
@@ -119,9 +119,10 @@ class PointsHead(nn.Module):
   def decode(self, outputs: jax.Array, batch) -> dict[str, jax.Array]:
     """Converts logits to tracks in pixels and to visibility.
 
-    As in the released MooG code, a point is predicted visible if the product of
-    the probabilities of being visible and of being certain is above 0.5. Frame
-    0 holds the query, as visible; TAP-Vid does not score the query's frame.
+    As in the released code of MooG (van Steenkiste et al., NeurIPS 2024), a
+    point is predicted visible if the product of the probabilities of being
+    visible and of being certain is above 0.5. In frame 0 the prediction is the
+    query, and visible; TAP-Vid does not score the query's frame.
 
     Args:
       outputs: logits, float32 [B, P, T, 4].
@@ -143,4 +144,5 @@ class PointsHead(nn.Module):
     }
 
   def _normalise(self, points):
+    """Converts points from pixels to normalised coordinates."""
     return queries_lib.normalise(points, self.height, self.width)

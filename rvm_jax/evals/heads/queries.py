@@ -1,4 +1,4 @@
-"""Queries that are made from the coordinates of points and boxes."""
+"""Makes queries from the coordinates of points and boxes."""
 
 import flax.linen as nn
 import jax
@@ -39,17 +39,18 @@ def embed_fourier(coordinates: jax.Array, num_bases: int) -> jax.Array:
   """Computes Fourier features: sines and cosines of pi * 2^i * coordinate.
 
   Args:
-    coordinates: D normalised coordinates, float [..., D].
+    coordinates: n normalised coordinates, float [..., n].
     num_bases: number of octaves; i runs from 0 to num_bases - 1.
 
   Returns:
-    float32 [..., 2 * num_bases * D]: the sines of all octaves of the first
+    float32 [..., 2 * num_bases * n]: the sines of all octaves of the first
     coordinate, then those of the next ones; then all cosines in this order.
   """
   *lead, size = coordinates.shape
   octaves = (np.pi * 2.0 ** np.arange(num_bases)).astype(np.float32)
   octaves = octaves.reshape(*[1] * len(lead), 1, num_bases)
   angles = (coordinates[..., None] * octaves).reshape(*lead, size * num_bases)
+  # The cosine is the sine a quarter turn ahead.
   return jnp.sin(jnp.concatenate([angles, angles + np.float32(np.pi / 2)], -1))
 
 
@@ -68,14 +69,14 @@ class CoordinateQueries(nn.Module):
 
   @nn.compact
   def __call__(self, coordinates: jax.Array) -> jax.Array:
-    """Maps normalised coordinates, float [..., D], to float32 [..., E]."""
+    """Maps normalised coordinates, float [..., n], to float32 [..., E]."""
     x = embed_fourier(coordinates, self.num_bases)
     x = nn.gelu(nn.Dense(self.width, name='dense_in')(x), approximate=True)
     return nn.Dense(self.width, name='dense_out')(x)
 
 
 def _sides(coordinates, height, width):
-  """Returns (width, height) once or twice, with as many axes as coordinates."""
+  """Returns what to divide each coordinate by: width for x, height for y."""
   *lead, size = coordinates.shape
   sides = np.tile(np.array([width, height], np.float32), size // 2)
   return sides.reshape(*[1] * len(lead), size)

@@ -31,7 +31,7 @@ def iou(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         f' {true.shape} and {predicted.shape}'
     )
   true, predicted = true.astype(np.float64), predicted.astype(np.float64)
-  # Missing boxes become boxes of zero size, so that no NaN is computed with.
+  # Missing boxes become boxes of zero size, to keep NaN out of the arithmetic.
   is_true = is_box(true)
   true = np.where(is_true[..., None], true, 0)
   predicted = np.where(is_box(predicted)[..., None], predicted, 0)
@@ -68,7 +68,7 @@ def track_iou(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def is_box(boxes: np.ndarray) -> np.ndarray:
-  """Returns which boxes exist: those with both sides above 0, never NaN.
+  """Returns which boxes exist: those with both sides above 0, without NaN.
 
   Args:
     boxes: float [..., 4], as (x0, y0, x1, y1). A JAX array gives a JAX array.
@@ -80,4 +80,5 @@ def is_box(boxes: np.ndarray) -> np.ndarray:
 
 
 def _area(boxes):
+  """Returns the areas [...] of boxes [..., 4]."""
   return (boxes[..., 2:] - boxes[..., :2]).prod(-1)

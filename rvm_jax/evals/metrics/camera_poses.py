@@ -48,9 +48,10 @@ def end_point_error(
         'true and predicted must both be [..., 12], got'
         f' {true.shape} and {predicted.shape}'
     )
-  # Poses act linearly on points: the difference of the poses moves each point
-  # to the difference of its two images.
+  # R p + t is linear in R and t. The difference of two poses therefore maps a
+  # point to the difference of the places to which the poses move it.
   difference = predicted.astype(np.float64) - true
   rotation = difference[..., :9].reshape(*difference.shape[:-1], 3, 3)
+  # Offsets of the N points: [..., N, 3].
   offsets = points @ rotation.swapaxes(-1, -2) + difference[..., None, 9:]
   return np.linalg.norm(offsets, axis=-1).mean(-1)

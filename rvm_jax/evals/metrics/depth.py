@@ -1,9 +1,9 @@
 """Depth errors: AbsRel, and the share of pixels within a factor of 1.25.
 
 RVM and 4DS report AbsRel on ScanNet. Whether they average over pixels or over
-frames is not published: `score` gives one score per frame, whose plain mean is
-an average over frames, and `pool` averages over pixels, which is what the
-benchmarks here report. Neither rescales the predictions.
+frames is not published. `score` gives one score per frame, whose plain mean is
+an average over frames, and `pool` averages over pixels; the ScanNet benchmark
+reports both. Neither rescales the predictions.
 """
 
 import numpy as np
@@ -32,6 +32,7 @@ def score(true: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
         'true and predicted must both be [..., H, W], got'
         f' {true.shape} and {predicted.shape}'
     )
+  # Unknown pixels get a depth of 1 and an error of 0, and are not counted.
   known = true > 0
   true = np.where(known, true, 1).astype(np.float64)
   predicted = np.where(known, predicted, 1).astype(np.float64)

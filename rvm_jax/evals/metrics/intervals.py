@@ -1,5 +1,6 @@
 """Confidence intervals of mean scores over a finite number of scenes.
 
+A scene stands for any unit that has a score of its own, such as a test video.
 The intervals are 95 % percentile-bootstrap intervals: scenes are sampled with
 replacement, as many as there are, the mean score of the sample is computed, and
 this is repeated; the interval holds the middle 95 % of the means. It covers the
@@ -85,14 +86,17 @@ def difference(
   if len(first) != len(second):
     raise ValueError(
         'two models must be compared on the same scenes, got'
-        f' {len(first)} and {len(second)}'
+        f' {len(first)} and {len(second)} scores'
     )
   gains = np.asarray(second, float) - np.asarray(first, float)
   return mean(gains, weights), *interval(gains, weights)
 
 
 def _weigh(values, weights):
-  """Returns weighted scores and weights of the scenes that have both."""
+  """Returns weighted scores and weights of the scenes that count.
+
+  These are the scenes with a finite score and a weight above 0.
+  """
   values = np.asarray(values, float)
   weights = np.ones(len(values)) if weights is None else np.asarray(weights)
   if values.ndim != 1 or weights.shape != values.shape:
@@ -102,5 +106,5 @@ def _weigh(values, weights):
     )
   is_scored = np.isfinite(values) & (weights > 0)
   if not is_scored.any():
-    raise ValueError('no scene has a score')
+    raise ValueError('no scene has a score and a weight above 0')
   return values[is_scored] * weights[is_scored], weights[is_scored]

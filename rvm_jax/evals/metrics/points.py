@@ -44,10 +44,10 @@ def score(
 
   Returns:
     Scores in [0, 1]:
-    'occlusion_accuracy': share of the frames in which visibility is predicted
-    correctly.
+    'occlusion_accuracy': share of the scored frames of all points in which
+    visibility is predicted correctly.
     'pts_within_D' for each threshold D: share of the visible points whose
-    position is correct.
+    position is correct. A point counts once in each scored frame.
     'jaccard_D' for each threshold D: number of true positives (visible,
     predicted visible, position correct), divided by the number of visible
     points plus that of false positives (predicted visible, but hidden or in an
@@ -59,7 +59,7 @@ def score(
 
   Raises:
     ValueError: the shapes do not fit together, a query frame lies outside of
-      the video, or the query mode is another one.
+      the video, or `query_mode` is unknown.
   """
   if true.ndim != 3 or true.shape[-1] != 2:
     raise ValueError(f'true must be [P, T, 2], got {true.shape}')
@@ -135,4 +135,5 @@ def _scored_frames(query_frames, num_frames, query_mode):
 
 
 def _ratio(part, whole) -> float:
+  """Returns the ratio of two counts, NaN if the second one is 0."""
   return float(part / whole) if whole else float('nan')

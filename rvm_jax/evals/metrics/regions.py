@@ -1,8 +1,9 @@
 """Region similarity J and boundary accuracy F of masks, as for DAVIS-2017.
 
 The measures are from Perazzi et al., CVPR 2016, in the form of the DAVIS-2017
-toolkit. The toolkit ignores pixels labelled void; here, as in the released RVM
-evaluation, every pixel counts.
+toolkit (github.com/davisvideochallenge/davis2017-evaluation). The toolkit
+ignores pixels labelled void; here, as in the released RVM evaluation, every
+pixel counts.
 """
 
 import numpy as np
@@ -51,7 +52,7 @@ def boundary_f(true, predicted, *, tolerance=0.008):
   scores = np.empty(true.shape[:-2])
   for index in np.ndindex(scores.shape):
     scores[index] = _boundary_f(true[index], predicted[index], radius)
-  return scores[()]
+  return scores[()]  # A number if there are no leading axes.
 
 
 def recall(scores):
@@ -67,10 +68,10 @@ def recall(scores):
 
 
 def decay(scores):
-  """Computes the mean score of the first quarter of the frames minus the last.
+  """Computes by how much the mean score falls from first to last quarter.
 
-  Neighbouring quarters both contain the frame between them, as in the
-  DAVIS-2017 toolkit.
+  The quarters are those of the frames. Neighbouring quarters both contain the
+  frame between them, as in the DAVIS-2017 toolkit.
 
   Args:
     scores: J or F of each frame, float [..., T].
@@ -79,8 +80,8 @@ def decay(scores):
     float64 [...]; above 0 where the score falls over time.
   """
   scores = np.asarray(scores)
-  # Five edges of four quarters, rounded as in the toolkit (halves up, because
-  # of the 1e-10 added), then made zero-based.
+  # The first and last frames of the quarters, counted from 1 and rounded as in
+  # the toolkit (1e-10 is added to round halves up), and then counted from 0.
   edges = np.linspace(1, scores.shape[-1], 5)
   edges = np.round(edges + 1e-10).astype(int) - 1
   first = scores[..., : edges[1] + 1]
@@ -89,6 +90,7 @@ def decay(scores):
 
 
 def _boundary_f(true, predicted, radius):
+  """Computes F of two masks [H, W] for a disk of a radius in pixels."""
   true, predicted = _boundary(true), _boundary(predicted)
   if not true.any() or not predicted.any():
     return float(true.any() == predicted.any())
@@ -120,6 +122,7 @@ def _share_near(boundary, other, radius):
 
 
 def _as_masks(true, predicted):
+  """Returns both arrays as bool after checking that their shapes agree."""
   true, predicted = np.asarray(true, bool), np.asarray(predicted, bool)
   if true.shape != predicted.shape or true.ndim < 2:
     raise ValueError(

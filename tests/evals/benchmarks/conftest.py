@@ -1,4 +1,4 @@
-"""Runs benchmarks with a readout on small data sets."""
+"""Fixtures that run benchmarks with a readout on small data sets."""
 
 import jax
 import pytest
@@ -10,7 +10,7 @@ from tests.evals.benchmarks import readouts
 
 @pytest.fixture
 def fast_compile():
-  """Compiles without most optimisations, which takes less time."""
+  """Compiles without most optimisations, because compiling is then faster."""
   jax.config.update('jax_disable_most_optimizations', True)
   yield
   jax.config.update('jax_disable_most_optimizations', False)
@@ -18,10 +18,10 @@ def fast_compile():
 
 @pytest.fixture
 def run_benchmark(video_set, tmp_path):
-  """A function that runs a benchmark on its small data set.
+  """Returns a function that runs a benchmark on its small data set.
 
-  It takes the benchmark's name and a config, by default the shipped one made
-  small, and returns the result folder.
+  The function takes the benchmark's name and a config, by default that of
+  `readouts.shrink_config`, and returns the result folder.
   """
 
   def run(name, config=None):
@@ -38,10 +38,11 @@ def run_benchmark(video_set, tmp_path):
 
 @pytest.fixture
 def predict_with(monkeypatch):
-  """A function that replaces fitted heads by a function of its argument.
+  """Returns a function that replaces the fitted head in later benchmarks.
 
-  That function takes an example and returns a prediction. The dict that comes
-  back receives what `scoring.evaluate` is called with.
+  The function takes another function, example -> prediction, and calls it in
+  place of the head. It returns a dict, which a later run fills with the
+  arguments of `scoring.evaluate`.
   """
 
   def replace(predict):

@@ -1,4 +1,4 @@
-"""What the tests of the benchmarks with a readout share."""
+"""Configs and checks that the tests of benchmarks with a readout share."""
 
 import csv
 import importlib
@@ -32,7 +32,7 @@ def load_config(name: str) -> ml_collections.ConfigDict:
 
 
 def shrink_config(name: str) -> ml_collections.ConfigDict:
-  """Returns the shipped config, for four small frames and three steps."""
+  """Returns the shipped config with four small frames and three steps."""
   config = load_config(name)
   protocol = config.protocol
   protocol.sampling.update(num_frames=4, height=32, width=32)
@@ -74,9 +74,9 @@ def check_head(
   """Checks that a shipped head fits the examples of its benchmark.
 
   Args:
-    settings: what `scoring.evaluate` was called with, see `predict_with`.
-    num_params: parameters of the head on features 1024 wide.
-    tolerance: relative error allowed in that number.
+    settings: arguments of `scoring.evaluate`, as `predict_with` returns them.
+    num_params: number of parameters of the head on features 1024 wide.
+    tolerance: allowed relative error of that number.
   """
   example = settings['train'][0].read(np.random.default_rng(0))
   assert example.pop('frames').shape == (16, 224, 224, 3)

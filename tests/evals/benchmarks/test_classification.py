@@ -1,4 +1,4 @@
-"""Classes of videos: the mean over clips, the rows, and the notes."""
+"""Tests classification: the mean over clips, the rows, and the notes."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The whole command on labelled videos of one's own, and its scores."""
+"""Tests the whole command on one's own labelled videos, and its scores."""
 
 import os
 import pathlib
@@ -59,8 +59,8 @@ def test_command_learns_to_tell_inverted_videos_from_plain(video_set, tmp_path):
 def test_score_has_an_interval_and_the_best_constant_prediction(
     run_benchmark, predict_with, video_set
 ):
-  # Of the class inverted, number 0, two of three are right; of the class plain
-  # the only one is.
+  # Class 0, inverted, has three test videos, of which the second is predicted
+  # wrongly. Class 1, plain, has one, which is predicted correctly.
   probabilities = iter([(0.9, 0.1), (0.2, 0.8), (0.7, 0.3), (0.4, 0.6)])
   predict_with(lambda _: {'probabilities': np.array(next(probabilities))})
   root = video_set('clips')

@@ -1,4 +1,4 @@
-"""DAVIS: which frames and objects count, and how scores are averaged."""
+"""Tests which frames and objects of DAVIS count, and how scores average."""
 
 import functools
 
@@ -24,7 +24,10 @@ evaluate = functools.partial(
 
 @pytest.fixture
 def replace_predictions(monkeypatch):
-  """Puts given masks of all videos in the place of the predicted ones."""
+  """Returns a function that puts given masks in place of the predicted ones.
+
+  The function takes the masks of each video, in the order of the videos.
+  """
 
   def replace(masks):
     remaining = list(masks)
@@ -39,8 +42,9 @@ def test_evaluate_follows_objects_of_constant_colour(davis):
   rows = {(row['video'], row['object']): row for row in report.rows}
   assert len(rows) == report.scores['num_objects'] == 5
   for key, row in rows.items():
-    # Bilinear decoding rounds the corners of squares off. The object that is
-    # not in the first mask scores while it is out of sight, in 1 of 4 frames.
+    # Bilinear decoding rounds off the corners of squares. Object 2 of pigs is
+    # not in the first mask and never predicted. It scores 100 in the one of
+    # four frames in which it is out of sight.
     low, high = (25, 25) if key == ('pigs', 2) else (60, 100)
     assert low <= row['j_and_f'] <= high, key
     assert row['num_frames'] == 4
@@ -115,7 +119,7 @@ def test_evaluate_averages_like_the_released_code_and_like_the_toolkit(
 
 
 def _repeat_first(masks):
-  """Returns by kind and video the masks of the first frame in every frame."""
+  """Returns masks that stay: {kind: {name of the video: masks}}."""
   still = {
       name: still_masks.repeat(m[0], np.unique(m[0]), (48, 64), (6, 8), len(m))
       for name, m in masks.items()
@@ -129,10 +133,11 @@ def _repeat_first(masks):
 def test_evaluate_scores_masks_that_stay(davis):
   report = evaluate(str(davis[0]))
   rows = {(row['video'], row['object']): row for row in report.rows}
-  # It does not move. Patches round its corners off.
+  # The goat does not move. On the grid of patches its corners are rounded off.
   assert rows['goat', 1]['stay_j_and_f'] == 100
   assert 60 < rows['goat', 1]['stay_grid_j_and_f'] < 100
-  # It is not in the first mask, and out of sight in one of four frames.
+  # Object 2 of pigs is not in the first mask, and out of sight in one of the
+  # four frames that count.
   for kind in still_masks.KINDS:
     assert rows['pigs', 2][f'{kind}_j_and_f'] == 25
   mean = np.mean([row['stay_j_and_f'] for row in report.rows])

@@ -1,4 +1,4 @@
-"""JHMDB: which frames and joints count, and how scores are averaged."""
+"""Tests which frames and joints of JHMDB count, and how scores average."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Classes of Kinetics: a run with several clips of each video."""
+"""Tests a run of the Kinetics benchmark with several clips of each video."""
 
 import numpy as np
 
@@ -18,7 +18,8 @@ def test_videos_are_judged_by_the_mean_over_their_clips(
   config.protocol.test.num_clips = 2
   result, rows = readouts.load(run_benchmark(NAME, config))
   assert result['task'] == 'Kinetics-700 top-1'
-  # Of class 1, found 0; of class 0, found 1.
+  # The mean over two clips is (0.65, 0.35) for the video of class 1, and
+  # (0.45, 0.55) for that of class 0: both are wrong.
   assert result['scores'] == {'top_1': 0.0, 'num_videos': 2}
   assert [(row['class'], row['found'], row['num_clips']) for row in rows] == [
       ('yoga (easy)', 'abseiling', '2'),
@@ -29,7 +30,7 @@ def test_videos_are_judged_by_the_mean_over_their_clips(
   assert head.num_classes == 2 and head.num_params == 8
   assert len(settings['train']) == 4 and len(settings['test']) == 4
   assert examples['test']['test'] == {'num_clips': 2, 'num_crops': 1}
-  # What is fitted does not depend on how it is scored.
+  # The settings of the training examples do not include those of the test.
   assert examples['train'].keys() == {'sampling', 'train'}
   probabilities = iter([(0.1, 0.9), (0.6, 0.4), (0.2, 0.8), (0.6, 0.4)])
   result, _ = readouts.load(run_benchmark(NAME, config))

@@ -1,4 +1,4 @@
-"""Scores of depth: averages over pixels and over frames."""
+"""Tests scores of depth: averages over pixels and over frames."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ NAME, TITLE = 'scannet', 'ScanNet AbsRel'
 
 def test_run_writes_a_whole_result(run_benchmark, fast_compile):
   out = run_benchmark(NAME)
-  # Ten frames of each scan are in one of its clips, or in two.
+  # The clips of a scan have ten different frames, each with two pictures.
   readouts.check_result(out, TITLE, num_rows=4, num_files=2 + 2 * 2 * 10)
 
 
@@ -37,13 +37,14 @@ def test_an_error_of_10_percent_everywhere_scores_a_tenth(
   assert tuple(settings['head'].patch) == (2, 16, 16)
 
 
-def test_one_wrong_frame_weighs_by_its_pixels_or_as_a_frame(
+def test_a_wrong_frame_has_the_weight_of_its_pixels_or_of_one_frame(
     run_benchmark, predict_with
 ):
   depths = []
 
   def predict(example):
-    # The first frame of the first clip is twice too far; half of it is known.
+    # In the first frame of the first clip, half of the depth is known, and the
+    # predictions are twice the true depth.
     factor = np.ones((4, 1, 1), np.float32)
     if not depths:
       example['depth'][0, :, 16:] = 0

@@ -1,4 +1,4 @@
-"""Classes of Something-Something v2: whole runs and left-out videos."""
+"""Tests runs of the Something-Something v2 benchmark, and left-out videos."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""VIP: the pixels of all frames are counted in one confusion matrix."""
+"""Tests that the pixels of all frames of VIP count in one confusion matrix."""
 
 import functools
 
@@ -64,7 +64,8 @@ def test_evaluate_scores_masks_that_stay(vip):
   root, masks = vip
   report = evaluate(str(root))
   rows = {row['video']: row for row in report.rows}
-  # The only object of the video does not move. Patches round its corners off.
+  # The only object of the video does not move. On the grid of patches its
+  # corners are rounded off.
   assert rows['videos1']['stay_miou'] == 100
   assert 60 < rows['videos1']['stay_grid_miou'] < 100
   true = np.concatenate([m.ravel() for m in masks.values()])
@@ -89,13 +90,13 @@ def test_evaluate_neither_propagates_nor_counts_pixels_without_a_label(vip):
   report = evaluate(str(root))
   assert 'videos1: some pixels have no label and do not count' in report.notes
   (row,) = [row for row in report.rows if row['video'] == 'videos1']
-  # The object is not predicted in its 4 other frames, where it counts as
-  # background, as all other pixels do.
+  # In the 4 other frames all pixels are predicted as background, also those of
+  # the object. Its 64 pixels in frames 0 and 3 do not count.
   background = 1 - 4 * 64 / (6 * 48 * 64 - 2 * 64)
   assert row['miou'] == pytest.approx(100 * background / 2)
 
 
-def test_evaluate_refuses_labels_that_are_no_class(vip):
+def test_evaluate_refuses_labels_that_are_not_classes(vip):
   root, masks = vip
   mask = masks['videos1'][4]
   tiny_sets.save(

@@ -1,4 +1,4 @@
-"""Scores of tracked boxes: baseline, weights, boxes turned inside out."""
+"""Tests scores of tracked boxes: baseline, weights, inverted boxes."""
 
 import numpy as np
 import pytest
@@ -31,8 +31,8 @@ def test_every_box_has_the_same_weight(run_benchmark, predict_with):
   assert result['scores']['mean_iou'] == 100
   assert settings['examples']['train']['train']['num_objects'] == 25
   counts = [int(row['num_boxes']) for row in rows]
-  # Four frames of two objects, the first not counted; the last clips, from
-  # frames 14 and 17 on, lose one.
+  # A clip has three scored frames of two objects. In the last two clips, which
+  # start in frames 14 and 17, one object leaves.
   assert counts == [6, 6, 6, 6, 4, 3]
   assert {row['num_objects'] for row in rows} == {'2'}
   assert result['scores']['num_boxes'] == sum(counts)
@@ -43,7 +43,7 @@ def test_every_box_has_the_same_weight(run_benchmark, predict_with):
   assert 0 < min(static) and max(static) < 100
 
 
-def test_boxes_turned_inside_out_score_0(run_benchmark, predict_with):
+def test_boxes_of_negative_width_score_0(run_benchmark, predict_with):
   predict_with(lambda e: {'boxes': e['boxes'][..., [2, 1, 0, 3]]})
   result, _ = readouts.load(run_benchmark(NAME))
   assert result['scores']['mean_iou'] == 0

@@ -1,4 +1,4 @@
-"""Labelled videos of one's own: lists, folders, splits, and what is refused."""
+"""Tests the reader of one's own labelled videos: layouts, splits and errors."""
 
 import pathlib
 
@@ -65,12 +65,12 @@ def test_val_stands_in_for_test_or_is_not_used(folder):
   assert notes == ['1 videos of val are not used']
 
 
-def test_one_video_in_five_is_for_the_test_by_its_name():
+def test_one_name_in_five_is_in_the_test_split():
   names = [f'{label}/{i:03d}.mp4' for label in 'xy' for i in range(1000)]
   test = [n for n in names if clips_lib._choose_split(n) == 'test']
   # Three standard deviations of a binomial distribution are 54.
   assert abs(len(test) - 400) < 54
-  # The same in all versions and on all machines.
+  # The choice must be the same in all versions and on all machines.
   assert test[:4] == ['x/000.mp4', 'x/003.mp4', 'x/008.mp4', 'x/021.mp4']
 
 
@@ -130,7 +130,7 @@ def test_folders_of_pictures_are_videos(folder):
     (folder / f'{name}.mp4').unlink()
   assert read(folder)[0] == {'train/x/bear': 'x', 'train/y/elk': 'y'}
   (clip,), _ = clips_lib.read(str(folder), 'test', SAMPLING, 0.0)
-  # Results are hashed over the files that they depend on.
+  # `files` lists every picture, because results have a hash of these files.
   names = [f'{folder}/test/x/cow/{number:05d}.png' for number in range(6)]
   assert list(clip.files) == names
   assert clip.read()['frames'].shape == (4, 32, 32, 3)
@@ -189,7 +189,7 @@ def test_a_folder_named_train_alone_is_a_class(folder):
                 'b.mp4,y,train',
                 './a.mp4,x,test',
             ],
-            'line 4: a.mp4 is listed for test, and in .*line 2 for train',
+            'line 4: a.mp4 is listed again, for test; .*line 2 .* for train',
         ),
     ],
 )

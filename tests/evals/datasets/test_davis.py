@@ -1,4 +1,4 @@
-"""DAVIS: which videos are listed, in both layouts."""
+"""Tests which videos of DAVIS are listed, in both layouts."""
 
 from rvm_jax.evals.datasets import davis as davis_lib
 from rvm_jax.evals.datasets import davis_prepared

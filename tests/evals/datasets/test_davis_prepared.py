@@ -1,4 +1,4 @@
-"""DAVIS as tensorflow-datasets writes it, made by its own builder."""
+"""Tests the reader of DAVIS in folders made by tensorflow-datasets' builder."""
 
 import sys
 import types

@@ -1,4 +1,4 @@
-"""Files of data sets: what is read and listed, and what errors say."""
+"""Tests what is read and listed in a data set's folder, and the errors."""
 
 import io
 
@@ -93,7 +93,7 @@ def test_read_masks_returns_numbers_instead_of_colours(mode, tmp_path):
   np.testing.assert_array_equal(masks, [pixels, pixels])
 
 
-def test_readers_of_images_name_the_one_that_does_not_fit(tmp_path):
+def test_readers_of_images_name_a_file_of_another_size_or_mode(tmp_path):
   paths = [str(tmp_path / f'{i}.png') for i in range(2)]
   make_image('RGB')[0].save(paths[0])
   make_image('RGB', (6, 4))[0].save(paths[1])

@@ -1,4 +1,4 @@
-"""Kinetics: lists, manifests, folders, and what is refused."""
+"""Tests the reader of Kinetics: lists, manifests, folders and errors."""
 
 import csv
 
@@ -25,7 +25,8 @@ def test_files_are_found_by_identity_and_seconds(root):
   assert [c.name for c in clips] == [f'{n}#{k}' for n in names for k in (0, 1)]
   assert [c.label for c in clips] == [1, 1, 0, 0] and not notes
   assert {c.classes for c in clips} == {('abseiling', 'yoga (easy)')}
-  # Elsewhere below the folder of the split, lists beside it, other names.
+  # The split has another name, the lists are beside its folder, and the videos
+  # are in this folder itself.
   (root / 'val').rename(root / 'validate')
   (root / 'annotations/val.csv').rename(root / 'validate.csv')
   (root / 'annotations/train.csv').rename(root / 'train.csv')

@@ -1,4 +1,4 @@
-"""Clips of labelled videos: fixed cuts, and random ones."""
+"""Tests clips of labelled videos: fixed cuts, and random ones."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Videos with masks in folders: what is read, and what errors say."""
+"""Tests videos with masks in folders: what is read, and the errors."""
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ data_sets = pytest.mark.parametrize('name', DATA_SETS)
 
 @pytest.fixture
 def data_set(name, request):
-  """Returns the module, frames and masks of a video, and folder of a set."""
+  """Returns a set's module, a video's folders of frames and masks, the root."""
   root, _ = request.getfixturevalue(name)
   module, frames, masks = DATA_SETS[name]
   return module, root / frames, root / masks, root
@@ -88,9 +88,8 @@ def test_read_names_broken_files(data_set):
 
 
 def test_read_refuses_frames_and_masks_of_different_number():
-  frames, masks = np.zeros((3, 4, 5, 3), np.uint8), np.zeros(
-      (2, 4, 5), np.uint8
-  )
+  frames = np.zeros((3, 4, 5, 3), np.uint8)
+  masks = np.zeros((2, 4, 5), np.uint8)
   video = masked.MaskedVideo('goat', 3, (), lambda: (frames, masks))
   with pytest.raises(ValueError, match=r'goat: .*\(3, 4, 5\).*\(2, 4, 5\)'):
     video.read()

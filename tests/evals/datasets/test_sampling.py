@@ -1,4 +1,4 @@
-"""Fixed and random cuts, and ground truth that follows the pixels."""
+"""Tests fixed and random cuts, and the ground truth of crops."""
 
 import dataclasses
 
@@ -49,7 +49,7 @@ def test_clips_are_spread_over_the_video_at_the_sampling_rate():
       [5, 7, 9, 11],
       [10, 12, 14, 16],
   ]
-  # 2.5 frames from one to the next: each time the nearest.
+  # Samples are 2.5 frames of the video apart; the nearest frame is taken.
   assert numbers(replace(frame_rate=12.0), frame_rate=30.0, num_frames=9) == [
       [0, 3, 5, 8]
   ]
@@ -75,7 +75,7 @@ def test_clips_that_begin_in_the_same_frame_are_listed_once():
     replace(num_crops=2).list_starts(DrawnVideo())
 
 
-def test_fixed_crops_are_the_largest_of_the_right_shape():
+def test_fixed_crops_are_the_largest_of_the_right_aspect_ratio():
   assert boxes(SAMPLING) == [(8, 0, 56, 48)]
   assert boxes(replace(num_crops=3)) == [
       (0, 0, 48, 48),
@@ -86,7 +86,7 @@ def test_fixed_crops_are_the_largest_of_the_right_shape():
       (0, 0, 48, 48),
       (0, 16, 48, 64),
   ]
-  assert boxes(replace(height=16)) == [(0, 8, 64, 40)]
+  assert boxes(replace(height=16)) == [(0, 8, 64, 40)]  # Aspect ratio 2.
   assert boxes(replace(squash=True)) == [(0, 0, 64, 48)]
   cuts = replace(num_clips=2, num_crops=2).list_cuts(DrawnVideo())
   assert [(c.numbers[0], c.crop.box[0]) for c in cuts] == [
@@ -109,7 +109,7 @@ def test_random_cuts_cover_what_the_settings_allow():
   assert 0.72 < aspect.min() < 0.8 and 1.25 < aspect.max() < 1.38
   assert box.min() >= 0 and box[:, 2].max() <= 64 and box[:, 3].max() <= 48
   assert 150 < sum(cut.crop.is_flipped for cut in cuts) < 250
-  # Without settings for training: the largest crop, wherever it fits.
+  # By default a random crop is the largest one, in a random place.
   cuts = [SAMPLING.sample(rng, DrawnVideo(num_frames=4)) for _ in range(99)]
   assert {cut.crop.box[0] for cut in cuts} == set(range(17))
   assert all(c.crop.box[2] - c.crop.box[0] == 48 for c in cuts)
@@ -119,7 +119,7 @@ def test_random_cuts_cover_what_the_settings_allow():
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_ground_truth_follows_the_pixels(seed):
+def test_converted_ground_truth_lies_on_its_pixels(seed):
   rng = np.random.default_rng(seed)
   video = DrawnVideo(num_frames=30)
   cut = RANDOM.sample(rng, video)
@@ -138,7 +138,7 @@ def test_ground_truth_follows_the_pixels(seed):
   )
   column, row = moved[inside].astype(int).T
   seen = found[0, row, column, :2]
-  # Half a pixel of the crop, and rounding to a few grey levels.
+  # The tolerance is half a pixel of the crop, and a few grey levels.
   assert np.abs(seen - points[inside]).max() < 1.3
 
   first = points[::2]
@@ -157,7 +157,7 @@ def test_ground_truth_follows_the_pixels(seed):
   )
   assert np.isnan(cut.crop.move_boxes(np.full((1, 4), np.nan))).all()
 
-  # A map of half the size of the frames, which says where its pixels are.
+  # A map of half the size of the frames, whose values are x in the frames.
   x = np.tile(2 * np.arange(32) + 1, (4, 24, 1))
   picked = cut.crop.pick_nearest(x, (48, 64))
   assert picked.shape == (4, 32, 32)

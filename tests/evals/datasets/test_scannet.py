@@ -1,4 +1,4 @@
-"""ScanNet: depth maps in fixed and random cuts, and broken scans."""
+"""Tests depth maps of ScanNet in fixed and random cuts, and broken scans."""
 
 import dataclasses
 import pickle
@@ -25,7 +25,7 @@ def read(root, sampling=SAMPLING):
   return scannet.read(str(root), 'val', sampling)
 
 
-def test_depth_stays_below_its_pixels(root):
+def test_depth_belongs_to_the_pixels_of_its_frames(root):
   clips, notes = read(root)
   assert [clip.name for clip in clips] == ['scene0011_01@0', 'scene0011_01@15']
   assert not notes
@@ -41,8 +41,9 @@ def test_depth_stays_below_its_pixels(root):
     found = tiny_videos.locate(example['frames'])
     depth = example['depth']
     known = depth > 0
-    # The first two rows of the frames have none; 1 cm for every pixel to the
-    # right, and a pixel of the map is two of the frames wide.
+    # The depth of the first two rows of the frames is unknown. Elsewhere it is
+    # 1 m, plus 1 cm times x, plus 10 cm times the number of the frame. A pixel
+    # of the map is two pixels of the frames wide, so that x is rounded.
     assert known[found[..., 1] > 3].all() and not known[found[..., 1] < 1].any()
     number = found[:, 16:17, 16:17, 2].round()
     off = depth - 1 - found[..., 0] / 100 - number / 10
@@ -74,12 +75,12 @@ def test_broken_scans_are_named(root):
   with pytest.raises(FileNotFoundError, match='24 frames and 23 annotat.*3'):
     read(root)
   (folder / 'color/3.jpg').unlink()
-  with pytest.raises(ValueError, match='23 frames, and none of the name 3.jpg'):
+  with pytest.raises(ValueError, match='23 frames, .* to 22.jpg; 3.jpg is mis'):
     read(root)
   for number in range(3, 24):
     (folder / f'depth/{number}.png').unlink(missing_ok=True)
     (folder / f'color/{number}.jpg').unlink(missing_ok=True)
-  with pytest.raises(ValueError, match='no clip .*: 3 frames are too few'):
+  with pytest.raises(ValueError, match='no scan .*: 3 frames are too few'):
     read(root)
   (root / 'scannetv2_val.txt').write_text('scene9999_00\n')
   with pytest.raises(FileNotFoundError, match='scene9999_00/color is missing'):

@@ -1,4 +1,4 @@
-"""Something-Something v2: classes by template, and what is refused."""
+"""Tests the reader of Something-Something v2: classes and errors."""
 
 import dataclasses
 import json
@@ -51,7 +51,9 @@ def test_lists_are_found_under_their_newer_names(root):
 
 
 def test_flips_are_refused(root):
-  with pytest.raises(ValueError, match='flip=0.5 must be 0: classes tell left'):
+  with pytest.raises(
+      ValueError, match='flip=0.5 must be 0, because classes tell'
+  ):
     read(root, sampling=dataclasses.replace(SAMPLING, flip=0.5))
 
 

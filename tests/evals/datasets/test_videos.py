@@ -1,4 +1,4 @@
-"""Video files of a data set: bad ones are named, and left out up to a bound."""
+"""Tests that bad videos are named, and left out up to a share of all."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_a_few_bad_videos_are_left_out_with_a_note(paths):
   assert (video.num_frames, video.height, video.width) == (24, 48, 64)
 
 
-def test_no_good_video_is_refused_whatever_the_bound(paths):
+def test_a_set_without_a_good_video_is_refused_at_any_share(paths):
   with pytest.raises(ValueError, match='3 of 3 videos'):
     open_all(paths[:3], 1.0)
 

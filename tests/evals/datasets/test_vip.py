@@ -1,4 +1,4 @@
-"""VIP: which videos are listed, and the names of their classes."""
+"""Tests which videos of VIP are listed, and the names of their classes."""
 
 from rvm_jax.evals.datasets import vip as vip_lib
 

@@ -1,4 +1,4 @@
-"""Clips of Waymo Open: which boxes and objects count, and random cuts."""
+"""Tests clips of Waymo Open: which boxes and objects count, random cuts."""
 
 import dataclasses
 import pickle
@@ -47,16 +47,17 @@ def test_frames_are_in_order_and_boxes_go_by_identity(root):
       'frames': ((8, 48, 48, 3), 'uint8'),
       'boxes': ((2, 8, 4), 'float32'),
   }
-  frames = range(0, 16, 2)  # Ten a second, of which every other is taken.
+  frames = range(0, 16, 2)  # Every other of ten frames a second.
   found = tiny_videos.locate(example['frames'][:, 24, 24])
   np.testing.assert_allclose(found[:, 2], frames, atol=0.5)
-  # The larger in the first frame comes first.
+  # Objects come in descending order of their area in the first frame.
   expected = [true_boxes(1, frames), true_boxes(0, frames)]
   np.testing.assert_allclose(example['boxes'], expected, rtol=1e-5, atol=1e-4)
 
 
 def test_only_objects_in_enough_frames_count(root):
-  # In the second clip, frames 9, 11, ..., 23, object 1 has 5 boxes of 8.
+  # The second clip has the frames 9, 11, ..., 23. Object 1 has a box in 5 of
+  # these 8.
   boxes = read(root)[0][1].read()['boxes']
   assert np.isfinite(boxes[0]).all() and np.isnan(boxes[1]).all()
   boxes = read(root, min_presence=0.6)[0][1].read()['boxes']
@@ -83,7 +84,8 @@ def test_random_cuts_hold_as_many_objects_as_asked_for(root):
     assert example['boxes'].shape == (1, 8, 4)
     box = example['boxes'][0, 0]
     assert 0 <= box.min() and box.max() <= 48
-    # What the box's middle shows is the object's middle, unless it is cut off.
+    # The middle of the box shows the middle of an object, unless the box is cut
+    # off at the edge.
     x, y = (box[:2] + box[2:]).astype(int) // 2
     found = tiny_videos.locate(example['frames'][0, y, x])
     places = [
@@ -99,7 +101,8 @@ def test_random_cuts_hold_as_many_objects_as_asked_for(root):
       np.ptp(clip.read(np.random.default_rng(seed))['boxes'][0, 0, ::2])
       for seed in range(12)
   ]
-  assert {12, 15} == set(np.round(sizes))  # In 48 columns of 64.
+  # Widths of 16 and 20 of 64 pixels, resized to 48.
+  assert {12, 15} == set(np.round(sizes))
   example = read(root, num_objects=5)[0][0].read(np.random.default_rng(0))
   assert np.isnan(example['boxes'][2:]).all()
 

@@ -1,4 +1,4 @@
-"""Parquet files of a segment: rows in any order, sizes, broken files."""
+"""Tests Waymo's parquet files: rows in any order, sizes, broken files."""
 
 import numpy as np
 import pyarrow

@@ -1,4 +1,4 @@
-"""Tests the attentive readout against the released one, and by properties."""
+"""Tests the attentive readout against the released one, and its properties."""
 
 import functools
 import pathlib
@@ -85,7 +85,8 @@ def test_readout_without_vjepa_is_linear_in_the_attention():
   found = apply(readout, params, features)
   tokens = features + params['temporal_posenc']['embeddings']
   tokens = tokens.reshape(2, 15, 6)
-  # The reference attends with each head alone; 2 is the root of its width.
+  # The reference attends with each attention head on its own. 2 is the square
+  # root of the head's width.
   token = np.zeros((2, 2, 4))
   for b in range(2):
     for head in range(2):

@@ -46,7 +46,7 @@ def test_loss_of_hand_worked_boxes():
   )
   outputs = np.full((2, 2, 3, 4), 7, np.float32)
   outputs[0, 0, 0] = 0, 0, 0.5, 0.5
-  outputs[0, 0, 1] = 0, 0, 1, 0.5  # Twice as wide.
+  outputs[0, 0, 1] = 0, 0, 1, 0.5  # Twice as wide as the true box.
   outputs[1, 0, 0] = 0, 0, 0.5, 0.45  # Smooth L1 is quadratic here.
   outputs[1, 0, 2] = 0.5, 0, 1, 0.5  # To the right of the true box.
   wanted = [

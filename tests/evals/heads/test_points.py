@@ -78,8 +78,8 @@ def test_loss_agrees_with_numpy():
       'visible': rng.uniform(size=(2, 3, 4)) > 0.4,
       'is_valid': np.array([[True, True, False], [True, True, True]]),
   }
-  # Set two predictions at distances of 3 and 5 pixels in a 256 x 256 frame: one
-  # is where Huber is quadratic, both are to be certain.
+  # Set two predictions at distances of 3 and 5 pixels in a 256 x 256 frame. The
+  # Huber loss is quadratic at 3 and linear at 5, and both should be certain.
   share = batch['tracks'][0, :2, 1] / (128, 64) + ((3 / 256, 0), (0, 5 / 256))
   outputs[0, :2, 1, :2] = np.log(share / (1 - share))
   batch['visible'][0, :2, 1] = True

@@ -15,7 +15,7 @@ def test_iou_of_hand_worked_boxes():
       ((1, 0, 2, 1), 1 / 8),
       ((4, 0, 8, 2), 0),  # Shares an edge.
       ((9, 9, 10, 10), 0),
-      ((4, 2, 0, 0), 0),  # Negative sides, although the same area.
+      ((4, 2, 0, 0), 0),  # Two negative sides, whose product is positive.
       ((0, 2, 4, 0), 0),
       ((0, 0, 4, 0), 0),
       ((0, 0, np.nan, 2), 0),
