@@ -1,8 +1,9 @@
-"""Boxes that devices resize to the frames that an objective takes.
+"""Resizing of crops on the devices, before the objective sees them.
 
-With `config.data.box_height` the host only cuts boxes out of decoded frames. A
-step then begins by resizing and flipping them. So every objective can have its
-crops from the devices, and none needs to know.
+A box is the part of a decoded frame that becomes a crop. With
+`config.data.box_height` and `box_width` the host sends boxes up to this size as
+they are, and resizes larger ones. A step then begins by resizing and flipping
+the boxes. Objectives get frames of their usual size in either case.
 """
 
 from collections.abc import Mapping
@@ -15,14 +16,17 @@ from rvm_jax.ops import resizing
 from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import protocols
 
-# What a batch of boxes has besides frames, see `data.pipeline`.
+# Names of the arrays that a batch of boxes has besides the frames:
+# `data.pipeline` describes them.
 _SIZE, _FLIP = 'box_size', 'is_flipped'
 
 
 def shapes_sent(
     shapes: Mapping[str, jax.ShapeDtypeStruct], data: ml_collections.ConfigDict
 ) -> dict[str, jax.ShapeDtypeStruct]:
-  """Returns shapes and dtypes of the arrays that a host sends to its devices.
+  """Returns shapes and dtypes of the arrays that are sent to the devices.
+
+  They are those of the whole batch, over all hosts.
 
   Args:
     shapes: shapes and dtypes of the arrays that the objective takes.
@@ -46,6 +50,9 @@ def select(
 ) -> dict[str, Any]:
   """Returns the arrays of a batch that a step takes.
 
+  They are the arrays that the objective takes and, in a batch of boxes, the
+  sizes of the boxes and whether each is flipped.
+
   Args:
     batch: arrays by name, as `data.pipeline` describes them.
     shapes: shapes and dtypes of the arrays that the objective takes.
@@ -57,7 +64,9 @@ def select(
 def resize(
     batch: protocols.Batch, shapes: Mapping[str, jax.ShapeDtypeStruct]
 ) -> protocols.Batch:
-  """Resizes and flips the boxes of a batch, each device those of its own rows.
+  """Resizes and flips the boxes of a batch.
+
+  Each device resizes the boxes of its own rows.
 
   Args:
     batch: arrays as `select` returns them.

@@ -1,15 +1,15 @@
 """Saves and restores the training state, the data position and the config.
 
-A checkpoint is written in the background while the device computes the next
-step. The loop waits until the checkpoint is whole before it starts the step
-after that one. So a run that is killed loses at most `save_every` steps and the
-one that was computed while a checkpoint was being written. A checkpoint that
-cannot be written is missing, and the run goes on.
+The checkpoint after step n is written in the background while the devices
+compute step n + 1. The loop waits until the checkpoint is whole before it
+starts step n + 2. So a run that is killed loses at most `save_every` steps and
+the one that was computed while a checkpoint was being written. If a checkpoint
+cannot be written, the run goes on without it.
 
 A run takes its initial state from the first of these that exists:
-  1. the newest checkpoint of its workdir that is whole and, according to its
-     digests, what was saved: the run resumes from it. Damaged ones are moved
-     aside;
+  1. the newest checkpoint of its workdir that is whole and whose arrays have
+     the digests that were saved with them: the run resumes from it. Damaged
+     ones are moved aside;
   2. the parameters at `config.checkpoint.init_from`, if that is set: the state
      of the optimizer, the data position and the step count are initialised;
   3. parameters initialised from `config.seed`.
@@ -42,13 +42,17 @@ class SaveError(OSError):
 
 
 class StopNotSavedError(SaveError, errors.Restartable):
-  """A run that was told to stop could not write a checkpoint."""
+  """A run that was told to stop could not write a checkpoint.
+
+  A launcher starts the run again, from the newest checkpoint that exists.
+  """
 
 
 class Checkpoints:
-  """The checkpoints of one run, in `workdir` or `bucket`/checkpoints/STEP.
+  """The checkpoints of one run.
 
-  All processes of the run must call each method together.
+  Each is a folder checkpoints/STEP in the workdir or the bucket. All processes
+  of the run must call each method together.
 
   Attributes:
     directory: folder of the checkpoints.
@@ -68,6 +72,8 @@ class Checkpoints:
   ):
     """Opens the folder of checkpoints and makes it if it does not exist.
 
+    Unfinished checkpoints, which killed processes have left, are removed.
+
     Args:
       workdir: folder of the run.
       save_every: number of steps between checkpoints.
@@ -76,8 +82,8 @@ class Checkpoints:
       keep_every: checkpoints whose step is a multiple of this number are never
         deleted.
       verify: whether `restore` compares a checkpoint with its digests.
-      bucket: URL of a folder that takes the place of `workdir`, such as
-        'gs://bucket/run'; None to use `workdir`.
+      bucket: URL of a folder that takes the place of `workdir` for the
+        checkpoints, such as 'gs://bucket/run'; None to use `workdir`.
       init_from: path of the parameters that a run without a checkpoint starts
         from, see `weights.read_initial`; None to initialise them.
       fresh_decoder: whether only the encoder and the core are taken from
@@ -85,7 +91,7 @@ class Checkpoints:
 
     Raises:
       OSError: the folder cannot be made.
-      ValueError: `bucket` is no URL that can be written to.
+      ValueError: `bucket` is a URL that does not begin with 'gs://'.
     """
     self._init_from = init_from
     self._fresh_decoder = fresh_decoder
@@ -96,7 +102,7 @@ class Checkpoints:
     self._workdir = checkpoint_files.locate(bucket or workdir)
     self.directory = self._workdir / runs.CHECKPOINTS
     self._save: saving.Save | None = None
-    # Why the newest checkpoint could not be saved, '' if it was.
+    # Why the newest checkpoint could not be saved; '' if it could.
     self._failure = ''
     self._deletion: threading.Thread | None = None
     if jax.process_index() == 0:
@@ -116,9 +122,10 @@ class Checkpoints:
   ):
     """Starts to save a checkpoint in the background.
 
-    The state is copied before this method returns, so that its buffers may then
-    be donated to the next step. Its digests are computed by its devices; see
-    benchmarks/checkpoints.py for what that costs.
+    If the checkpoint before is still being written, this method waits for it
+    first. The state is copied before this method returns, so that its buffers
+    may then be donated to the next step. The devices that hold the state
+    compute its digests; benchmarks/checkpoints.py measures what that costs.
 
     Args:
       step: number of steps done.
@@ -133,8 +140,9 @@ class Checkpoints:
   def wait(self):
     """Waits until the checkpoint that is being saved, if any, is whole.
 
-    If it could not be saved, for instance because the disk is full, a warning
-    says so. Older checkpoints stay as they are.
+    Old checkpoints that are not to be kept are then deleted in the background.
+    If the checkpoint could not be saved, for instance because the disk is full,
+    a warning says so, and older checkpoints stay as they are.
     """
     if self._save is None:
       return
@@ -153,7 +161,8 @@ class Checkpoints:
           self._name_newest(),
       )
     else:
-      # Other processes do not wait for a slow disk.
+      # The deletion has a thread of its own, so that the next step, which all
+      # processes do together, does not wait for a slow disk.
       self._join_deletion()
       self._deletion = threading.Thread(target=self._delete_old, name='delete')
       self._deletion.start()
@@ -166,8 +175,8 @@ class Checkpoints:
 
     Raises:
       SaveError: the newest checkpoint could not be saved. The message names the
-        newest one that there is. If the run was told to stop, it is a
-        StopNotSavedError: a restart may go on from there.
+        newest one that exists. If the run was told to stop, the error is a
+        StopNotSavedError.
     """
     self.wait()
     if self._failure:
@@ -177,15 +186,17 @@ class Checkpoints:
   def restore(
       self, shapes: step_lib.TrainState, config: Mapping[str, Any]
   ) -> tuple[step_lib.TrainState, dict[str, Any]] | None:
-    """Reads the newest checkpoint that is whole and verified.
+    """Reads the newest checkpoint that is not damaged.
 
-    Newer ones that are damaged are moved to `workdir`/damaged_checkpoints, with
-    a warning.
+    With `verify` a checkpoint whose digests differ counts as damaged. Newer
+    checkpoints that are damaged are moved to the folder `DAMAGED` beside the
+    folder of checkpoints, with a warning.
 
     Args:
       shapes: the training state as `jax.ShapeDtypeStruct`s with the shardings
         of this run, whose devices may differ from those of the run that saved.
-        It may have a window where the checkpoint has none, and vice versa.
+        The window of `spikes`, the EMA and the dtype of the optimizer's moments
+        may differ from those of the checkpoint, and are converted.
       config: this run's config as nested dicts. Its `objective`, `model` and
         `protocol`, where present, must equal the saved ones except for
         settings of how the model is computed, such as `model.dtype`. Its
@@ -234,7 +245,7 @@ class Checkpoints:
     """Returns the path of the newest good checkpoint, or 'none'.
 
     The checkpoint is read, and compared with its digests. This takes about as
-    long as to restore it, but no memory of devices.
+    long as restoring it, but uses no memory of the devices.
     """
     self.wait()
     step = None
@@ -243,10 +254,11 @@ class Checkpoints:
     return self._name(_tell(step))
 
   def close(self):
-    """Waits for what is being written, and does not raise.
+    """Waits for files that are being written or deleted, and does not raise.
 
-    Of several processes one may be the only one to come here, because it has
-    failed. A checkpoint that they have not agreed on is then missing.
+    With several processes this method does not complete a checkpoint: if only
+    one process has failed, the others may not call `close`, and it would wait
+    for them for ever. A checkpoint that `wait` has not completed is then lost.
     """
     if jax.process_count() == 1:
       self.wait()
@@ -280,7 +292,7 @@ class Checkpoints:
 
 
 def _tell(step: int | None) -> int | None:
-  """Returns the step that process 0 gives."""
+  """Returns the step that process 0 was called with, in all processes."""
   told = multihost_utils.broadcast_one_to_all(
       np.int32(-1 if step is None else step)
   )

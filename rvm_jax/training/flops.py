@@ -2,9 +2,12 @@
 
 Only matrix products are counted, with two FLOPs for a multiplication and an
 addition: those of attention, MLPs, gates, patch embeddings and other dense
-layers. What rematerialisation computes again is not counted, so that a
-utilisation made of it says how fast the model is trained, and not how busy the
-devices are.
+layers. What rematerialisation computes again is not counted. So the model FLOPs
+utilisation (MFU), which is these FLOPs divided by time and by the devices'
+peak, says how fast the model is trained, and not how busy the devices are.
+
+In the formulas q and n are numbers of tokens, d and w are widths. A frame has a
+CLS token besides its patches.
 """
 
 from rvm_jax.models import rvm
@@ -20,7 +23,8 @@ def count_training(
 ) -> float:
   """Returns the FLOPs of a training step of RVM for one clip.
 
-  They are three forward passes.
+  They are those of three forward passes: the backward pass multiplies twice
+  where the forward pass multiplies once.
 
   Args:
     model: RVM, for its sizes.
@@ -29,7 +33,10 @@ def count_training(
     num_patches: N, number of patches in a frame.
     num_visible: V, number of visible patches in a target frame.
   """
-  # The four gates are products of [n, d] with [d, d].
+  # For each source frame the core computes the update and the reset gate, each
+  # from tokens and from the state: four products of [n, d] with [d, d]. Each
+  # block of its transformer then has cross-attention, self-attention and an
+  # MLP.
   d, n = model.width, 1 + num_patches
   core = 8 * n * d**2 + model.core_layers * (
       2 * attention(n, n, d) + mlp(n, d, model.core_mlp)
@@ -58,6 +65,7 @@ def count_around_core(
   pixels = 3 * model.patch**2
 
   def count_encoder(q):
+    # The CLS token is not made of pixels.
     return dense(q - 1, pixels, d) + transformer(
         q, d, model.encoder_layers, model.encoder_mlp
     )
@@ -84,6 +92,7 @@ def dense(q: int, inputs: int, outputs: int) -> int:
 
 def attention(q: int, m: int, d: int) -> int:
   """Returns the FLOPs of attention of q queries to m tokens of width d."""
+  # In this order: queries and outputs, keys and values, scores and mixing.
   return 4 * q * d**2 + 4 * m * d**2 + 4 * q * m * d
 
 
@@ -103,9 +112,10 @@ def cross_transformer(
   """Returns the FLOPs of a `layers.CrossTransformer`.
 
   Args:
-    groups: number of groups of tokens, which share keys and values.
+    groups: number of groups of tokens. All groups attend to the same context,
+      whose keys and values are computed once.
     q: number of tokens of a group.
-    context: number of tokens that they attend to.
+    context: number of tokens in the context.
     d: width of all tokens.
     num_layers: number of blocks.
     hidden: hidden width of the MLPs.

@@ -11,7 +11,12 @@ Time between the last line of a run that was killed and its next start counts as
 down, although the run may have done steps in a part of it. Time after a run
 that was done, until it is continued for more steps, does not count.
 
-Exit code: 0 done; 2 WORKDIR has no ledger, or the page cannot be written.
+MFU (model FLOPs utilisation) is the share of the devices' peak that the model's
+FLOPs take: "MFU in steps" while steps are done, "MFU overall" of the whole wall
+time, with the FLOPs of useful steps alone.
+
+Exit code: 0 done; 2 WORKDIR has no ledger of a run that has started, or the
+page cannot be written.
 """
 
 import argparse
@@ -28,9 +33,12 @@ from rvm_jax.training import wall_time
 
 
 def summary(goodput: wall_time.Goodput) -> dict[str, str]:
-  """Returns the most important figures that are known, as text, by name."""
+  """Returns the most important figures as text, by name.
+
+  The MFU is left out if it is not known.
+  """
   starts = goodput.starts
-  # The median over time is not moved by a few slow intervals.
+  # A few slow intervals do not move the median of the speeds.
   speeds = sorted(speed for *_, speed in goodput.speeds)
   facts = {
       'goodput': percent(goodput.parts['useful steps'] / goodput.total),
@@ -130,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('workdir', metavar='WORKDIR')
+  parser.add_argument('workdir', metavar='WORKDIR', help='folder of the run')
   parser.add_argument('--html', metavar='FILE', help='page to write')
   options = parser.parse_args(arguments)
   path = os.path.join(options.workdir, ledger_lib.FILE)

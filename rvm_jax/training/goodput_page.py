@@ -1,13 +1,15 @@
-"""The page of `training.goodput`: one HTML file that needs nothing else."""
+"""The page of `training.goodput`: one HTML file that loads no other."""
 
 from collections.abc import Mapping, Sequence
 import html
 import itertools
 import math
 
-# Number of points of the plot, so that the page of a long run stays small.
+# The plot has about this many points at most, so that the page of a long run
+# stays small.
 _NUM_POINTS = 600
-# Colours of the parts, in their order, on light and on dark paper alike.
+# Colours of the parts of the time, in the order of `wall_time.PARTS`, for light
+# and dark backgrounds alike.
 _COLOURS = (
     '#2a8f5b',
     '#d08700',
@@ -96,7 +98,7 @@ def write(
     workdir: path of the run's folder.
     facts: most important figures as text, by name.
     parts: name, duration and share of each part of the time, as text.
-    shares: the same shares as numbers.
+    shares: share of each part of the time as a number in [0, 1].
     columns: header of the table of starts.
     starts: rows of the table of starts.
     plot: the plot, as `draw_speeds` returns it.
@@ -136,8 +138,9 @@ def write(
 <h2>Starts</h2>
 <div class="wide"><table class="starts">{_row('th', columns)}
 {''.join(_row('td', row) for row in starts)}</table></div>
-<p class="note">Time between the last line of a run that was killed and its next
-start counts as down, although steps may have been done in a part of it.</p>
+<p class="note">When a run is killed, the time from the last line of its ledger
+to its next start counts as down, although the run may have done steps in a part
+of it.</p>
 </body>
 </html>
 """
@@ -154,15 +157,20 @@ def draw_speeds(
   """Draws the steps per second over time, with a line for each restart.
 
   Args:
-    speeds: beginning and end in seconds since the first start, and steps per
-      second.
+    speeds: for each interval of steps, in order, its beginning and its end in
+      seconds since the first start, and its steps per second.
     starts: seconds from the first start to each start, the first one too.
+
+  Returns:
+    The plot as HTML.
   """
   if not speeds:
     return '<p class="note">No steps were timed yet.</p>'
   last = max(end for _, end, _ in speeds)
   top = _round_up(max(speed for *_, speed in speeds))
-  # Neighbours are merged into one point: their mean speed over time.
+  # In the drawing x and y run from 0 to 100, and y = 0 is at the top. Every
+  # `size` neighbouring intervals of a start are merged into one, whose speed is
+  # their number of steps divided by their duration.
   size = -(-len(speeds) // _NUM_POINTS)
   path = ''
   for start, after in itertools.pairwise([*starts, math.inf]):
@@ -172,7 +180,7 @@ def draw_speeds(
       durations = [end - begin for begin, end, _ in group]
       done = sum(d * speed for d, (*_, speed) in zip(durations, group))
       x, y = 100 * group[0][0] / last, 100 - 100 * done / sum(durations) / top
-      # The line is interrupted where the run was.
+      # Each start of the run begins a new line ("M").
       path += (
           f'{"L" if i else "M"}{x:.3f} {y:.2f}H{100 * group[-1][1] / last:.3f}'
       )
@@ -193,12 +201,19 @@ def draw_speeds(
 <path class="speed" d="{path}"/></svg>
 <div class="along" aria-hidden="true">{marks}</div>
 </div>
-<p class="note">Time since the first start. Dashed lines are restarts. Steps are
-timed with waiting for data, without evaluations and checkpoints.</p>"""
+<p class="note">Time since the first start. Dashed lines are restarts. The time
+of steps includes waiting for data, but no evaluations or checkpoints.</p>"""
 
 
 def _ticks(last: float) -> list[tuple[int, str]]:
-  """Returns up to seven times in seconds, and their names, for an axis."""
+  """Returns at most seven marks of the axis of time.
+
+  Args:
+    last: end of the axis in seconds.
+
+  Returns:
+    The place of each mark in seconds, and its label.
+  """
   unit, name = next(
       ((unit, name) for unit, name in _UNITS if last >= 2 * unit), _UNITS[-1]
   )
@@ -209,10 +224,15 @@ def _ticks(last: float) -> list[tuple[int, str]]:
   ]
 
 
+# Units of time in seconds, the largest one first, and their names.
 _UNITS = ((86400, 'd'), (3600, 'h'), (60, 'min'), (1, 's'))
 
 
 def _round_up(x: float) -> float:
-  """Returns the next of 1, 1.5, 2, 3, 5 or 7.5 times a power of ten."""
+  """Rounds up to 1, 1.5, 2, 3, 5 or 7.5 times a power of ten.
+
+  Args:
+    x: number above 0.
+  """
   power = 10.0 ** math.floor(math.log10(x))
   return next(power * k for k in (1, 1.5, 2, 3, 5, 7.5, 10) if power * k >= x)

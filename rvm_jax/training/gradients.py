@@ -1,9 +1,9 @@
 """Loss and gradient of a batch that is split over the devices of a mesh.
 
-Each device gathers the parameters once, computes the gradient for its own rows,
-one part of them after the other to save memory, and then the gradients of all
-devices are averaged: one reduction for each parameter, however often the model
-uses it.
+Each device gathers the parameters once and computes the gradient for its own
+rows. To save memory it can do so for one part of its rows after the other. Then
+the gradients of all devices are averaged, with one reduction for each
+parameter, however often the model uses it.
 """
 
 from collections.abc import Callable
@@ -49,11 +49,11 @@ def make(
     dtype: dtype in which the devices' gradients are added up.
 
   Returns:
-    A function of the parameters, of the tuple of the inputs of
-    `objective.loss`, whose first axis is that of the batch, and of the
-    parameters' EMA, if the loss takes it. It returns the mean loss, float32 [],
-    and its gradient with respect to the parameters, a tree of float32 arrays
-    that are split like them.
+    A function of up to three arguments: the parameters; the tuple of the inputs
+    of `objective.loss`, trees of arrays whose first axis is the batch axis; and
+    the EMA of the parameters, if the loss takes it. It returns the mean loss,
+    float32 [], and the gradient of the loss with respect to the parameters, a
+    tree of float32 arrays that are split like the parameters.
   """
   specs = jax.tree.map(lambda sharding: sharding.spec, shardings)
 
@@ -61,10 +61,17 @@ def make(
     return jax.tree.map(_gather, objective.cast(params), specs)
 
   def compute(params, inputs, ema):
-    """Computes it on one device: parts of the parameters, rows of the batch."""
+    """Computes loss and gradient on one device.
+
+    Args:
+      params: the device's part of each parameter.
+      inputs: the device's rows of the inputs.
+      ema: the device's part of the EMA of each parameter; None if there is no
+        EMA.
+    """
     loss_fn: Callable[..., jax.Array] = objective.loss
-    # What the loss does not use of the EMA is not gathered either: the compiler
-    # drops collectives whose result is not used.
+    # Arrays of the EMA that the loss does not use are not gathered: the
+    # compiler drops collectives whose results are not used.
     if ema is not None:
       loss_fn = functools.partial(loss_fn, ema=gather(ema))
     loss, gradient = accumulate(
@@ -124,6 +131,7 @@ def _gather(part: jax.Array, spec: PartitionSpec) -> jax.Array:
   """Returns a whole parameter, from the parts that the devices have of it."""
   if not spec:
     return part
+  # The last entry of a spec is that of the axis that is split.
   return jax.lax.all_gather(part, 'fsdp', axis=len(spec) - 1, tiled=True)
 
 
@@ -133,6 +141,8 @@ def _average(
   """Returns this device's part of the mean of all devices' gradients."""
   gradient = gradient.astype(dtype)
   count = jax.lax.axis_size(mesh_lib.BATCH_AXES)
+  # The gradient of a parameter that is split is added up in two steps: over
+  # 'fsdp', where each device keeps only its own part, and then over 'data'.
   if spec:
     gradient = jax.lax.psum_scatter(
         gradient, 'fsdp', scatter_dimension=len(spec) - 1, tiled=True

@@ -29,7 +29,8 @@ def check_finite(
   Args:
     step: number of the step, counted from 1.
     metrics: metrics of the step; reading them waits for the step to finish.
-    clips: 'clip' of the batch, [B, ...], for the error message.
+    clips: the array 'clip' of this process's rows of the batch, [B, ...], for
+      the error message.
     pipeline: stream of the batch, which describes clips.
     checkpoints: checkpoints of the run, for the error message.
 
@@ -44,8 +45,9 @@ def check_finite(
   if not_finite:
     described = '\n  '.join(pipeline.describe(clip) for clip in clips)
     raise NonFiniteError(
-        f'step {step}: {not_finite}. Last good checkpoint:'
-        f' {checkpoints.last_saved()}. The batch:\n  {described}'
+        f'step {step}: not finite: {not_finite}. Last good checkpoint:'
+        f' {checkpoints.last_saved()}. Look at the clips of this step, or go on'
+        f' with a lower learning rate. The batch:\n  {described}'
     )
 
 
@@ -60,13 +62,14 @@ class Monitor:
       guard: spikes.Guard | None,
       workdir: str | os.PathLike[str],
   ):
-    """Starts without a step.
+    """Creates a monitor that has no step to check yet.
 
     Args:
       pipeline: stream of the batches, which describes clips.
       checkpoints: checkpoints of the run, for error messages.
-      watchdog: is told of each step that is done.
-      guard: tells of each step that is a spike; None if nothing is one.
+      watchdog: watchdog, which is told of each step that is done.
+      guard: guard that reports steps that are spikes; None if the run does not
+        look for spikes.
       workdir: folder of the run, where spikes are written down.
     """
     self._pipeline = pipeline
@@ -74,20 +77,23 @@ class Monitor:
     self._watchdog = watchdog
     self._guard = guard
     self._workdir = workdir
-    # Number, metrics and clips of a step that is dispatched and not checked.
+    # Number, metrics and clips of a step that was dispatched and is not checked
+    # yet.
     self._pending: tuple[int, Mapping[str, jax.Array], np.ndarray] | None = None
 
   def add(self, step: int, metrics: Mapping[str, jax.Array], clips: np.ndarray):
-    """Checks the step before, and remembers one that was dispatched.
+    """Checks the previous step, and keeps a new one to be checked later.
 
     Args:
-      step: number of the step, counted from 1.
-      metrics: metrics of the step, which may still be computed.
-      clips: 'clip' of the step's batch, [B, ...].
+      step: number of the new step, counted from 1.
+      metrics: metrics of the new step, which the devices may not have computed
+        yet.
+      clips: the array 'clip' of this process's rows of its batch, [B, ...].
 
     Raises:
-      NonFiniteError: a value of the step before is not finite.
-      SpikeError: the step before is a spike at which the run is to stop.
+      NonFiniteError: a value of the previous step is not finite.
+      SpikeError: the previous step is a spike, and `config.spikes.policy` is
+        'stop'.
     """
     self.settle()
     self._pending = step, metrics, clips
@@ -97,7 +103,7 @@ class Monitor:
 
     Raises:
       NonFiniteError: a value of the step is not finite.
-      SpikeError: the step is a spike at which the run is to stop.
+      SpikeError: the step is a spike, and `config.spikes.policy` is 'stop'.
     """
     if self._pending is not None:
       step = *self._pending, self._pipeline, self._checkpoints

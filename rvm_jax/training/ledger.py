@@ -1,27 +1,31 @@
-"""The ledger of a run: where its wall time went, a line for each event.
+"""The ledger of a run: a file that says where the wall time of the run went.
 
-The file is `workdir`/ledger.jsonl. Each line is a JSON object with 'event',
-'time' (seconds since 1970, when the event was over), 'step' (number of steps
-done) and, by event:
+The file is `workdir`/ledger.jsonl, with a line for each event. Each line is a
+JSON object with 'event', 'time' (seconds since 1970, when the event was over)
+and 'step' (number of steps done). Further values depend on the event:
 
-  start: the run was started or resumed. 'seconds' since the training loop
-    began, which went into restoring the state; after a restart also 'lost', the
-    number of steps that are done again, and 'down', the seconds since the last
-    line of the run before; 'host', 'processes', 'devices', 'device_kind',
-    'jax', 'num_steps', 'clips' (in a step), 'flops' (of a step) and 'peak'
-    (FLOP/s of all devices), null where they are not known.
-  compile: the first step after 'from' is done. 'seconds', which include
-    compiling, and 'data_wait', the part of them spent waiting for the first
-    batch.
-  steps: the steps 'from' + 1 to 'step' are done. 'seconds', without what the
-    other events time, and 'data_wait', a part of them.
-  evaluation: 'seconds' of the evaluator 'name'.
-  save: 'seconds' of copying the state, to save a checkpoint of it.
-  saved: the checkpoint is whole. 'seconds' that the loop waited for it.
-  end: the run has ended in order: exit 'code', and 'why'. A run that was killed
-    has no such line.
+  start: the run was started or resumed. 'seconds': from the opening of the
+    ledger to this line, mostly spent on restoring the state. 'host',
+    'processes', 'devices', 'device_kind', 'jax' (its version), 'num_steps',
+    'clips' (in a step), 'flops' (of a step) and 'peak' (FLOP/s of all devices);
+    the last two are null if they are not known. If it is not the first start,
+    also 'lost', the number of steps that are done again, and 'down', the
+    seconds from the line before to the opening of the ledger, or 0 if all steps
+    were done.
+  compile: the first step of this start, 'from' + 1, is done. 'seconds': its
+    duration, compilation included. 'data_wait': the part of 'seconds' spent
+    waiting for the first batch.
+  steps: the steps 'from' + 1 to 'step' are done. 'seconds': their duration,
+    without what other events time. 'data_wait': the part of 'seconds' spent
+    waiting for data.
+  evaluation: the evaluator 'name' is done. 'seconds': its duration.
+  save: a checkpoint is being written. 'seconds': the time to copy the state;
+    for the last checkpoint of a start also the time until it was whole.
+  saved: a checkpoint is whole. 'seconds': the time that the loop waited for it.
+  end: the process ends in order. 'code': its exit code. 'why': the reason. A
+    start that was killed has no such line.
 
-`training.goodput` makes a page of it.
+`training.goodput` prints tables of the ledger, and makes a page of it.
 """
 
 from collections.abc import Iterator
@@ -64,13 +68,15 @@ class Ledger:
 
     Args:
       workdir: folder of the run, which is made if it does not exist.
-      watchdog: is told of what is timed apart and takes longer than a step.
+      watchdog: watchdog, which is told when a block of `timed` begins and ends,
+        since it may take longer than a step.
     """
     self._watchdog = watchdog
     self.watch = stopwatch.Stopwatch()
+    # Lines of earlier starts.
     self._before: list[json_lines.Record] = []
     self._file = None
-    # Number of steps done, without those that the stopwatch has counted since.
+    # Number of steps that were done when the stopwatch was last read.
     self._step = 0
     self._is_compiled = False
     # Clips per second at which the devices would reach their peak.
@@ -96,8 +102,8 @@ class Ledger:
       step: number of steps done.
       num_steps: number of steps of the whole run.
       batch_size: number of clips in a step, over all devices.
-      flops_per_clip: number of FLOPs of a training step for one clip, the
-        attribute of `protocols.Objective`; None if the objective has none.
+      flops_per_clip: number of FLOPs of a training step for one clip, see
+        `protocols.Objective`; None if it is not known.
     """
     seconds = self.watch.read().seconds
     device = jax.devices()[0]
@@ -136,12 +142,14 @@ class Ledger:
       self._read('compile')
 
   def steps(self) -> dict[str, float]:
-    """Writes the steps since the last call, all of which must be done.
+    """Writes a line about the steps since the last such line.
+
+    All of these steps must be done.
 
     Returns:
-      The rates of `stopwatch.Interval`, and 'mfu' where the peak of the devices
-      and the FLOPs of the objective are known: the share of the peak that the
-      model's FLOPs take, in [0, 1]. Nothing if no step was done.
+      The rates of `stopwatch.Interval.rates`, and 'mfu' where the peak of the
+      devices and the FLOPs of the objective are known: the share of the peak
+      that the model's FLOPs take, in [0, 1]. An empty dict if no step was done.
     """
     rates = self._read('steps').rates()
     if rates and self._peak_rate is not None:
@@ -156,9 +164,9 @@ class Ledger:
 
     Args:
       event: name of the event.
-      after: arrays to wait for before the clock starts: what the last step
-        returns, unless it is known to be done.
-      **more: further values of the line.
+      after: arrays to wait for before the clock starts: those that the last
+        step returns; None if that step is known to be done.
+      **more: further values of the line, by name.
     """
     jax.block_until_ready(after)
     span = stopwatch.Span()
@@ -228,14 +236,14 @@ def describe_restart(
   """Returns what a restart has cost; nothing for the first start.
 
   Args:
-    before: the lines of the ledger until now.
+    before: lines of the ledger that earlier starts have written.
     step: number of steps done in the state that the run resumes from.
     now: time at which the run was started again, seconds since 1970.
 
   Returns:
-    'lost', the number of steps that the run before is known to have done and
-    that are done again; and 'down', the seconds since its last line, or 0 if it
-    was done.
+    'lost', the number of steps that the previous start is known to have done
+    and that are done again; and 'down', the seconds since its last line, or 0
+    if it had done all steps of the run.
   """
   if not before:
     return {}

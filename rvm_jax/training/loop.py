@@ -53,7 +53,9 @@ def train(
       `data` only `batch_size` and `max_bad_share` are read. The group `model`
       is not read, only compared with that of the checkpoint; the config of a
       readout has a group `protocol` instead.
-    workdir: folder for checkpoints, TensorBoard events and pictures.
+    workdir: folder of the run, which all its files are written to:
+      checkpoints, TensorBoard events, pictures, the ledger and the log of
+      spikes. The checkpoints may be in a bucket instead.
     objective: objective to train: parameters, loss and logical axes.
     pipeline: stream of batches to train on.
     evaluators: evaluators by name. They are called before the first step of a
@@ -71,6 +73,8 @@ def train(
       message names the step, its clips and the newest checkpoint.
     SpikeError: the loss or the gradient norm of a step is a spike, and
       `config.spikes.policy` is 'stop'.
+    SaveError: the last checkpoint could not be saved. It is a
+      StopNotSavedError if the run was told to stop.
     RuntimeError: the share of broken clips is above
       `config.data.max_bad_share`.
     ValueError: the checkpoint in `workdir` is of another objective or model, or
@@ -88,7 +92,8 @@ def train(
         checkpoints_lib.Checkpoints(workdir, **config.checkpoint)
     )
     position = close_at_end(position_lib.Position(pipeline))
-    # The other processes hear of an error before anything waits for them.
+    # This context is entered last and so left first: the watchdog tells the
+    # other processes of an error before anything above waits for them.
     closing.enter_context(watchdog.telling())
     state, is_evaluation_due = start_or_resume(
         config, checkpoints, position, program
@@ -98,7 +103,7 @@ def train(
         start,
         num_steps=config.num_steps,
         batch_size=config.data.batch_size,
-        # An objective need not know them.
+        # The attribute is optional, see `protocols.Objective`.
         flops_per_clip=getattr(objective, 'flops_per_clip', None),
     )
     writer = reporting.Writer(workdir, start, config.num_steps)
@@ -118,7 +123,7 @@ def train(
     # Whether the run is to stop is asked once a step. The answer is read after
     # the next step is dispatched, as the metrics are.
     answer = stop.ask()
-    # The newest step of which a checkpoint has been started.
+    # The newest step whose checkpoint was begun.
     saving = None
     for done in range(start + 1, config.num_steps + 1):
       with profiler.step(done, state):
@@ -128,8 +133,9 @@ def train(
       # dispatched, so that the device does not wait for the host.
       monitor.add(done, metrics, batch['clip'])
       ledger.compiled(metrics)
-      # A checkpoint is written while the step after it is computed. That step
-      # counts when the checkpoint is whole.
+      # The checkpoint of the step before is written while this step is
+      # computed. No further step begins until it is whole, so that a kill costs
+      # no more than this step besides `save_every` others.
       if saving == done - 1:
         with ledger.timed('saved', after=metrics):
           checkpoints.wait()
@@ -144,6 +150,8 @@ def train(
       is_evaluation_due = done % config.eval_every == 0 or is_last
       if is_evaluation_due and not is_stopped:
         monitor.settle()
+        # An evaluation that a stop interrupts stays due: the checkpoint says
+        # so, and the next start makes up for it.
         is_evaluation_due = not evaluate_now(done, state.eval_params)
         is_stopped = is_evaluation_due
       # Save before pulling the next batch: the saved position is then that of
@@ -158,6 +166,7 @@ def train(
           if is_stopped or is_last:
             checkpoints.finish(is_last=is_last)
         saving = done
+      # A stop at the last step changes nothing once that step is evaluated.
       if is_stopped and not (is_last and not is_evaluation_due):
         raise Preempted(f'stopped at step {done}, all saved')
     return state
@@ -178,8 +187,8 @@ def start_or_resume(
     program: what the run computes.
 
   Returns:
-    The state, and whether it has yet to be evaluated: that of a new run, or one
-    whose evaluation was interrupted.
+    The state, and whether it has yet to be evaluated. This is so for a new run,
+    and if a stop has prevented or interrupted the evaluation after the step.
   """
   restored = checkpoints.restore(program.shapes, config.to_dict())
   if restored is None:
@@ -187,7 +196,8 @@ def start_or_resume(
     return checkpoints.start(program.shapes, init, config.to_dict()), True
   state, data = restored
   position.set_state(data)
-  # Older checkpoints do not say it: they were saved after an evaluation.
+  # Checkpoints of earlier versions lack this key. They were saved after the
+  # evaluation of their step, if there was one.
   return state, data.get('is_evaluation_due', False)
 
 
@@ -238,10 +248,12 @@ def evaluate(
     ledger: ledger of the run, which times each evaluator.
     stop: tells whether the run is to stop, which ends the evaluation.
     step: number of steps done.
-    params: parameters of the objective, those of now or their EMA.
+    params: parameters of the objective to evaluate, see
+      `step.TrainState.eval_params`.
 
   Returns:
-    True if all evaluators are done, False if the run is to stop before.
+    True if all evaluators are done, False if the run is to stop before they
+    are.
   """
   for name, evaluator in evaluators.items():
     try:

@@ -7,8 +7,9 @@ alone (fully sharded data parallelism), and whole along 'data': see
 
 What a step or an evaluation computes for the rows of one device is an ordinary
 function, which `jax.shard_map` runs on each device (`map_rows`, and
-`training.gradients`). It sees no other device, so that the compiler has no
-shardings to choose, and collectives are just those that are written down.
+`training.gradients`). Such a function sees only the rows of its device. So the
+compiler has no shardings to choose, and the program has no other collectives
+than those in the code.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ import numpy as np
 BATCH_AXES = ('data', 'fsdp')
 # How a batch is split: its first axis, over all devices.
 ROWS = PartitionSpec(BATCH_AXES)
-# How an array is split that each device has a copy of: not at all.
+# The spec of an array that is not split: each device has a copy.
 WHOLE = PartitionSpec()
 
 # Arrays of the state with fewer elements are copied to every device: gathering
@@ -39,8 +40,8 @@ def make_mesh(fsdp: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
     devices: the devices; None for all devices of all processes.
 
   Raises:
-    ValueError: `fsdp` does not divide the number of devices, or of those of a
-      slice of TPUs.
+    ValueError: `fsdp` does not divide the number of devices, or the number of
+      devices in a slice of TPUs.
   """
   count = jax.device_count() if devices is None else len(devices)
   if fsdp < 1 or count % fsdp:
@@ -48,9 +49,10 @@ def make_mesh(fsdp: int, devices: Sequence[jax.Device] | None = None) -> Mesh:
         f'config.fsdp={fsdp} must divide the {count} devices of this run'
     )
   devices = jax.devices() if devices is None else devices
-  # Slices of TPUs are joined by a slow network. The state is split inside of
-  # them. What `jax.make_mesh` refuses is allowed: several slices, and an fsdp
-  # that is only a part of an axis of the slice, such as 8 of 16 x 16.
+  # Slices of TPUs are joined by a slow network, so the state is split inside of
+  # a slice. `jax.make_mesh` is not used, because it refuses several slices, and
+  # an fsdp that is only a part of an axis of the slice, such as 8 for a slice
+  # of 16 x 16 devices.
   num_slices = len(
       {
           getattr(device, 'slice_index', 0) if device.platform == 'tpu' else 0
@@ -134,10 +136,11 @@ def map_rows(function: Callable[..., Any]) -> Callable[..., Any]:
 
   Args:
     function: function of a tree of parameters and of trees of arrays whose
-      first axis is the batch axis. It returns such a tree.
+      first axis is the batch axis. It returns a tree of arrays whose first axis
+      is the batch axis too.
 
   Returns:
-    A function of the same arguments, for calls inside `jax.jit`.
+    A function with the arguments of `function`, for calls inside `jax.jit`.
   """
 
   def mapped(params, *rows):
@@ -150,7 +153,17 @@ def map_rows(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def repeat(function: Callable[..., Any]) -> Callable[..., Any]:
-  """Makes every device compute the same; see `map_rows`."""
+  """Makes every device compute a function for the same whole arrays.
+
+  The mesh is the one that `jax.set_mesh` has set; without one there is only one
+  device.
+
+  Args:
+    function: function of trees of arrays, which returns a tree of arrays.
+
+  Returns:
+    A function with the arguments of `function`, for calls inside `jax.jit`.
+  """
   return _map(function, WHOLE, WHOLE)
 
 

@@ -29,7 +29,8 @@ def adam(
   Args:
     beta1: decay rate of the first moment of the gradient.
     beta2: decay rate of the second moment of the gradient.
-    dtype: dtype of both moments. For bfloat16 see `config.MAX_BFLOAT16_DECAY`.
+    dtype: dtype of both moments. With bfloat16 both decay rates must be at most
+      `config.MAX_BFLOAT16_DECAY`, or moments may never fall.
   """
   inner = optax.scale_by_adam(beta1, beta2)
 
@@ -47,7 +48,7 @@ def adam(
 def as_saved(
     shapes: step_lib.TrainState, saved: Mapping[str, Any]
 ) -> step_lib.TrainState:
-  """Returns what is to be read from a checkpoint.
+  """Returns the state to read from a checkpoint, with moments in its dtypes.
 
   Args:
     shapes: the training state of the run as `jax.ShapeDtypeStruct`s with
@@ -56,14 +57,15 @@ def as_saved(
       objects with the attribute `dtype`, as Orbax's metadata has them.
 
   Returns:
-    `shapes`, in which those of the optimizer's arrays that are floats have the
-    dtypes of the checkpoint.
+    `shapes`, except that floating-point arrays of the optimizer's state have
+    the dtypes that they have in the checkpoint.
   """
   dtypes = {key: leaf.dtype for key, leaf in digests.flatten(saved).items()}
 
   def choose(path, leaf):
     path = jax.tree_util.keystr(path, simple=True, separator='/')
     dtype = dtypes.get(f'opt_state/{path}', leaf.dtype)
+    # Only floats are converted. `resuming` reports any other difference.
     if not all(jnp.issubdtype(x, jnp.floating) for x in (dtype, leaf.dtype)):
       return leaf
     return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=leaf.sharding)
@@ -79,7 +81,7 @@ def as_wanted(
   """Returns a restored training state with moments in the run's dtype.
 
   Args:
-    state: training state, as restored with what `as_saved` returns.
+    state: training state with the dtypes that `as_saved` returned.
     shapes: the training state of the run as `jax.ShapeDtypeStruct`s with
       shardings.
   """

@@ -1,8 +1,8 @@
-"""The greatest speed of devices, which a utilisation is a share of."""
+"""The peak speed of devices, of which a utilisation (MFU) is a share."""
 
-# FLOP/s of dense matrix products of bfloat16 with float32 sums, by what
-# `jax.Device.device_kind` says, without sparsity. A TPU v2, v3 or TPU7x chip is
-# two devices, each with half of the chip's peak. Sources: for TPUs
+# Peak FLOP/s of a device in dense matrix products of bfloat16 with float32
+# sums, by `jax.Device.device_kind`. A chip of TPU v2, TPU v3 or TPU7x is two
+# devices, each with half of the chip's peak. Sources: for TPUs
 # docs.cloud.google.com/tpu/docs (the page of each version) and the names in
 # jax/_src/pallas/mosaic/tpu_info.py; for GPUs NVIDIA's data sheets, whose
 # figures with sparsity are halved.
@@ -37,6 +37,6 @@ def find(device_kind: str) -> float | None:
   """Returns the peak of one device in FLOP/s, None if it is not known.
 
   Args:
-    device_kind: name of the device, as JAX says it.
+    device_kind: kind of the device, as in `jax.Device.device_kind`.
   """
   return _PEAKS.get(device_kind)

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from jax.experimental import multihost_utils
 import numpy as np
 
-# The share of skipped clips is taken of at least this many clips, so that a
-# single broken clip at the start does not end a run.
+# The share of skipped clips is computed over at least this many clips, so that
+# a single broken clip at the start does not end a run.
 MIN_CLIPS_SEEN = 100
 
 
@@ -45,9 +45,10 @@ class Position:
       pipeline: stream of batches.
     """
     self._iterator = pipeline.iterator()
-    # Numbers of clips seen and skipped: by all processes up to the checkpoint
-    # that the run resumed from, and by this process since then.
+    # Numbers of clips seen and skipped by all processes, up to the checkpoint
+    # that the run resumed from.
     self._before = np.zeros(2, int)
+    # Numbers of clips seen and skipped by this process since then.
     self._here = np.zeros(2, int)
 
   def __next__(self) -> dict[str, np.ndarray]:
@@ -81,7 +82,8 @@ class Position:
     if skipped > max_bad_share * max(seen, MIN_CLIPS_SEEN):
       raise RuntimeError(
           f'{skipped} of {seen} clips could not be read, more than'
-          f' max_bad_share={max_bad_share}; the log names the files'
+          f' config.data.max_bad_share={max_bad_share}; the log names the'
+          ' files. Repair or remove them, or raise the setting'
       )
 
   def get_state(self) -> dict[str, Any]:

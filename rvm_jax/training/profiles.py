@@ -1,14 +1,14 @@
 """Profiles of a run: what devices and threads do in a few of its steps.
 
-There are two ways to get one, and both leave the numbers of the run as they
-are:
+There are two ways to get one, and neither changes the results of the run:
 
   python -m rvm_jax.main ... --profile_steps=FIRST:LAST
   kill -USR1 PID        the next 3 steps of a process that runs already
 
-A profile is written to a folder of `WORKDIR/profiles`, by each process to one
-of its own. It takes the time of the steps themselves and some more, and
-megabytes. XProf shows it, alone or in TensorBoard:
+A profile is written to a folder in `WORKDIR/profiles`. With several processes
+each writes to a folder of its own in it. Profiled steps take somewhat longer
+than others, and a profile takes megabytes. XProf shows it, alone or in
+TensorBoard:
 
   pip install xprof
   xprof --logdir=WORKDIR/profiles
@@ -37,7 +37,7 @@ class Profiler(contextlib.AbstractContextManager):
   def __init__(
       self, workdir: str | os.PathLike[str], steps: tuple[int, int] | None
   ):
-    """Waits for the first of the steps, and for SIGUSR1.
+    """Installs the handler of SIGUSR1, and returns at once.
 
     Args:
       workdir: folder of the run.
@@ -49,8 +49,8 @@ class Profiler(contextlib.AbstractContextManager):
     self._is_asked = False
     # Where the profile in progress is written.
     self._folder: str | None = None
-    # Only the main thread may set a handler. A signal that is not handled would
-    # end the process.
+    # Only the main thread may install a handler. Without one SIGUSR1 would end
+    # the process.
     signal.signal(signal.SIGUSR1, self._ask)
 
   def __exit__(self, *_):
@@ -95,7 +95,7 @@ class Profiler(contextlib.AbstractContextManager):
   def _start(self, first: int, last: int):
     """Starts a profile."""
     parts = [self._workdir, FOLDER, f'steps_{first}-{last}']
-    # Processes on one host would write to one file.
+    # Otherwise processes on one host would write to the same file.
     if jax.process_count() > 1:
       parts.append(f'process_{jax.process_index()}')
     folder = os.path.join(*parts)

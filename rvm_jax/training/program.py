@@ -25,7 +25,7 @@ class Program(NamedTuple):
     init: function that returns the state of a new run from a seed.
     step: function that does one step, as `step.make` describes it.
     schedule: function that returns the learning rate after a number of updates.
-    guard: what finds spikes; None if the policy is to let them pass.
+    guard: guard that finds spikes; None if `config.spikes.policy` is 'none'.
     shapes: the state as `jax.ShapeDtypeStruct`s with shardings.
     objective: objective that is trained.
     mesh: the mesh that the devices form.
@@ -66,6 +66,9 @@ def build(
     config: config of the run.
     objective: objective to train.
     devices: devices to compute on; None for all devices of all processes.
+
+  Raises:
+    ValueError: `config.fsdp` does not fit the devices, see `mesh.make_mesh`.
   """
   mesh = mesh_lib.make_mesh(config.fsdp, devices)
   optimizer, schedule = optimizer_lib.make_optimizer(

@@ -18,7 +18,7 @@ class Objective(Protocol):
       peak it reaches.
     uses_ema: bool, whether `loss` takes the EMA of the parameters as a further
       argument `ema`, cast and gathered like `params`. No gradient is computed
-      with respect to it. Without the attribute it does not.
+      with respect to the EMA. If the attribute is missing, `loss` takes no EMA.
   """
 
   @property
@@ -32,7 +32,7 @@ class Objective(Protocol):
     """Returns fresh parameters."""
 
   def sample(self, rng: jax.Array, batch: Batch) -> tuple[Any, ...]:
-    """Returns the inputs of `loss`, among them all that is sampled at random.
+    """Returns the inputs of `loss`; whatever is random is sampled here.
 
     Args:
       rng: random key of the step.
@@ -46,10 +46,11 @@ class Objective(Protocol):
   def cast(self, params: Any) -> Any:
     """Returns parameters in the dtypes in which `loss` uses them.
 
-    A step does so once, before parameters that are split are gathered.
+    A step casts once, before it gathers the parts of parameters that are split
+    over devices.
 
     Args:
-      params: parameters, as `init` returns them, or a part of each.
+      params: parameters, as `init` returns them, or a device's part of each.
     """
 
   def loss(self, params: Any, *inputs: Any) -> jax.Array:
@@ -94,10 +95,11 @@ class Attention(NamedTuple):
     weights: float32 [B, L, K, N, T, N], for each of L layers of the decoder the
       attention of each patch of a target to each patch of the source frames,
       as the mean over heads. The sum over the last two axes is at most 1: the
-      rest goes to tokens that are no patches.
-    update_gate: float32 [B], the mean update gate of the patches in the second
-      and later source frames; None if there is no recurrent core or no second
-      frame.
+      rest is attention to other tokens, such as CLS.
+    update_gate: float32 [B] in [0, 1], the update gate of the recurrent core,
+      as the mean over the second and later source frames, their patches and
+      the D channels. At 1 each frame replaces the state, at 0 the state stays.
+      None if there is no recurrent core or no second frame.
   """
 
   visible: jax.Array

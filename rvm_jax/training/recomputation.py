@@ -1,4 +1,4 @@
-"""A step of a run that is computed again: see `training.replay`."""
+"""Computes a step of a run again, for the command `training.replay`."""
 
 from collections.abc import Mapping
 import functools
@@ -26,6 +26,7 @@ class Step(NamedTuple):
   Attributes:
     metrics: metrics of the step by name.
     batch: the arrays of its batch by name, with the rows of all processes.
+      Frames have the size that the objective takes.
     clips: names of the clips, one for each row.
   """
 
@@ -67,11 +68,13 @@ def compute(
       state, data = _start(config, workdir, step, program)
       if data is not None:
         _move(iterator, data['iterator'])
+      # The last of these steps is the one to return.
       for _ in range(step - int(state.step)):
         batch = next(iterator)
         state, metrics = program.dispatch(state, batch)
       values = {key: float(value) for key, value in metrics.items()}
-      # Pictures show what the objective saw.
+      # Pictures are to show the frames that the objective sees, so boxes are
+      # resized here as the step resizes them.
       taken = boxes.select(batch, objective.batch)
       resized = boxes.resize(taken, objective.batch)
       batch |= jax.tree.map(np.asarray, resized)
@@ -116,12 +119,21 @@ def _start(config, workdir, step, program):
 
 
 def _move(iterator: Any, saved: Mapping[str, Any]):
-  """Moves an iterator to a position, if its data are those of the run."""
+  """Moves an iterator to a position in the data of the run.
+
+  Args:
+    iterator: iterator over batches.
+    saved: the position, as the iterator of the run returned it.
+
+  Raises:
+    ValueError: the sources had other numbers of records during the run.
+  """
   key = 'num_records'
   now = iterator.get_state()
   if key in now and now[key] != saved[key]:
     raise ValueError(
         f'the data have changed since the run: its sources had {saved[key]}'
-        f' records, and have {now[key]}. The batch cannot be found again'
+        f' records, and now have {now[key]}. The batch cannot be found again'
+        ' unless the files of the run are put back'
     )
   iterator.set_state(saved)

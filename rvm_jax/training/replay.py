@@ -9,12 +9,13 @@ starts from the newest good checkpoint before the step, or from the initial
 state if there is none, and does all steps in between again. It writes nothing
 to the workdir, so that the run may go on meanwhile.
 
-The config is that of the checkpoint that the run saved after the step, or else
-of its newest one. To use another one, give it as to the run: --config=FILE
---config.KEY=VALUE. The numbers are the same to the last bit on the same number
-of devices of the same kind, with the same versions of the libraries. On others
-they agree as far as rounding allows. One process replays the step of any number
-of processes.
+The config is read from the first checkpoint that the run saved at the step or
+after it, or else from the newest one. To use another config, pass it as for the
+run: --config=FILE --config.KEY=VALUE.
+
+The numbers are the same to the last bit on the same number of devices of the
+same kind, with the same versions of the libraries. On others they agree as far
+as rounding allows. One process replays the step of any number of processes.
 
 Exit code: 0 if the step was computed, 1 if there is an error.
 """
@@ -53,7 +54,9 @@ def main(argv: list[str]):
     compilation.use_cache()
     given = flags.FLAGS
     if given.out is not None and os.path.lexists(given.out):
-      raise FileExistsError(f'--out={given.out} is there already')
+      raise FileExistsError(
+          f'--out={given.out} is there already; name a new folder'
+      )
     config = given.config or find_config(given.workdir, given.step)
     objective = objectives.from_config(config)
     pipeline = objectives.open_data(config)
@@ -69,7 +72,7 @@ def main(argv: list[str]):
 def find_config(
     workdir: str | os.PathLike[str], step: int
 ) -> ml_collections.ConfigDict:
-  """Returns the config of the run when it did a step.
+  """Returns the config with which the run did a step.
 
   Args:
     workdir: folder of the run.
@@ -82,8 +85,8 @@ def find_config(
   steps = checkpoint_files.find_steps(directory)
   if not steps:
     raise FileNotFoundError(
-        f'{workdir} has no checkpoint of a run that says its config: give'
-        ' --config as to the run'
+        f'{workdir} has no checkpoint to read the config from: pass --config as'
+        ' for the run'
     )
   after = [number for number in steps if number >= step]
   path = directory / str(after[0] if after else steps[-1])
@@ -108,7 +111,7 @@ def print_(
   for key, value in replayed.metrics.items():
     note = ''
     if logged.get(key) is not None:
-      # TensorBoard and the logs hold float32.
+      # Metrics are float32, so they are compared in that precision.
       is_same = np.float32(logged[key]) == np.float32(value)
       note = 'as logged' if is_same else f'logged: {logged[key]:.9g}'
     print(f'{key:20} {value:<16.9g} {note}'.rstrip())
@@ -131,6 +134,7 @@ def write_pictures(replayed: recomputation.Step, out: str | os.PathLike[str]):
     FileExistsError: `out` exists.
     OSError: it cannot be written.
   """
+  # The arrays of frames, such as source and target, in the order of the batch.
   frames = [
       x
       for x in replayed.batch.values()
@@ -139,7 +143,9 @@ def write_pictures(replayed: recomputation.Step, out: str | os.PathLike[str]):
   with files.write_whole(out) as part:
     os.mkdir(part)
     for number, row in enumerate(zip(*frames)):
-      lines = [np.concatenate([*line], axis=1) for line in row]  # [H, T W, 3]
+      # The frames of an array stand side by side; shorter lines are filled up
+      # with black.
+      lines = [np.concatenate([*line], axis=1) for line in row]  # [H, T * W, 3]
       width = max(line.shape[1] for line in lines)
       picture = np.concatenate(
           [

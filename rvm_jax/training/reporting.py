@@ -31,8 +31,8 @@ class Writer:
   Scalars are TensorBoard events in the workdir (written without TensorFlow) and
   JSON lines in `workdir`/metrics.jsonl; pictures are PNG files in
   `workdir`/pictures. Nothing that was written is lost if the process is killed
-  later. What cannot be written, because the disk is full, is left out with a
-  warning, and the run goes on.
+  later. What cannot be written, for instance because the disk is full, is left
+  out with a warning, and the run goes on.
 
   A line of metrics.jsonl has 'step', 'time' in seconds since 1970, and scalars
   by name; those that are not finite are null. Scalars of one step may be spread
@@ -135,8 +135,8 @@ class Writer:
       Image.fromarray(picture).save(encoded, 'PNG')
       with self._picture_outage:
         os.makedirs(self._pictures, exist_ok=True)
-        # A picture of the same step may be there, of a run that was interrupted
-        # after it.
+        # If the run was interrupted after this step and does it again, its
+        # earlier picture exists.
         if os.path.exists(path):
           os.remove(path)
         files.append_whole(path, encoded.getvalue())
@@ -166,7 +166,7 @@ class _Events:
 
 
 def _record(data: bytes) -> bytes:
-  """Returns a TFRecord: length and checksum, then the data and theirs."""
+  """Returns a TFRecord: length, its checksum, data, their checksum."""
   length = struct.pack('<Q', len(data))
   checksums = (
       struct.pack('<I', record_writer.masked_crc32c(part))

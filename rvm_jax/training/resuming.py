@@ -1,7 +1,8 @@
 """Reads a checkpoint back, in all processes of a run, and checks that it fits.
 
 All processes fail alike: an error in the part that one of them reads makes all
-of them raise, before the next step in which all take part.
+of them raise, before they do anything together. Otherwise the others would wait
+for the one that failed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -38,8 +39,9 @@ _COMPUTATION_KEYS = (
     'model.scan_layers',
 )
 
-# What a checkpoint may have otherwise than a run wants it: each says what is
-# read, and then makes of it what is wanted.
+# Modules for the parts of the state in which a checkpoint may differ from the
+# run that resumes from it. The function `as_saved` of each returns the state to
+# read from the checkpoint, and `as_wanted` converts it to the state of the run.
 _CHANGEABLE = (window, averaging, moments)
 
 
@@ -66,6 +68,7 @@ def read(
     damage.DamagedError: the checkpoint is damaged.
     ValueError: the config does not fit the checkpoint.
   """
+  # Read all but the arrays. An error here means damage.
   with _failing_alike(path), damage.Naming(path):
     contents = checkpoint_files.read_contents(path)
     if contents.data is None:
@@ -74,13 +77,16 @@ def read(
     saved_shapes = shapes
     for part in _CHANGEABLE:
       saved_shapes = part.as_saved(saved_shapes, arrays)
+  # Compare with the run before the arrays are read. An error here means that
+  # the checkpoint does not fit, not that it is damaged.
   if int(path.name) > config['num_steps']:
     raise ValueError(
-        f'num_steps={config["num_steps"]} must be at least the {path.name}'
-        f' steps that {path.parent} has'
+        f'config.num_steps={config["num_steps"]} must be at least the'
+        f' {path.name} steps that {path.parent} has'
     )
   changes = _check_config(str(path), contents.config, config)
   _check_state(str(path), arrays, saved_shapes)
+  # Read the arrays, and compare them with their digests.
   with _failing_alike(path):
     parts = checkpoint_files.read_state(path, saved_shapes.parts())
     state = saved_shapes.replace(**parts)
@@ -213,6 +219,7 @@ def _check_config(
   Raises:
     ValueError: the configs differ in objective, model or protocol.
   """
+  # Keys that an earlier version did not have yet are no differences.
   changed = settings.list_differences(
       runs.complete(saved), runs.complete(config)
   )

@@ -7,7 +7,8 @@ written is removed, in all processes alike.
 
 Orbax's own checkpointers are not used to write, because their processes wait
 for each other before they know whether one has failed: a full disk of one host
-would hold up all others for ten minutes. What Orbax writes is the same.
+would hold up all others for ten minutes. The files are those that Orbax's own
+checkpointers would write.
 """
 
 import asyncio
@@ -55,9 +56,12 @@ class Save:
     """
     damage.drop_repeated()
     self.path = path
-    # A folder cannot be renamed on a bucket.
+    # A folder on a bucket cannot be renamed, so it has its final name from the
+    # start. It counts as whole once it has its digests.
     is_url = checkpoint_files.is_url(path)
     self._part = path if is_url else path.with_name(path.name + UNFINISHED)
+    # Whether this process has touched `self._part`, and must remove it if the
+    # save fails.
     self._has_begun = False
     self._data, self._config = data, config
     self._handler = ocp.StandardCheckpointHandler()
@@ -65,7 +69,7 @@ class Save:
     self._thread: threading.Thread | None = None
     self._reason = agreement.gather_reasons(attempt(self._begin))
     if not self._reason:
-      # Replaced by the thread when it ends in an orderly way.
+      # The thread replaces this reason when it ends, unless it dies.
       self._reason = 'the thread that writes it has ended'
       is_copied = threading.Event()
       self._thread = threading.Thread(
@@ -78,8 +82,8 @@ class Save:
     """Waits until the checkpoint is whole; all processes must call this method.
 
     Returns:
-      '' if the checkpoint is whole; else what has failed, in one line. The same
-      in all processes.
+      '' if the checkpoint is whole, else what has failed, in one line. All
+      processes get the same text.
     """
     reason = self._reason
     if self._thread is not None:
@@ -110,7 +114,7 @@ class Save:
 
     Args:
       state: the training state, a tree of jax.Arrays by name.
-      is_copied: is set when the state may be donated.
+      is_copied: event, which is set when the state may be donated.
     """
 
     async def write():
@@ -144,7 +148,10 @@ class Save:
 
 
 def delete(path: epath.Path):
-  """Deletes a checkpoint; one that is half deleted does not look whole.
+  """Deletes a checkpoint.
+
+  Before its files are removed, it is marked as unfinished, so that a checkpoint
+  that is deleted only in part is never taken for a whole one.
 
   Args:
     path: folder of the checkpoint.
@@ -159,8 +166,12 @@ def delete(path: epath.Path):
 def remove(path: epath.Path):
   """Removes a folder with all that is in it, if it exists.
 
-  What cannot be removed is logged, and left. When a save has failed, threads of
-  TensorStore may still write for a moment, so that it is tried again.
+  If it cannot be removed, a warning says so, and it is left. When a save has
+  failed, threads of TensorStore may still write to the folder for a moment, so
+  that several attempts are made.
+
+  Args:
+    path: the folder.
   """
   for wait in (*_REMOVAL_WAITS, None):
     try:
@@ -197,7 +208,8 @@ def attempt(action: Callable[[], object]) -> str:
   """Returns '' if an action succeeds, else what has failed, in one line.
 
   Args:
-    action: function whose errors are those of files and devices.
+    action: function to call. Its OSErrors, RuntimeErrors and ValueErrors are
+      caught, since errors of files and devices are of these types.
   """
   try:
     action()

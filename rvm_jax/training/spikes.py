@@ -17,9 +17,10 @@ run makes the same decisions. Nothing is a spike before the window is full.
 A spike enters the window with the greatest value that would not have been one.
 So one spike does not hide the next, as its own value would by widening the
 standard deviation. Still each spike widens it a little, so that a level that
-has changed for good is accepted in the end: with a window of 128 steps and 6
-sigmas, a level 10 standard deviations higher after about 6 steps, 100 after 24,
-10,000 after 61 (measured on normally distributed values).
+has changed for good is accepted in the end. With a window of 128 steps and 6
+sigmas, a level that rises by 10 standard deviations is accepted after about 6
+steps, one that rises by 100 after 24, and one that rises by 10,000 after 61
+(measured on normally distributed values).
 
 Every spike is also written to `spikes.jsonl` of the workdir with all clips of
 the batch; `python -m rvm_jax.training.replay` computes such a step again.
@@ -63,8 +64,8 @@ class Guard:
   Attributes:
     policy: 'skip' or 'stop'.
     window: number of steps W in the window.
-    sigmas: number of standard deviations above the mean from which on a value
-      is a spike.
+    sigmas: number of standard deviations; a value that lies further above the
+      mean is a spike.
   """
 
   policy: str
@@ -98,12 +99,15 @@ class Guard:
     is_full = window.count >= self.window
     distances, values = {}, {}
     for key in window_lib.WATCHED:
+      # The distance of the value from the mean, in standard deviations.
       recent = window.values[key]  # [W]
       mean = recent.mean()
       deviation = jnp.maximum(recent.std(), MIN_DEVIATION * jnp.abs(mean))
-      # The window is empty or all zero where the deviation is zero.
+      # The deviation is still zero if all values in the window are zero.
       deviation = jnp.maximum(deviation, jnp.finfo(jnp.float32).tiny)
       distances[key] = jnp.where(is_full, (metrics[key] - mean) / deviation, 0)
+      # The value takes the place of the oldest one, at most as large as a value
+      # that is no spike.
       greatest = jnp.where(is_full, mean + self.sigmas * deviation, jnp.inf)
       entry = jnp.minimum(metrics[key], greatest)
       values[key] = recent.at[window.count % self.window].set(entry)
@@ -113,8 +117,9 @@ class Guard:
     )
 
     def choose_leaf(old, new):
-      # A choice between bfloat16 arrays would cost a TPU a pass of its own. It
-      # is made before the new ones are rounded, which changes no value.
+      # A choice between bfloat16 arrays would cost a TPU a pass over memory of
+      # its own. So the choice is made in float32, before the compiled program
+      # rounds the new values to bfloat16. This changes no value.
       dtype = old.dtype
       if dtype == jnp.bfloat16:
         old, new = old.astype(jnp.float32), new.astype(jnp.float32)
@@ -155,9 +160,10 @@ class Guard:
       SpikeError: the step is a spike, and the policy is 'stop'.
     """
     distances = [float(metrics[f'{key}_sigmas']) for key in window_lib.WATCHED]
-    # The devices compare in float32.
+    # The devices have compared in float32, and so must the host.
     if max(distances) <= np.float32(self.sigmas):
       return
+    # The names of the clips of all processes, in the order of the batch.
     everywhere = multihost_utils.process_allgather(clips)
     names = [
         pipeline.describe(clip)
@@ -181,13 +187,13 @@ class Guard:
           f".policy='skip'. The batch:\n  {described}"
       )
     logging.warning(
-        '%s. The update is skipped, the %d. of the run. The batch, all of it in'
-        ' %s: %s%s',
+        '%s. Its update is skipped (%d skipped so far). Clips of the batch:'
+        ' %s%s (all are in %s)',
         found,
         int(metrics['skipped_updates']),
-        os.path.join(workdir, LOG),
         ', '.join(names[:NUM_SHOWN]),
         ', ...' * (len(names) > NUM_SHOWN),
+        os.path.join(workdir, LOG),
     )
 
 

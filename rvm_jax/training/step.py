@@ -51,7 +51,10 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 class Guard(Protocol):
-  """Decides within a compiled step whether it counts, as `spikes.Guard`."""
+  """Decides within a compiled step whether its update is applied.
+
+  `spikes.Guard` is one.
+  """
 
   def watch(self, state: TrainState) -> TrainState:
     """Returns an initial state with what the guard keeps in it."""
@@ -86,14 +89,14 @@ def make(
       computed one after the other, to save memory, and averaged. Masks are
       sampled for the whole batch, so they do not depend on this number.
     gradient_dtype: dtype in which the gradients of all devices are added up.
-    ema_decay: share of the parameters' EMA that a step leaves as it is, in
-      [0, 1); None keeps no EMA.
-    guard: decides whether a step counts; with None every step does.
+    ema_decay: decay of the EMA of the parameters in a step, in [0, 1), see
+      `training.averaging`; None to keep no EMA.
+    guard: guard that decides whether an update is applied; None to apply all.
 
   Returns:
     init: function that takes a seed and returns a state. The state is
       created with its shardings, so that no device ever holds a whole copy of
-      what `fsdp` splits. `jax.eval_shape(init, seed)` gives the
+      an array that is split over 'fsdp'. `jax.eval_shape(init, seed)` gives the
       state's shapes, dtypes and shardings.
     step: function that takes a state and a batch and returns the next state,
       with unchanged shardings, and metrics. The buffers of the state it takes
@@ -143,9 +146,9 @@ def init_state(
     objective: objective to train.
     optimizer: optax transformation applied to the objective's parameters.
     seed: seed of the parameters and of the random key of the run.
-    ema_decay: share of the parameters' moving average that a step leaves as it
-      is, in [0, 1); None to keep no average.
-    guard: decides whether a step counts; with None every step does.
+    ema_decay: decay of the EMA of the parameters in a step, in [0, 1); None to
+      keep no EMA.
+    guard: guard that decides whether an update is applied; None to apply all.
   """
   rng, init_rng = jax.random.split(jax.random.key(seed))
   params = objective.init(init_rng)
@@ -180,9 +183,9 @@ def train_step(
     value_and_grad: function that computes the loss and its gradient from the
       parameters, the objective's inputs and, if the objective uses it, the EMA,
       see `gradients.make`.
-    ema_decay: share of the parameters' moving average that a step leaves as it
-      is, in [0, 1); None to keep no average.
-    guard: decides whether the step counts; with None it does.
+    ema_decay: decay of the EMA of the parameters in a step, in [0, 1); None to
+      keep no EMA.
+    guard: guard that decides whether the update is applied; None to apply it.
 
   Returns:
     The training state after the step, and the metrics: float32 [] each, 'loss',
@@ -191,7 +194,7 @@ def train_step(
   """
   batch = boxes.resize(batch, objective.batch)
   inputs = objective.sample(jax.random.fold_in(state.rng, state.step), batch)
-  # An objective need not say it.
+  # The attribute is optional, see `protocols.Objective`.
   ema = (state.ema,) if getattr(objective, 'uses_ema', False) else ()
   loss, gradient = value_and_grad(state.params, inputs, *ema)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)

@@ -21,7 +21,7 @@ PARTS = (
     'down',
     'other',
 )
-# The parts that events time as a whole.
+# The part that all seconds of an event count to, for events with one part.
 _PART_OF_EVENT = {
     'evaluation': 'evaluation',
     'save': 'checkpoints',
@@ -37,12 +37,12 @@ class Start:
   Attributes:
     time: when it began, in seconds since 1970.
     first: number of steps done when it began.
-    last: number of steps done at its last line.
+    last: number of steps done at its last line in the ledger.
     lost: how many of its steps later starts have done again.
     down: seconds before it in which the run was down.
-    seconds: seconds from its beginning to its last line.
-    hardware: its devices, for people.
-    end: how it ended, for people.
+    seconds: seconds from its beginning to its last line in the ledger.
+    hardware: text that says which devices it had, such as '4 x TPU v4'.
+    end: text that says how it ended, such as 'killed'.
   """
 
   time: float
@@ -62,11 +62,14 @@ class Goodput:
   Attributes:
     parts: seconds by name, for each of `PARTS`.
     starts: the starts of the run, in order.
-    speeds: for each line of steps the time since the first start at which they
-      began and at which they were done, and the steps per second.
+    speeds: for each event 'steps' in the ledger, when these steps began and
+      when they were done, in seconds since the first start, and the steps per
+      second.
     mfu: share of the devices' peak that the model's FLOPs took while steps were
       done; None if the peak or the FLOPs are not known.
-    overall_mfu: the same share over the whole time and of useful steps alone.
+    overall_mfu: share of the devices' peak over the whole wall time that the
+      model's FLOPs in useful steps took; None if the peak or the FLOPs are not
+      known.
   """
 
   parts: Mapping[str, float]
@@ -85,11 +88,13 @@ def measure(lines: Sequence[Record]) -> Goodput:
   """Returns where the time of a run went.
 
   Args:
-    lines: lines of the ledger, see `ledger`.
+    lines: lines of the ledger, as `training.ledger` describes them.
 
   Raises:
     ValueError: the run never started.
   """
+  # The lines of each start of the run. Those before the first start, if any,
+  # are left out.
   runs: list[list[Record]] = []
   for line in lines:
     if line['event'] == 'start':
@@ -101,11 +106,14 @@ def measure(lines: Sequence[Record]) -> Goodput:
   parts = dict.fromkeys(PARTS, 0.0)
   starts: list[Start] = []
   speeds = []
+  # `wall` is the wall time in seconds. `model` and `peak` are the FLOPs of the
+  # model and those that the devices could have done: first while steps were
+  # done, then for useful steps over the wall time.
   wall, model, peak = 0.0, [0.0, 0.0], [0.0, 0.0]
   origin = runs[0][0]['time'] - runs[0][0]['seconds']
   for number, run in enumerate(runs):
     first, last = run[0], run[-1]
-    # Later starts do the steps after this one again.
+    # Steps after step `kept` are done again by later starts.
     kept = min((r[0]['step'] for r in runs[number + 1 :]), default=last['step'])
     start = _describe(run, kept, is_newest=number == len(runs) - 1)
     starts.append(start)
@@ -123,7 +131,7 @@ def measure(lines: Sequence[Record]) -> Goodput:
           model[0] += first['flops'] * done
           model[1] += first['flops'] * useful
           peak[0] += first['peak'] * line['seconds']
-    # A run that ends waits for its last checkpoint.
+    # A run that ends waits until old checkpoints are deleted.
     for before, after in itertools.pairwise(run):
       if before['event'] == 'save' and after['event'] == 'end':
         parts['checkpoints'] += max(after['time'] - before['time'], 0)
@@ -139,7 +147,13 @@ def measure(lines: Sequence[Record]) -> Goodput:
 
 
 def _add(parts: dict[str, float], line: Record, kept: int):
-  """Adds the seconds of one line to the parts that they went into."""
+  """Adds the seconds of one line to the parts that they went into.
+
+  Args:
+    parts: seconds by name, which are changed.
+    line: line of the ledger.
+    kept: number of the last step that no later start does again.
+  """
   event = line['event']
   if event in _PART_OF_EVENT:
     parts[_PART_OF_EVENT[event]] += line['seconds']
@@ -155,7 +169,13 @@ def _add(parts: dict[str, float], line: Record, kept: int):
 
 
 def _describe(run: Sequence[Record], kept: int, is_newest: bool) -> Start:
-  """Returns what one start of the run did."""
+  """Returns what one start of the run did.
+
+  Args:
+    run: lines of the start.
+    kept: number of the last step that no later start does again.
+    is_newest: whether it is the last start in the ledger.
+  """
   first, last = run[0], run[-1]
   begin = first['time'] - first['seconds']
   if last['event'] == 'end':

@@ -42,20 +42,21 @@ _FINISH_SECONDS = 60.0
 def send(
     workdir: str | os.PathLike[str], project: str | None, config: Mapping
 ) -> Iterator[None]:
-  """Has the scalars of a run sent while the block runs. Errors are logged.
+  """Sends the scalars of a run while the block runs; errors are only logged.
 
   Args:
     workdir: folder of the run.
     project: W&B project to send to; None to send nothing.
-    config: the run's config, as values for JSON.
+    config: the run's config, with values that JSON can hold.
   """
   if project is None or jax.process_index():
     yield
     return
   state = {'id': secrets.token_hex(4), 'step': -1} | _read_state(workdir)
   _write_state(workdir, state | {'project': project, 'config': config})
-  # The end of its standard input tells the process that this one has ended. In
-  # a session of its own no signal for this one reaches it.
+  # When the run ends, however it does, the standard input of the new process
+  # ends too, which tells it to finish. It has a session of its own, so that
+  # signals to the run, such as Ctrl-C, do not reach it.
   process = subprocess.Popen(
       [sys.executable, '-m', 'rvm_jax.training.wandb_writer', workdir],
       stdin=subprocess.PIPE,
@@ -116,7 +117,7 @@ def follow(workdir: str):
         run.log({k: x for k, x in line.items() if x is not None}, step=step)
     if lines:
       _write_state(workdir, state)
-  # Without a network this might never return.
+  # Without a network `finish` might never return.
   timer = threading.Timer(_FINISH_SECONDS, os._exit, [1])
   timer.daemon = True
   timer.start()
@@ -124,7 +125,12 @@ def follow(workdir: str):
 
 
 def _read_new(path: str, size: int) -> tuple[list[dict[str, Any]], int]:
-  """Returns the whole lines of a file after a position, and their end."""
+  """Returns the whole lines of a file after a position, and where they end.
+
+  Args:
+    path: path of the file of metrics.
+    size: position up to which the file was read, in bytes.
+  """
   if not os.path.exists(path):
     return [], 0
   if os.path.getsize(path) < size:
@@ -138,7 +144,7 @@ def _read_new(path: str, size: int) -> tuple[list[dict[str, Any]], int]:
 
 
 def _read_state(workdir) -> dict[str, Any]:
-  """Returns what was sent to which W&B run; nothing if that is not known."""
+  """Returns the id of the W&B run and the last step sent; {} if not known."""
   path = os.path.join(workdir, _STATE)
   if not os.path.exists(path):
     return {}
@@ -151,6 +157,7 @@ def _read_state(workdir) -> dict[str, Any]:
 
 
 def _write_state(workdir, state: Mapping[str, Any]):
+  """Writes what `_read_state` reads."""
   path = os.path.join(workdir, _STATE)
   with outages.Outage(path):
     files.replace_text(path, json.dumps(state))
@@ -162,7 +169,7 @@ def main(workdir: str):
   Args:
     workdir: folder of the run.
   """
-  # This is read when wandb is imported.
+  # wandb reads the variable when it is imported.
   os.environ['WANDB_SILENT'] = 'true'
   try:
     follow(workdir)

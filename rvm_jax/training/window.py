@@ -1,8 +1,10 @@
 """The losses and gradient norms of a run's last steps, in its state.
 
-Only runs with `config.spikes` have a window. Since that may change when a run
-is resumed, a checkpoint may have a window that the run does not want, or lack
-the one that it wants: `as_saved` and `as_wanted` mediate.
+A run has a window unless its `config.spikes.policy` is 'none'. The policy and
+the length of the window may change when a run is resumed, so that a checkpoint
+may have another window than the run, or none. So `as_saved` returns the state
+that can be read from the checkpoint, and `as_wanted` converts it to the state
+of the run.
 """
 
 from collections.abc import Mapping
@@ -38,8 +40,7 @@ class Window(flax.struct.PyTreeNode):
 class WatchedState(step_lib.TrainState, kw_only=True):
   """A training state with a window.
 
-  It is a class of its own, because an attribute that is None would be written
-  to the checkpoints of runs that have no window.
+  Runs without a window have a plain `step.TrainState`.
 
   Attributes:
     window: the window.
@@ -58,7 +59,7 @@ def empty(length: int) -> Window:
 
 
 def with_window(state: step_lib.TrainState, window: Window) -> WatchedState:
-  """Returns a training state with a window, instead of its own if it has one.
+  """Returns a training state with a window, which replaces its own if any.
 
   Args:
     state: training state, or its shapes.
@@ -70,7 +71,7 @@ def with_window(state: step_lib.TrainState, window: Window) -> WatchedState:
 def as_saved(
     shapes: step_lib.TrainState, saved: Mapping[str, Any]
 ) -> step_lib.TrainState:
-  """Returns what is to be read from a checkpoint.
+  """Returns the state to read from a checkpoint, with its window if any.
 
   Args:
     shapes: the training state of the run as `jax.ShapeDtypeStruct`s with
@@ -97,16 +98,17 @@ def as_saved(
 def as_wanted(
     state: step_lib.TrainState, shapes: step_lib.TrainState
 ) -> step_lib.TrainState:
-  """Returns a restored training state with the window that the run wants.
+  """Returns a restored training state with a window as the run has it.
 
   Args:
-    state: training state, as restored with what `as_saved` returns.
+    state: training state with the structure that `as_saved` returned.
     shapes: the training state of the run as `jax.ShapeDtypeStruct`s with
       shardings.
 
   Returns:
-    The state with its own window, if it has as many steps as the run wants;
-    else with an empty one; or without one if the run wants none.
+    If the run has a window, the state with its own window if that is of the
+    same length, else with an empty window. If the run has none, the state
+    without a window.
   """
   if not isinstance(shapes, WatchedState):
     return step_lib.TrainState(**_fields(state))

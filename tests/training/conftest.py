@@ -8,7 +8,10 @@ from tests.training import states
 
 @pytest.fixture
 def open_run(tmp_path):
-  """Opens the same workdir each time; all are closed at the end."""
+  """Function that opens the checkpoints of a run, by default in one workdir.
+
+  All that it has opened are closed after the test.
+  """
   opened = []
 
   def open_(init_from=None, verify=True, workdir=tmp_path, bucket=None):
@@ -33,6 +36,7 @@ def open_run(tmp_path):
 
 @pytest.fixture
 def saved(open_run):
+  """Checkpoints of a run that has saved steps 2, 4, 6 and 8; 2 is deleted."""
   run = open_run()
   for step in (2, 4, 6, 8):
     assert run.is_due(step) and not run.is_due(step + 1)

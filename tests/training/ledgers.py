@@ -1,4 +1,4 @@
-"""Ledgers of runs that never were."""
+"""Made-up lines of ledgers, for tests of what reads ledgers."""
 
 HARDWARE = dict(devices=4, device_kind='TPU v4', flops=None, peak=None)
 

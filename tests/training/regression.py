@@ -1,7 +1,8 @@
 """An objective and a stream of batches that take no time, for tests of runs.
 
-The objective learns the mean of the rows of numbers. The stream gives a row its
-own number as its clip, so that what a run has seen can be told.
+The objective learns the mean of the rows of numbers. The stream numbers all its
+rows, and the number of a row is its clip. So clips tell which rows a run has
+seen.
 """
 
 import jax
@@ -57,7 +58,7 @@ class Numbers:
 
     Args:
       spikes: the steps whose numbers are larger.
-      scale: how many times.
+      scale: factor by which they are larger.
       end: the step at which the stream fails with `Interrupted`.
       is_nan: whether the numbers of the spikes are NaN.
     """

@@ -1,4 +1,4 @@
-"""The average of the parameters: its values, and who uses it when."""
+"""The EMA of the parameters: its values, what uses it, and how runs resume."""
 
 from absl import logging
 import jax

@@ -1,4 +1,4 @@
-"""Steps that resize boxes see what the host would have sent."""
+"""Boxes that devices resize become the frames that a host would have made."""
 
 import jax
 import numpy as np
@@ -33,7 +33,7 @@ def take_batch(config):
 
 def test_resized_boxes_are_the_frames_of_the_host(configs):
   expected, batch = map(take_batch, configs)
-  # A model takes two of the arrays, and not all of the frames.
+  # An objective need not take all arrays: this one leaves out the source.
   shapes = {
       key: jax.ShapeDtypeStruct(expected[key].shape, expected[key].dtype)
       for key in ('target', 'deltas')

@@ -1,4 +1,4 @@
-"""Checkpoints are restored as they were saved, and only by the same run."""
+"""Checkpoints are restored as they were saved, if the config still fits."""
 
 import contextlib
 import os
@@ -182,7 +182,7 @@ def small_disk(tmp_path):
   subprocess.run(['umount', str(path)], check=True)
 
 
-def test_a_disk_that_fills_up_and_has_room_again(
+def test_save_works_again_when_a_full_disk_has_room(
     open_run, small_disk, warnings
 ):
   run = open_run(workdir=small_disk)
@@ -222,7 +222,9 @@ def bucket(monkeypatch):
   running.stop()
 
 
-def test_checkpoints_on_a_bucket(open_run, bucket, tmp_path, warnings):
+def test_bucket_holds_checkpoints_as_a_workdir_does(
+    open_run, bucket, tmp_path, warnings
+):
   run = open_run(bucket=bucket)
   for step in (2, 6, 8):
     run.save(step, states.make_state(step), {'at': 10 * step}, states.CONFIG)
@@ -231,7 +233,7 @@ def test_checkpoints_on_a_bucket(open_run, bucket, tmp_path, warnings):
   folder = epath.Path(bucket) / 'checkpoints'
   assert sorted(path.name for path in folder.iterdir()) == ['6', '8']
   assert runs.find_checkpoint(bucket) == f'{bucket}/checkpoints/8'
-  # What has no digests is the rest of a run that was killed.
+  # A folder without digests is unfinished: a killed run has left it.
   (folder / '9' / 'state' / 'manifest.ocdbt').write_text('half')
   (folder / '8' / 'state' / 'manifest.ocdbt').write_text('damaged')
   run = open_run(bucket=bucket)
@@ -244,6 +246,6 @@ def test_checkpoints_on_a_bucket(open_run, bucket, tmp_path, warnings):
   assert not (tmp_path / 'checkpoints').exists()
 
 
-def test_other_buckets_are_refused(open_run):
+def test_bucket_that_is_not_on_gs_is_refused(open_run):
   with pytest.raises(ValueError, match='s3://b/run must be a local path or'):
     open_run(bucket='s3://b/run')

@@ -192,7 +192,7 @@ def test_last_saved_names_a_checkpoint_that_was_read_back(
 ):
   exchange(tmp_path / 'checkpoints' / '8')
   assert saved.last_saved() == f'{tmp_path}/checkpoints/6'
-  # It only looks: the next start says what is damaged.
+  # Only `restore`, at the next start, moves the damaged one aside.
   assert not (tmp_path / 'damaged_checkpoints').exists()
 
 

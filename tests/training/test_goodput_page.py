@@ -10,7 +10,7 @@ def path_of(plot):
   return path
 
 
-def test_plot_is_interrupted_where_the_run_was():
+def test_plot_has_a_line_of_its_own_for_each_start():
   speeds = [(0, 20, 1.0), (20, 40, 0.5), (80, 100, 2.0)]
   plot = goodput_page.draw_speeds(speeds, [0, 70])
   assert path_of(plot) == (

@@ -1,4 +1,4 @@
-"""The ledger: what a run has done with its time, also when it was killed."""
+"""The ledger: where the time of a run went, also if it was killed."""
 
 import time
 
@@ -96,7 +96,7 @@ def test_ledger_counts_lost_steps_and_the_time_between_runs(clock, tmp_path):
   start(tmp_path, 20)
   _, second = lines(tmp_path, 'start')
   assert (second['step'], second['lost'], second['down']) == (20, 10, 45)
-  # A second death costs what was done since then, not since the first.
+  # What a second kill costs is counted from the second start on.
   clock[0] += 5
   start(tmp_path, 20)
   *_, third = lines(tmp_path, 'start')

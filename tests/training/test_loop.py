@@ -1,4 +1,4 @@
-"""The training loop: what a stop at each moment leaves, and what comes after.
+"""The training loop: a stop at any moment loses no step and no evaluation.
 
 The model is a single number that is fitted to the mean of random frames.
 """
@@ -65,9 +65,9 @@ class Numbers:
 
 @pytest.fixture
 def train(tmp_path):
-  """Returns a function that trains: the last mean, and the evaluated means.
+  """Function that trains; it returns the last mean and the evaluated means.
 
-  The evaluations of all calls are listed together.
+  The evaluated means are those of all calls so far.
   """
   evaluated = []
 

@@ -13,7 +13,7 @@ from rvm_jax.training import profiles
 
 @pytest.fixture(autouse=True)
 def handler():
-  """Gives SIGUSR1 its handler of before the test back."""
+  """Restores the handler of SIGUSR1 after the test."""
   before = signal.getsignal(signal.SIGUSR1)
   yield
   signal.signal(signal.SIGUSR1, before)

@@ -1,4 +1,4 @@
-"""The program of a run."""
+"""The program of a run: its initial state, and the steps it dispatches."""
 
 import logging
 

@@ -104,7 +104,7 @@ def test_compute_refuses_a_step_that_the_run_does_not_have(workdir, step):
 
 
 def test_compute_refuses_data_that_have_changed(workdir):
-  with pytest.raises(ValueError, match=r'had 7 records, and have 8'):
+  with pytest.raises(ValueError, match='had 7 records, and now have 8'):
     compute(workdir, 30, num_records=8)
 
 

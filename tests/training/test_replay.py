@@ -38,7 +38,7 @@ def run(environment):
     done = subprocess.run(
         [sys.executable, '-m', 'rvm_jax.training.replay', *arguments],
         cwd=ROOT,
-        # Devices as in this process, which has trained.
+        # As many devices as in this process, which has trained the run.
         env=environment | {'XLA_FLAGS': os.environ['XLA_FLAGS']},
         capture_output=True,
         text=True,
@@ -98,7 +98,7 @@ def test_config_is_that_of_the_checkpoint_after_the_step(tmp_path):
 
 def test_config_of_a_folder_without_checkpoint_must_be_given(tmp_path):
   for folder in (tmp_path, tmp_path / 'none'):
-    with pytest.raises(FileNotFoundError, match='give --config as to the run'):
+    with pytest.raises(FileNotFoundError, match='pass --config as for the run'):
       replay.find_config(folder, 1)
 
 

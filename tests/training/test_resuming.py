@@ -1,4 +1,4 @@
-"""What is damaged is told from what does not fit."""
+"""A damaged checkpoint and one that does not fit are different errors."""
 
 from etils import epath
 import jax
@@ -50,7 +50,7 @@ def test_read_checks_the_config_before_the_state(path, state, warnings):
   (path / 'state' / 'manifest.ocdbt').write_bytes(b'')
   with pytest.raises(damage.DamagedError):
     read(path, state, seed=1)
-  # Of a checkpoint that is not taken, no change of the config is told.
+  # Changes of the config are logged only for a checkpoint that is restored.
   assert not warnings
 
 

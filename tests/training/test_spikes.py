@@ -185,8 +185,9 @@ def test_run_skips_spikes_and_says_so(tmp_path, warnings):
   assert first.startswith('step 15: loss 10')
   assert 'standard deviations above the mean of the last 8 steps' in first
   assert ' and gradient norm ' in first and '; the limit is 6. ' in first
-  assert 'the 1. of the run' in first and 'the 2. of the run' in second
-  assert f'{tmp_path}/spikes.jsonl: clip 60, clip 61, clip 62, ...' in first
+  assert '(1 skipped so far)' in first and '(2 skipped so far)' in second
+  assert 'batch: clip 60, clip 61, clip 62, ... (all are in' in first
+  assert f'{tmp_path}/spikes.jsonl)' in first
   lines = (tmp_path / 'spikes.jsonl').read_text().splitlines()
   first, second = map(json.loads, lines)
   assert (first['step'], second['step']) == (15, 22)
@@ -223,7 +224,7 @@ def whole(tmp_path_factory):
   return train(tmp_path_factory.mktemp('whole'), spikes=(15, 22))[1]
 
 
-def test_run_whose_policy_is_to_stop_names_everything(tmp_path):
+def test_run_with_policy_stop_ends_with_step_clips_and_checkpoint(tmp_path):
   stop = regression.get_config('stop')
   with pytest.raises(spikes.SpikeError) as caught:
     train(tmp_path, stop, spikes=(15,))
@@ -267,7 +268,7 @@ def test_policy_may_change_when_a_run_is_resumed(tmp_path, warnings):
   assert int(optax.tree_utils.tree_get(state.opt_state[1], 'count')) == 29
 
 
-def test_run_without_policy_leaves_no_trace_of_it(tmp_path):
+def test_run_with_policy_none_writes_and_saves_nothing_about_spikes(tmp_path):
   config = regression.get_config('none')
   _, expected = train(tmp_path / 'none', config, spikes=(15,))
   assert (
@@ -313,7 +314,7 @@ def compare_guard(folder):
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
-  """Leaves out the log's lines, which slow the tests down."""
+  """Turns off INFO messages, which slow the tests down."""
   monkeypatch.setattr(logging, 'info', lambda *_: None)
 
 

@@ -64,7 +64,7 @@ def test_steps_that_are_done_again_are_lost():
       'killed',
       'running or killed',
   ]
-  # Two lines of a speed of one step a second, and one of half.
+  # All lines have a speed of one step a second, except for the second one.
   assert [speed for *_, speed in goodput.speeds] == [1, 0.5, 1, 1]
   assert goodput.speeds[1][:2] == (20, 40)
 

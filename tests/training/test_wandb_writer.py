@@ -1,4 +1,4 @@
-"""Scalars reach Weights & Biases, and its failures reach nobody."""
+"""Scalars are sent to Weights & Biases; its failures do not end a run."""
 
 import json
 import subprocess

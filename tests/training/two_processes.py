@@ -1,4 +1,4 @@
-"""Two processes save and restore; in the second one, things go wrong.
+"""Two processes save and restore checkpoints; the second one fails at both.
 
   python -m tests.training.two_processes ADDRESS PROCESS WORKDIR
 

@@ -64,8 +64,8 @@ def load(
       read, or of one checkpoint, `workdir`/checkpoints/STEP.
 
   Returns:
-    The objective as configured by the run, and its parameters, a tree of
-    np.ndarrays.
+    The objective as configured by the run, and its parameters, or their EMA if
+    the run has kept one: a tree of np.ndarrays.
 
   Raises:
     FileNotFoundError: there is no checkpoint of a run at `path`.
@@ -74,7 +74,8 @@ def load(
   """
   checkpoint = runs.find_checkpoint(path)
   config = ml_collections.ConfigDict(runs.read_config(checkpoint))
-  # What the run has used would not run on every machine.
+  # The implementation of attention that the run used may not exist on this
+  # machine.
   if 'attention' in config.model:
     config.model.attention = 'auto'
   objective = from_config(config)

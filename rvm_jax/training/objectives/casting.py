@@ -7,9 +7,10 @@ import jax.numpy as jnp
 
 
 def cast(params: Any, dtype: str) -> Any:
-  """Returns all but vectors in the model's dtype, see `Objective.cast`.
+  """Casts parameters to the model's dtype, except for vectors.
 
-  The models use scales and biases of norms, which are vectors, in float32.
+  Vectors stay in float32, because the models use scales and biases of norms in
+  float32. See `protocols.Objective.cast`.
 
   Args:
     params: tree of parameters.

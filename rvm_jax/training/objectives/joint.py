@@ -1,7 +1,7 @@
-"""The objective 'joint': RVM's, with attention over all frames and no core.
+"""The objective 'joint': RVM's with joint attention instead of the core.
 
-An ablation: what `models.joint` puts in place of the recurrent core is trained
-exactly as RVM is.
+It is an ablation. The model of `models.joint`, in which the tokens of all
+source frames attend to each other, is trained exactly as RVM is.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ class Joint(pretraining.Pretraining):
 
   @property
   def clip_length(self) -> int:
-    """T: videos are encoded in windows of as many frames as in training."""
+    """T, number of source frames: videos are encoded in windows of T frames."""
     return self.batch['source'].shape[1]
 
   @property
@@ -59,15 +59,15 @@ class Joint(pretraining.Pretraining):
     )
 
   def _update_gate(self, params, batch):
-    """Returns nothing, since there is no gate."""
+    """Returns None, since there is no gate."""
 
 
 def from_config(config: ml_collections.ConfigDict) -> Joint:
   """Returns the objective of a run whose `config.objective` is 'joint'.
 
   Args:
-    config: the run's config, as in configs/rvm_base.py. The settings of the
-      core are those of the transformer in its place.
+    config: the run's config, as in configs/rvm_base.py. The transformer in
+      place of the core takes the settings of the core.
 
   Raises:
     ValueError: settings conflict, as in `pretraining.from_config`.

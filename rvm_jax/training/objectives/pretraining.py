@@ -155,7 +155,8 @@ class Pretraining:
   ) -> protocols.Attention:
     """Returns where the decoder looks, see `protocols.Attention`."""
     batch, visible = self.sample(rng, batch)
-    # Weights are left neither by a loop over blocks nor by rematerialised ones.
+    # Blocks that are in a loop or rematerialised do not store their attention
+    # weights.
     model = self.model.clone(remat='none', scan_layers=False)
     left: Any
     _, left = model.apply(
@@ -167,6 +168,7 @@ class Pretraining:
         method='predict_patches',
         mutable=[layers.WEIGHTS],
     )
+    # Take the mean over heads in each block, then drop the CLS tokens.
     blocks = left[layers.WEIGHTS]['decoder']
     weights = jnp.stack(
         [
@@ -200,7 +202,15 @@ class Pretraining:
     return gates[:, 1:, 1:].mean((1, 2, 3))
 
   def _predict(self, params, batch, visible, method='__call__'):
-    """Predicts the target frames' pixels by this method of the model."""
+    """Predicts the pixels of the target frames.
+
+    Args:
+      params: parameters.
+      batch: arrays as described by `Pretraining.batch`.
+      visible: int32 [B, K, V], raster indices of the visible patches.
+      method: method of the model to call, '__call__' for frames or
+        'predict_patches' for patches.
+    """
     return self.model.apply(
         {'params': params},
         batch['source'],
@@ -228,7 +238,15 @@ def from_config(config: ml_collections.ConfigDict) -> Pretraining:
 
 
 def check(config: ml_collections.ConfigDict):
-  """Checks the settings of a run that trains an RVM, see `from_config`."""
+  """Checks the settings of a run that trains an RVM.
+
+  Args:
+    config: the run's config, as in configs/rvm_base.py.
+
+  Raises:
+    ValueError: settings conflict. The message names the key, its value and a
+      value to use.
+  """
   settings.check_model(
       config,
       MODEL_SETTINGS,
@@ -236,7 +254,8 @@ def check(config: ml_collections.ConfigDict):
   )
   settings.check_mask_ratio(config)
   data = config.data
-  # The largest delta that the data can contain.
+  # The largest delta that the data can contain, in frames from the first source
+  # frame.
   max_delta = (data.num_source - 1) * data.stride + data.max_gap
   if max_delta >= decoder.NUM_DELTAS:
     fitting = data.max_gap - max_delta + decoder.NUM_DELTAS - 1

@@ -9,7 +9,7 @@ from rvm_jax.models import stacks
 from rvm_jax.ops import attention
 from rvm_jax.ops import masks
 
-# The rules of the group `model` that every model has.
+# The rules of those settings in the group `model` that all objectives have.
 ENCODER = {
     'width': rules.COUNT,
     'encoder_layers': rules.COUNT,
@@ -21,7 +21,7 @@ ENCODER = {
     'remat': rules.one_of('none', *stacks.REMAT_POLICIES),
     'scan_layers': rules.FLAG,
 }
-# Those of a model with a decoder.
+# The rules of the further settings of a model with a decoder.
 DECODER = {
     'decoder_width': rules.COUNT,
     'decoder_layers': rules.COUNT,
@@ -40,8 +40,8 @@ def check_model(
   Args:
     config: the run's config, as in configs/rvm_base.py.
     known: the rule of each setting of the group.
-    widths: for each part that has heads, such as 'encoder', the setting that is
-      its width.
+    widths: for each part that has attention heads, such as 'encoder', the name
+      of the setting of its width, such as 'width'.
 
   Raises:
     ValueError: settings are wrong or conflict.
@@ -107,14 +107,15 @@ def check_hidden(config: ml_collections.ConfigDict):
 
 
 def check_clip(config: ml_collections.ConfigDict, tubelet: int):
-  """Checks that the source frames are a clip of whole tubelets.
+  """Checks that the source frames are whole tubelets, and `num_target` is 1.
 
   Args:
     config: the run's config, as in configs/rvm_base.py.
     tubelet: number of frames of a tubelet.
 
   Raises:
-    ValueError: they are not, or there are target frames for nothing.
+    ValueError: `num_source` is not a multiple of `tubelet`, or the data have
+      more than one target frame, although the objective uses none.
   """
   data = config.data
   if data.num_source % tubelet:
@@ -135,7 +136,8 @@ def check_is(
     config: the run's config, as in configs/rvm_base.py.
     key: name of the setting.
     value: the value that it must have.
-    reason: why, as a predicate of the objective.
+    reason: why it must have this value: the end of a sentence that begins with
+      the objective's name, such as 'has one source frame'.
 
   Raises:
     ValueError: it has another value.

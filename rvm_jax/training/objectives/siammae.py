@@ -1,4 +1,6 @@
-"""The objective 'siammae': a later frame from one frame and a few patches.
+"""The objective 'siammae': it predicts a later frame's hidden patches.
+
+The model sees one source frame and a few patches of the later frame.
 
 Source: Gupta et al., "Siamese Masked Autoencoders", arXiv 2305.14344.
 """
@@ -74,6 +76,8 @@ class SiamMAE:
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
     frame = jnp.zeros((1, *self.batch['source'].shape[2:]), jnp.float32)
+    # No parameter's shape depends on the numbers of targets and patches, so one
+    # target with one visible patch (0) and one hidden patch (1) is enough.
     places = jnp.zeros((1, 1, 1), jnp.int32)
     params = self.model.init(rng, frame, frame[:, None], places, places + 1)
     return params['params']
@@ -106,7 +110,7 @@ class SiamMAE:
       visible: jax.Array,
       hidden: jax.Array,
   ) -> jax.Array:
-    """Returns the mean squared error over the normalised hidden patches."""
+    """Returns the mean squared error over all normalised hidden patches."""
     predicted = self._predict(params, batch, visible, hidden)
     target = self._take(batch, hidden)
     mean, deviation = _scale(target)
@@ -131,6 +135,7 @@ class SiamMAE:
     """
     batch, visible, hidden = self.sample(rng, batch)
     mean, deviation = _scale(self._take(batch, hidden))
+    # Undo the normalisation, then put the predictions over the hidden patches.
     found = self._predict(params, batch, visible, hidden) * deviation + mean
     target = batch['target']
     size = found.shape[-1]
@@ -161,7 +166,15 @@ class SiamMAE:
     return size, masks.num_visible(size, self.mask_ratio)
 
   def _take(self, batch: protocols.Batch, hidden: jax.Array) -> jax.Array:
-    """Returns the hidden patches in [0, 1], float32 [B, K, N - V, F]."""
+    """Returns the hidden patches, float32 in [0, 1].
+
+    Args:
+      batch: arrays as described by `SiamMAE.batch`.
+      hidden: int32 [B, K, N - V], raster indices of the hidden patches.
+
+    Returns:
+      float32 [B, K, N - V, P * P * 3].
+    """
     patches = patches_lib.patchify(batch['target'], self.patch)
     found = jnp.take_along_axis(patches, hidden[..., None], axis=2)
     return images.to_float(found)
@@ -177,7 +190,7 @@ class SiamMAE:
 
 
 def _scale(patches: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Returns what each patch is normalised by: mean and deviation, [..., 1]."""
+  """Returns the mean and the deviation that normalise each patch, [..., 1]."""
   mean, variance = losses.moments(patches, -1)
   return mean, jnp.sqrt(variance + 1e-6)
 

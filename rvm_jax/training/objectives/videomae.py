@@ -1,4 +1,7 @@
-"""The objective 'videomae': the hidden tubes of a clip from the visible ones.
+"""The objective 'videomae': it predicts the hidden tubes of a clip.
+
+A tubelet is a patch in two successive frames. A tube is the patch at one place
+in all frames of the clip: all its tubelets are visible, or all are hidden.
 
 Source: Tong et al., "VideoMAE", arXiv 2203.12602.
 """
@@ -50,13 +53,14 @@ class VideoMAE:
 
   @property
   def clip_length(self) -> int:
-    """T: videos are encoded in windows of as many frames as in training."""
+    """T, number of source frames: videos are encoded in windows of T frames."""
     return self.batch['source'].shape[1]
 
   @property
   def flops_per_clip(self) -> float:
     """FLOPs of a training step for one clip: three forward passes."""
     model = self.model
+    # All numbers are those of tubelets.
     steps, rows, columns = model.grid
     hidden = steps * masks.num_hidden(rows * columns, self.mask_ratio)
     tokens = steps * rows * columns
@@ -74,6 +78,8 @@ class VideoMAE:
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
     frames = jnp.zeros((1, *self.batch['source'].shape[1:]), jnp.float32)
+    # No parameter's shape depends on the numbers of patches, so one visible
+    # patch (0) and one hidden patch (1) are enough.
     place = jnp.zeros((1, 1), jnp.int32)
     return self.model.init(rng, frames, place, place + 1)['params']
 
@@ -94,6 +100,7 @@ class VideoMAE:
     clips = batch['source']
     _, rows, columns = self.model.grid
     size = rows * columns
+    # VideoMAE rounds the number of hidden patches, not that of visible ones.
     visible = size - masks.num_hidden(size, self.mask_ratio)
     return clips, *masks.sample_split(rng, clips.shape[:1], size, visible)
 
@@ -118,7 +125,7 @@ class VideoMAE:
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns features of patches, see `VideoObjective.encode`.
 
-    Both frames of a tubelet have its features.
+    Both frames of a tubelet get the features of the tubelet.
     """
     height, width = frames.shape[2:4]
     grid = patches_lib.grid(height, width, self.patch)
@@ -140,6 +147,7 @@ class VideoMAE:
     """
     clips, visible, hidden = self.sample(rng, batch)
     found = self._apply(params, clips, visible, hidden)
+    # Undo the normalisation, then put the predictions over the hidden tubelets.
     mean, deviation = _scale(self._take(clips, hidden))
     channels = (*found.shape[:2], -1, 3)
     found = (found.reshape(channels) * deviation + mean).reshape(found.shape)
@@ -166,7 +174,15 @@ class VideoMAE:
     return False
 
   def _take(self, clips: jax.Array, hidden: jax.Array) -> jax.Array:
-    """Returns the hidden tubelets in [0, 1], float32 [B, t * M, 2 P P, 3]."""
+    """Returns the hidden tubelets in [0, 1].
+
+    Args:
+      clips: uint8 [B, T, H, W, 3].
+      hidden: int32 [B, N - V], raster indices of the hidden patches.
+
+    Returns:
+      float32 [B, T / 2 * (N - V), 2 * P * P, 3].
+    """
     tubelets = patches_lib.tubelets(clips, self.patch, videomae.TUBELET)
     found = images.to_float(patches_lib.take(tubelets, hidden))
     return found.reshape(*found.shape[:2], -1, 3)

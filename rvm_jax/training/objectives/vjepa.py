@@ -1,9 +1,9 @@
-"""The objective 'vjepa': features of the hidden part of a clip.
+"""The objective 'vjepa': it predicts features of the hidden part of a clip.
 
 Source: Bardes et al., "Revisiting Feature Prediction for Learning Visual
 Representations from Video" (V-JEPA), arXiv 2404.08471. The targets come from
-the EMA of the parameters that `config.ema_decay` keeps. It is constant, as in
-V-JEPA 2 (arXiv 2506.09985); V-JEPA lets it rise from 0.998 to 1.
+the EMA of the parameters. Its decay, `config.ema_decay`, is constant, as in
+V-JEPA 2 (arXiv 2506.09985); in V-JEPA it rises from 0.998 to 1.
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,16 @@ from rvm_jax.training.objectives import pretraining
 from rvm_jax.training.objectives import settings
 from rvm_jax.training.objectives import windows
 
+# The rules of the settings of the predictor in the group `model`.
 _PREDICTOR = {
     'predictor_width': rules.COUNT,
     'predictor_layers': rules.COUNT,
     'predictor_heads': rules.COUNT,
     'predictor_mlp': rules.COUNT,
 }
-# The paper's kinds of masks: many small blocks, and a few large ones. A block
-# hides the same patches in every frame.
+# The paper's kinds of masks, many small blocks and a few large ones, each as
+# arguments of `masks.sample_blocks`. A block hides the same patches in every
+# frame.
 MASKS: tuple[dict[str, Any], ...] = (
     dict(num_blocks=8, scale=0.15, aspect=(0.75, 1.5)),
     dict(num_blocks=2, scale=0.7, aspect=(0.75, 1.5)),
@@ -44,10 +46,11 @@ MASKS: tuple[dict[str, Any], ...] = (
 class VJEPA:
   """V-JEPA's prediction of hidden features: a `protocols.VideoObjective`.
 
-  The source frames are the clip. For each kind of mask, the encoder sees what
-  lies outside of the blocks, and a predictor predicts the features that the EMA
-  of the encoder, which sees the whole clip, has of the rest. Every mask of a
-  kind leaves the same number of patches visible, the mean of its kind: see
+  The source frames are the clip. The target encoder, whose parameters are the
+  EMA, sees the whole clip. For each kind of mask, the encoder sees only what
+  lies outside of the blocks, and from its features a predictor predicts those
+  of the target encoder inside of the blocks. Every mask of a kind leaves the
+  same number of patches visible, the mean of its kind: see
   `masks.sample_blocks`. V-JEPA instead cuts the masks of a batch to the
   smallest of them.
 
@@ -69,7 +72,7 @@ class VJEPA:
 
   @property
   def clip_length(self) -> int:
-    """T: videos are encoded in windows of as many frames as in training."""
+    """T, number of source frames: videos are encoded in windows of T frames."""
     return self.batch['source'].shape[1]
 
   @property
@@ -91,8 +94,8 @@ class VJEPA:
       )
 
     total = count_encoder(tokens)
-    for visible in self._nums_visible():
-      visible *= steps
+    for visible_patches in self._nums_visible():
+      visible = steps * visible_patches
       predictor = flops.transformer(
           tokens, w, model.predictor_layers, model.predictor_mlp
       )
@@ -107,6 +110,8 @@ class VJEPA:
   def init(self, rng: jax.Array) -> Any:
     """Returns fresh parameters."""
     frames = jnp.zeros((1, *self.batch['source'].shape[1:]), jnp.float32)
+    # No parameter's shape depends on the numbers of patches, so one visible
+    # patch (0) and one hidden patch (1) are enough.
     place = jnp.zeros((1, 1), jnp.int32)
     return self.model.init(rng, frames, [(place, place + 1)])['params']
 
@@ -150,8 +155,9 @@ class VJEPA:
       params: parameters, as `cast` returns them.
       clips: uint8 [B, T, H, W, 3].
       sampled: masks, as `sample` returns them.
-      ema: EMA of the parameters, which makes the targets; None to make them by
-        the parameters themselves. No gradient reaches them in either case.
+      ema: EMA of the parameters, with which the targets are computed; None to
+        compute them with `params`. No gradient flows through the targets in
+        either case.
     """
     teacher = jax.lax.stop_gradient(params if ema is None else ema)
     features = self._apply(teacher, clips, method='encode')
@@ -165,7 +171,7 @@ class VJEPA:
   def encode(self, params: Any, frames: jax.Array) -> jax.Array:
     """Returns features of patches, see `VideoObjective.encode`.
 
-    Both frames of a tubelet have its features.
+    Both frames of a tubelet get the features of the tubelet.
     """
     height, width = frames.shape[2:4]
     grid = patches_lib.grid(height, width, self.patch)
@@ -215,8 +221,8 @@ def from_config(config: ml_collections.ConfigDict) -> VJEPA:
   settings.check_clip(config, vjepa.TUBELET)
   if config.mask_ratio:
     raise ValueError(
-        f'config.mask_ratio={config.mask_ratio} must be 0: the blocks that'
-        " config.objective='vjepa' hides are the paper's"
+        f'config.mask_ratio={config.mask_ratio} must be 0:'
+        " config.objective='vjepa' hides blocks of the paper's sizes instead"
     )
   if config.ema_decay is None:
     raise ValueError(

@@ -1,4 +1,4 @@
-"""What each objective beside RVM's does: it trains, is scored and resumes."""
+"""Each objective other than RVM's trains, is scored and resumes."""
 
 import shutil
 

@@ -43,7 +43,7 @@ def test_loss_is_the_error_of_the_normalised_hidden_patches(params, batch):
 
 
 def test_loss_of_a_batch_is_the_mean_of_those_of_its_halves(params, batch):
-  # So that devices and parts of a batch may compute their rows alone.
+  # Devices and parts of a batch compute the loss of their own rows alone.
   inputs = OBJECTIVE.sample(jax.random.key(0), batch)
   loss = jax.jit(OBJECTIVE.loss)
   halves = [
@@ -53,7 +53,7 @@ def test_loss_of_a_batch_is_the_mean_of_those_of_its_halves(params, batch):
   np.testing.assert_allclose(loss(params, *inputs), np.mean(halves), rtol=1e-5)
 
 
-def test_loss_is_that_of_the_source_frame_and_of_faint_patches(batch):
+def test_loss_uses_the_source_and_adds_the_epsilon_inside_the_root(batch):
   # Pixels differ by a grey level, so that the epsilon within the root counts.
   rng = np.random.default_rng(0)
   batch = batch | {'target': rng.integers(127, 129, (4, 2, 32, 32, 3), 'uint8')}

@@ -52,7 +52,7 @@ def test_loss_is_the_error_of_the_normalised_hidden_tubelets(params, batch):
   )
 
 
-def test_faint_tubelets_are_scaled_with_an_epsilon_beside_the_root():
+def test_loss_adds_the_epsilon_outside_the_root_of_the_variance():
   # Pixels differ by a grey level, so that the epsilon counts.
   rng = np.random.default_rng(0)
   clips = rng.integers(127, 129, (1, 4, 32, 32, 3), 'uint8')
@@ -71,7 +71,7 @@ def test_faint_tubelets_are_scaled_with_an_epsilon_beside_the_root():
   np.testing.assert_allclose(found, error, rtol=1e-5)
 
 
-def test_it_is_the_number_of_hidden_patches_that_is_rounded_down(batch):
+def test_number_of_hidden_patches_is_rounded_down(batch):
   objective = tiny_rivals.make('videomae', mask_ratio=0.9)
   _, visible, hidden = objective.sample(jax.random.key(0), batch)
   assert visible.shape == (4, 2) and hidden.shape == (4, 14)

@@ -98,7 +98,7 @@ def test_each_kind_of_mask_has_a_token_of_its_own(params, inputs):
     [
         ({'data.num_source': 3}, 'num_source=3 must be a multiple of the 2'),
         ({'data.num_target': 2}, 'num_target=2 must be 1: .* source frames al'),
-        ({'mask_ratio': 0.9}, 'mask_ratio=0.9 must be 0: the blocks'),
+        ({'mask_ratio': 0.9}, 'mask_ratio=0.9 must be 0: .* hides blocks'),
         ({'ema_decay': None}, 'ema_decay must be set, such as 0.99925'),
         ({'model.predictor_heads': 3}, 'divide config.model.predictor_width'),
     ],

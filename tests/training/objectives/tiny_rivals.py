@@ -1,4 +1,4 @@
-"""Runs of the objectives that RVM's is compared with, as small as in tests."""
+"""Tiny runs of the objectives that RVM's is compared with, as `tests.tiny`."""
 
 import numpy as np
 
