@@ -111,8 +111,7 @@ class Pipeline:
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
-      prefetch: number of batches to read ahead, at least 1. With workers, each
-        of them reads that many parts of batches ahead and 3 more.
+      prefetch: how much to read ahead, at least 1, see `read_ahead.ReadAhead`.
       seed: seed of all randomness, 0 or more.
       shard_index: number of this process among those that share each batch.
       shard_count: number of processes that share each batch.
