@@ -77,7 +77,7 @@ def _open(records, index, paths):
     # fill the memory.
     features = _parse(records[index])
     frames, masks = (
-        _open_images(features, key, f'{name} in {paths[0]}')
+        _open_images(features, key, f'{name} in {os.path.dirname(paths[0])}')
         for key in ('frames', 'segmentations')
     )
     return files.read_frames(frames), files.read_masks(masks)

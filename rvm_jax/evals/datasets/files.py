@@ -22,15 +22,19 @@ def read_lines(path: str, source: str) -> list[str]:
     source: sentence that says where the data set can be downloaded.
 
   Returns:
-    The lines, without white space at their ends.
+    The lines, without white space at their ends, one or more.
 
   Raises:
     FileNotFoundError: there is no such file.
+    ValueError: the file has no such lines.
   """
   if not os.path.isfile(path):
     raise FileNotFoundError(f'{path} is missing. {source}')
   with open(path, encoding='utf-8') as f:
-    return [line.strip() for line in f if line.strip()]
+    lines = [line.strip() for line in f if line.strip()]
+  if not lines:
+    raise ValueError(f'{path} has no lines. {source}')
+  return lines
 
 
 def read_json(path: str, source: str) -> Any:

@@ -106,13 +106,15 @@ def read(data_dir: str) -> tuple[list[PoseVideo], list[str]]:
     action = os.path.basename(path).rsplit('_', 2)[0]
     for line in files.read_lines(path, SOURCE):
       name, _, flag = line.rpartition(' ')
-      if not name or flag not in '012':
+      if not name or flag not in tuple('012'):
         raise ValueError(
             f'{path}: lines must be NAME.avi and 0, 1 or 2, got {line!r}'
         )
       if flag == _TEST:
         name = os.path.splitext(name.strip())[0]
         videos.append(_read_video(data_dir, action, name))
+  if not videos:
+    raise ValueError(f'{pattern}: no line ends with {_TEST}, the test videos')
   return videos, lists
 
 

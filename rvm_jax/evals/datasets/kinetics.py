@@ -109,9 +109,9 @@ def _read_rows(path: str) -> list[dict[str, str]]:
       )
     rows = list(reader)
   for number, row in enumerate(rows, 2):
-    if not row['label'] or None in row:
+    if not row['label'] or None in row or None in row.values():
       raise ValueError(
-          f'{path}, row {number}: expected a label and no more columns than the'
+          f'{path}, row {number}: expected a label and as many columns as the'
           f' header has, got {row}'
       )
   if not rows:

@@ -47,6 +47,14 @@ def test_read_names_missing_and_broken_files(jhmdb):
   with pytest.raises(ValueError, match="0, 1 or 2, got 'third.avi two'"):
     read()
   for path in (root / 'splits').iterdir():
+    path.write_text('third.avi 12\n')
+  with pytest.raises(ValueError, match="0, 1 or 2, got 'third.avi 12'"):
+    read()
+  for path in (root / 'splits').iterdir():
+    path.write_text('third.avi 1\n')
+  with pytest.raises(ValueError, match='no line ends with 2, the test videos'):
+    read()
+  for path in (root / 'splits').iterdir():
     path.unlink()
   with pytest.raises(
       FileNotFoundError, match=r'no file matches .*\*split1.txt'

@@ -66,6 +66,7 @@ def test_broken_and_missing_files_are_named(root):
       (['', *rows[1][1:]], 'row 2: expected a label'),
       (['abseiling', 'a', 'noon', '3', 'val'], 'row 2: time_start and'),
       (['abseiling', 'a', '1', '3', 'val', 'x'], 'row 2: expected a label'),
+      (['abseiling', 'a', '1'], 'row 2: expected a label and as many columns'),
       (None, 'lists no videos'),
   ):
     write(row)

@@ -60,6 +60,10 @@ def test_list_videos_names_missing_files_and_their_source(data_set):
     module.read(str(root))
   with pytest.raises(FileNotFoundError, match=r'val.*txt is missing.*https://'):
     module.read(str(root / 'nowhere'))
+  (names,) = root.rglob('*val*.txt')
+  names.write_text('\n')
+  with pytest.raises(ValueError, match=f'{names} has no lines. .*https://'):
+    module.read(str(root))
 
 
 @data_sets
