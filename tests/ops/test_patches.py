@@ -1,3 +1,5 @@
+"""Images and videos are cut into patches and tubelets, and put together."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
