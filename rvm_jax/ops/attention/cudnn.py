@@ -42,8 +42,9 @@ def attend(
 def is_forward(primitive: Any, *_: Any, **__: Any) -> bool:
   """Returns whether a primitive of JAX is the forward pass of cuDNN.
 
-  This function is a policy of `jax.checkpoint`. It keeps what the backward pass
-  needs besides queries, keys and values, for which JAX has no names.
+  This function is a policy of `jax.checkpoint`. It keeps the arrays that the
+  backward pass needs besides queries, keys and values. JAX gives these arrays
+  no names, by which another policy could keep them.
 
   Args:
     primitive: the primitive, a `jax.extend.core.Primitive`. Other arguments of

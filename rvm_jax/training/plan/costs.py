@@ -141,9 +141,9 @@ def _count_bytes(
       ]
   )
   if x.op in ('copy-start', 'slice-start'):
-    # The result is a tuple of the copy, the whole source and a semaphore. The
-    # smaller one of the two arrays is moved, and counts at each end that is in
-    # the HBM.
+    # The result begins with the source and the copy, in either order. The size
+    # of the smaller one is moved, and counts for each of them that is in the
+    # HBM.
     ends = x.result[:2]
     size = min(array.num_bytes for array in ends)
     return size * sum(array.space == 0 for array in ends)
