@@ -1,9 +1,9 @@
 """Attention for TPUs whose scores never leave the chip, for short sequences.
 
 A grid step holds all queries, keys and values of one sequence in VMEM, for a
-group of heads that fills whole vectors of lanes: `lcm(128, C)` channels, where
-C is the width of a head. The arrays are read as the dense layers write them,
-[B, N, D] with the heads side by side, without a transposition in HBM.
+group of heads whose channels fill whole vectors of lanes, as `group_width`
+chooses it. The arrays are read as the dense layers write them, [B, N, D] with
+the heads side by side, without a transposition in HBM.
 
 What a grid step computes is described in `kernels`.
 """
@@ -75,9 +75,10 @@ def attend(
 def group_width(width: int, head_width: int, num_queries: int) -> int:
   """Returns G, the number of channels of the group of heads of a grid step.
 
-  A group has whole heads and fills whole vectors of lanes. It has all channels,
-  or fewer if the step would have more than `_MAX_ITEMS` pairs of a head and a
-  block of queries to compute.
+  A group has all channels, or fewer if the step would have more than
+  `_MAX_ITEMS` pairs of a head and a block of queries to compute. Fewer channels
+  are whole heads in whole vectors of lanes, a multiple of lcm(128, C). Where D
+  is no such multiple, a group has all channels in any case.
 
   Args:
     width: D, number of channels of all heads.
