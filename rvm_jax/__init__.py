@@ -13,8 +13,8 @@ def load(path, dtype='float32', *, ema=True):
     dtype: dtype of the matrix products, 'float32' or 'bfloat16'. Parameters and
       features are float32 in either case.
     ema: whether the exponential moving average (EMA) of the parameters is read,
-      if the run keeps one. The log says so. With False the parameters of the
-      last step are read.
+      if the run keeps one; the log then says so. With False the parameters of
+      the last step are read.
 
   Returns:
     A `rvm_jax.streaming.Encoder`: `encoder(video)` returns features.

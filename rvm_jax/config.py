@@ -1,8 +1,9 @@
 """Checks the settings of a config before any data are opened.
 
-`SETTINGS` has a rule for each setting of a run. To add a setting, add it there
-and to configs/rvm_base.py. The group `model` belongs to the objective, which
-checks its settings, and the others that only it reads.
+`SETTINGS` has a rule for each setting of a run, except for those of the group
+`model`. To add a setting, add it there and to configs/rvm_base.py. The
+objective checks the settings of the group `model`, and what it needs of the
+others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +18,9 @@ from rvm_jax import rules
 # Least number of generated scenes for the evaluation during training. Readouts
 # are fitted to three quarters of the scenes and tested on the rest, at least 4.
 MIN_EVAL_SCENES = 16
-# Largest decay rate of a moment that is stored in bfloat16. One that loses less
-# than 2^-8 = 0.4 % of its value in a step may be rounded to what it was, and
-# never fall; at this rate it loses 1 % if the gradient is zero.
+# Largest decay rate of a moment that is stored in bfloat16. If a moment loses
+# less than 2^-8 = 0.4 % of its value in a step, it may be rounded to its old
+# value and never fall. At this rate it loses 1 % if the gradient is zero.
 MAX_BFLOAT16_DECAY = 0.99
 
 # The rule of each setting, except for those of the group `model`.
@@ -64,7 +65,8 @@ SETTINGS = {
     'optimizer.moments_dtype': rules.one_of('float32', 'bfloat16'),
     'spikes.policy': rules.one_of('none', 'skip', 'stop'),
     'spikes.window': rules.whole(2),
-    # With less, a level that has changed might never be accepted.
+    # With a smaller number, every step might count as a spike after the
+    # loss has settled at a higher level.
     'spikes.sigmas': rules.number('at least 1', lambda x: x >= 1),
     'fsdp': rules.COUNT,
     'num_microbatches': rules.COUNT,
@@ -140,14 +142,15 @@ def check_workdir(workdir: str):
 
 
 def check_settings(config: ml_collections.ConfigDict):
-  """Checks each setting by itself; that needs no devices.
+  """Checks each setting by itself, which needs no devices.
 
   Args:
     config: the run's config, as in configs/rvm_base.py.
 
   Raises:
     ValueError: a setting is unknown, missing or wrong. The message is one line
-      and names the setting, its value and what is allowed.
+      and names the setting, its value and what is allowed. If the config file
+      cannot be read, the error that reading it gave is raised.
   """
   # In place of a config that cannot be read, ml_collections gives an object
   # that raises the reason as soon as an attribute is asked for.

@@ -20,8 +20,9 @@ import signal
 import sys
 
 if __name__ == '__main__':
-  # Until the run listens for signals, Ctrl-C ends it at once. As an exception
-  # it would be raised in whatever is being imported, and might be lost there.
+  # Until the run listens for signals, Ctrl-C ends the process at once. By
+  # default Python would raise KeyboardInterrupt inside of the module that is
+  # being imported, where the exception might be caught.
   signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from absl import app
@@ -77,8 +78,8 @@ _JOIN_TIMEOUT = flags.DEFINE_float(
 _PROFILE_STEPS = flags.DEFINE_string(
     'profile_steps',
     None,
-    'FIRST:LAST, the steps of which a profile is written to the workdir. The'
-    ' signal SIGUSR1 asks for one of the next steps.',
+    'FIRST:LAST, the first and the last step of a profile, which is written to'
+    ' the workdir. The signal SIGUSR1 asks for a profile of the next 3 steps.',
 )
 flags.mark_flags_as_required(['config', 'workdir'])
 
@@ -97,7 +98,8 @@ def main(argv: list[str]):
     profiler = profiles.Profiler(
         workdir, profiles.parse_steps(_PROFILE_STEPS.value)
     )
-    # A signal that comes before all processes have met ends this one at once.
+    # A signal that comes before all processes are connected ends this process
+    # at once.
     with processes.connect(
         _COORDINATOR.value,
         _NUM_PROCESSES.value,
@@ -128,7 +130,11 @@ def train(
     workdir: folder of the run.
     peers: the processes of the run.
     stop: tells whether the run is to stop.
-    profiler: writes profiles of the steps that somebody asks for.
+    profiler: writes profiles of the steps that were asked for.
+
+  Raises:
+    SystemExit: the run was told to stop, and has saved everything. The exit
+      code is `exit_codes.PREEMPTED`.
   """
   mesh = mesh_lib.make_mesh(config.fsdp)
   processes.introduce(peers, mesh)

@@ -41,7 +41,12 @@ def is_text(value: Any) -> bool:
 
 
 def whole(least: int, most: int | None = None) -> Rule:
-  """Returns the rule of a whole number from `least` to `most`, or any above."""
+  """Returns the rule of a whole number.
+
+  Args:
+    least: smallest number that is allowed.
+    most: greatest number that is allowed; None for no limit below 2^31.
+  """
   bounds = f'at least {least}' if most is None else f'in {least}..{most}'
   return Rule(
       'a whole number below 2 ** 31',
@@ -52,7 +57,12 @@ def whole(least: int, most: int | None = None) -> Rule:
 
 
 def number(bounds: str, is_within: Callable[[float], bool]) -> Rule:
-  """Returns the rule of a finite number within bounds."""
+  """Returns the rule of a finite number within bounds.
+
+  Args:
+    bounds: the bounds in words, such as 'above 0'.
+    is_within: function that returns whether a number is within the bounds.
+  """
   return Rule('a finite number', bounds, is_number, is_within)
 
 
@@ -64,7 +74,7 @@ def one_of(*names: str) -> Rule:
 
 
 def optional(rule: Rule) -> Rule:
-  """Returns the rule of a setting that may also be None, which is not set."""
+  """Returns the rule of a setting that may also be None, if it is not set."""
   return Rule(
       f'{rule.kind} or None',
       rule.bounds,
@@ -113,7 +123,7 @@ FLAG = Rule('True or False', '', lambda x: isinstance(x, bool))
 
 
 def check(found: Mapping[str, Any], rules: Mapping[str, Rule], prefix: str):
-  """Checks that the expected settings are there, each with a fit value.
+  """Checks that all settings and no others are there, and keep their rules.
 
   Args:
     found: the values of the settings, by their paths such as 'data.height'.
@@ -145,7 +155,11 @@ def check(found: Mapping[str, Any], rules: Mapping[str, Rule], prefix: str):
 
 
 def _suggest(key: str, known: Mapping[str, Any], prefix: str) -> str:
-  """Returns '; did you mean X?' for the most similar known setting."""
+  """Returns the end of the message about an unknown setting.
+
+  It suggests the most similar known setting, or says that `key` is the name of
+  a group of settings. If there is nothing to suggest it is ''.
+  """
   if any(name.startswith(f'{key}.') for name in known):
     return ', but a group of settings'
   # The last parts of paths are compared. Of two settings with the same last

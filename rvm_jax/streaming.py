@@ -28,7 +28,7 @@ from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
 
-# Limits on a chunk: frames, and attention scores of one head.
+# Largest number of frames of a chunk, and of attention scores of one head.
 _MAX_FRAMES, _MAX_SCORES = 16, 2**24
 
 
@@ -87,11 +87,12 @@ class Encoder:
       raise ValueError(f'chunk must be at least 1, got {chunk}')
     self.model = model if dtype is None else model.clone(dtype=dtype)
     self._chunk = chunk
-    self._num_devices, whole, self._split = 1, None, None
+    # With a mesh each device has all parameters and its own rows of a batch.
+    self._num_devices, whole, self._rows = 1, None, None
     if mesh is not None:
       self._num_devices = mesh.size
       whole = NamedSharding(mesh, PartitionSpec())
-      self._split = NamedSharding(mesh, PartitionSpec(*mesh.axis_names))
+      self._rows = NamedSharding(mesh, PartitionSpec(*mesh.axis_names))
     self.params = jax.device_put(params, whole)
     self._encode = jax.jit(functools.partial(encode, self.model))
 
@@ -117,7 +118,7 @@ class Encoder:
       )
     rows, columns = patches_lib.grid(height, width, self.model.patch)
     shape = batch, 1 + rows * columns, self.model.width
-    return jnp.zeros(shape, jnp.float32, device=self._split)
+    return jnp.zeros(shape, jnp.float32, device=self._rows)
 
   def step(
       self, frame: Array, state: jax.Array, reset: Array | None = None
@@ -203,21 +204,25 @@ class Encoder:
     return _split(result if video.ndim == 5 else result[0], grid, state)
 
   def _run(self, *inputs: Array) -> jax.Array:
-    """Runs `encode` on frames, state and perhaps reset, split over the mesh.
+    """Runs `encode` on its inputs, split over the devices of the mesh.
+
+    Args:
+      *inputs: frames, state and, for a single step, reset.
 
     Returns:
       The state after each frame, float32 [B, T, 1 + N, D].
     """
-    if self._split is not None:
-      inputs = jax.device_put(inputs, self._split)
+    if self._rows is not None:
+      inputs = jax.device_put(inputs, self._rows)
     return self._encode(self.params, *inputs)
 
 
 def choose_chunk(batch: int, num_tokens: int) -> int:
   """Returns how many frames of a video to encode in one call.
 
-  These are 16, or fewer if frames are large: the attention scores of one head
-  are then at most 2^24 (64 MiB in float32), unless one frame alone has more.
+  The number is 16, or less if frames are large, so that the attention scores of
+  one head are at most 2^24 (64 MiB in float32). It is 1 if a single frame has
+  more scores.
 
   Args:
     batch: B, number of videos encoded side by side.
@@ -240,7 +245,7 @@ def encode(
     state: jax.Array,
     reset: jax.Array | None = None,
 ) -> jax.Array:
-  """Folds frames into the state; a pure function, to be compiled.
+  """Folds frames into the state; a pure function that `jax.jit` can compile.
 
   Args:
     model: an RVM.
@@ -255,7 +260,8 @@ def encode(
   """
   if reset is not None:
     state = jnp.where(reset[:, None, None], 0, state)
-  # GPUs and TPUs would otherwise round the factors of float32 products.
+  # By default GPUs and TPUs round the factors of float32 products. This makes
+  # them compute in the dtype of the model.
   with jax.default_matmul_precision(model.dtype):
     features, _ = model.apply(
         {'params': params}, frames, state, method='encode'

@@ -1,3 +1,5 @@
+"""Configs keep the rules of settings, and wrong settings are explained."""
+
 import importlib
 import inspect
 import pathlib
@@ -23,21 +25,18 @@ from rvm_jax.training import step as step_lib
 from rvm_jax.training.objectives import pretraining
 from tests import tiny
 
-CONFIGS = sorted(
-    path.stem
-    for path in (pathlib.Path(__file__).parents[1] / 'configs').glob('rvm_*.py')
-)
-
-# Runs of the objectives that RVM is compared with.
+FOLDER = pathlib.Path(__file__).parents[1] / 'configs'
+# Configs of RVM, and of the objectives that it is compared with.
+CONFIGS = sorted(path.stem for path in FOLDER.glob('rvm_*.py'))
 RIVALS = sorted(
     path.stem
-    for path in (pathlib.Path(__file__).parents[1] / 'configs').glob('*.py')
+    for path in FOLDER.glob('*.py')
     if path.stem.split('_')[0] in objectives.OBJECTIVES.keys() - {'rvm'}
 )
 
 
 @pytest.mark.parametrize('options', ['', 'size=small', 'folder=gs://b/packed'])
-def test_the_mixture_is_a_run_of_a_size_on_packed_sets(options):
+def test_mixture_is_a_valid_config_of_a_size_on_packed_sets(options):
   config = rvm_paper.get_config(options)
   config_lib.validate(config, num_batch_shards=1)
   assert sum(config.data.weights) == pytest.approx(1)
@@ -54,7 +53,7 @@ def test_other_options_of_the_mixture_are_refused(options):
 
 
 @pytest.mark.parametrize('name', CONFIGS + RIVALS)
-def test_shipped_configs_validate_and_have_the_shapes_they_say(name):
+def test_shipped_configs_are_valid_and_have_the_known_parameters(name):
   config = importlib.import_module(f'configs.{name}').get_config()
   config_lib.validate(config, num_batch_shards=1)
   optimizer, _ = optimizer_lib.make_optimizer(
@@ -103,9 +102,8 @@ def test_every_setting_has_a_rule_and_is_an_argument_of_what_reads_it():
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_derived_configs_add_no_keys(name):
-  base = importlib.import_module('configs.rvm_base').get_config()
   config = importlib.import_module(f'configs.{name}').get_config()
-  assert _keys(config) == _keys(base)
+  assert _keys(config) == _keys(rvm_base.get_config())
 
 
 @pytest.mark.parametrize('name', RIVALS)
@@ -205,7 +203,7 @@ def test_validate_names_conflicts_with_their_fix(changes, message):
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(changes, message):
-  # Without types, as in a config file that replaces groups.
+  # The config has no fixed types, as in a config file that replaces groups.
   config = config_dict.ConfigDict(tiny.get_config().to_dict(), type_safe=False)
   config.update_from_flattened_dict(changes)
   with pytest.raises(ValueError, match=message) as error:
@@ -226,10 +224,9 @@ def test_a_config_of_another_kind_is_refused():
 
 
 def test_a_config_file_that_is_missing_is_named():
-  arguments = ['main', '--config=no/such/file.py']
   values = flags.FlagValues()
   config_flags.DEFINE_config_file('config', flag_values=values)
-  values(arguments)
+  values(['main', '--config=no/such/file.py'])
   with pytest.raises(OSError, match='(?s)no/such/file.py.*No such file'):
     config_lib.check_settings(values.config)
 
@@ -258,10 +255,7 @@ def parse(*arguments):
             '--config.ema_decay=none',
             r'none: .* number or None, in \[0, 1\)\. .*ema_decay = None in',
         ),
-        (
-            '--config.seed=x',
-            r'seed=x: .* must be a whole number .* at least 0$',
-        ),
+        ('--config.seed=x', 'seed=x: .* must be a whole number .* at least 0$'),
     ],
 )
 def test_a_flag_of_another_type_is_answered_with_what_is_allowed(

@@ -102,7 +102,7 @@ def test_run_killed_and_resumed_equals_an_uninterrupted_run(
   )
   process = start(tmp_path, '--config.data.num_workers=2', *settings)
   commands.wait_for(process, 'step 4/6')
-  # A step counts only when the checkpoint before it is whole.
+  # Step 4 is logged only after the checkpoint of step 3 is complete.
   assert (tmp_path / 'checkpoints' / '3').exists()
   process.send_signal(signal.SIGKILL)
   process.communicate()
@@ -112,7 +112,7 @@ def test_run_killed_and_resumed_equals_an_uninterrupted_run(
   assert f'Resumed from {tmp_path}/checkpoints/3' in output
   run_checkpoints.assert_same_end(tmp_path, whole_run[0])
 
-  # TensorBoard shows steps that were done again once.
+  # Steps that were done twice are shown once in TensorBoard.
   shown, expected = events.read(tmp_path), events.read(whole_run[0])
   assert [step for step, _ in shown['train/loss']] == [1, 2, 3, 4, 5, 6]
   assert shown['train/loss'][1::2] == expected['train/loss']
@@ -152,7 +152,8 @@ def test_run_resumes_in_two_processes_with_split_parameters(
   assert [process.returncode for process in processes] == [0, 0], outputs
   assert f'Resumed from {tmp_path}/checkpoints/4' in outputs[0]
   assert 'step 6/6' in outputs[0] and 'step 6/6' not in outputs[1]
-  # The position in the data; tests/test_main_processes.py compares parameters.
+  # Only the positions in the data are compared here. Parameters are compared in
+  # tests/test_main_processes.py.
   assert (
       run_checkpoints.read(tmp_path, 6)[1]
       == run_checkpoints.read(whole_run[0], 6)[1]

@@ -84,7 +84,7 @@ def assert_same_numbers(workdir, expected):
 
 
 def keep(workdir, step):
-  """Removes the checkpoints after a step, as if the run was killed then."""
+  """Removes the checkpoints after `step`, as if the run was killed there."""
   for path in (workdir / 'checkpoints').iterdir():
     if path.name.isdigit() and int(path.name) > step:
       shutil.rmtree(path)
@@ -110,7 +110,7 @@ def test_numbers_do_not_depend_on_the_number_of_processes(start_run, tmp_path):
   assert codes == [0, 0], outputs
   assert_same_numbers(two, one)
 
-  # The same run goes on with other numbers of processes and devices.
+  # The run is resumed with other numbers of processes and devices.
   for step, processes, devices in (4, 1, 2), (8, 2, 1):
     keep(two, step)
     codes, outputs = finish(
@@ -126,7 +126,8 @@ def test_killed_process_ends_the_other_in_one_line(start_run, tmp_path, killed):
   started = start_run(tmp_path, *ENDLESS, processes=2, devices=1)
   commands.wait_for(started[0], 'step 2/')
   started[killed].send_signal(signal.SIGKILL)
-  # It takes milliseconds. The bound of 20 s has slack for a busy machine.
+  # The other process ends within milliseconds. The bound of 20 s has slack for
+  # a busy machine.
   output, _ = started[1 - killed].communicate(timeout=20)
   assert started[1 - killed].returncode == 76, output
   (line,) = last_lines(output)
@@ -135,7 +136,7 @@ def test_killed_process_ends_the_other_in_one_line(start_run, tmp_path, killed):
   assert 'coordination' not in output and 'Traceback' not in output
 
 
-def test_stopped_process_is_a_hang_of_the_others(start_run, tmp_path):
+def test_process_that_is_suspended_makes_the_others_hang(start_run, tmp_path):
   started = start_run(
       tmp_path,
       *ENDLESS,
@@ -155,7 +156,8 @@ def test_stopped_process_is_a_hang_of_the_others(start_run, tmp_path):
   # The stacks are in the log and in the file.
   for text in output, path.read_text():
     assert 'training/loop.py' in text
-  # The other one ends when it wakes up: it hears it, or finds that it hangs.
+  # The suspended process ends when it is continued, either because it is told
+  # of the hang or because its own watchdog finds one.
   started[1].send_signal(signal.SIGCONT)
   output, _ = started[1].communicate(timeout=60)
   assert started[1].returncode == 76, output
@@ -192,7 +194,7 @@ def test_process_that_never_comes_is_named(start_run, tmp_path):
   assert line.startswith('of 2 processes 1 did not come within 3 s: 1. Check')
 
 
-def test_mesh_that_does_not_multiply_out_is_refused(start_run, tmp_path):
+def test_fsdp_that_does_not_divide_the_devices_is_refused(start_run, tmp_path):
   codes, outputs = finish(
       start_run(tmp_path, *SETTINGS, '--config.fsdp=3', processes=2, devices=2)
   )

@@ -17,8 +17,8 @@ NO_SCENES = '--config.num_eval_scenes=0'
 
 def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
   # The run has too many steps to end by itself, and no checkpoint is due before
-  # the signal. The signal goes to the workers too, as a cluster's scheduler
-  # sends it.
+  # the signal. The signals below are sent to the workers too, as a cluster's
+  # scheduler does.
   settings = (
       '--config.num_steps=100000',
       '--config.checkpoint.save_every=100000',
@@ -32,7 +32,7 @@ def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
   assert output.splitlines()[-1].startswith(
       f'error: {tmp_path} is in use by a run: process {process.pid} on '
   ), output
-  # So does the signal for a profile, which ends neither run nor workers.
+  # The signal for a profile ends neither the run nor the workers.
   os.killpg(process.pid, signal.SIGUSR1)
   commands.wait_for(process, f'Wrote {tmp_path}/profiles/steps_')
   assert list(tmp_path.glob('profiles/*/plugins/profile/*/*.xplane.pb'))
@@ -43,7 +43,7 @@ def test_sigterm_saves_and_exits_with_its_code(start, run, tmp_path):
   assert f'stopped at step {saved.name}, all saved' in output
   assert 'run the same command to go on' in output
 
-  # Resuming for no further step saves what was saved before.
+  # A run that is resumed with no steps left saves the same checkpoint again.
   before = run_checkpoints.read(tmp_path, saved.name)
   code, output = run(tmp_path, f'--config.num_steps={saved.name}', NO_SCENES)
   assert code == 0 and f'checkpoints/{saved.name}' in output, output
@@ -55,7 +55,8 @@ def test_signals_right_after_a_resume_lose_nothing(
 ):
   shutil.copytree(whole_run[0], tmp_path, dirs_exist_ok=True)
   shutil.rmtree(tmp_path / 'checkpoints' / '6')
-  # The workers are being started. As Ctrl-C does, the signal goes to them too.
+  # The signals come while the workers are being started. They are sent to the
+  # workers too, as Ctrl-C is.
   for number in (signal.SIGTERM, signal.SIGINT):
     process = start(
         tmp_path,
@@ -77,7 +78,7 @@ def test_signals_right_after_a_resume_lose_nothing(
 def test_ctrl_c_during_the_imports_is_not_an_exception(start, tmp_path):
   process = start(tmp_path / 'run')
   maps = pathlib.Path(f'/proc/{process.pid}/maps')
-  # JAX's library comes early, and takes a while itself.
+  # The imports have begun when JAX's library is loaded, which takes a while.
   while 'libjax_common' not in maps.read_text():
     assert process.poll() is None
     time.sleep(0.01)

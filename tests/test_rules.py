@@ -1,4 +1,4 @@
-"""Rules of settings: what they allow, and how a broken one is told."""
+"""Rules of settings: what they allow, and the messages about broken ones."""
 
 import math
 

@@ -1,10 +1,11 @@
 """Initial parameters with which small models learn to use the source frames.
 
-A model that trains for minutes learns first to copy what was at the same place,
-and its features then hold little but positions. These initial values, together
-with positions in the decoder's context, let content lead from the start. What
-they change is measured in docs/results.md. They belong to the option
-`content_first` of `rvm.RVM`, which the released models do not have.
+A model that trains for minutes learns first to copy what was at the same place
+in the source frames, and its features then hold little but positions. With
+these initial values, and positions added to the decoder's context, content
+outweighs position from the start; docs/results.md has measurements. They belong
+to the option `content_first` of `rvm.RVM`, which the released models do not
+have.
 """
 
 from collections.abc import Mapping
@@ -20,15 +21,15 @@ QUERY_SCALE = 2.0
 
 
 def favour(params: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns fresh parameters of an `RVM`, changed so that content leads.
+  """Returns initial parameters of an `RVM`, changed in favour of content.
 
   The kernel of the patch embedding is larger by `PATCH_SCALE`. In the
   cross-attention of the decoder the kernel of the keys is that of the queries,
-  and both are larger by `QUERY_SCALE`: a query attends at first to tokens that
-  are like it, in content and in place.
+  and both are larger by `QUERY_SCALE`, so that a query attends at first to
+  tokens that are like it, in content and in place.
 
   Args:
-    params: the parameter tree of an `RVM` with a decoder.
+    params: the initial parameter tree of an `RVM` with a decoder.
   """
   arrays = traverse_util.flatten_dict(params)
   for path, array in arrays.items():

@@ -1,4 +1,4 @@
-"""The two ends of RVM's decoder: its queries, and the pixels of its tokens."""
+"""What comes before and after RVM's decoder: its queries, and the pixels."""
 
 import flax.linen as nn
 import jax
@@ -17,8 +17,8 @@ def encode_deltas(deltas: jax.Array) -> jax.Array:
 
   Args:
     deltas: int [B, K], number of frames from the first source frame to each
-      target. That of a delta outside of 0 to 63 is NaN: `one_hot` alone would
-      give zeros, and a plausible but wrong prediction.
+      target. A delta outside of 0 to 63 gives a row of NaN. `jax.nn.one_hot`
+      alone would give zeros, and so a plausible but wrong prediction.
   """
   is_known = (deltas >= 0) & (deltas < NUM_DELTAS)
   return jnp.where(
@@ -36,8 +36,8 @@ def make_queries(
   """Returns the decoder's input: a token for CLS and for each of N patches.
 
   Args:
-    encoded: [B, K, 1 + V, W], encoded CLS tokens and visible patches of the
-      targets, in the width of the decoder.
+    encoded: [B, K, 1 + V, W], encoded CLS token and visible patches of each
+      target, mapped to W, the width of the decoder.
     mask_token: [1, W], the token of a hidden patch.
     times: [B, K, W], embeddings of the targets' deltas.
     visible: int [B, K, V], raster indices of the visible patches.
@@ -62,8 +62,8 @@ def make_queries(
     return patches.at[visible].set(shown)
 
   patches = put(patches, visible, shown)
-  # Add to each token an embedding of its frame's time and of its position in
-  # the frame.
+  # Add to each patch, but not to CLS, an embedding of its frame's time and of
+  # its position in the frame.
   where = positions.sinusoid(num_patches, width)[None, None]
   patches = patches + times[:, :, None] + where.astype(patches.dtype)
   return jnp.concatenate([cls, patches], axis=2)

@@ -1,6 +1,6 @@
 """RVM with self-attention over all source frames in place of its core.
 
-An ablation of RVM: what the recurrence costs, and what it is worth. A clip is
+This ablation of RVM shows what the recurrence costs and gains. A clip is
 encoded as a whole, so that the cost grows with the square of its length, and
 each frame's features depend on the later frames too.
 """
@@ -20,8 +20,7 @@ from rvm_jax.ops import positions
 class JointTransformer(nn.Module):
   """A transformer over the tokens of all frames.
 
-  It has the arguments of `recurrent.GatedTransformerCore`, for which it stands
-  in.
+  It replaces `recurrent.GatedTransformerCore` and has the same arguments.
 
   Attributes:
     width: D, width of the tokens.
@@ -51,14 +50,16 @@ class JointTransformer(nn.Module):
     """Lets all tokens of T frames attend to each other.
 
     Args:
-      tokens: [B, T, M, D], the encoded frames.
-      state: not used.
+      tokens: [B, T, M, D], the encoded frames, of M tokens each.
+      state: the recurrent state that another core would update, of any shape.
 
     Returns:
-      The tokens of each frame afterwards, float32 [B, T, M, D]; and `state`.
+      features: float32 [B, T, M, D], the tokens of each frame after attention.
+      state: the argument `state`, unchanged.
     """
     batch, time, size, width = tokens.shape
-    # The encoder has marked the place within a frame, this marks the frame.
+    # The encoder has added positions within a frame. This adds the position of
+    # the frame.
     times = jnp.asarray(positions.sinusoid(time, width))[None, :, None]
     x = tokens + times.astype(tokens.dtype)
     x = vit.VisionTransformer(
@@ -83,5 +84,5 @@ class JointRVM(rvm.RVM):
 
   @property
   def core(self) -> Callable[..., nn.Module]:
-    """The class that stands in for the recurrent core."""
+    """The class that replaces the recurrent core."""
     return JointTransformer

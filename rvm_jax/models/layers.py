@@ -18,8 +18,7 @@ Dtype = Any
 
 XAVIER = nn.initializers.xavier_uniform()
 
-
-# Collection in which attention leaves its weights if it is asked for.
+# Flax collection in which `Attention` stores its weights, if it is mutable.
 WEIGHTS = 'attention'
 
 
@@ -47,14 +46,16 @@ class HeadsDense(nn.Module):
   """A dense layer to or from heads, computed as one flat product.
 
   The parameters have an axis of heads, as in the released checkpoints; the
-  activations do not. An axis of heads in activations would cost accelerators
-  memory, because the last axis of an array is filled up to 128 lanes.
+  activations do not. An axis of heads in activations would cost TPUs memory,
+  because they pad the last axis of an array to a multiple of 128.
 
   Attributes:
-    inputs: shape of the inputs of a token, such as (D,) or (heads, C).
+    inputs: shape of the inputs of a token, such as (D,) or (heads, C), where C
+      is the width of a head.
     features: shape of the outputs of a token, such as (heads, C) or (D,).
     dtype: dtype of the matrix product.
-    has_bias_gradient: whether the bias has a gradient. It is zero otherwise.
+    has_bias_gradient: whether the gradient of the bias is computed; with False
+      it is zero.
   """
 
   inputs: tuple[int, ...]
@@ -81,10 +82,10 @@ class HeadsDense(nn.Module):
 
 
 class Attention(nn.Module):
-  """Multi-head attention.
+  """Multi-head attention of Q tokens to a context of M tokens.
 
-  If the collection `WEIGHTS` is mutable, the weights of each query over the
-  context are left there under 'weights', float32 [B, heads, Q, M].
+  If the collection `WEIGHTS` is mutable, the weight of each token of the
+  context for each query is stored there as 'weights', float32 [B, heads, Q, M].
 
   Attributes:
     num_heads: number of heads. It must divide D.
@@ -98,12 +99,21 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
-    """Lets each token of `x` [B, Q, D] attend to `context` [B, M, D]."""
+    """Lets each token of `x` [B, Q, D] attend to `context` [B, M, D].
+
+    Args:
+      x: [B, Q, D], the tokens that attend.
+      context: [B, M, D], the tokens that they attend to.
+
+    Returns:
+      [B, Q, D].
+    """
     width = x.shape[-1]
     heads = (self.num_heads, width // self.num_heads)
     # The query is [B, Q, D], key and value are [B, M, D], heads side by side.
-    # The bias of the keys adds the same to all scores of a query, which the
-    # softmax takes away again: its gradient is zero, and need not be summed up.
+    # The bias of the keys adds the same number to all scores of a query, which
+    # does not change their softmax. So the gradient of this bias is zero, and
+    # need not be computed.
     query, key, value = (
         HeadsDense((width,), heads, self.dtype, name != 'key', name=name)(
             tokens
@@ -179,13 +189,13 @@ class CrossBlock(nn.Module):
     attend = functools.partial(
         Attention, self.num_heads, self.dtype, self.attention
     )
-    # Cross-attention: all groups are one sequence of queries.
+    # For cross-attention and the MLP all groups are one sequence of tokens.
     x = x.reshape(batch, groups * size, width)
     y = norm(name='ca_attention_norm')(x)
     x += attend(name='ca_attention')(y, context)
     y = norm(name='mlp_norm')(x)
     x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
-    # Self-attention: each group is an entry of the batch.
+    # For self-attention each group is an entry of the batch.
     x = x.reshape(batch * groups, size, width)
     y = norm(name='attention_norm')(x)
     x += attend(name='attention')(y, y)

@@ -19,9 +19,10 @@ class GatedTransformerCore(nn.Module):
 
   Here e are the tokens of a frame, s is the state before the frame, and s' the
   state after it, which is also the frame's features. Tokens and state have the
-  shape [M, D]. X is a stack of cross-attention blocks, LN a layer norm. The
-  state and its update are computed in float32, whatever the dtype of the matrix
-  products.
+  shape [M, D], where M is the number of tokens of a frame. W_ue, W_us, W_re and
+  W_rs are matrices [D, D], X is a stack of cross-attention blocks and LN a
+  layer norm. The state and its update are computed in float32, whatever the
+  dtype of the matrix products.
 
   Attributes:
     width: D, width of the tokens and of the state.
@@ -108,11 +109,13 @@ class GatedTransformerCore(nn.Module):
     Returns:
       float32 [B, T, M, D] in (0, 1).
     """
+    # The state before each frame is that after the frame before; zeros before
+    # the first.
     before = jnp.pad(states, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
     return self._update_gate(self.input_update(tokens), before)
 
   def _update_gate(self, input_update, s):
-    """Returns u, given W_ue e and the state before the frame."""
+    """Returns u in float32, given W_ue e and the state before the frame."""
     u = nn.sigmoid(input_update + self.state_update(s))
     return u.astype(jnp.float32)
 
@@ -126,7 +129,7 @@ class GatedTransformerCore(nn.Module):
       inputs: e, W_ue e and W_re e, each [B, M, D].
 
     Returns:
-      The state after the frame twice: to carry on, and as the frame's output.
+      The state after the frame, twice: the carry of the scan and its output.
     """
     e, input_update, input_reset = inputs
     u = self._update_gate(input_update, s)

@@ -68,12 +68,12 @@ class RVM(nn.Module):
       'pallas_tpu', see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass: 'none',
       'dots', 'attention' or 'full', see `stacks.rematerialise`.
-    scan_layers: whether the blocks of each part are one loop: see
+    scan_layers: whether the blocks of each part are one loop, see
       `stacks.apply_blocks`.
     content_first: whether the decoder is told the place of each source token,
       and training starts from `content_first.favour`. This helps small models
-      that train for minutes. The released models, with False, have to keep
-      places in their features.
+      that train for minutes. With False, as in the released models, only the
+      features can tell the decoder the places.
   """
 
   width: int
@@ -226,10 +226,10 @@ class RVM(nn.Module):
       deltas: jax.Array,
       visible: jax.Array,
   ) -> jax.Array:
-    """Predicts the patches of target frames; see `__call__`.
+    """Predicts the patches of target frames, for the arguments of `__call__`.
 
-    A loss over all pixels needs them in no other order. To put them together to
-    frames would cost copies of all predicted pixels and of their gradients.
+    A loss over all pixels can take them patch by patch. Frames would cost
+    copies of all predicted pixels and of their gradients.
 
     Returns:
       Predicted pixels of all patches, hidden and visible, float32
@@ -262,7 +262,7 @@ class RVM(nn.Module):
     )  # [B, K, 1 + N, W]
     context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
     if self.content_first:
-      # The same embeddings mark the places of the queries.
+      # `make_queries` adds the same embeddings to the queries.
       where = positions.sinusoid(rows * columns, self.decoder_width)
       context = context.at[:, :, 1:].add(where.astype(context.dtype))
     context = context.reshape(batch, -1, self.decoder_width)
@@ -280,9 +280,7 @@ class RVM(nn.Module):
     )
 
   def _encode_patches(self, patches: jax.Array, table: jax.Array) -> jax.Array:
-    """Encodes the patches of each frame, with a CLS token, frame by frame.
-
-    No token depends on another frame.
+    """Encodes the patches of each frame on its own, with a CLS token.
 
     Args:
       patches: [B, F, M, P * P * 3], M patches of each of F frames.

@@ -1,9 +1,9 @@
 """SiamMAE: a shared image encoder and a decoder that attends across frames.
 
 Source: Gupta et al., "Siamese Masked Autoencoders", arXiv 2305.14344, written
-from the paper. The blocks are RVM's (GELU by its tanh approximation), and so
-are the encoder's position embeddings, so that encoders of one size are equal.
-There is no CLS token: the features of patches are what is used.
+from the paper. The blocks (GELU by its tanh approximation) and the encoder's
+position embeddings are RVM's, so that comparisons are of encoders built alike.
+There is no CLS token, because only the features of patches are used.
 """
 
 from typing import Any
@@ -27,8 +27,8 @@ class SiamMAE(nn.Module):
     encoder_heads: number of attention heads in a block of the encoder.
     encoder_mlp: hidden width of the MLP in a block of the encoder.
     decoder_width: W, width of the decoder.
-    decoder_layers: number of blocks in the decoder. Each attends to the source
-      frame and then to its own frame.
+    decoder_layers: number of blocks in the decoder. In each, the tokens of a
+      target frame attend to the source frame and then to each other.
     decoder_heads: number of attention heads in a block of the decoder.
     decoder_mlp: hidden width of the MLP in a block of the decoder.
     patch: P, side of a patch in pixels.
@@ -89,10 +89,10 @@ class SiamMAE(nn.Module):
     """Encodes frames, each on its own.
 
     Args:
-      frames: [F, H, W, 3], uint8, or float in [0, 1].
+      frames: [B, H, W, 3], uint8, or float in [0, 1].
 
     Returns:
-      [F, N, D], a feature for each patch.
+      [B, N, D], a feature for each patch.
     """
     height, width = frames.shape[1:3]
     rows, columns = patches_lib.grid(height, width, self.patch)
@@ -111,20 +111,23 @@ class SiamMAE(nn.Module):
     """Predicts the hidden patches of target frames.
 
     Args:
-      source: [B, H, W, 3], uint8, or float in [0, 1], the frame that is seen as
-        a whole.
-      target: [B, K, H, W, 3], frames of the same video.
-      visible: int [B, K, V], raster indices of the patches that are seen.
-      hidden: int [B, K, N - V], raster indices of the others.
+      source: [B, H, W, 3], uint8, or float in [0, 1], source frames, of which
+        all patches are visible to the model.
+      target: [B, K, H, W, 3], uint8, or float in [0, 1], frames of the same
+        videos.
+      visible: int [B, K, V], raster indices of the visible patches of each
+        target.
+      hidden: int [B, K, N - V], raster indices of the hidden patches of each
+        target.
 
     Returns:
-      float32 [B, K, N - V, P * P * 3], the pixels of the hidden patches, each
-      patch normalised to mean 0 and variance 1.
+      float32 [B, K, N - V, P * P * 3], the predicted pixels of the hidden
+      patches, each patch normalised to mean 0 and variance 1.
     """
     batch, num_targets, height, width, _ = target.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
     context = self.decoder_embedder(self.encode(source))  # [B, N, W]
-    # Encode the visible patches of each target, [B * K, V, F].
+    # Encode the visible patches of each target, [B * K, V, P * P * 3].
     pixels = jnp.take_along_axis(
         patches_lib.patchify(target, self.patch), visible[..., None], axis=2
     )

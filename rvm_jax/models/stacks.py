@@ -1,4 +1,4 @@
-"""Stacks of blocks: how they are compiled, and what is kept for gradients."""
+"""Stacks of blocks: how they are compiled, and what they keep for gradients."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,9 +19,9 @@ def apply_blocks(
 ) -> jax.Array:
   """Applies blocks of one kind to tokens, one after the other.
 
-  As a loop they are compiled once and not once for each block. The parameters
-  are the same in either case, one subtree for each block: those of a loop are
-  stacked before it begins.
+  Blocks in a loop are compiled once, and not once for each block. The parameter
+  tree is the same with and without a loop, with one subtree for each block; the
+  parameters of all blocks are stacked before a loop begins.
 
   Args:
     parent: module in whose compact method this is called, which the blocks'
@@ -30,13 +30,14 @@ def apply_blocks(
       `parent`.
     names: names of the blocks.
     scan_layers: whether the blocks are one loop (`jax.lax.scan`).
-    x: tokens.
-    *context: further arguments of each block.
+    x: tokens that the first block takes.
+    *context: further arguments, the same for each block.
 
   Returns:
     The tokens after the last block.
   """
-  # Initialisation is unrolled, so that initial values do not depend on it.
+  # Parameters are always initialised without a loop, so that their initial
+  # values do not depend on `scan_layers`.
   if not scan_layers or parent.is_initializing():
     for name in names:
       x = make_block(name=name)(x, *context)
@@ -51,10 +52,12 @@ def apply_blocks(
   return x
 
 
-# The results of the kernel for TPUs, and what its backward pass needs besides.
+# Policy that keeps what the backward pass of the kernel for TPUs needs besides
+# its inputs.
 _ATTENTION = jax.checkpoint_policies.save_only_these_names(*attention.RESIDUALS)
 
-# JAX's policies for the values of `remat`, see `rematerialise`.
+# Policies of `jax.checkpoint` by the value of `remat`, as `rematerialise`
+# describes them.
 REMAT_POLICIES = {
     'dots': jax.checkpoint_policies.save_from_both_policies(
         jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION

@@ -1,8 +1,11 @@
-"""VideoMAE: a ViT over tubelets, and a small decoder that fills in tubes.
+"""VideoMAE: a ViT over tubelets, and a small decoder that predicts hidden ones.
+
+A tubelet is a patch of two consecutive frames. The same patches are hidden in
+all frames of a clip.
 
 Source: Tong et al., "VideoMAE", arXiv 2203.12602, written from the paper. The
 blocks are RVM's (GELU by its tanh approximation; the keys have a bias, which
-changes nothing in attention), so that encoders of one size are equal.
+changes nothing in attention), so that comparisons are of encoders built alike.
 """
 
 from typing import Any
@@ -24,8 +27,9 @@ class VideoMAE(nn.Module):
   """Video masked autoencoder.
 
   Attributes:
-    grid: steps of two frames, rows and columns of patches of the clips that the
-      model is trained on. It takes clips of other heights and widths too.
+    grid: (t, h, w) of the clips that the model is trained on: number of steps
+      of two frames, of rows of patches and of columns of patches. The model
+      takes clips of other heights and widths too.
     width: D, width of the encoder.
     encoder_layers: number of blocks in the encoder, a ViT.
     encoder_heads: number of attention heads in a block of the encoder.
@@ -96,7 +100,8 @@ class VideoMAE(nn.Module):
     """Encodes clips as a whole.
 
     Args:
-      frames: [B, T, H, W, 3], uint8, or float in [0, 1], with T = 2 t.
+      frames: [B, T, H, W, 3], uint8, or float in [0, 1], with T = 2 t for the t
+        of `grid`.
 
     Returns:
       [B, t, N, D], a feature for each tubelet.
@@ -112,17 +117,20 @@ class VideoMAE(nn.Module):
   def __call__(
       self, frames: jax.Array, visible: jax.Array, hidden: jax.Array
   ) -> jax.Array:
-    """Predicts the hidden tubes of clips.
+    """Predicts the hidden tubelets of clips.
 
     Args:
-      frames: [B, T, H, W, 3], uint8, or float in [0, 1], with T = 2 t.
-      visible: int [B, V], raster indices of the patches that are seen in every
-        frame.
-      hidden: int [B, N - V], raster indices of the others.
+      frames: [B, T, H, W, 3], uint8, or float in [0, 1], with T = 2 t for the t
+        of `grid`.
+      visible: int [B, V], raster indices of the patches that are visible in
+        every frame.
+      hidden: int [B, N - V], raster indices of the patches that are hidden in
+        every frame.
 
     Returns:
-      float32 [B, t * (N - V), 2 * P * P * 3], the pixels of the hidden
-      tubelets, each channel of a tubelet normalised to mean 0 and variance 1.
+      float32 [B, t * (N - V), 2 * P * P * 3], the predicted pixels of the
+      hidden tubelets, step by step, each channel of a tubelet normalised to
+      mean 0 and variance 1.
     """
     pixels = patches_lib.tubelets(frames, self.patch, TUBELET)
     table = self._table(frames, self.width)[None]

@@ -1,4 +1,4 @@
-"""The image encoder: a vision transformer (ViT) for single frames."""
+"""Vision transformers (ViT) over patches of frames, or tubelets of clips."""
 
 import functools
 
@@ -14,7 +14,7 @@ from rvm_jax.ops import images
 class PatchConvolution(nn.Module):
   """A convolution whose stride is its kernel size, as a matrix product.
 
-  Its input is already cut into patches, each of the size of the kernel.
+  Its inputs are images that are already cut into patches of the kernel's size.
 
   Attributes:
     width: D, number of output channels.
@@ -211,9 +211,9 @@ def append_masks(
 
   Args:
     shown: [..., V, W], encodings of the visible patches.
-    mask_token: [1, W], what stands for the encoding of a hidden patch.
+    mask_token: [1, W], the token of each hidden patch.
     shown_positions: [..., V, W], position embeddings of the visible patches.
-    hidden_positions: [..., M, W], those of the hidden patches.
+    hidden_positions: [..., M, W], position embeddings of M hidden patches.
 
   Returns:
     [..., V + M, W], each token with its position embedding added.

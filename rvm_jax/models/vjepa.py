@@ -1,9 +1,12 @@
 """V-JEPA: a ViT over tubelets, and a predictor of the features of hidden ones.
 
+A tubelet is a patch of two consecutive frames. The same patches are hidden in
+all frames of a clip.
+
 Source: Bardes et al., "Revisiting Feature Prediction for Learning Visual
 Representations from Video", arXiv 2404.08471, written from the paper. The
-blocks are RVM's (GELU by its tanh approximation), so that encoders of one size
-are equal.
+blocks are RVM's (GELU by its tanh approximation), so that comparisons are of
+encoders built alike.
 """
 
 from collections.abc import Sequence
@@ -26,8 +29,9 @@ class VJEPA(nn.Module):
   """Video joint-embedding predictive architecture.
 
   Attributes:
-    grid: steps of two frames, rows and columns of patches of the clips that the
-      model is trained on. It takes clips of other sizes too.
+    grid: (t, h, w) of the clips that the model is trained on: number of steps
+      of two frames, of rows of patches and of columns of patches. The model
+      takes clips of other lengths, heights and widths too.
     num_masks: number of kinds of masks, each with a mask token of its own.
     width: D, width of the encoder.
     encoder_layers: number of blocks in the encoder, a ViT.
@@ -122,12 +126,13 @@ class VJEPA(nn.Module):
 
     Args:
       frames: [B, T, H, W, 3], uint8, or float in [0, 1], with T = 2 t.
-      masks: for each kind of mask the raster indices of the patches that are
-        seen in every frame, int [B, V], and of those that are hidden in every
-        frame, int [B, N - V].
+      masks: for each kind of mask, with a V of its own, the raster indices of
+        the patches that are visible in every frame, int [B, V], and of those
+        that are hidden in every frame, int [B, N - V].
 
     Returns:
-      For each kind of mask, float32 [B, t * (N - V), D].
+      For each kind of mask, the predicted features of the hidden tubelets, step
+      by step, float32 [B, t * (N - V), D].
     """
     pixels = patches_lib.tubelets(frames, self.patch, TUBELET)
     table = self._table(frames, self.width)[None]

@@ -28,11 +28,13 @@ def pixel_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
 
 
 def moments(pixels: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-  """Returns the mean and the unbiased variance of pixels, with axes kept.
+  """Returns the mean and the unbiased variance of pixels along an axis.
+
+  The axis is kept with size 1.
 
   Args:
-    pixels: uint8, or float in [0, 1].
-    axis: axis over which they are taken.
+    pixels: uint8, or float in [0, 1], of any shape.
+    axis: axis over which mean and variance are taken.
   """
   pixels = images.to_float(pixels)
   return (
@@ -45,8 +47,11 @@ def hidden_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
   """Computes the mean squared error over all values, float32 [].
 
   Args:
-    predicted: prediction of the hidden patches, of any shape.
-    target: what they are, of the same shape.
+    predicted: predicted values of the hidden patches, of any shape.
+    target: true values of the hidden patches, of the same shape.
+
+  Raises:
+    ValueError: the two shapes differ.
   """
   _check_shapes(predicted, target)
   error = predicted.astype(jnp.float32) - target.astype(jnp.float32)
@@ -62,6 +67,9 @@ def feature_l1(predicted: jax.Array, target: jax.Array) -> jax.Array:
   Args:
     predicted: predicted features, [..., D].
     target: features as the target encoder returns them, [..., D].
+
+  Raises:
+    ValueError: the two shapes differ.
   """
   _check_shapes(predicted, target)
   target = jax.nn.standardize(

@@ -28,10 +28,10 @@ def num_visible(num_patches: int, mask_ratio: float) -> int:
 
 
 def num_hidden(num_patches: int, mask_ratio: float) -> int:
-  """Returns the number of hidden patches if it is this one that is rounded.
+  """Returns the number of hidden patches in a frame, rounded down.
 
-  VideoMAE hides 176 of 196 patches at a mask ratio of 0.9, where `num_visible`
-  would hide 177.
+  VideoMAE hides 176 of 196 patches at a mask ratio of 0.9. `num_visible` rounds
+  the number of visible patches down instead, and would leave 177 hidden.
 
   Args:
     num_patches: N, number of patches in a frame.

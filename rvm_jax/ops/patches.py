@@ -73,7 +73,7 @@ def _transpose(images: jax.Array, patch: int) -> jax.Array:
 
 
 def _select(images: jax.Array, patch: int) -> jax.Array:
-  """Does the same for uint8 [B, H, W, C], with one convolution.
+  """Computes what `_transpose` does for uint8 [B, H, W, C], by a convolution.
 
   A TPU keeps the pixels of a row side by side in the 128 lanes of its
   registers. Transposing them into rows of P pixels leaves most lanes empty, so
@@ -83,8 +83,8 @@ def _select(images: jax.Array, patch: int) -> jax.Array:
   and each sum has one term that is not zero.
   """
   size = patch * patch * images.shape[-1]
-  # The barrier makes the program write the matrix once. A literal takes 1 MB
-  # of the program for P = 16.
+  # Without the barrier the compiler would store the matrix in the program, 1 MB
+  # for P = 16. With it, the program computes the matrix once.
   kernel = jax.lax.optimization_barrier(jnp.eye(size, dtype=jnp.bfloat16))
   # The compiler would move a plain conversion behind the change of layout that
   # precedes the convolution, which is slow in uint8. It leaves a product there.
@@ -138,12 +138,14 @@ def tubelets(frames: jax.Array, patch: int, length: int) -> jax.Array:
     L * P * P * C]. Their values are in the order (frame, row, column, channel).
 
   Raises:
-    ValueError: T, H or W does not fit.
+    ValueError: T is not a positive multiple of `length`, or H or W is not one
+      of `patch`.
   """
   batch, time = frames.shape[:2]
   if not time or time % length:
     raise ValueError(
-        f'the number of frames must be a multiple of {length}, got {time}'
+        f'the number of frames must be a positive multiple of {length}, got'
+        f' {time}'
     )
   x = patchify(frames, patch)
   x = x.reshape(batch, time // length, length, *x.shape[2:]).swapaxes(2, 3)
@@ -164,6 +166,9 @@ def untubelets(
 
   Returns:
     The frames, [B, T, H, W, C].
+
+  Raises:
+    ValueError: H or W is not a positive multiple of `patch`.
   """
   batch, steps, size, _ = x.shape
   x = x.reshape(batch, steps, size, length, -1).swapaxes(2, 3)
@@ -175,12 +180,12 @@ def take(x: jax.Array, index: jax.Array) -> jax.Array:
   """Takes the patches at some places of a frame, in each of several steps.
 
   Args:
-    x: values of all patches in each step, [B, t, N, F], or [1, t, N, F] if they
-      are the same for all videos.
+    x: F values of each patch in each of t steps, [B, t, N, F], or [1, t, N, F]
+      if they are the same for all videos.
     index: raster indices of the patches to take, int [B, V].
 
   Returns:
-    [B, t * V, F], step by step.
+    The values of the taken patches, step by step, [B, t * V, F].
   """
   found = jnp.take_along_axis(x, index[:, None, :, None], axis=2)
   return found.reshape(len(index), -1, x.shape[-1])
@@ -190,12 +195,12 @@ def put(x: jax.Array, index: jax.Array, values: jax.Array) -> jax.Array:
   """Replaces the patches at some places of a frame, in each of several steps.
 
   Args:
-    x: values of all patches in each step, [B, t, N, F].
+    x: F values of each patch in each of t steps, [B, t, N, F].
     index: raster indices of the patches to replace, int [B, V].
     values: new values, step by step, [B, t * V, F].
 
   Returns:
-    [B, t, N, F].
+    A copy of `x` with the new values, [B, t, N, F].
   """
   values = values.reshape(*x.shape[:2], index.shape[-1], x.shape[-1])
   return jax.vmap(lambda x, i, v: x.at[:, i].set(v))(x, index, values)

@@ -75,8 +75,8 @@ def clip_table(
   """Returns VideoMAE's position embeddings of the tubelets of a clip.
 
   For the native grid they are the sinusoidal embeddings of the raster indices
-  over steps, rows and columns. To another number of rows or columns, those of
-  each step are resized like `encoder_table`.
+  over steps, rows and columns. For another number of rows or columns, the
+  embeddings of each step are resized as in `encoder_table`.
 
   Args:
     rows: number of rows of patches.
@@ -98,16 +98,16 @@ def sincos(
   """Returns sine-cosine position embeddings with channels for each axis.
 
   With two axes they are those of MAE (arXiv 2111.06377), with three those of
-  V-JEPA (arXiv 2404.08471). Each of A axes has a part of 2 ceil(width / 2A)
-  channels, one axis after the other, and what is beyond `width` is cut off. A
-  part has the sines and then the cosines of the coordinate divided by
-  10000^(2j / channels), for each j.
+  V-JEPA (arXiv 2404.08471). Each of A axes has 2 n channels, where n is
+  ceil(width / 2A), one axis after the other; channels beyond `width` are cut
+  off. The channels of an axis are the sines and then the cosines of the
+  coordinate divided by 10000^(j / n), for j from 0 to n - 1.
 
   Args:
     shape: size of each axis of the grid.
-    native: sizes of the grid that the model is trained on. Where the shape
-      differs, the coordinates are scaled to it.
-    width: number of channels.
+    native: size of each axis of the grid that the model is trained on.
+      Coordinates of another grid are scaled to the range of this one.
+    width: number of channels of a token.
 
   Returns:
     The embeddings in raster order, float32 [prod(shape), width].
@@ -129,7 +129,7 @@ def sincos(
 
 
 def _resize(native: np.ndarray, rows: int, columns: int) -> np.ndarray:
-  """Resizes a table [h, w, D]; returns float32 [rows * columns, D]."""
+  """Resizes a table [h, w, D] to [rows * columns, D], float32."""
   height, width, channels = native.shape
   if (rows, columns) == (height, width):
     return native.reshape(-1, channels)

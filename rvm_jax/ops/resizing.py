@@ -16,12 +16,13 @@ def resize(
 ) -> jax.Array:
   """Resizes boxes of different sizes to one size.
 
-  The result is that of `PIL.Image.resize(BICUBIC)`, which `data.crops` uses,
-  within one grey level: what Pillow sums in fixed point is a product with a
-  matrix here, in float32.
+  The result is within one grey level of that of `PIL.Image.resize(BICUBIC)`,
+  which `data.crops` uses: Pillow sums in fixed point, and here the sums are
+  products with a matrix in float32.
 
   Args:
-    frames: frames whose top left corners hold the boxes, uint8 [B, n, H, W, 3].
+    frames: n frames of each clip, whose top left corners hold the boxes, uint8
+      [B, n, H, W, 3].
     sizes: height and width of each clip's box, in [1, H] and [1, W], int32
       [B, 2].
     is_flipped: whether a clip is mirrored left to right, bool [B].
@@ -47,15 +48,17 @@ def resize(
 
 
 def _weights(size: jax.Array, size_in: int, size_out: int) -> jax.Array:
-  """Returns the weights of pixels in a line that is resized.
+  """Returns the matrix that resizes a line of pixels.
 
   Args:
     size: number of pixels of the line, float32 [] or int32 [].
-    size_in: number of columns; those from `size` on have weight 0.
+    size_in: number of pixels that the line is stored with. Those from `size` on
+      are not a part of it and have the weight 0.
     size_out: number of pixels of the resized line.
 
   Returns:
-    float32 [size_out, size_in], each row of which has the sum 1.
+    The weight of each stored pixel for each new one, float32
+    [size_out, size_in]. Each row has the sum 1.
   """
   scale = size / size_out
   # A line that shrinks is smoothed by a wider kernel.
@@ -71,7 +74,7 @@ def _weights(size: jax.Array, size_in: int, size_out: int) -> jax.Array:
 
 
 def _product(pattern: str, frames: jax.Array, weights: jax.Array) -> jax.Array:
-  """Returns a sum of products in float32, which devices may round otherwise."""
+  """Returns an einsum of float32 factors, which no device may round first."""
   return jnp.einsum(
       pattern,
       frames.astype(jnp.float32),

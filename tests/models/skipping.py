@@ -1,4 +1,4 @@
-"""Applies models without their transformers, to see what is given to them."""
+"""Applies models without their transformers, to see what these are given."""
 
 from collections.abc import Iterator
 import contextlib
@@ -13,13 +13,13 @@ _ENCODER, _OTHERS = 'encoder', ('decoder', 'predictor')
 
 @contextlib.contextmanager
 def skip_transformers() -> Iterator[list[tuple[jax.Array, ...]]]:
-  """Replaces the transformers of the models that are applied meanwhile.
+  """Replaces the transformers of models that are applied inside of the context.
 
   An encoder then returns the position embeddings that it is given, and a
   decoder or predictor its queries.
 
   Yields:
-    The arguments of each call of a transformer, which is filled in order.
+    A list, to which each call of a transformer appends its arguments.
   """
   calls = []
 

@@ -1,4 +1,4 @@
-"""Initial parameters with which content leads over position."""
+"""The option `content_first`: initial parameters, and positions in context."""
 
 import flax.linen as nn
 import jax

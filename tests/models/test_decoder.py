@@ -1,4 +1,4 @@
-"""The decoder's queries against numpy, and the colour pixels begin with."""
+"""The decoder's queries against numpy, and the colour of untrained pixels."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Arrays that RVM cannot take are refused by name."""
+"""Arrays that RVM cannot take are refused, with their names."""
 
 import numpy as np
 import pytest

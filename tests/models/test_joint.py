@@ -1,4 +1,4 @@
-"""The transformer that stands in for RVM's core."""
+"""The transformer that replaces RVM's core in the ablation."""
 
 import jax
 import jax.numpy as jnp

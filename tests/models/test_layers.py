@@ -1,4 +1,4 @@
-"""The transformer blocks against the same written down in numpy."""
+"""The transformer blocks against an implementation in numpy."""
 
 import jax
 import jax.numpy as jnp
@@ -95,7 +95,7 @@ def test_bias_of_keys_changes_nothing_and_alone_has_no_gradient():
 @pytest.mark.parametrize(
     'inputs, features', [((64,), (4, 16)), ((4, 16), (64,))]
 )
-def test_kernels_of_heads_begin_as_flat_ones(inputs, features):
+def test_kernels_of_heads_are_initialised_as_matrices(inputs, features):
   dense = layers.HeadsDense(inputs, features, 'float32')
   params = dense.init(jax.random.key(0), jnp.zeros((1, 1, 64)))['params']
   assert params['kernel'].shape == inputs + features

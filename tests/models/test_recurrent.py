@@ -23,7 +23,7 @@ def make_core(dtype='float32'):
 
 @pytest.fixture(scope='module')
 def params():
-  """Parameters far from their start, where biases and scales do nothing."""
+  """Parameters whose biases are not 0 and whose scales are not 1."""
   init = jax.jit(make_core().init)
   params = init(jax.random.key(0), TOKENS, STATE)['params']
   rng = np.random.default_rng(1)

@@ -113,7 +113,7 @@ def test_parameters_have_the_released_shapes(size, name, count):
   assert sum(int(np.prod(shape)) for shape in shapes.values()) == count
 
 
-def test_scan_equals_frame_by_frame_and_any_split(tiny):
+def test_video_can_be_encoded_in_two_parts(tiny):
   model, variables, (source, *_) = tiny
   whole, last = encode(model, variables, source)
   first, state = encode(model, variables, source[:, :1])

@@ -1,4 +1,4 @@
-"""SiamMAE's parts; what it sees is tested with its objective."""
+"""SiamMAE's parts. The tests of its objective check what the model may see."""
 
 import jax
 import numpy as np
@@ -50,7 +50,8 @@ def test_transformers_are_given_each_patch_with_its_own_place(params):
     )
   table = np.asarray(positions.encoder_table(4, 4, 16))
   where = positions.sinusoid(16, 16)
-  # The source frame as a whole, and what is visible of the targets.
+  # The encoder gets the source frame as a whole, and the visible patches of the
+  # targets. The decoder attends to the encoded source frame.
   (patches_0, table_0), (patches_1, table_1), (_, context) = calls
   np.testing.assert_array_equal(patches_0, patches.patchify(source, 8))
   np.testing.assert_array_equal(table_0, table)

@@ -43,7 +43,7 @@ def test_blocks_in_a_loop_compute_the_same_from_the_same_parameters(
   assert is_loop == scan_layers
 
 
-def test_rematerialise_repeats_the_products_its_argument_names():
+def test_rematerialise_repeats_the_products_that_are_not_kept():
   counts = []
   for remat in 'none', 'dots', 'full':
     block = stacks.rematerialise(layers.Block, remat)(**SIZES)

@@ -1,4 +1,4 @@
-"""VideoMAE's encoder; what it sees is tested with its objective."""
+"""VideoMAE's parts. The tests of its objective check what the model may see."""
 
 import jax
 import numpy as np
@@ -20,7 +20,7 @@ def params():
   return init(jax.random.key(0), frames, place, place)['params']
 
 
-def test_kernel_covers_tubelets_and_the_decoder_has_no_bias_before_it(params):
+def test_kernel_covers_tubelets_and_decoder_embedder_has_no_bias(params):
   kernel = params['encoder']['tokenizer']['patch_embedding']['Conv_0']['kernel']
   assert kernel.shape == (2, 8, 8, 3, 16)
   assert params['decoder_embedder'].keys() == {'kernel'}
@@ -33,8 +33,7 @@ def test_encode_takes_other_sizes_of_frames(params):
   assert found.shape == (1, 2, 12, 16)
 
 
-def test_encoder_of_all_tubelets_is_that_of_visible_ones(params):
-  # With every patch visible, in order, both ways give one set of tokens.
+def test_encode_equals_the_encoder_if_all_patches_are_visible(params):
   frames = np.random.default_rng(0).random((1, 4, 32, 32, 3), np.float32)
   found = MODEL.apply({'params': params}, frames, method='encode')
   _, seen = MODEL.apply(
@@ -62,7 +61,7 @@ def test_transformers_are_given_each_tubelet_with_its_own_place(params):
   np.testing.assert_array_equal(places[0], seen)
   narrow = skipping.apply_dense(params['decoder_embedder'], seen)
   np.testing.assert_allclose(queries[0, :6], narrow + seen, atol=1e-5)
-  # Predictions are those of hidden tubes, step by step.
+  # The predictions are those of the hidden tubelets, step by step.
   expected = params['mask_token'] + table[:, hidden[0]].reshape(4, 16)
   expected = skipping.apply_dense(params['head'], expected)
   np.testing.assert_allclose(found[0], expected, atol=1e-5)

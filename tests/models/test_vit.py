@@ -1,4 +1,4 @@
-"""The image encoder: patches to tokens, and tokens without order."""
+"""Patches become tokens by a convolution; blocks ignore the tokens' order."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""V-JEPA's parts; what it sees is tested with its objective."""
+"""V-JEPA's parts. The tests of its objective check what the model may see."""
 
 import jax
 import numpy as np
@@ -49,7 +49,7 @@ def test_transformers_are_given_each_tubelet_with_its_own_place(params):
     np.testing.assert_allclose(
         queries[0, : len(seen)], narrow + seen, atol=1e-5
     )
-    # Predictions are those of hidden tubes, step by step.
+    # The predictions are those of the hidden tubelets, step by step.
     expected = params['mask_tokens'][kind] + table[:, hidden[0]].reshape(4, 16)
     expected = skipping.apply_dense(params['head'], expected)
     np.testing.assert_allclose(found[kind][0], expected, atol=1e-4)

@@ -13,7 +13,7 @@ CONTEXT = RNG.normal(size=(2, 7, 8)).astype(np.float32)  # [B, M, D]
 
 
 def init(module, *inputs):
-  """Parameters far from their start, where biases and scales do nothing."""
+  """Returns parameters whose biases are not 0 and whose scales are not 1."""
   params = jax.jit(module.init)(jax.random.key(0), *inputs)['params']
   rng = np.random.default_rng(1)
   return jax.tree.map(

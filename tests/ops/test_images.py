@@ -1,3 +1,5 @@
+"""Pixel values are converted to floats in [0, 1]."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,7 @@ def test_to_float_rounds_each_level_divided_by_255_to_float32():
   np.testing.assert_array_equal(found, expected)
 
 
-def test_to_float_under_jit_equals_numpy_to_the_last_bit():
+def test_to_float_under_jit_equals_numpy_but_for_the_last_bit():
   found = jax.jit(images.to_float)(LEVELS)
   assert isinstance(found, jax.Array) and found.dtype == np.float32
   # XLA may multiply by the reciprocal of 255.

@@ -1,3 +1,5 @@
+"""Losses against a few lines of numpy."""
+
 import jax
 import numpy as np
 import pytest

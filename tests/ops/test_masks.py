@@ -1,3 +1,5 @@
+"""Numbers of visible patches, and which ones are sampled."""
+
 import jax
 import numpy as np
 import pytest
@@ -46,7 +48,7 @@ def test_num_hidden_rounds_the_hidden_patches_down(
 
 
 def is_split(visible, hidden, num_patches):
-  """Whether visible and hidden patches are all patches, in order."""
+  """Returns whether the two parts, each in order, make up all patches."""
   for part in (visible, hidden):
     assert part.dtype == np.int32
     assert (np.diff(part, axis=-1) > 0).all()
@@ -75,7 +77,7 @@ def test_sample_blocks_divides_all_patches_at_the_fixed_number(
 
 
 def test_sample_blocks_hides_a_block_of_the_scale_and_aspect():
-  # One block of 8 x 8 to 9 x 7 or so: at most 12 patches more are visible.
+  # A block with a quarter of the area and aspect 1 has 8 x 8 patches.
   kind = dict(num_blocks=1, scale=0.25, aspect=(1.0, 1.0))
   count = masks.num_outside_blocks((16, 16), **kind)
   assert count == 256 - 64

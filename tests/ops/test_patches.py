@@ -1,3 +1,5 @@
+"""Images and videos are cut into patches and tubelets, and put together."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -83,7 +85,7 @@ def test_tubelets_hold_one_place_in_several_frames(dtype):
 
 
 def test_tubelets_refuse_a_part_of_one():
-  with pytest.raises(ValueError, match='must be a multiple of 2, got 3'):
+  with pytest.raises(ValueError, match='positive multiple of 2, got 3'):
     patches.tubelets(np.zeros((1, 3, 8, 8, 3)), 8, 2)
 
 

@@ -1,3 +1,5 @@
+"""Position embeddings against their formulas and `jax.image.resize`."""
+
 import functools
 import math
 

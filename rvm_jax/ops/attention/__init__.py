@@ -18,8 +18,9 @@ NAMES = ('auto', *_IMPLEMENTATIONS)
 # Names of the arrays that the backward pass of 'pallas_tpu' needs besides its
 # inputs, for policies of rematerialisation.
 RESIDUALS = (pallas_tpu.OUT, pallas_tpu.LOG_SUM)
-# Policy of `jax.checkpoint` that keeps those of 'cudnn'. The backward pass of
-# 'xla' needs scores, so that to keep its results would save no product.
+# Policy of `jax.checkpoint` that keeps what the backward pass of 'cudnn' needs
+# besides its inputs. There is none for 'xla': its backward pass needs the
+# scores, and has to compute them again even if its results are kept.
 is_cudnn_forward = cudnn.is_forward
 
 _FIND_OBSTACLE = {
@@ -38,14 +39,16 @@ def attend(
   """Computes softmax attention, with float32 scores and softmax.
 
   Args:
-    query: queries, [B, Q, D], the channels of the heads side by side.
-    key: keys, [B, M, D].
+    query: Q queries of each sequence, [B, Q, D], the channels of the heads side
+      by side.
+    key: M keys of each sequence, [B, M, D].
     value: values, [B, M, D].
     num_heads: number of heads, a divisor of D.
     implementation: 'xla', which runs on every device and writes the scores to
-      memory; 'cudnn' for GPUs with a 16-bit dtype and 'pallas_tpu' for TPUs,
-      which do not; or 'auto', which takes what `choice.choose` returns for the
-      device and logs it, and 'xla' for symbolic dimensions of `jax.export`.
+      memory; 'cudnn' for GPUs with a 16-bit dtype or 'pallas_tpu' for TPUs,
+      neither of which writes the scores; or 'auto'. This takes what
+      `choice.choose` returns for the device, and logs it; with symbolic
+      dimensions of `jax.export` it takes 'xla'.
 
   Returns:
     Weighted means of the values, [B, Q, D], in the dtype of the values.

@@ -1,4 +1,4 @@
-"""Which implementation of attention fits an attention and a device."""
+"""Chooses an implementation for an attention and the device it runs on."""
 
 import functools
 from typing import NamedTuple
@@ -8,8 +8,9 @@ import jax
 
 from rvm_jax.ops.attention import pallas_tpu
 
-# With fewer queries than these the scores are small, and what a fused kernel
-# costs in addition, to start and to fill up its blocks, is not.
+# Least number of queries for which a fused kernel is chosen. With fewer, the
+# scores that it saves are small compared with the time that it needs to start
+# and to compute the padding of its blocks.
 _FEWEST_QUERIES = 128
 
 
@@ -55,7 +56,7 @@ class Device(NamedTuple):
 
 
 class Choice(NamedTuple):
-  """An implementation, and why.
+  """An implementation, and why it was chosen.
 
   Attributes:
     name: 'xla', 'cudnn' or 'pallas_tpu'.
@@ -67,10 +68,11 @@ class Choice(NamedTuple):
 
 
 def current_device() -> Device:
-  """Returns the kind of device that what is traced now will run on.
+  """Returns the kind of device for which the current function is traced.
 
-  It is that of the mesh that is set, whose devices may be absent: a program can
-  be compiled for them. Without a mesh it is JAX's default device.
+  If a mesh is set, its devices are meant. They may be absent from this machine,
+  since programs can be compiled for absent devices. Without a mesh it is JAX's
+  default device.
   """
   device = jax.sharding.get_abstract_mesh().abstract_device
   if device is not None:
@@ -91,7 +93,7 @@ def choose(attention: Attention, device: Device) -> Choice:
     obstacle = find_obstacle_cudnn(attention, device)
     name = 'cudnn'
   else:
-    return Choice('xla', f'there is no other on {device.platform}')
+    return Choice('xla', f'there is no other one for {device.platform}')
   if obstacle:
     return Choice('xla', obstacle)
   if attention.num_queries < _FEWEST_QUERIES:
@@ -144,8 +146,8 @@ def find_obstacle_tpu(attention: Attention, device: Device) -> str:
   most = pallas_tpu.vmem_bytes(device.kind)
   if need > most:
     return (
-        f'the kernel would need {need / 2**20:.0f} MiB of VMEM, and a'
-        f' {device.kind} lets it have {most / 2**20:.0f}'
+        f'the kernel would need {need / 2**20:.0f} MiB of VMEM, and may use at'
+        f' most {most / 2**20:.0f} on a {device.kind}'
     )
   return ''
 

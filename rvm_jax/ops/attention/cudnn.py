@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# For training, cuDNN takes numbers of queries and keys that are multiples.
+# For training, cuDNN takes numbers of queries and keys that are multiples of
+# this number.
 _MULTIPLE = 64
 
 
@@ -14,8 +15,8 @@ def attend(
 ) -> jax.Array:
   """Computes attention by `jax.nn.dot_product_attention` with cuDNN.
 
-  Queries and keys are filled up with zeros to a multiple of 64, which cuDNN
-  ignores because it is told the true lengths.
+  Queries, keys and values are padded with zeros to multiples of 64 tokens.
+  cuDNN is told the true lengths, and ignores the padding.
 
   Args:
     query: queries, [B, Q, D], heads side by side, in a 16-bit dtype.
@@ -41,17 +42,19 @@ def attend(
 def is_forward(primitive: Any, *_: Any, **__: Any) -> bool:
   """Returns whether a primitive of JAX is the forward pass of cuDNN.
 
-  It is a policy of `jax.checkpoint`, which keeps what the backward pass needs
-  besides queries, keys and values. JAX gives these arrays no names.
+  This function is a policy of `jax.checkpoint`. It keeps the arrays that the
+  backward pass needs besides queries, keys and values. JAX gives these arrays
+  no names, by which another policy could keep them.
 
   Args:
-    primitive: the primitive, a `jax.extend.core.Primitive`.
+    primitive: the primitive, a `jax.extend.core.Primitive`. Other arguments of
+      a policy are ignored.
   """
   return primitive.name.startswith('dot_product_attention_fwd')
 
 
 def _split(x, num_heads):
-  """Maps [B, N, D] to [B, N, heads, D / heads], with N filled up."""
+  """Maps [B, N, D] to [B, N', heads, D / heads], where N' is N padded."""
   padding = -x.shape[1] % _MULTIPLE
   x = jnp.pad(x, ((0, 0), (0, padding), (0, 0)))
   return x.reshape(*x.shape[:2], num_heads, -1)

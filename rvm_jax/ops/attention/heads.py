@@ -1,7 +1,8 @@
-"""How a kernel of attention handles heads that lie side by side in channels.
+"""Heads whose channels lie side by side, as kernels of attention handle them.
 
-The functions and classes here work on arrays that a kernel has read, of a group
-of heads: [N, G], where G is the number of channels of the group.
+A kernel computes a group of heads at a time. The functions and classes here
+work on arrays [N, G] that the kernel has read, where N is a number of tokens
+and G the number of channels of the group.
 """
 
 from typing import NamedTuple
@@ -10,17 +11,17 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
-# Number of lanes of a vector register.
+# Number of lanes of a vector register of a TPU. Channels lie along the lanes.
 LANES = 128
 
-# Dimension numbers of `lax.dot_general`, for matrices A and B and transposes.
+# Dimension numbers of `lax.dot_general` for the products A B, A B^T and A^T B.
 AB = (((1,), (0,)), ((), ()))
 ABT = (((1,), (1,)), ((), ()))
 ATB = (((0,), (0,)), ((), ()))
 
 
 def dot(a, b, dimensions):
-  """Multiplies matrices, with the sums in float32."""
+  """Multiplies matrices with float32 sums, in full precision for float32."""
   exact = a.dtype == jnp.float32
   return lax.dot_general(
       a,
@@ -35,9 +36,10 @@ class Head(NamedTuple):
   """Where a head lies in its group.
 
   Attributes:
-    number: number of the head in the group.
-    rows: the head's channels.
-    lanes: whole vectors of channels that contain the head.
+    number: index of the head in the group.
+    rows: the head's channels in the group. They are rows of transposed arrays.
+    lanes: the head's channels, and those around them that fill up whole vectors
+      of lanes.
     mask: bool [1, lanes], True for the head's channels among `lanes`.
   """
 
@@ -52,7 +54,12 @@ class Head(NamedTuple):
 
 
 def split(group, head_width):
-  """Returns where each head of a group lies."""
+  """Returns where each head of a group lies.
+
+  Args:
+    group: G, number of channels of the group.
+    head_width: C, number of channels of a head.
+  """
   heads = []
   for start in range(0, group, head_width):
     stop = start + head_width
@@ -66,19 +73,33 @@ def split(group, head_width):
 
 
 class Stack:
-  """The queries left over as rows of one head: head 0's, head 1's, and so on.
+  """The last few queries of a sequence, with a row for each head and query.
 
-  Rows are repeated and summed by products with zeros and ones, because they do
-  not begin at multiples of 8, where the vector unit could move them.
+  The rows of head 0 come first, then those of head 1, and so on. Rows are
+  repeated and summed by products with matrices of zeros and ones, because they
+  do not begin at multiples of 8, where the vector unit could move them.
+
+  Attributes:
+    mask: bool [heads * rest, G], True for the channels of each row's head.
+    copies: [heads * rest, rest], 1 where a row belongs to a query, else 0.
   """
 
   def __init__(self, rest, group, head_width, dtype):
+    """Makes the masks.
+
+    Args:
+      rest: number of these queries.
+      group: G, number of channels of the group.
+      head_width: C, number of channels of a head.
+      dtype: dtype of the queries.
+    """
     num_rows = group // head_width * rest
     row = lax.broadcasted_iota(jnp.int32, (num_rows, group), 0)
     channel = lax.broadcasted_iota(jnp.int32, (num_rows, group), 1)
-    self.mask = row < 0
     query = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 1)
     position = lax.broadcasted_iota(jnp.int32, (num_rows, rest), 0)
+    # Both masks begin as False everywhere; each head adds its rows.
+    self.mask = row < 0
     copies = position < 0
     for head in range(group // head_width):
       first, start = head * rest, head * head_width
@@ -92,24 +113,28 @@ class Stack:
     self.copies = copies.astype(dtype)
 
   def spread(self, x):
-    """Maps [rest, G] to [heads * rest, G], with one head's channels a row."""
+    """Maps [rest, G] to [heads * rest, G], zero but for each row's head."""
     rows = dot(self.copies, x, AB).astype(x.dtype)
     return jnp.where(self.mask, rows, 0)
 
   def collect(self, rows):
-    """Maps [heads * rest, G] to [rest, G], taking a head from each row."""
+    """Maps [heads * rest, G] to [rest, G], taking its head from each row."""
     rows = jnp.where(self.mask, rows, 0).astype(self.copies.dtype)
     return dot(self.copies, rows, ATB)
 
 
 class Sum:
-  """A sum of arrays [M, lanes], in parts of one vector of lanes."""
+  """A sum of arrays [M, lanes] of different heads.
+
+  Attributes:
+    parts: parts of the sum by their first channel, each a vector of lanes wide.
+  """
 
   def __init__(self):
     self.parts = {}
 
   def add(self, lanes, x):
-    """Adds x, [M, lanes], to some of the channels."""
+    """Adds x, [M, lanes], to the channels of the slice `lanes`."""
     for first in range(lanes.start, lanes.stop, LANES):
       start = first - lanes.start
       part = x[:, start : start + LANES]

@@ -1,20 +1,21 @@
 """What a grid step of attention on a TPU computes, forward and backward.
 
 A step has all queries, keys and values of one sequence, for a group of heads
-whose channels lie side by side.
+whose channels lie side by side. Q is the number of queries, M that of keys, G
+that of the channels of the group and C that of the channels of a head.
 
 A head is picked out of the group by setting the other channels of the queries
 to zero, because the matrix unit multiplies over 128 channels in the time that
 it needs for 32. The scores are computed transposed, keys by queries, [M, Q].
-So the softmax's maximum and sum are rows, which are cheap to reduce and to
-broadcast, and the two products that would have to transpose the scores are
-computed transposed themselves, with C rows instead of Q.
+Then the maximum and the sum of the softmax are rows, which are cheap to reduce
+and to broadcast. The two products that would need an array [Q, M], the result
+and the gradient of the queries, are computed transposed, [C, Q].
 
-The matrix unit takes 128 or 256 queries at a time, so the one of 257 queries
-that is left over would cost as much as the others. The queries left over are
-therefore computed for all heads at once, as the queries of one head: the query
-of each head is a row of its own, [heads * rest, D], in which the channels of
-the other heads are zero.
+The matrix unit takes 128 or 256 queries at a time, so that the last one of 257
+queries would take as long as 128 others. The few queries after the last
+multiple of 128, the rest, are therefore computed for all heads at once, as if
+they were the queries of one head, [heads * rest, G]: each head of each of these
+queries is a row of its own, in which the channels of the other heads are zero.
 """
 
 import math
@@ -27,22 +28,24 @@ from rvm_jax.ops.attention import heads as heads_lib
 # Number of queries whose scores are computed at a time.
 BLOCK = 256
 
-# Transposed results of heads, by the first query of their block.
+# Transposed results of the heads, each [C, Q], by the first query of their
+# block.
 _Columns = dict[int, list[jax.Array]]
 
 
 def attend_forward(
     query_ref, key_ref, value_ref, out_ref, log_sum_ref, *, head_width
 ):
-  """Computes the result, and of whole blocks the logarithms of their sums.
+  """Computes the result of attention, and what the backward pass needs.
 
   Args:
-    query_ref: queries, [1, Q, G], where G is the number of channels.
+    query_ref: queries, [1, Q, G].
     key_ref: keys, [1, M, G].
     value_ref: values, [1, M, G].
     out_ref: the result, [1, Q, G].
     log_sum_ref: base 2 logarithm of the sum of exponentials that the softmax
-      divides by, [1, 1, heads, Q]. It is not set for the queries left over.
+      divides by, [1, 1, heads, Q]. It is not set for the rest of the queries,
+      whose softmax the backward pass computes again.
     head_width: C, number of channels of a head.
   """
   _, num_queries, group = query_ref.shape
@@ -51,6 +54,9 @@ def attend_forward(
   blocks, rest = _split(num_queries, group // head_width)
   value_t = value_ref[0].T  # [G, M]
   out_t: _Columns = {block.start: [] for block in blocks}
+
+  # The three stages of a head of a block: scores, weights without the division
+  # by their sum, and the weighted mean of the values.
 
   def score(item, _):
     block, head = item
@@ -120,6 +126,10 @@ def attend_backward(
   d_key, d_value = heads_lib.Sum(), heads_lib.Sum()
   d_query_t: _Columns = {block.start: [] for block in blocks}
 
+  # The three stages of a head of a block: scores and gradients of the weights,
+  # weights and gradients of the scores, and what these products add to the
+  # gradients of queries, keys and values.
+
   def score(item, _):
     block, head = item
     query = head.pick(query_ref[0, block, head.lanes])
@@ -138,8 +148,9 @@ def attend_backward(
     # The weights, from the scores and what the softmax divides by.
     log_sum = log_sum_ref[0, 0, head.number, block][None]
     weights = jnp.exp2(scores - log_sum)
-    # The mean gradient of the weights of a query is the gradient of its result
-    # times the result.
+    # The softmax's derivative needs the weighted mean of the gradients of a
+    # query's weights. It equals the product of the query's result and of the
+    # gradient of this result.
     out = out_ref[0, block, head.lanes].astype(jnp.float32)
     mean = (gradient * out).sum(1, keepdims=True).T  # [1, Q]
     d_scores = scale * weights * (d_weights - mean)
@@ -177,21 +188,25 @@ def attend_backward(
 
 
 def count_blocks(num_queries: int) -> int:
-  """Returns the number of blocks of queries, without those left over."""
+  """Returns the number of blocks of queries without the rest, at least 1."""
   whole = num_queries - num_queries % heads_lib.LANES
   return max(1, -(-whole // BLOCK))
 
 
 def _factor(head_width):
-  """Returns what scales scores, for powers of 2 instead of exponentials."""
+  """Returns the factor of the scores, 1 / sqrt(C) times log2(e).
+
+  With log2(e) in it, the softmax can take powers of 2 in place of exponentials.
+  """
   return math.log2(math.e) / math.sqrt(head_width)
 
 
 def _split(num_queries, num_heads):
-  """Returns blocks of queries, as slices, and those left over or None.
+  """Returns blocks of queries, as slices, and the rest, a slice or None.
 
-  Those left over are few enough that one vector of lanes holds them for all
-  heads.
+  The queries after the last multiple of 128 are the rest, if there are so few
+  that one vector of lanes holds them for all heads. Else there is no rest, and
+  the blocks hold all queries.
   """
   rest = num_queries % heads_lib.LANES
   if rest * num_heads > heads_lib.LANES:
@@ -205,17 +220,17 @@ def _split(num_queries, num_heads):
 
 
 def _overlap(blocks, heads, *stages):
-  """Computes all heads of all blocks, with neighbours' stages side by side.
+  """Computes all heads of all blocks, with their stages interleaved.
 
-  The compiler hardly moves operations, so they are written down in the order in
+  The compiler hardly moves operations, so they are written down in an order in
   which the units can work at the same time: while the matrix unit computes the
   scores of one head, the vector unit computes the weights of the one before.
 
   Args:
-    blocks: blocks of queries.
-    heads: the heads.
+    blocks: blocks of queries, as slices.
+    heads: the heads, as `heads.split` returns them.
     *stages: functions of a pair of a block and a head, and of what the stage
-      before returned for it; None for the first stage.
+      before returned for this pair; the first stage is given None.
   """
   items = [(block, head) for block in blocks for head in heads]
   results = [None] * len(items)

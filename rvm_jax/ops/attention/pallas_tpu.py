@@ -1,9 +1,9 @@
 """Attention for TPUs whose scores never leave the chip, for short sequences.
 
 A grid step holds all queries, keys and values of one sequence in VMEM, for a
-group of heads that fills whole vectors of lanes: `lcm(128, C)` channels, where
-C is the width of a head. The arrays are read as the dense layers write them,
-[B, N, D] with the heads side by side, without a transposition in HBM.
+group of heads whose channels fill whole vectors of lanes, as `group_width`
+chooses it. The arrays are read as the dense layers write them, [B, N, D] with
+the heads side by side, without a transposition in HBM.
 
 What a grid step computes is described in `kernels`.
 """
@@ -25,7 +25,7 @@ from rvm_jax.ops.attention import kernels
 OUT = 'attention_out'
 LOG_SUM = 'attention_log_sum'
 
-# Bytes of VMEM of a core, by the kind of device, and of kinds not named here.
+# Bytes of VMEM of a core, by the kind of device.
 _VMEM = {
     'TPU v5 lite': 128 * 2**20,
     'TPU v5e': 128 * 2**20,
@@ -35,12 +35,13 @@ _VMEM = {
     'TPU v6e': 128 * 2**20,
     'TPU7x': 64 * 2**20,
 }
+# Bytes of VMEM that any kind of TPU has, for kinds that are not listed above.
 _LEAST_VMEM = 16 * 2**20
-# Most heads, times the blocks of queries of each, that a grid step computes if
-# it can compute fewer. With many the units of the chip are better used; the
-# time to compile grows with the number.
+# Largest number of pairs of a head and a block of queries in a grid step. Only
+# the smallest possible group of heads may have more. With many pairs the units
+# of a chip are better used, but the time to compile grows.
 _MAX_ITEMS = 16
-# Most scores that a grid step may compute. All are computed without a loop, so
+# Largest number of scores in a grid step. They are computed without a loop, so
 # that the time to compile grows with their number.
 MAX_SCORES = 2**25
 
@@ -72,15 +73,17 @@ def attend(
 
 
 def group_width(width: int, head_width: int, num_queries: int) -> int:
-  """Returns how many channels a grid step takes: whole heads in whole vectors.
+  """Returns G, the number of channels of the group of heads of a grid step.
 
-  These are all channels, or fewer if the step would have more than
-  `_MAX_ITEMS` heads and blocks of queries to compute.
+  A group has all channels, or fewer if the step would have more than
+  `_MAX_ITEMS` pairs of a head and a block of queries to compute. Fewer channels
+  are whole heads in whole vectors of lanes, a multiple of lcm(128, C). Where D
+  is no such multiple, a group has all channels in any case.
 
   Args:
     width: D, number of channels of all heads.
     head_width: C, number of channels of a head.
-    num_queries: Q.
+    num_queries: Q, number of queries.
   """
   least = math.lcm(heads.LANES, head_width)
   if width % least:
@@ -93,7 +96,14 @@ def group_width(width: int, head_width: int, num_queries: int) -> int:
 def count_scores(
     num_queries: int, num_keys: int, width: int, head_width: int
 ) -> int:
-  """Returns the number of scores that a grid step computes."""
+  """Returns the number of scores that a grid step computes.
+
+  Args:
+    num_queries: Q, number of queries.
+    num_keys: M, number of keys.
+    width: D, number of channels of all heads.
+    head_width: C, number of channels of a head.
+  """
   group = group_width(width, head_width, num_queries)
   return group // head_width * num_queries * num_keys
 
@@ -109,11 +119,13 @@ def vmem_bytes(device_kind: str) -> int:
 def count_bytes(
     num_queries: int, num_keys: int, width: int, head_width: int, itemsize: int
 ) -> int:
-  """Returns how many bytes of VMEM the backward kernel takes, the larger one.
+  """Returns how many bytes of VMEM a kernel takes, at most.
+
+  The backward kernel takes more than the forward kernel, and is counted.
 
   Args:
-    num_queries: Q.
-    num_keys: M.
+    num_queries: Q, number of queries.
+    num_keys: M, number of keys.
     width: D, number of channels of all heads.
     head_width: C, number of channels of a head.
     itemsize: bytes of a number of the queries, keys and values.
@@ -135,6 +147,7 @@ def count_bytes(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def _attend(query, key, value, head_width, interpret):
+  """Returns the result of attention, [B, Q, D]; its gradient is a kernel."""
   out, _ = _run_forward(query, key, value, head_width, interpret)
   return out
 
@@ -142,8 +155,8 @@ def _attend(query, key, value, head_width, interpret):
 def _run_forward(query, key, value, head_width, interpret):
   """Returns the result and `log_sum`, float32 [B, groups, heads, Q].
 
-  The latter is the base 2 logarithm of the sum of exponentials over which the
-  softmax divides, times 2 to the power of the subtracted maximum.
+  `log_sum` is the base 2 logarithm of the sum of exponentials that the softmax
+  divides by, as if no maximum had been subtracted from the scores.
   """
   batch, num_queries, width = query.shape
   group = group_width(width, head_width, num_queries)
@@ -187,9 +200,11 @@ def _run(kernel, inputs, outputs, head_width, interpret):
 
   Args:
     kernel: function of a reference for each input and each output.
-    inputs: arrays, [B, N, D] or [B, groups, heads, Q].
-    outputs: arrays of the shapes and dtypes of the outputs.
-    head_width: C.
+    inputs: arrays, [B, N, D] or [B, groups, heads, Q]. The first is the
+      queries, the second the keys.
+    outputs: arrays, or `jax.ShapeDtypeStruct`s, of the shapes and dtypes of the
+      outputs.
+    head_width: C, number of channels of a head.
     interpret: whether to run the kernel as array operations.
   """
   batch, num_queries, width = inputs[0].shape

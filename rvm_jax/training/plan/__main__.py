@@ -3,16 +3,16 @@
   python -m rvm_jax.training.plan --config=configs/rvm_large.py \
       --topology=v6e:16x16
 
-It prints a table: memory, bounds of the speed, collectives, and what hosts have
-to read. The step is compiled for the devices by their own compiler, on any
-machine, which takes minutes: for TPUs install the extra `tpu-plan`, for GPUs
-`gpu-plan`. Without the compiler, and with --formula, a formula estimates the
-memory. Settings of the config are set as for `rvm_jax.main`, such as
---config.fsdp=8.
+It prints a table: the memory of a device, bounds of the time of a step, the
+collectives, and how much data each host has to read. The step is compiled by
+the compiler of the devices, on any machine, which takes minutes. For TPUs
+install the extra `tpu-plan`, for GPUs `gpu-plan`. If the compiler is not
+installed, or with --formula, a formula estimates the memory. Settings of the
+config are set as for `rvm_jax.main`, such as --config.fsdp=8.
 
 Exit codes:
   0: the step fits into memory.
-  1: it does not, or an error.
+  1: the step does not fit, or there was an error.
 """
 
 import functools
@@ -42,8 +42,8 @@ _CONFIG = config_flags.DEFINE_config_file(
 _TOPOLOGY = flags.DEFINE_string(
     'topology',
     None,
-    'Devices of the run: v6e:16x16, a slice of TPUs; 2xv6e:16x16, two of them;'
-    ' h100:8, a machine with 8 GPUs.',
+    'Devices of the run, such as v6e:16x16 (a slice of 256 TPUs), 2xv6e:16x16'
+    ' (two such slices) or h100:8 (a machine with 8 GPUs).',
     required=True,
 )
 _FORMULA = flags.DEFINE_bool(
@@ -63,7 +63,12 @@ _CORE_RATE = flags.DEFINE_float(
     ' needs.',
     lower_bound=1e-9,
 )
-_JSON = flags.DEFINE_string('json', None, 'File for the numbers as JSON.')
+_JSON = flags.DEFINE_string(
+    'json',
+    None,
+    'File that the numbers of the plan are written to as JSON. It must not'
+    ' exist.',
+)
 
 
 def main(argv: list[str]):
@@ -79,7 +84,10 @@ def main(argv: list[str]):
     config_lib.check_settings(config)
     topology = topologies.find(_TOPOLOGY.value)
     if _JSON.value and os.path.exists(_JSON.value):
-      raise FileExistsError(f'--json={_JSON.value} exists and is not replaced')
+      raise FileExistsError(
+          f'--json={_JSON.value} exists and is not replaced; delete it or give'
+          ' another path'
+      )
     plan_run = planning.find if _SEARCH.value else planning.make
     plan = plan_run(
         config,

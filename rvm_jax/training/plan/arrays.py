@@ -1,10 +1,14 @@
 """The types of arrays in compiled programs.
 
-HLO writes such a type as bf16[8,257,384]{2,1,0:T(8,128)(2,1)S(1)}. In braces
-stand the axes from the fastest to the slowest in memory, then the size of a
-tile, to a multiple of which the fastest axes are padded on TPUs, and the
-memory: S(1) is the memory inside of the chip (VMEM), and without S the array is
-in the device's main memory (HBM).
+HLO writes such a type as bf16[8,257,384]{2,1,0:T(8,128)(2,1)S(1)}. After the
+dtype and the shape, the braces hold
+
+  - 2,1,0: the axes from the fastest to the slowest in memory;
+  - T(8,128): the size of a tile on TPUs. The fastest axes are padded to
+    multiples of it, here the last axis to 384 and the one before to 264. The
+    tile inside of the tile, (2,1), does not change the size;
+  - S(1): the memory, which is that inside of the chip (VMEM). Without S the
+    array is in the device's main memory (HBM).
 """
 
 from collections.abc import Sequence
@@ -17,6 +21,8 @@ _DTYPE = re.compile(r'(s|u|f|bf|c)(\d+)(e\d+m\d+\w*)?')
 _KINDS = {'s': 'int', 'u': 'uint', 'f': 'float', 'bf': 'bfloat', 'c': 'complex'}
 # Bits of an element of the other dtypes. A token holds no data.
 _OTHERS = {'pred': 8, 'token': 0}
+# The type of an array, with the groups dtype, shape, order of the axes, and
+# tiles and memory.
 _ARRAY = re.compile(r'\b([a-z]\w*)\[([\d,]*)\](?:\{([\d,]*)(?::([^}]*))?\})?')
 
 
@@ -40,7 +46,11 @@ class Array(NamedTuple):
 
   @property
   def jax_dtype(self) -> str:
-    """The dtype as JAX names it, such as 'bfloat16'; an error for a token."""
+    """The dtype as JAX names it, such as 'bfloat16'.
+
+    Raises:
+      ValueError: the array is a token, for which JAX has no dtype.
+    """
     if self.dtype == 'pred':
       return 'bool'
     kind, bits, meaning = _match(self.dtype).groups()

@@ -14,7 +14,7 @@ _GPU_SHARE = 0.75
 
 
 class Chip(NamedTuple):
-  """A kind of accelerator, of which each is one device of JAX.
+  """A kind of accelerator. JAX sees each accelerator as one device.
 
   Attributes:
     name: name of the chip in topologies, such as 'v6e'.
@@ -25,7 +25,8 @@ class Chip(NamedTuple):
       others of its slice or machine.
     clock: clock cycles a second.
     per_host: number of chips of one host.
-    shapes: shapes of the slices that exist.
+    shapes: shapes of the slices that exist, in chips; for GPUs the numbers of
+      GPUs that a machine can have.
   """
 
   name: str
@@ -39,10 +40,16 @@ class Chip(NamedTuple):
 
   @property
   def peak(self) -> float:
-    """Greatest FLOP/s of matrix products of bfloat16."""
+    """Greatest FLOP/s of matrix products of bfloat16.
+
+    Raises:
+      ValueError: `training.peaks` does not have the chip.
+    """
     peak = peaks.find(self.kind)
     if peak is None:
-      raise ValueError(f'rvm_jax/training/peaks.py lacks {self.kind}')
+      raise ValueError(
+          f'rvm_jax/training/peaks.py has no peak of {self.kind}; add it there'
+      )
     return peak
 
   @property
@@ -60,6 +67,7 @@ def _list_large_slices() -> tuple[tuple[int, ...], ...]:
   return tuple(x for x in sides if math.prod(x) <= 6144)
 
 
+# Shapes of the slices of v5e and v6e, and of the smaller slices of v5p.
 _FLAT = ((1, 1), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16), (16, 16))
 _SMALL = ((1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 2, 4), (2, 4, 4))
 
@@ -67,8 +75,8 @@ _SMALL = ((1, 1, 1), (2, 2, 1), (2, 2, 2), (2, 2, 4), (2, 4, 4))
 # the page of each version, and of NVIDIA's data sheet of the H100, whose NVLink
 # has 900 GB/s in both directions together. The memory of TPUs is what their
 # compiler names when a program does not fit (libtpu 0.0.42). Their clocks
-# follow from their peaks: a v6e does 2 * 4 * 256 ** 2 FLOPs in a cycle, a v5e
-# and each of the two cores of a v5p 2 * 4 * 128 ** 2.
+# follow from their peaks: a v6e does 2 * 4 * 256 ** 2 FLOPs in a cycle, while a
+# v5e and each of the two cores of a v5p do 2 * 4 * 128 ** 2.
 CHIPS = {
     'v5e': Chip(
         name='v5e',

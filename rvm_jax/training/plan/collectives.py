@@ -36,7 +36,13 @@ class Collective(NamedTuple):
 
 
 def is_collective(cost: costs.Cost) -> bool:
-  """Returns whether an instruction is a collective and nothing else."""
+  """Returns whether an instruction itself sends or receives data.
+
+  A fusion that contains a collective also does other work, so it is not one.
+
+  Args:
+    cost: cost of the instruction.
+  """
   op = cost.instruction.op
   return op.removesuffix('-start') in _OPS or op in ('send', 'recv')
 
@@ -51,7 +57,7 @@ def sum_kinds(
 
   Args:
     module: the program.
-    found: costs of its instructions, as returned by `count`.
+    found: costs of its instructions, as returned by `costs.count`.
   """
   sums: dict[str, Collective] = {}
   for cost in found:
@@ -71,14 +77,23 @@ def _find(
 ) -> Iterator[tuple[str, Sequence[arrays.Array]]]:
   """Yields the kind and the arrays of each collective in an instruction.
 
-  Compilers put collectives into fusions to overlap them with other work.
+  There may be several: compilers put collectives into fusions to overlap them
+  with other work.
+
+  Args:
+    module: the program.
+    x: the instruction.
+    operands: the arrays that the instruction takes.
   """
   kind = x.op.removesuffix('-start')
   if kind in _OPS:
     result = x.result
     if x.op.endswith('-start') and len(result) > len(operands):
-      # The result begins with the operands.
+      # The result is a tuple that begins with the operands, followed by the
+      # arrays that the collective returns.
       result = result[len(operands) : 2 * len(operands)]
+    # The larger side has the whole array: a gather's result, the operand of a
+    # scatter.
     yield kind, max(
         operands, result, key=lambda z: sum(y.num_elements for y in z)
     )

@@ -1,4 +1,4 @@
-"""Compiles the step of a run for devices that are not there."""
+"""Compiles the step of a run for devices that this machine need not have."""
 
 import re
 import time
@@ -13,7 +13,7 @@ from rvm_jax.training import objectives
 from rvm_jax.training import program as program_lib
 from rvm_jax.training.plan import topologies
 
-# How compilers say how much memory a program needs that does not fit.
+# The needed memory, in a compiler's message about a program that does not fit.
 _NEEDED = re.compile(r'(?:Used|required)[^\d]*([\d.]+)([KMGT])')
 _UNITS = {'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
 
@@ -22,12 +22,12 @@ class Compiled(NamedTuple):
   """A compiled step.
 
   Attributes:
-    text: the program, see `hlo`.
+    text: the program in the text form that `hlo` reads.
     arguments: bytes of the training state and of the batch on each device.
     temporary: bytes that the program needs on each device besides its
-      arguments, which its results replace.
+      arguments. Its results take no more, since they replace the arguments.
     seconds: time that compiling took.
-    cpu_seconds: the same, as the time of all processor cores.
+    cpu_seconds: processor time that compiling took, over all cores.
   """
 
   text: str
@@ -62,6 +62,7 @@ def compile_step(
     CompilerMissing: the compiler is not installed.
     DoesNotFit: the step needs more memory than a device has.
     ValueError: settings are wrong, or do not fit the number of devices.
+    jax.errors.JaxRuntimeError: the compiler fails for another reason.
   """
   devices = topologies.devices(topology)
   objective = objectives.from_config(config)
@@ -76,7 +77,8 @@ def compile_step(
     lowered = step.trace(state, batch).lower(
         lowering_platforms=None if topology.chip.is_tpu else ('cuda',)
     )
-  # Autotuning would need the GPU. Nothing else depends on it.
+  # Autotuning measures kernels on a GPU, which may be absent. The rest of the
+  # compilation needs none.
   options = {} if topology.chip.is_tpu else {'xla_gpu_autotune_level': '0'}
   start, cpu_start = time.perf_counter(), time.process_time()
   try:

@@ -1,13 +1,13 @@
-"""What a compiled program costs a device: memory traffic, cycles, collectives.
+"""What a compiled program costs a device: memory traffic and clock cycles.
 
 The counts follow from the text of the program alone:
 
   - An instruction moves the bytes of its operands and of its result between the
     chip and the HBM, padded as they lie there. What lies inside of the chip is
     free. A fusion that uses only a slice of an operand reads only the slice.
-  - What is in a loop counts as often as the loop goes round.
+  - An instruction in a loop counts as often as the loop goes round.
   - The cycles are the estimates that the compiler for TPUs writes into the
-    text. It gives none for kernels of Pallas, see `kernels`.
+    text. It gives none for Pallas kernels, which `kernels` estimates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,12 @@ from typing import NamedTuple
 from rvm_jax.training.plan import arrays
 from rvm_jax.training.plan import hlo
 
-# The function that kernels of Pallas on TPUs call.
+# Target of the custom calls that execute Pallas kernels on TPUs.
 KERNEL = 'tpu_custom_call'
 
-# Instructions that move nothing: they name, group or reserve memory. Nor do
-# those that end what another instruction started, such as 'copy-done'.
+# Instructions that count as moving nothing, such as those that only name, group
+# or reserve memory. An instruction that ends what another one started, such as
+# 'copy-done', moves nothing either.
 _FREE = frozenset(
     (
         'after-all',
@@ -37,7 +38,7 @@ _FREE = frozenset(
     )
 )
 _FREE_TARGETS = ('AllocateBuffer', 'ConcatBitcast')
-# Instructions that run other computations as they are.
+# Instructions that execute the computations that they call.
 _CALLS = ('async-start', 'call', 'conditional')
 
 
@@ -47,7 +48,7 @@ class Cost(NamedTuple):
   Attributes:
     instruction: the instruction.
     operands: the arrays that it takes.
-    op_name: names of the JAX functions that it comes from, with '/'.
+    op_name: names of the JAX functions that it comes from, joined with '/'.
     runs: how often it is executed.
     num_bytes: bytes that all runs move from and to the HBM.
     cycles: clock cycles that the compiler estimates for all runs.
@@ -76,14 +77,23 @@ def count(module: hlo.Module) -> list[Cost]:
 
 
 def find_kernels(found: Sequence[Cost]) -> list[Cost]:
-  """Returns the costs of the kernels of Pallas, whose cycles are unknown."""
+  """Returns the costs of the Pallas kernels, whose cycles are unknown."""
   return [x for x in found if x.instruction.target == KERNEL]
 
 
 def _walk(
     module: hlo.Module, uses: '_Uses', name: str, runs: int, context: str
 ) -> Iterator[Cost]:
-  """Yields the costs of a computation that is executed a number of times."""
+  """Yields the costs of the instructions of a computation.
+
+  Args:
+    module: the program.
+    uses: tells which part of its operands a fusion uses.
+    name: name of the computation.
+    runs: how often the computation is executed.
+    context: `op_name` of the instructions that have none of their own, that of
+      the instruction that calls the computation.
+  """
   results = {x.name: x.result for x in module.computations[name]}
   for x in module.computations[name]:
     op_name = x.op_name or context
@@ -121,8 +131,8 @@ def _count_bytes(
     uses: tells which part of its operands a fusion uses.
   """
   read = [arrays.total_bytes(group) for group in operands]
-  # The names of libraries' functions on GPUs begin with two underscores. They
-  # return their scratch memory beside the result.
+  # Custom calls to libraries on GPUs, whose targets begin with two underscores,
+  # return their scratch memory as a further array of bytes. It is not counted.
   written = arrays.total_bytes(
       [
           array
@@ -131,22 +141,27 @@ def _count_bytes(
       ]
   )
   if x.op in ('copy-start', 'slice-start'):
-    # The result names the whole source, the copy and a semaphore.
+    # The result begins with the source and the copy, in either order. The size
+    # of the smaller one is moved, and counts for each of them that is in the
+    # HBM.
     ends = x.result[:2]
     size = min(array.num_bytes for array in ends)
     return size * sum(array.space == 0 for array in ends)
   if x.op == 'send':
     return sum(read)
   if x.op in ('slice', 'dynamic-slice'):
+    # Only the slice is read.
     return written + min(read[0], written)
   if x.op == 'dynamic-update-slice':
+    # The update is read, and written over a part of the first operand.
     return 2 * read[1]
   if x.op == 'fusion':
     (computation,) = x.called('calls')
     for i, size in enumerate(read):
       sliced, updated = uses.find(computation, i)
       if updated:
-        # The operand becomes the result, of which only a slice is written.
+        # The operand's memory becomes that of the result, and only the updated
+        # slice is written.
         written = max(0, written - size) + min(updated, size)
       read[i] = min(size, sliced)
   return written + sum(read)
@@ -164,14 +179,18 @@ class _Uses:
 
     Args:
       name: name of the computation.
-      index: number of the parameter.
+      index: number of the parameter, counted from 0.
     """
     if (name, index) not in self._found:
       self._found[name, index] = self._follow(name, index)
     return self._found[name, index]
 
   def _follow(self, name: str, index: int) -> tuple[int, int]:
-    """Follows a parameter through a computation, see `find`."""
+    """Computes what `find` returns, from the uses of a parameter.
+
+    A slice reads only the slice, and an update in place reads nothing of the
+    parameter. Any other use reads the whole parameter.
+    """
     body = self._module.computations[name]
     results = {x.name: x.result for x in body}
     start = next(
@@ -182,6 +201,8 @@ class _Uses:
       return 0, 0
     whole = sum(x.num_bytes for x in start.result)
     read = updated = 0
+    # Names under which the parameter is known and whose uses are still to be
+    # looked at. A bitcast or a reshape gives it a further name.
     names = [start.name]
     while names:
       current = names.pop()

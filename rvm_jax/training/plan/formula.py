@@ -1,9 +1,14 @@
 """Estimates the memory of a step without compiling it.
 
-What a device keeps follows from shapes alone: the training state and the batch;
-for each clip what the forward pass keeps for the backward pass, which JAX tells
-when it traces the gradient; and the gradients. What the compiler's heap needs
-beyond that is a measured factor, see `_TPU_HEAP`.
+What a device keeps follows from shapes alone. It is the sum of
+
+  - the training state and the batch;
+  - the values that the forward pass keeps for the backward pass, for each clip,
+    which JAX finds by tracing the gradient;
+  - the gradients.
+
+The compiler's heap is larger than what is kept. By how much is a factor that
+was measured for TPUs, `_TPU_HEAP`.
 """
 
 from typing import Any, NamedTuple
@@ -23,12 +28,13 @@ from rvm_jax.training.plan import tracing
 # Bytes of the compiler's heap for each byte that is kept for the backward pass,
 # without and with `scan_layers`. Measured for v6e:2x4 with 8 clips a chip and
 # remat 'dots' (libtpu 0.0.42.1): without, 1.38 for RVM-S and 1.36 for RVM-B;
-# with, 1.87 for RVM-S and 1.71 for RVM-L. It was not measured for GPUs, where
-# none is added.
+# with, 1.87 for RVM-S and 1.71 for RVM-L. For GPUs it was not measured, and the
+# formula uses no such factor.
 _TPU_HEAP = {False: 1.37, True: 1.8}
-# Bytes that the compiler keeps for each byte that JAX would keep with remat
-# 'none', which the compiler fuses: .68 for RVM-S and .64 for RVM-B, measured as
-# above without `scan_layers`. With it, nothing was measured.
+# Bytes that are kept for each byte that JAX would keep with remat 'none'. They
+# are fewer because the compiler fuses operations: 0.68 for RVM-S and 0.64 for
+# RVM-B, measured as above without `scan_layers`. With `scan_layers` it was not
+# measured.
 _TPU_FUSED = 0.66
 
 
@@ -37,9 +43,10 @@ class Memory(NamedTuple):
 
   Attributes:
     parameters: the device's part of the model's parameters.
-    optimizer: its part of the rest of the training state.
-    batch: its rows of the batch.
-    temporary: what is computed: activations, gradients, copies.
+    optimizer: the device's part of the rest of the training state.
+    batch: the device's rows of the batch.
+    temporary: what a step keeps while it computes: activations, gradients,
+      copies.
   """
 
   parameters: int
@@ -53,18 +60,18 @@ class Memory(NamedTuple):
     return sum(self)
 
   def with_compiled(self, arguments: int, temporary: int) -> 'Memory':
-    """Returns the memory that a compiler says.
+    """Returns this memory with the sizes that a compiler reports.
 
     Args:
-      arguments: bytes of training state and batch, whose padding is added to
-        the batch.
+      arguments: bytes of training state and batch, with padding. The padding
+        of both is counted as a part of the batch.
       temporary: bytes of everything else.
     """
     batch = arguments - self.parameters - self.optimizer
     return self._replace(batch=batch, temporary=temporary)
 
   def with_total(self, total: int) -> 'Memory':
-    """Returns the memory of a step of which only the total is known."""
+    """Returns this memory with another total, by a change of `temporary`."""
     return self._replace(temporary=total - self.total + self.temporary)
 
 
@@ -77,19 +84,20 @@ class Estimator:
     """Makes an estimator.
 
     Args:
-      config: the run's config; the settings that are searched may be any.
+      config: the run's config. Its fsdp and num_microbatches need not fit the
+        devices.
       topology: the devices of the run.
     """
     self._config = config
     self._topology = topology
     objective = objectives.from_config(config)
-    # The shapes of a run's state are the same on one device.
+    # The training state has the same shapes on any number of devices.
     alone = config.copy_and_resolve_references()
     alone.fsdp = 1
     program = program_lib.build(alone, objective, jax.devices()[:1])
     self._state = program.shapes
     self._cast = jax.eval_shape(objective.cast, self._state.params)
-    # An objective need not say it.
+    # This attribute of an objective is optional.
     self._uses_ema = getattr(objective, 'uses_ema', False)
     self._batch = boxes.shapes_sent(objective.batch, config.data)
     self._traced: dict[str, tracing.Traced] = {}
@@ -100,7 +108,8 @@ class Estimator:
     return sum(x.size for x in jax.tree.leaves(self._state.params))
 
   def memory(self, settings: search.Settings) -> Memory:
-    """Returns the memory of a device."""
+    """Returns the memory that a step with some settings needs on a device."""
+    # The device's part of each array of the training state, by shape.
     num_devices = self._topology.num_devices
     mesh = jax.sharding.AbstractMesh(
         (num_devices // settings.fsdp, settings.fsdp), mesh_lib.BATCH_AXES
@@ -114,6 +123,7 @@ class Estimator:
         shardings,
     )
     parameters = count_bytes(parts.params)
+    # What the forward pass keeps for the clips of one microbatch.
     traced = self._trace(settings.remat)
     rows = self._config.data.batch_size // num_devices
     clips = rows // settings.num_microbatches
@@ -138,7 +148,10 @@ class Estimator:
     )
 
   def estimate(self, settings: search.Settings) -> search.Estimate:
-    """Returns the memory and the least time of a step, for comparisons."""
+    """Returns the memory and the least time of a step with some settings.
+
+    The time serves only to compare settings with each other.
+    """
     chip, num_devices = self._topology.chip, self._topology.num_devices
     clips = self._config.data.batch_size // num_devices
     seconds = clips * self._trace(settings.remat).clip_flops / chip.peak
@@ -147,7 +160,7 @@ class Estimator:
       passes = settings.num_microbatches * 3 * 4 * self.num_params
       seconds += passes / chip.bandwidth
     if settings.fsdp > 1:
-      # Parameters are gathered before they are used.
+      # The parts of the parameters are gathered before they are used.
       seconds += count_bytes(self._cast) / chip.interconnect
     return search.Estimate(self.memory(settings).total, seconds)
 
@@ -163,8 +176,9 @@ class Estimator:
   def _count_copies(self, parts: Any) -> int:
     """Returns the bytes of the copies of the EMA that a step computes with.
 
-    What is neither split nor cast is used where it is. What the loss does not
-    use is counted too, such as V-JEPA's predictor, though it is not gathered.
+    An array that is neither split nor cast is used without a copy. Parameters
+    that the loss does not use, such as those of V-JEPA's predictor, are counted
+    too, though a step does not copy them.
 
     Args:
       parts: shapes and dtypes of the device's part of the EMA.

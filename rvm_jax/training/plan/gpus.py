@@ -1,7 +1,8 @@
-"""Limits of GPUs, from which XLA's compiler makes programs without a GPU.
+"""Descriptions of GPUs, by which XLA compiles programs without having a GPU.
 
-The text is that of XLA's message `GpuTargetConfigProto`. It has no times: what
-a program costs on a GPU is known only as far as it follows from sizes.
+Each is a protocol buffer of XLA, `GpuTargetConfigProto`, in text form. XLA
+gives no estimate of the time of a program for GPUs, so a plan has only what
+follows from the sizes of arrays.
 """
 
 # The H100 with SXM5 socket and 80 GB. Sources: NVIDIA's H100 data sheet and its
@@ -35,5 +36,5 @@ gpu_device_info {
 }
 """
 
-# The limits by the name of the GPU in topologies.
+# The descriptions by the name of the GPU in topologies.
 TARGETS = {'h100': H100}

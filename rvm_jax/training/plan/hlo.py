@@ -5,7 +5,7 @@ the order in which a device executes them. Each has a line of the form
 
   %name = type op(%operand, ...), attribute=value, ..., backend_config={...}
 
-where the type is that of an array, see `arrays`, or a tuple of types.
+where the type is that of an array, as in `arrays`, or a tuple of types.
 """
 
 import re
@@ -43,12 +43,12 @@ class Instruction(NamedTuple):
 
   @property
   def op_name(self) -> str:
-    """Names of the JAX functions that the instruction comes from, with '/'."""
+    """Names of the JAX functions it comes from, joined with '/'; may be ''."""
     return self._find(r'op_name="([^"]*)"')
 
   @property
   def target(self) -> str:
-    """Name of the function that a custom call calls, '' for other ops."""
+    """Name of the function that a custom call calls; '' for other ops."""
     return self._find(r'custom_call_target="([^"]*)"')
 
   @property
@@ -114,6 +114,7 @@ class Module(NamedTuple):
           f'the loop {loop.name} has no constant number of rounds, so that the'
           ' cost of the program cannot be counted'
       )
+    # The condition may have smaller constants besides the limit.
     return max(limits)
 
 
@@ -157,7 +158,11 @@ def _parse_instruction(name: str, rest: str) -> Instruction:
 
 
 def _close(text: str, start: int) -> int:
-  """Returns the index of the parenthesis that closes the one at `start`."""
+  """Returns the index of the parenthesis that closes the one at `start`.
+
+  Raises:
+    ValueError: there is no such parenthesis.
+  """
   depth = 0
   for match in re.finditer(r'[()]', text[start:]):
     depth += 1 if match.group() == '(' else -1

@@ -1,11 +1,11 @@
 """Estimates the cycles of Pallas kernels in programs for TPUs.
 
-The compiler's text has no estimate for them. So each kernel is compiled once
-more, alone and in another process, in which the compiler writes the machine
-instructions to files. A TPU executes one bundle of instructions in a cycle, so
-that a kernel takes as many cycles as one step of its grid has bundles, times
-the number of steps. The estimate leaves out stalls, and counts a loop inside of
-the kernel once.
+The text of a compiled program has no estimate for kernels. So each kernel is
+compiled once more, alone and in another process, where the compiler is told to
+write the machine instructions to files. A TPU executes one bundle of
+instructions in a cycle, so that a kernel takes as many cycles as one step of
+its grid has bundles, times the number of steps. The estimate leaves out stalls,
+and counts a loop inside of the kernel once.
 """
 
 import base64
@@ -27,9 +27,11 @@ from rvm_jax.training.plan import chips
 from rvm_jax.training.plan import costs
 from rvm_jax.training.plan import topologies
 
-# Files with the bundles of a kernel. Others have those of copies, into the
-# layout of its operands, and of programs that libtpu adds to each program.
+# Files with the bundles of a kernel. Other files of the same folder have the
+# bundles of copies, which bring operands into the layout that the kernel takes,
+# and of programs that libtpu adds to each program.
 _BUNDLES = '*-ffi_call*-final_hlo-static-per-bundle-utilization.txt'
+# Longest time that the process which compiles all kernels may take.
 _MAX_SECONDS = 600
 
 
@@ -63,15 +65,26 @@ def estimate(
           check=True,
       )
     except (subprocess.SubprocessError, OSError) as error:
-      logging.warning('The kernels cannot be compiled alone: %s', error)
+      logging.warning(
+          'The kernels cannot be compiled alone, so that only a lower bound of'
+          ' their time is known: %s',
+          error,
+      )
       return [None] * len(keys)
+  # The process prints one line for each kernel; libtpu may print others before.
   lines = done.stdout.splitlines()[-len(different) :]
   cycles = dict(zip(different, map(json.loads, lines), strict=True))
   return [cycles[key] for key in keys]
 
 
 def _describe(cost: costs.Cost) -> str:
-  """Returns a line of JSON with all that tells kernels apart."""
+  """Returns a line of JSON with what is needed to compile a kernel alone.
+
+  Kernels with the same line take the same number of cycles.
+
+  Args:
+    cost: cost of the kernel.
+  """
   found = re.search(r'"custom_call_config":(\{.*)', cost.instruction.attributes)
   config, _ = (
       json.JSONDecoder().raw_decode(found.group(1)) if found else ({}, 0)
@@ -86,10 +99,11 @@ def _describe(cost: costs.Cost) -> str:
 
 
 def count_bundles(folder: str | os.PathLike[str]) -> int:
-  """Returns the bundles of the kernel that was written to a folder.
+  """Returns the number of bundles of the kernel that was compiled last.
 
   Args:
-    folder: folder that libtpu has written to.
+    folder: folder that libtpu has written to. Its files have a head, and then
+      one line for each bundle.
   """
   total = 0
   for path in pathlib.Path(folder).glob(_BUNDLES):
@@ -107,7 +121,8 @@ def count_steps(body: str) -> int:
   Raises:
     ValueError: the grid depends on data.
   """
-  # The dialect of these kernels has no public name.
+  # Kernels are written in an MLIR dialect that only private modules of JAX can
+  # read.
   from jax._src.lib import tpu
   from jaxlib.mlir import ir
 
@@ -148,7 +163,7 @@ def main(chip: str, folder: str):
   """Prints the cycles of each kernel that a line of the input describes.
 
   Args:
-    chip: name of the chip, see `chips.CHIPS`.
+    chip: name of the chip, a key of `chips.CHIPS`.
     folder: folder that libtpu writes to.
   """
   jax.config.update('jax_platforms', 'cpu')

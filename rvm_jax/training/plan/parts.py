@@ -1,10 +1,10 @@
-"""Which parts of a model the cost of a program falls to.
+"""Divides the cost of a program among the parts of a model.
 
 The compiler keeps, for each instruction, the names of the Flax modules that it
-comes from. Those of a part of the model and of a module inside of its blocks
-tell parts apart: 'encoder/attention' is the attention in all blocks of the
-encoder. Instructions without names, such as those of the optimizer, lie outside
-of the model.
+comes from. A part has the name of a part of the model, followed by that of a
+module inside of its blocks: 'encoder/attention' is the attention in all blocks
+of the encoder. Instructions without such names, such as those of the optimizer,
+are counted as outside of the model.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,14 @@ from rvm_jax.training.plan import costs
 
 OUTSIDE = 'outside of the model'
 
-# What JAX adds to the names of modules: transformations, and their bodies.
+# Names in a path that are no modules: transformations of JAX, such as jvp(RVM)
+# or checkpoint, the bodies of loops, and methods, such as RVM.encode.
 _WRAPPERS = re.compile(
     r'\w+\(.*\)|shard_map|while|body|cond|branch_\w+|checkpoint|remat\w*'
     r'|closed_call|pallas_call|custom_[jv]vp_call\w*|\w*\..*'
 )
-# A block: one of several modules in a row, or the class of the module if the
-# blocks are a loop.
+# Names of blocks: numbered ones, such as layers_3, or the class of the block,
+# such as Block, if the blocks are one loop.
 _BLOCK = re.compile(r'\w+_\d+|[A-Z]\w*')
 
 
@@ -44,16 +45,18 @@ def find_name(op_name: str) -> str:
   """Returns the name of the part that an instruction belongs to.
 
   Args:
-    op_name: the names that the instruction comes from, see
+    op_name: names of the functions that the instruction comes from, as in
       `hlo.Instruction.op_name`.
   """
-  # A fusion may have several names, of which the first counts. The last name
-  # of the path is that of the operation.
+  # A fusion may have several paths, of which the first counts. The last name of
+  # a path is that of the operation.
   path = op_name.split(';')[0].split('/')[:-1]
   names = [name for name in path if not _WRAPPERS.fullmatch(name)]
   modules = [name for name in names if not _BLOCK.fullmatch(name)]
   if not modules:
     return OUTSIDE
+  # The first module is the part of the model. The module inside of it is the
+  # one that follows the innermost block, or the part if there are no blocks.
   blocks = [i for i, name in enumerate(names) if _BLOCK.fullmatch(name)]
   inside = names[blocks[-1] + 1 :] if blocks else modules[1:]
   return '/'.join((modules[0], *inside[:1]))
@@ -66,7 +69,7 @@ def sum_parts(
 
   Args:
     found: costs of all instructions, as returned by `costs.count`.
-    kernel_cycles: cycles of all runs of each kernel in `found`.
+    kernel_cycles: cycles of all runs of each kernel in `found`, in their order.
     clock: clock cycles a second.
   """
   sums: dict[str, tuple[int, float]] = {}

@@ -18,9 +18,10 @@ from rvm_jax.training.plan import plans
 from rvm_jax.training.plan import search
 from rvm_jax.training.plan import topologies
 
-# Settings that every batch size which the devices divide allows.
+# Settings that are possible with every batch size that is a multiple of the
+# number of devices.
 _PLAIN = search.Settings('full', 1, 1)
-# The search compiles at most as many settings.
+# Largest number of settings that a search compiles.
 _MAX_TRIALS = 3
 
 
@@ -34,12 +35,12 @@ def make(
   """Returns what a run needs.
 
   Args:
-    config: the run's config, as in configs/rvm_base.py, whose batch the devices
-      divide.
+    config: the run's config, as in configs/rvm_base.py. Its batch size must be
+      a multiple of the number of devices.
     name: path of the config.
     topology: the devices.
-    is_compiled: whether the step is compiled, where its compiler is installed;
-      else the formula answers.
+    is_compiled: whether to compile the step. With False, or if the compiler is
+      not installed, the formula estimates the memory.
 
   Raises:
     ValueError: settings are wrong, or do not fit the devices.
@@ -82,7 +83,9 @@ def make(
   )
   if plan.is_fitting:
     return plan
-  # If the compiler needs more than the formula says, so it will for others.
+  # The compiler may need more memory than the formula says, and then does so
+  # for other settings too. So those are advised that need less by the formula
+  # than the settings of the config.
   better = [
       settings
       for settings in estimator.rank()
@@ -100,44 +103,52 @@ def find(
 ) -> plans.Plan:
   """Returns the plan with the fastest settings that fit into memory.
 
-  The formula chooses them. If the compiler finds that they do not fit, the next
-  ones are tried.
+  The formula ranks the settings. If the compiler finds that the first ones do
+  not fit, the next ones are tried that need less memory, three in all.
 
   Args:
-    config: the run's config; the settings that are searched may be any.
+    config: the run's config. Its remat, fsdp and num_microbatches are replaced
+      by those that the search finds.
     name: path of the config.
     topology: the devices.
-    is_compiled: whether the settings are compiled.
+    is_compiled: whether to compile the steps. With False, or if the compiler is
+      not installed, the formula estimates the memory.
 
   Raises:
-    ValueError: no settings fit.
+    ValueError: the devices do not divide the batch, other settings are wrong,
+      or none of the settings that were tried fit.
   """
   check_devices(search.apply(_PLAIN, config), topology)
   estimator = formula.Estimator(config, topology)
-  needed, num_trials = math.inf, 0
+  refused_bytes, num_trials = math.inf, 0
   for settings in estimator.rank():
     formula_bytes = estimator.memory(settings).total
-    # What needs no less than settings that did not fit is not tried.
-    if formula_bytes >= needed or num_trials == _MAX_TRIALS:
+    # Settings that need as much memory by the formula as others that did not
+    # fit, or more, are not tried.
+    if formula_bytes >= refused_bytes or num_trials == _MAX_TRIALS:
       continue
     chosen = search.apply(settings, config)
     plan = make(chosen, name, topology, is_compiled=is_compiled)
     if plan.is_fitting:
       return plan
-    needed, num_trials = formula_bytes, num_trials + 1
+    refused_bytes, num_trials = formula_bytes, num_trials + 1
   settings, least = estimator.smallest()
   raise ValueError(
-      f'{name} fits on no device of {topology.name} with a batch of'
-      f' {config.data.batch_size} clips, after {num_trials} compilations: by'
-      f' the formula, {settings} needs the least,'
-      f' {least.num_bytes / 1e9:.2f} GB of {topology.chip.memory / 1e9:.2f} GB;'
-      ' take more chips or chips with more memory, or lower'
+      f'no settings were found with which {name} fits into the memory of'
+      f' {topology.name} with a batch of {config.data.batch_size} clips, after'
+      f' {num_trials} compilations: by the formula, {settings} needs the least,'
+      f' {least.num_bytes / 1e9:.2f} of {topology.chip.memory / 1e9:.2f} GB a'
+      ' device; take more chips or chips with more memory, or lower'
       ' config.data.batch_size'
   )
 
 
 def _flops_per_clip(objective: protocols.Objective) -> float:
-  """Returns the FLOPs of a step for a clip, which an objective may not say."""
+  """Returns the FLOPs of a step for one clip.
+
+  Raises:
+    ValueError: the objective lacks this attribute, which is optional.
+  """
   found = getattr(objective, 'flops_per_clip', None)
   if found is None:
     raise ValueError(
@@ -187,6 +198,9 @@ def read(
   module = hlo.parse(compiled.text)
   found = costs.count(module)
   computing = [x for x in found if not collectives.is_collective(x)]
+  # The cycles of all runs of each kernel. Those of one run are estimated from
+  # its bundles; where that failed, the memory traffic of all runs gives a lower
+  # bound.
   kernel_costs = costs.find_kernels(found)
   cycles = kernels.estimate(kernel_costs, topology)
   source = 'bytes' if None in cycles else 'bundles'
@@ -196,6 +210,7 @@ def read(
       else one * cost.runs
       for cost, one in zip(kernel_costs, cycles, strict=True)
   ]
+  # The compiler's text has no cycles for kernels, so this sum leaves them out.
   outside = sum(x.cycles for x in computing) / chip.clock
   return plans.Program(
       hbm_bytes=sum(x.num_bytes for x in computing),

@@ -1,4 +1,4 @@
-"""What a run will need on devices that are not there, in numbers."""
+"""The numbers of a plan: what a run needs on the devices of a topology."""
 
 from typing import NamedTuple
 
@@ -19,13 +19,16 @@ class Program(NamedTuple):
     outside_seconds: the compiler's estimate of the time outside of kernels and
       collectives; None for GPUs.
     kernel_seconds: time in Pallas kernels.
-    kernel_source: how `kernel_seconds` was found: 'bundles' as in `kernels`, or
-      'bytes', the time that their memory traffic takes at least.
+    kernel_source: how `kernel_seconds` was found. With 'bundles' the bundles of
+      each kernel were counted, as `kernels` describes. With 'bytes' that failed
+      for some kernels, and the least time that their memory traffic takes was
+      used for these.
     num_kernels: number of kernels that are executed.
     collectives: the collectives by kind.
-    parts: the costliest parts, see `parts.sum_parts`.
+    parts: costs of the parts of the model, the costliest first, as
+      `parts.sum_parts` returns them.
     compile_seconds: time that compiling took.
-    compile_cpu_seconds: the same, as the time of all processor cores.
+    compile_cpu_seconds: processor time that compiling took, over all cores.
   """
 
   hbm_bytes: int
@@ -54,10 +57,11 @@ class Plan(NamedTuple):
     flops_per_clip: FLOPs of the model in a step, for one clip.
     clip_bytes: bytes of the frames of a clip.
     program: what the compiled step costs; None if it was not compiled.
-    obstacle: why the step could not be compiled, or ''.
+    obstacle: why there is no compiled program, to be read after 'not compiled',
+      such as 'not asked for'; '' if there is one.
     is_refused: whether the compiler says that the step does not fit.
-    advice: settings that fit, if those of the config do not; None if none do or
-      if it is not known.
+    advice: settings to use in place of those of the config, which do not fit;
+      None if those fit, or if the formula finds no others that do.
     core_rate: clips a second that a core of a host reads; None if not measured.
   """
 
@@ -91,7 +95,11 @@ class Plan(NamedTuple):
 
   @property
   def least_seconds(self) -> float:
-    """Least time of a step: at the peak, and at the speed of the memory."""
+    """Lower bound of the time of a step.
+
+    It is the time of the model's FLOPs at the peak, or that of the memory
+    traffic at the bandwidth, whichever is longer.
+    """
     moved = self.program.hbm_bytes if self.program else 0
     return max(self.model_seconds, moved / self.topology.chip.bandwidth)
 
@@ -104,9 +112,10 @@ class Plan(NamedTuple):
 
   @property
   def cores_per_device(self) -> float | None:
-    """Cores that read data for one device, if steps take their least time.
+    """Number of processor cores that have to read data for one device.
 
-    None if it was not measured how fast a core is.
+    Steps are assumed to take the compiler's estimate, or their least time if
+    there is no estimate. None if `core_rate` is None.
     """
     if self.core_rate is None:
       return None
@@ -116,7 +125,10 @@ class Plan(NamedTuple):
 
   @property
   def reduced_share(self) -> float | None:
-    """Elements that are reduced over devices, for each parameter."""
+    """Number of elements that are reduced over devices, for each parameter.
+
+    None if the step was not compiled.
+    """
     if self.program is None:
       return None
     found = self.program.collectives
@@ -129,5 +141,5 @@ class Plan(NamedTuple):
 
   @property
   def versions(self) -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Versions of JAX and of the compiler, on which the numbers depend."""
     return {'jax': jax.__version__, **topologies.versions(self.topology)}

@@ -36,7 +36,7 @@ class Estimate(NamedTuple):
 
   Attributes:
     num_bytes: memory of a device in bytes.
-    seconds: least time of a step, for comparisons.
+    seconds: least time of a step, which serves only to compare settings.
   """
 
   num_bytes: int
@@ -67,7 +67,7 @@ def list_settings(
     batch_size: number of clips in a step.
     num_devices: number of devices, which divides the batch size.
     in_slice: number of devices of one slice or machine. The state is split only
-      over devices that are joined by the fast network inside of it.
+      over devices that the fast network inside of a slice or machine joins.
   """
   rows = batch_size // num_devices
   return [

@@ -4,12 +4,14 @@ from typing import Any
 
 from rvm_jax.training.plan import plans
 
+# Seconds of a day.
 _DAY = 24 * 60 * 60
+# Number of parts of the model whose costs are shown.
 _NUM_PARTS = 5
 
 
 def to_markdown(plan: plans.Plan) -> str:
-  """Returns a plan as a table with two columns, and what it says of fitting."""
+  """Returns a plan as a table with two columns, followed by the verdict."""
   rows = [('', f'{plan.config} on {plan.topology.name}')]
   rows += _list_setup(plan) + _list_memory(plan) + _list_times(plan)
   if plan.program:
@@ -21,7 +23,7 @@ def to_markdown(plan: plans.Plan) -> str:
 
 
 def judge(plan: plans.Plan) -> str:
-  """Returns in words whether a plan fits, and what to change if it does not."""
+  """Returns the verdict: whether a step fits, and what to change if not."""
   memory, limit = plan.memory, plan.topology.chip.memory
   if plan.is_fitting:
     verdict = f'It fits: {_giga(memory.total)} of {_giga(limit)} GB a device.'
@@ -82,7 +84,7 @@ def to_json(plan: plans.Plan) -> dict[str, Any]:
 
 
 def _list_setup(plan):
-  """Returns the rows of what is planned."""
+  """Returns the rows with devices, batch, settings and size of the model."""
   topology = plan.topology
   count, hosts = topology.num_devices, topology.num_hosts
   rows = plan.batch_size / count
@@ -115,10 +117,13 @@ def _list_memory(plan):
 
 def _list_times(plan):
   """Returns the rows of times and of what hosts have to read."""
-  # The bounds of the time of a step: the second, of the compiler, is missing
-  # for GPUs and without a compiler.
+  # A lower bound of the time of a step and the compiler's estimate. There is no
+  # estimate for GPUs, or if the step was not compiled. All that follows from
+  # the time is then a bound, and else a range from one to the other.
   times = [x for x in (plan.least_seconds, plan.estimated_seconds) if x]
-  rate = plan.batch_size / plan.topology.num_hosts
+  # What a host reads in each step.
+  host_clips = plan.batch_size / plan.topology.num_hosts
+  host_bytes = host_clips * plan.clip_bytes
   most, least = ('', '') if len(times) > 1 else (', at most', ', at least')
   rows = [
       ('model FLOPs a clip', f'{plan.flops_per_clip / 1e12:.3f} T'),
@@ -148,11 +153,11 @@ def _list_times(plan):
       ),
       (
           f'clips a second, each host{most}',
-          _range([rate / x for x in times], '.0f'),
+          _range([host_clips / x for x in times], '.0f'),
       ),
       (
           f'MB of frames a second, each host{most}',
-          _range([rate / x * plan.clip_bytes / 1e6 for x in times], '.0f'),
+          _range([host_bytes / x / 1e6 for x in times], '.0f'),
       ),
   ]
   if plan.core_rate is not None:
@@ -199,6 +204,6 @@ def _giga(num_bytes: float) -> str:
 
 
 def _range(values: list[float], form: str) -> str:
-  """Returns one number, or the lower and the upper bound."""
+  """Returns the least and the greatest value, as one if they read the same."""
   low, high = format(min(values), form), format(max(values), form)
   return low if low == high else f'{low} to {high}'

@@ -115,10 +115,12 @@ def devices(topology: Topology) -> np.ndarray:
       raise CompilerMissing(_advise('gpu-plan')) from error
     return np.array(description.devices)
   _check_libtpu()
-  # libtpu asks for the machine's own TPU, which may be absent or in use.
+  # Without these settings libtpu asks for a TPU of this machine, which may be
+  # absent or in use.
   os.environ['TPU_SKIP_MDS_QUERY'] = '1'
   os.environ['ALLOW_MULTIPLE_LIBTPU_LOAD'] = '1'
   options: dict[str, Any] = {'num_slices': slices} if slices > 1 else {}
+  # Hosts usually have several chips. That of a slice of one chip has only one.
   if math.prod(topology.shape) == 1:
     options['chips_per_host_bounds'] = (1, 1, 1)
   description = topologies.get_topology_desc(

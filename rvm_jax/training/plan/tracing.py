@@ -24,7 +24,8 @@ class Traced(NamedTuple):
       whatever the number of clips, such as stacked parameters.
     clip_bytes: bytes that it keeps for each clip.
     clip_flops: FLOPs of the matrix products of the gradient for a clip, with
-      what is computed again; Pallas kernels are left out.
+      those that rematerialisation repeats. Products inside of Pallas and cuDNN
+      kernels are left out.
   """
 
   fixed_bytes: int
@@ -39,7 +40,8 @@ def trace(objective: protocols.Objective, chip: chips.Chip) -> Traced:
     objective: objective to train.
     chip: the chip, on which the implementation of attention can depend.
   """
-  # What does not grow with the number of clips shows in the difference.
+  # The difference between two clips and one is what each clip needs. The rest
+  # does not grow with their number.
   one, two = (_trace(objective, chip, count) for count in (1, 2))
   clip_bytes = two[0] - one[0]
   return Traced(one[0] - clip_bytes, clip_bytes, two[1] - one[1])
@@ -62,7 +64,10 @@ def _trace(objective, chip, num_clips) -> tuple[int, int]:
   }
 
   def pull_back(params, *inputs):
-    """Returns what the backward pass needs, and the gradient."""
+    """Returns the function for the backward pass, and the gradient.
+
+    The leaves of the function are the arrays that the forward pass keeps.
+    """
     loss, pull = jax.vjp(lambda x: objective.loss(x, *inputs), params)
     return pull, pull(jnp.ones_like(loss))
 
@@ -74,7 +79,8 @@ def _trace(objective, chip, num_clips) -> tuple[int, int]:
     )
   num_kept = len(jax.tree.leaves(shapes[0]))
   given = {id(x) for x in (*closed.jaxpr.invars, *closed.jaxpr.constvars)}
-  # The same value may be kept for several purposes.
+  # A value that is kept for several purposes is one array and counts once. What
+  # the gradient is given, such as parameters, is there in any case.
   kept = {
       id(x): x.aval
       for x in closed.jaxpr.outvars[:num_kept]

@@ -47,7 +47,7 @@ def attend(query, key, value, gradient, num_heads):
 
 
 def largest_error(found, expected):
-  """Returns the largest error of an array as a share of its largest number."""
+  """Returns the largest error, as a share of the largest expected number."""
   expected = np.asarray(expected)
   error = np.abs(np.float64(found) - expected).max()
   return error / np.abs(expected).max()

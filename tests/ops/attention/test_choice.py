@@ -27,7 +27,7 @@ ENCODER = choice.Attention(257, 257, 6, 64, 'bfloat16')
             V6E,
             {'num_queries': 99999, 'num_keys': 9},
             'xla',
-            'MiB of VMEM.*lets',
+            'MiB of VMEM.*at most 96',
         ),
         (V4, {'num_queries': 1028, 'num_keys': 1028}, 'xla', 'MiB of VMEM'),
         (V6E, {'head_width': 60}, 'xla', 'multiple of 8, not 60'),
@@ -43,7 +43,7 @@ ENCODER = choice.Attention(257, 257, 6, 64, 'bfloat16')
         (H100, {'num_queries': 13, 'num_keys': 13}, 'xla', 'fewer than 128'),
         (H100, {'head_width': 160}, 'xla', 'at most 128, not 160'),
         (H100, {'num_queries': 30000, 'num_keys': 30000}, 'cudnn', 'no scores'),
-        (CPU, {}, 'xla', 'no other on cpu'),
+        (CPU, {}, 'xla', 'no other one for cpu'),
     ],
 )
 def test_choose_names_the_implementation_and_the_reason(

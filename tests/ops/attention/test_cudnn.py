@@ -1,4 +1,4 @@
-"""What cuDNN is told, with XLA in its place: odd lengths are filled up."""
+"""Sequences are padded for cuDNN, which XLA replaces in the tests."""
 
 import functools
 
@@ -12,7 +12,7 @@ from tests.ops.attention import definition
 
 
 @pytest.mark.parametrize('num_queries, num_keys', [(5, 70), (128, 64), (65, 9)])
-def test_lengths_are_filled_up_and_what_is_added_is_ignored(
+def test_lengths_are_padded_and_the_padding_is_ignored(
     monkeypatch, num_queries, num_keys
 ):
   lengths = []

@@ -1,4 +1,4 @@
-"""How heads lie side by side, and products of them."""
+"""Where heads lie in a group, products in float32, and rows of few queries."""
 
 import jax
 import jax.numpy as jnp

@@ -16,7 +16,7 @@ from rvm_jax.ops.attention import kernels
         (9, 2, [], (0, 9)),
     ],
 )
-def test_queries_left_over_are_those_of_few_rows(
+def test_few_queries_after_the_last_multiple_of_128_are_the_rest(
     num_queries, num_heads, blocks, rest
 ):
   found, left = kernels._split(num_queries, num_heads)
@@ -24,6 +24,6 @@ def test_queries_left_over_are_those_of_few_rows(
   assert (left and (left.start, left.stop)) == rest
 
 
-def test_count_blocks_leaves_out_what_is_left_over():
+def test_count_blocks_leaves_out_the_rest():
   counts = [kernels.count_blocks(x) for x in (1, 127, 256, 257, 384, 1028)]
   assert counts == [1, 1, 1, 1, 2, 4]

@@ -49,7 +49,8 @@ def test_attend_equals_the_definition(num_queries, num_keys, num_heads, width):
   found = with_gradients(attend_interpreted(num_heads), *arrays)
   expected = definition.attend(*arrays, num_heads)
   for x, y in zip(found, expected, strict=True):
-    # Of one key all weights are 1, and the gradients of their scores are 0.
+    # If there is one key, all weights are 1, and the gradients of the scores
+    # are 0.
     if y.any():
       assert definition.largest_error(x, y) < 3e-6
     else:
@@ -103,9 +104,9 @@ def test_groups_of_heads_do_not_mix(monkeypatch):
 def test_sequences_do_not_mix():
   arrays = definition.sample(0, 9, 12, 2, 64, jnp.float32, batch=3)
   attend = attend_interpreted(2)
-  both = with_gradients(attend, *arrays)
+  together = with_gradients(attend, *arrays)
   alone = with_gradients(attend, *(x[1:2] for x in arrays))
-  for x, y in zip(both, alone, strict=True):
+  for x, y in zip(together, alone, strict=True):
     assert jnp.array_equal(x[1:2], y)
 
 

@@ -1,4 +1,4 @@
-"""The compilers, where they are installed."""
+"""Steps are compiled for absent devices, if their compilers are installed."""
 
 import importlib.util
 
@@ -9,6 +9,7 @@ from rvm_jax.training.plan import planning
 from rvm_jax.training.plan import topologies
 from tests import tiny
 
+# A message of libtpu.
 HBM = (
     'the total memory required for HLO temporaries (447.27G) exceeds available'
     ' HBM (31.25G)'
@@ -41,7 +42,7 @@ def test_step_is_compiled_for_tpus(config):
   assert plan.obstacle == '' and plan.is_fitting
   assert plan.program.hbm_bytes > plan.memory.parameters
   assert plan.estimated_seconds > 0
-  # Each gradient is reduced once, and the loss.
+  # Each gradient is reduced once, and so is the loss.
   assert 1 <= plan.reduced_share < 1.05
 
 

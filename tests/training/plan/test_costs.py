@@ -16,7 +16,7 @@ from rvm_jax.training.plan import hlo
 
 TEXT = (pathlib.Path(__file__).parent / 'program_v6e_2x2.hlo').read_text()
 WEIGHTS = 3 * 512 * 512
-# Lines of programs.
+# Instructions for programs of a few lines.
 COPY = (
     '%s = (f32[8,128]{1,0:T(8,128)S(1)}, f32[8,128]{1,0:T(8,128)}, u32[])'
     ' copy-start(%x)'
@@ -122,7 +122,7 @@ def test_fusion_writes_of_an_updated_operand_only_the_slice():
   assert cost.num_bytes == 2 * 8 * 128 * 4 + 4
 
 
-def test_copy_into_the_chip_counts_on_one_side():
+def test_copy_into_the_chip_counts_only_what_leaves_the_hbm():
   (cost,) = make(
       [
           '%x = f32[8,128]{1,0:T(8,128)} parameter(0)',
@@ -226,11 +226,12 @@ def test_call_costs_what_the_called_computation_does():
         ('f32[8,128] dynamic-slice(%x, %j, %j)', 2 * 4096),
         ('f32[8,128] slice(%x), slice={[0:8], [0:128]}', 2 * 4096),
         ('f32[64,128] dynamic-update-slice(%x, %u, %j, %j)', 2 * 4096),
-        # What is sent is read, and the name of the buffer writes nothing.
+        # The array that is sent is read. The result only names the buffer, and
+        # nothing is written.
         ('(f32[64,128], u32[], token[]) send(%x, %t)', 8 * 4096),
     ],
 )
-def test_part_of_an_array_moves_alone(line, num_bytes):
+def test_slices_move_only_their_part_of_an_array(line, num_bytes):
   (cost,) = make(
       [
           '%x = f32[64,128] parameter(0)',

@@ -1,4 +1,4 @@
-"""The formula: exact where shapes decide."""
+"""The formula's memory is exact for state and batch, and grows as it should."""
 
 import jax
 import numpy as np
@@ -37,7 +37,7 @@ def test_state_is_that_of_a_real_run(config, estimator):
   memory = estimator.memory(PLAIN)
   assert memory.parameters == size
   assert memory.parameters == 4 * estimator.num_params
-  # Two moments, the steps and the key.
+  # Two moments, the numbers of steps and the random key.
   assert memory.optimizer == pytest.approx(2 * size, abs=64)
 
 
@@ -60,7 +60,7 @@ def test_microbatches_divide_what_grows_with_clips(estimator):
       estimator.memory(PLAIN._replace(num_microbatches=x)) for x in (4, 8)
   )
   one = estimator.memory(PLAIN)
-  # From one part on there is a sum of gradients besides.
+  # A device computes 8, 2 and 1 clips at a time. The gradients stay the same.
   assert four.temporary - eight.temporary < one.temporary - four.temporary
 
 
@@ -82,7 +82,7 @@ def test_memory_of_a_compiler_keeps_the_state():
 
 @pytest.fixture
 def make_estimator(config, monkeypatch):
-  """Function that makes an estimator for a topology and a traced gradient."""
+  """Returns a function of a topology and a traced gradient for an estimator."""
 
   def make(topology, fixed_bytes=1000, clip_bytes=10**9, config=config):
     traced = tracing.Traced(fixed_bytes, clip_bytes, 10**12)
@@ -106,9 +106,10 @@ def test_heap_of_tpus_takes_more_than_what_is_kept(make_estimator):
   dots = PLAIN._replace(remat='dots')
   plain = make_estimator('h100:4').memory(dots)
   assert make_estimator('v6e:2x2').memory(dots).temporary > plain.temporary
-  # Of what JAX would keep without rematerialisation, much is fused.
+  # Without rematerialisation the compiler keeps less than JAX would, because it
+  # fuses operations.
   assert make_estimator('v6e:2x2').memory(PLAIN).temporary < plain.temporary
-  # Of few activations the gradients take most.
+  # If there are few activations, the gradients take more than the heap does.
   plain, heap = (
       make_estimator(name, clip_bytes=1).memory(dots)
       for name in ('h100:4', 'v6e:2x2')
@@ -129,12 +130,14 @@ def test_copies_of_an_ema_that_makes_targets_are_counted(
   estimator = make_estimator('h100:4', config=config)
   whole = estimator.memory(PLAIN)
   split = estimator.memory(PLAIN._replace(fsdp=4))
-  # Clips; gradients, those of vectors in float32; and their sum in float32.
+  # The clips, the gradients, of which those of vectors are in float32, and the
+  # sum of the gradients, which is in float32.
   vectors = estimator.num_params - matrices
   gradients = size * matrices + 4 * vectors + 4 * estimator.num_params
   others = 8 * 10**9 + 1000 + gradients
   if dtype == 'float32':
-    # What is whole is used where it is. Of what is split a quarter is kept.
+    # Whole arrays are used without a copy. A device keeps a quarter of each
+    # array that is split, and copies all of it.
     num_split = (whole.parameters - split.parameters) * 4 // 3
     assert num_split > 0
     assert whole.temporary == others

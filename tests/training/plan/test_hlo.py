@@ -1,4 +1,4 @@
-"""The parser of compiled programs."""
+"""Compiled programs are parsed, and their arrays and loops are measured."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The cycles of Pallas kernels are those of the kernels alone."""
+"""The cycles of Pallas kernels are counted by compiling them alone."""
 
 import io
 import json
@@ -67,7 +67,7 @@ def test_kernel_alone_takes_its_bundles_in_each_step(
 
 
 def make_kernel(size, dtype='f32'):
-  """Returns the cost of a kernel of some size."""
+  """Returns the cost of a kernel whose operand has `size` elements."""
   (cost,) = costs.count(
       hlo.parse(
           'ENTRY %main (x: f32[8]) -> f32[8] {\n'

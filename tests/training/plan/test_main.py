@@ -1,4 +1,4 @@
-"""The command, end to end."""
+"""The command `rvm_jax.training.plan` in a process of its own."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The names of parts, and their sums."""
+"""How instructions are named after parts of the model, and summed by part."""
 
 import pathlib
 

@@ -25,8 +25,8 @@ def make_config(**settings):
   return config
 
 
-def limit(num_bytes):
-  """Returns the topology with chips of some memory."""
+def with_memory(num_bytes):
+  """Returns the topology with `num_bytes` of memory in each chip."""
   return TOPOLOGY._replace(chip=TOPOLOGY.chip._replace(memory=num_bytes))
 
 
@@ -60,14 +60,14 @@ def test_state_is_split_only_inside_of_a_slice():
 def test_plan_that_does_not_fit_says_what_to_change():
   config = make_config()
   needed = make(config).memory.total
-  plan = make(config, limit(needed - 1))
+  plan = make(config, with_memory(needed - 1))
   assert not plan.is_fitting
   assert make(search.apply(plan.advice, config)).memory.total < needed
   assert f'Set {plan.advice}' in tables.judge(plan)
 
 
 def test_plan_that_fits_nowhere_says_so():
-  config, topology = make_config(), limit(1000)
+  config, topology = make_config(), with_memory(1000)
   assert 'Take more chips' in tables.judge(make(config, topology))
   with pytest.raises(ValueError) as caught:
     planning.find(config, 'tiny', topology, is_compiled=False)
@@ -152,7 +152,7 @@ def test_kernel_in_a_loop_counts_in_each_round(monkeypatch, cycles):
 
 
 class Estimator:
-  """An estimator of made-up settings, told apart by their microbatches."""
+  """An estimator with made-up memory for each number of microbatches."""
 
   num_params = 10
 
@@ -163,7 +163,7 @@ class Estimator:
     return [search.Settings('full', 1, x) for x in (16, 8, 32, 4, 2)]
 
   def memory(self, settings):
-    """32 microbatches need more memory than 8."""
+    """Returns made-up memory, for 32 microbatches more than for 8."""
     total = {1: 55, 2: 20, 4: 30, 8: 50, 16: 60, 32: 51}
     return formula.Memory(1, 1, 1, total[settings.num_microbatches] - 3)
 
@@ -176,7 +176,7 @@ def test_search_tries_three_settings_each_smaller_than_those_before(
 ):
   tried = []
   monkeypatch.setattr(formula, 'Estimator', Estimator)
-  plan = make(make_config(), limit(10))
+  plan = make(make_config(), with_memory(10))
 
   def refuse(config, *_, **__):
     tried.append(config.num_microbatches)
@@ -194,7 +194,7 @@ def test_advice_needs_less_memory_than_what_does_not_fit(monkeypatch):
 
   monkeypatch.setattr(formula, 'Estimator', Estimator)
   monkeypatch.setattr(compiler, 'compile_step', refuse)
-  plan = make(make_config(), limit(65), is_compiled=True)
+  plan = make(make_config(), with_memory(65), is_compiled=True)
   assert plan.memory.total == 70
-  # The fastest settings need more than the 55 bytes of the config's.
+  # By the formula the config needs 55 bytes, and the fastest settings need 60.
   assert plan.advice.num_microbatches == 8

@@ -8,7 +8,7 @@ BYTES = {'none': 100, 'dots': 50, 'full': 10}
 
 
 def estimate(settings):
-  """Activations are divided by parts, and the state of 40 by fsdp."""
+  """Divides activations by num_microbatches, and 40 bytes of state by fsdp."""
   activations = BYTES[settings.remat] / settings.num_microbatches
   seconds = SECONDS[settings.remat] + 0.01 * (settings.num_microbatches - 1)
   seconds += 0.001 * (settings.fsdp > 1)

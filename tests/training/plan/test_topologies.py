@@ -1,4 +1,4 @@
-"""Names of topologies, and what is wrong with them."""
+"""Topologies are found by their names, and wrong names are explained."""
 
 import importlib.metadata
 import math

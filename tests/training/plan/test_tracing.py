@@ -1,4 +1,4 @@
-"""What a traced gradient keeps, and its FLOPs."""
+"""The bytes that a traced gradient keeps, and its FLOPs, counted by hand."""
 
 from typing import NamedTuple
 
