@@ -122,10 +122,12 @@ def find(
   estimator = formula.Estimator(config, topology)
   refused_bytes, num_trials = math.inf, 0
   for settings in estimator.rank():
+    if num_trials == _MAX_TRIALS:
+      break
     formula_bytes = estimator.memory(settings).total
     # Settings that need as much memory by the formula as others that did not
     # fit, or more, are not tried.
-    if formula_bytes >= refused_bytes or num_trials == _MAX_TRIALS:
+    if formula_bytes >= refused_bytes:
       continue
     chosen = search.apply(settings, config)
     plan = make(chosen, name, topology, is_compiled=is_compiled)

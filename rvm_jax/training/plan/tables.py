@@ -40,6 +40,8 @@ def judge(plan: plans.Plan) -> str:
     )
   if plan.program:
     return verdict
+  if plan.is_refused:
+    return f'{verdict} The compiler refused it: {plan.obstacle}.'
   return f'{verdict} Estimated by the formula; not compiled: {plan.obstacle}.'
 
 

@@ -88,6 +88,14 @@ def test_plan_fits_up_to_the_last_byte_unless_the_compiler_refuses():
   assert not make_plan(is_refused=True).is_fitting
 
 
+def test_verdict_says_what_the_compiler_said():
+  plan = make_plan(is_refused=True, obstacle='Ran out of memory')
+  verdict = tables.judge(plan)
+  assert verdict.startswith('It does not fit')
+  assert verdict.endswith('The compiler refused it: Ran out of memory.')
+  assert 'Estimated by the formula' not in verdict
+
+
 def test_table_without_a_compiler_has_one_bound():
   rows = read_rows(make_plan())
   assert rows['batch'] == '64 clips, 8 a device'
