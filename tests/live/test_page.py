@@ -72,7 +72,7 @@ def test_page_plays_tracks_and_obeys_keys(page):
   wait(page, 'view && view.has_ended && !playing')
   assert 'has ended' in page.run('find("message").textContent')
   assert page.run('find("number").textContent') == '19'
-  # The video is paused, so that no frame comes between the two events.
+  # The video has ended, so that no frame comes between the two events.
   box = page.run(
       'document.querySelector(".stage").getBoundingClientRect().toJSON()'
   )
