@@ -42,8 +42,8 @@ class Job:
     devices: number of devices of each process; 0 leaves the choice to JAX.
     platform: 'cpu', 'gpu' or 'tpu'; None leaves the choice to JAX.
     topology: the TPU slice; None without TPUs.
-    accelerator: type of GPU, by the cluster's name for it; None if it has only
-      one.
+    accelerator: type of GPU, by the cluster's name for it; None if the cluster
+      has only one type.
     image: container image; None if no container is used.
     environment: (name, value) pairs of environment variables.
     max_restarts: how often the job is restarted before it is given up.
@@ -135,10 +135,10 @@ def train_command(
     job: the job that the process is part of.
     python: path of the interpreter.
     coordinator: HOST:PORT, or 'auto'; None for a run of one process.
-    num_processes: number of processes, or the name of a variable with this
+    num_processes: number of processes, or a reference to a variable with this
       number; None if the cluster provides it.
-    process_id: number of the process, or the name of a variable with it; None
-      if the cluster provides it.
+    process_id: number of the process, or a reference to a variable with this
+      number; None if the cluster provides it.
   """
   arguments = [f'--config={job.config}', f'--workdir={job.workdir}']
   arguments += [f'--config.{key}={value}' for key, value in job.overrides]

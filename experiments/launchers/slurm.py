@@ -17,7 +17,7 @@ _SCRIPT = """\
 #!/bin/bash
 {header}
 {environment}
-# Without a trap, the signal that tells the run to save would end bash.
+# Without a trap bash would end at the signal that tells the run to save.
 trap : TERM
 srun --label --wait={wait} {command}
 code=$?

@@ -81,8 +81,7 @@ def folder_name(pairs: tuple[tuple[str, str], ...]) -> str:
   """Returns a folder name made of overrides.
 
   Args:
-    pairs: (key, value) pairs, such as (('data.num_source', '1'), ('seed',
-      '0')).
+    pairs: (key, value) pairs, such as ('data.num_source', '1').
 
   Returns:
     The name, such as 'data.num_source=1,seed=0'. Characters that have a meaning

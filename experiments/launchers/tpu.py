@@ -19,8 +19,8 @@ class Generation:
 
   Attributes:
     gke: value of GKE's node label cloud.google.com/gke-tpu-accelerator.
-    prefix: first part of 'PREFIX-SIZE', the name of a slice for xpk, gcluster
-      and the Cloud TPU API.
+    prefix: name of the version for xpk, gcluster and the Cloud TPU API. The
+      name of a slice is 'PREFIX-SIZE', or 'PREFIX-TOPOLOGY' for xpk.
     num_axes: number of axes of a topology.
     max_chips: number of chips in the largest slice.
     cores: number by which a chip increases SIZE: 2 on v4, v5p and TPU7x, where

@@ -4,8 +4,7 @@
 (github.com/google-deepmind/representations4d, the evaluation notebook):
 
 * ImageNet's mean colour is subtracted from frames, and the difference is
-divided
-  by the standard deviation of its colours.
+  divided by the standard deviation of ImageNet's colours.
 * The last rows and columns of pixels that do not fill a patch are cut off, so
   that the features cover a little less than the frame. DINOv2 has patches of 14
   pixels and sees 476 x 868 of 480 x 880.

@@ -4,8 +4,8 @@ JAX aborts a process, with dozens of lines of C++, as soon as the connection to
 its coordinator in process 0 is closed. Therefore JAX connects to a relay, which
 runs in threads of this process. When the coordinator closes its connection to
 the relay, the relay keeps the one to JAX open. The process then has time to say
-what has happened and to end with the right exit code (see `peers`). Without
-that, JAX's own heartbeats end it after 100 s.
+what has happened and to end with the right exit code (see `peers`). If it does
+not, JAX's own heartbeats end it after 100 s.
 """
 
 import contextlib
