@@ -22,8 +22,8 @@ def get_config() -> ml_collections.ConfigDict:
           # of 16 that is 30 x 55 patches.
           height=480,
           width=880,
-          # Numbers of frames. For each there are scores over the frames up to
-          # this one, in the videos that have more frames than the last number.
+          # Numbers of frames. For each number there are scores over the frames
+          # up to it, in the videos with more frames than the last number.
           horizons=(16, 32, 48, 64, 80),
           propagation=dict(
               # Previous frames that are searched, besides the first frame.
@@ -32,11 +32,12 @@ def get_config() -> ml_collections.ConfigDict:
               temperature=0.7,
               # Number of most similar patches, whose labels are averaged.
               top_k=7,
-              # Patches of the previous frames count if they are closer than
-              # this, in patches. The first frame is searched everywhere.
+              # Only patches of previous frames that are closer than this, in
+              # patches, are searched. The first frame is searched everywhere.
               radius=20,
               # Whether the mean of each frame is subtracted from its features.
-              # If it is not set, it is for models with `content_first` alone.
+              # If this is not set, models with `content_first` do so and others
+              # do not.
               center_frames=config_dict.placeholder(bool),
           ),
       )

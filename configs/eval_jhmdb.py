@@ -4,7 +4,7 @@
       --config.data_dir=/data/jhmdb --checkpoint=PATH --out=results/jhmdb
 
 docs/datasets/jhmdb.md describes the data set and the scores. According to a
-second-hand source, the paper reports 48.4 at threshold 0.1 for RVM-L.
+secondary source, the paper reports 48.4 at threshold 0.1 for RVM-L.
 """
 
 import ml_collections
@@ -22,10 +22,10 @@ def get_config() -> ml_collections.ConfigDict:
           # of 16 that is 20 x 20 patches.
           height=320,
           width=320,
-          # Largest distances of correct joints, in units of the person's size;
-          # see `metrics.keypoints`.
+          # Largest distances of correct joints, in units of the person's size,
+          # which `rvm_jax.evals.metrics.keypoints` defines.
           thresholds=(0.1, 0.2, 0.3, 0.4, 0.5),
-          # The values of eval_davis.py, which explains them.
+          # The same values as in eval_davis.py, which explains them.
           propagation=dict(
               num_context=20,
               temperature=0.7,

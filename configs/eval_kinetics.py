@@ -1,4 +1,4 @@
-"""Kinetics-700-2020: top-1 of a readout trained on frozen features.
+"""Kinetics-700-2020: top-1 accuracy of a readout of frozen features.
 
   python -m rvm_jax.evals.run --config=configs/eval_kinetics.py \
       --config.data_dir=/data/K700 --checkpoint=PATH \

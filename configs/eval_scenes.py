@@ -4,7 +4,7 @@
       --checkpoint=PATH --out=results/scenes
 
 docs/scenes.md describes the tasks. Sizes are chosen for models as small as that
-of configs/rvm_demo.py. All settings are ours.
+of configs/rvm_demo.py. All values are our own choices.
 """
 
 import ml_collections
@@ -20,10 +20,11 @@ def get_config() -> ml_collections.ConfigDict:
               height=64,  # Pixels.
               width=64,
               num_frames=8,
-              # Frames of the scene, which has 24 a second: a clip spans 2/3 s.
+              # Frames of the scene from one frame of a clip to the next. As a
+              # scene has 24 frames a second, a clip spans 2/3 s.
               stride=2,
-              # Frames in which the camera completes its motion: half of it is
-              # in a clip.
+              # Frames of the scene in which the camera completes its motion. A
+              # clip shows half of it.
               path=32,
               num_points=24,
               # Smallest share of the first frame that an object must cover to
@@ -33,9 +34,10 @@ def get_config() -> ml_collections.ConfigDict:
           num_train=1536,  # Clips that readouts are fitted to.
           num_test=512,  # Clips that readouts are scored on.
           num_workers=2,  # Processes that generate clips.
-          # Settings of `label_propagation.propagate`. On a grid of 8 x 8
-          # patches only near ones count, and those that agree most. What the
-          # patches of a frame have in common is subtracted, for any encoder.
+          # Arguments of `label_propagation.propagate`. As the grid has only
+          # 8 x 8 patches, the radius is small, and the temperature is low so
+          # that the most similar patches count most. The mean of each frame is
+          # subtracted for every encoder.
           propagation=dict(
               num_context=7,
               temperature=0.1,

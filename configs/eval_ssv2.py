@@ -1,4 +1,4 @@
-"""Something-Something v2: top-1 of a readout trained on frozen features.
+"""Something-Something v2: top-1 accuracy of a readout of frozen features.
 
   python -m rvm_jax.evals.run --config=configs/eval_ssv2.py \
       --config.data_dir=/data/SSV2 --checkpoint=PATH \

@@ -22,7 +22,8 @@ def get_config() -> ml_collections.ConfigDict:
           # of 16 that is 28 x 55 patches.
           height=448,
           width=880,
-          # The values of eval_davis.py, which explains them, but for top_k.
+          # Except for top_k, the same values as in eval_davis.py, which
+          # explains them.
           propagation=dict(
               num_context=20,
               temperature=0.7,

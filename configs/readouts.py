@@ -1,4 +1,4 @@
-"""What the configs of the benchmarks with a trained readout have in common.
+"""The common part of the configs of benchmarks that train a readout.
 
 The recipe is that of 4DS (arXiv 2412.15212), as papers that cite it describe
 it; it has not been checked against 4DS itself: 40,000 steps of 32 examples,
@@ -28,9 +28,10 @@ def get_config(
     benchmark: name of the benchmark, a key of `rvm_jax.evals.run.BENCHMARKS`.
     sampling: fields of `rvm_jax.evals.datasets.sampling.Sampling` that are
       particular to the benchmark.
-    train: further fields of it, and arguments of the data set's reader, for
-      the examples that the head is fitted to.
-    test: the same for the examples that the head is scored on.
+    train: fields of `Sampling` and arguments of the data set's reader for the
+      examples that the head is fitted to.
+    test: fields of `Sampling` and arguments of the data set's reader for the
+      examples that the head is scored on.
     head: sizes of the readout.
   """
   config = ml_collections.ConfigDict()
@@ -58,8 +59,8 @@ def get_features() -> ml_collections.ConfigDict:
   """Returns the settings of how the encoder's features reach the head."""
   return ml_collections.ConfigDict(
       dict(
-          # [O] Whether features are computed once and kept on disk. Otherwise
-          # they are computed anew for each batch.
+          # [O] Whether the features of each example are computed once and kept
+          # on disk. Otherwise they are computed anew for each batch.
           is_kept=False,
           dtype='float16',  # [O] On disk: 'float16' or 'float32'.
           # [O] Processes that read examples; with 0 a thread reads.
@@ -82,10 +83,11 @@ def get_training() -> ml_collections.ConfigDict:
           num_steps=40_000,
           batch_size=32,  # Examples in a step, over all devices.
           num_microbatches=1,
-          # [O] Whether cuts are random at each reading. If so, features cannot
-          # be kept.
+          # [O] Whether an example is cut from its video at random each time it
+          # is read. Its features then cannot be kept.
           is_augmented=True,
-          # Peak learning rates; the best on the test examples is reported.
+          # Peak learning rates. The score of the one that is best on the test
+          # examples is reported.
           learning_rates=(1e-4, 3e-4, 1e-3),
           warmup_steps=1000,
           final_learning_rate=1e-7,

@@ -53,9 +53,9 @@ def get_config() -> ml_collections.ConfigDict:
       # all but the outputs of dense layers and of 'pallas_tpu', 'attention' all
       # but those of 'pallas_tpu' and 'cudnn', 'full' everything.
       remat='dots',
-      # Whether the blocks of each part are a loop, which is compiled once. That
-      # takes less time to compile, and more memory and time in each step:
-      # docs/pods.md has figures.
+      # Whether the blocks of each part of the model are a loop, whose body is
+      # compiled once. This takes less time to compile, and more memory and time
+      # in each step: docs/pods.md has figures.
       scan_layers=False,
       # [O] Whether the decoder is told where source tokens are, and initial
       # values favour content over position: `rvm_jax.models.content_first`.
@@ -90,7 +90,7 @@ def get_config() -> ml_collections.ConfigDict:
       min_gap=4,
       max_gap=48,
       # Rate at which videos are sampled, in frames per second; each video's own
-      # rate if it is not set. A folder of pictures has 25.
+      # rate if it is not set. The own rate of a folder of pictures is 25.
       frame_rate=config_dict.placeholder(float),
       # [P] Size of the frames in pixels.
       height=256,
@@ -113,20 +113,20 @@ def get_config() -> ml_collections.ConfigDict:
       # often: benchmarks/README.md has figures. Each host's part of a batch
       # must be a multiple of it.
       repeats=1,
-      # Greatest height and width in pixels of the boxes that are cut out on the
-      # host, then resized and flipped on the devices; larger boxes are resized
-      # on the host. It takes fewer cores and, depending on the boxes, more
-      # bytes: docs/running.md has figures. If they are not set, all is done on
-      # the host.
+      # Greatest height and width in pixels of the boxes that the host cuts out
+      # and the devices resize and flip; larger boxes are resized on the host.
+      # This needs fewer cores of the host and, depending on the boxes, sends
+      # more bytes to the devices: docs/running.md has figures. If they are not
+      # set, the host resizes and flips all boxes.
       box_height=config_dict.placeholder(int),
       box_width=config_dict.placeholder(int),
       # [O] Number of processes on each host that decode videos.
       num_workers=16,
-      # [O] How far is read ahead. Each of these processes reads this number of
-      # parts and 3 more; a part has at most 32 clips of a batch. Without
-      # processes, a thread reads this number of batches. So a host holds at
-      # most num_workers * (prefetch + 3) * 32 clips besides those of the batch
-      # in use and of the next; the log of a run begins with the number.
+      # [O] Number of parts of batches, of at most 32 clips each, that each of
+      # these processes reads ahead; 3 more wait in queues. So a host holds at
+      # most num_workers * (prefetch + 3) parts besides the batch in use and the
+      # next one. The log states this number of clips. Without processes, a
+      # thread reads this number of whole batches ahead.
       prefetch=1,
   )
   # [P] Share of the patches of a target frame that are hidden.
@@ -156,17 +156,18 @@ def get_config() -> ml_collections.ConfigDict:
       moments_dtype='float32',
   )
 
-  # Steps whose loss or gradient norm is far above that of recent steps: see
-  # `rvm_jax.training.spikes`.
+  # Spikes are steps whose loss or gradient norm is far above that of recent
+  # steps (`rvm_jax.training.spikes`).
   config.spikes = dict(
-      # [O] What happens then: 'none' nothing, 'skip' the update is not applied,
-      # 'stop' the run ends. The paper names no such rule, and none is what
-      # gives its numbers.
+      # [O] What a run does after a spike: 'none' nothing, 'skip' it does not
+      # apply the update, 'stop' it ends. The paper names no such rule.
       policy='none',
-      # Number of recent steps, and number of standard deviations above their
-      # mean from which on a step is a spike: the values of OLMo-core's
-      # SkipStepOptimizer and of MaxText's skip_step_on_spikes.
+      # Number of recent steps that a step is compared with. This value and the
+      # next are those of OLMo-core's SkipStepOptimizer and of MaxText's
+      # skip_step_on_spikes.
       window=128,
+      # Number of standard deviations above the mean of the recent steps from
+      # which on a step is a spike.
       sigmas=6.0,
   )
 
@@ -179,9 +180,9 @@ def get_config() -> ml_collections.ConfigDict:
   # Dtype in which the gradients of all devices are added up, once in a step.
   config.gradient_dtype = 'float32'
   # Decay of the exponential moving average (EMA) of the parameters, such as
-  # 0.9999. The EMA takes as much memory as the parameters; evaluators use it,
-  # and what loads a checkpoint. If it is not set there is none, as in the
-  # paper.
+  # 0.9999. The EMA takes as much memory as the parameters. Evaluators use it in
+  # place of the parameters, and so does everything that loads a checkpoint. If
+  # it is not set there is no EMA, as in the paper.
   config.ema_decay = config_dict.placeholder(float)
 
   config.checkpoint = dict(
@@ -202,17 +203,17 @@ def get_config() -> ml_collections.ConfigDict:
       # Path of the parameters that a run without checkpoints starts from: a
       # released .npz, a .safetensors file, the workdir of another run, or
       # 'rvm_tiny', the checkpoint in the package. The optimizer's state, the
-      # data position and the step count are not taken over. The decoder must
+      # position in the data and the step count start anew. The decoder must
       # have been trained with the same `content_first`. If it is not set,
       # parameters are initialised from the seed.
       init_from=config_dict.placeholder(str),
       # Whether only the encoder and the core are taken from `init_from`, and
-      # the decoder is initialised.
+      # the decoder is initialised from the seed.
       fresh_decoder=False,
   )
-  # Seconds from one step to the next after which the run counts as hanging: it
-  # then ends, to be started again. If it is not set, 20 times the median of the
-  # last steps, but 300 s at least.
+  # Longest time from one step to the next, in seconds. A run that takes longer
+  # counts as hanging and ends with the exit code 76. If it is not set, the
+  # limit is 20 times the median time of the last steps, and at least 300 s.
   config.max_step_seconds = config_dict.placeholder(float)
   # Project of Weights & Biases that scalars are sent to as well; none if it is
   # not set. It needs the extra 'wandb'.

@@ -8,10 +8,10 @@ at gaps of 2 to 24 frames (2026-11-22, 3200 clips), no better than a prediction
 of each frame's mean colour; at gaps of 1 to 8 frames it has 0.014, and
 0.008 if only hidden patches are copied (2026-11-26, 384 clips).
 
-With `content_first` and 60 % of a target hidden, features hold content after
-these minutes. With the paper's settings (a decoder that is not told places, 90
-or 95 % hidden) they hold little but positions by then; docs/results.md compares
-the two.
+After this short training, features represent content if `content_first` is set
+and 60 % of a target frame is hidden. With the paper's settings (no
+`content_first`, and 90 or 95 % hidden) they represent little but positions;
+docs/results.md compares the two.
 
 The core's weight decay is large, so that weights which the loss does not need
 shrink about as much in this short run as in the paper's long one. They shrink

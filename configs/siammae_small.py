@@ -26,7 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.objective = 'siammae'
   # [R] 2000 epochs of 240,000 videos; the paper's ablations take 400 epochs.
   config.num_steps = 234_375
-  # [P] Of 196 patches 9 are visible.
+  # [P] Of 196 patches, 9 are visible.
   config.mask_ratio = 0.95
   config.model = ml_collections.ConfigDict(
       dict(
@@ -41,11 +41,11 @@ def get_config() -> ml_collections.ConfigDict:
           decoder_heads=8,
           decoder_mlp=2048,
           patch=16,
-          # [O] As in configs/rvm_base.py.
+          # [O] These four values are as in configs/rvm_base.py.
           dtype='bfloat16',
           attention='auto',
           remat='dots',
-          scan_layers=True,
+          scan_layers=False,
       )
   )
   config.data.update(
@@ -64,7 +64,7 @@ def get_config() -> ml_collections.ConfigDict:
       learning_rate=1.2e-3,
       # [R] 40 epochs.
       warmup_steps=4_688,
-      # [O] MAE clips no gradients; this bound is out of reach.
+      # [O] MAE does not clip gradients. No gradient reaches this norm.
       clip_norm=1e6,
   )
   return config

@@ -23,7 +23,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.objective = 'videomae'
   # [P] 1600 epochs of 240,000 videos.
   config.num_steps = 187_500
-  # [P] Of 196 tubes 20 are visible.
+  # [P] Of 196 tubes, which are the tubelets at one place in all frames, 20 are
+  # visible.
   config.mask_ratio = 0.9
   config.model = ml_collections.ConfigDict(
       dict(
@@ -38,17 +39,18 @@ def get_config() -> ml_collections.ConfigDict:
           decoder_heads=6,
           decoder_mlp=1536,
           patch=16,
-          # [O] As in configs/rvm_base.py; the authors use float16.
+          # [O] These four values are as in configs/rvm_base.py. The authors
+          # use float16.
           dtype='bfloat16',
           attention='auto',
           remat='dots',
-          scan_layers=True,
+          scan_layers=False,
       )
   )
   config.data.update(
       batch_size=2048,  # [P]
       num_source=16,  # [P] The clip.
-      num_target=1,  # [O] One frame next to the clip, which is not used.
+      num_target=1,  # [O] The least number. The frame is not used.
       stride=4,  # [P]
       min_gap=1,  # [O]
       max_gap=1,  # [O]
@@ -61,12 +63,13 @@ def get_config() -> ml_collections.ConfigDict:
       flip=0.0,  # [P]
   )
   config.optimizer.update(
-      # [P] 1.5e-4 for 256 clips, scaled to 2048, as is the final rate of 1e-5.
+      # [P] 1.5e-4 for batches of 256 clips, scaled to 2048, and so is the final
+      # rate of 1e-5.
       learning_rate=1.2e-3,
       final_learning_rate=8e-5,
       # [P] 40 epochs.
       warmup_steps=4_688,
-      # [P] No gradients are clipped; this bound is out of reach.
+      # [P] Gradients are not clipped. No gradient reaches this norm.
       clip_norm=1e6,
   )
   return config

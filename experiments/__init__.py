@@ -1,1 +1,1 @@
-"""Launching: from a config and a sweep to jobs, and from jobs to one table."""
+"""Launches a config or a sweep as jobs, and collects their results."""

@@ -1,19 +1,20 @@
-"""Collects runs into one table: a row a config, seeds folded into an interval.
+"""Collects the results of runs in one table.
 
   python experiments/collect.py runs/source_frames/* [--format=csv]
 
-Of each workdir it reads the config and the step of the newest checkpoint, the
+From each workdir it reads the config and the step of the newest checkpoint, the
 last value of each metric in the TensorBoard files, and the headline scores of
 results/*/result.json, which `python -m rvm_jax.evals.run
 --out=WORKDIR/results/NAME` writes.
 
-Runs that differ in nothing but their seed are one row. The columns are the
-settings in which the rows differ, the number of runs, the steps that all have
-done, and the scores: the mean of the runs and half of its 95 % interval
-(Student's t; none for a single run). A score that some runs of a row lack says
-of how many it is.
+Runs that differ only in their seed share a row. The columns are the settings in
+which the rows differ, the number of runs, the steps that all of them have done,
+and the scores: the mean over the runs and half the width of its 95 % interval
+(Student's t; none for a single run). If some runs of a row lack a score, it is
+followed by the number of runs that have it.
 
-Exit code: 0 done; 2 a workdir is not one, or holds no checkpoint yet.
+Exit codes: 0 when the table is printed; 2 when a workdir has no checkpoint, two
+results of one task, or a file that cannot be read.
 """
 
 import argparse
@@ -31,16 +32,17 @@ from scipy import stats
 from tensorboardX.proto import event_pb2
 
 _METRICS = ('train/loss', 'eval/reconstruction/loss')
+# Confidence level of the intervals.
 _LEVEL = 0.95
 
 
 class Run(NamedTuple):
-  """What is read of a workdir.
+  """The config and the results of one run.
 
   Attributes:
-    settings: value by dotted key, as the newest checkpoint holds them.
-    step: steps done, by the newest checkpoint.
-    scores: value by column name.
+    settings: values of the settings by dotted key, from the newest checkpoint.
+    step: number of steps done, which is the step of the newest checkpoint.
+    scores: values of metrics and benchmarks, by the names of their columns.
   """
 
   settings: Mapping[str, Any]
@@ -49,16 +51,31 @@ class Run(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Prints the table that `arguments` ask for; returns the exit code."""
+  """Prints the table.
+
+  Args:
+    arguments: command-line arguments; None takes those of the process.
+
+  Returns:
+    The exit code.
+  """
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('workdirs', nargs='+', metavar='WORKDIR')
   parser.add_argument(
-      '--metrics', nargs='*', default=_METRICS, help='tags of TensorBoard'
+      'workdirs', nargs='+', metavar='WORKDIR', help='folder of a run'
   )
   parser.add_argument(
-      '--format', choices=['markdown', 'csv'], default='markdown'
+      '--metrics',
+      nargs='*',
+      default=_METRICS,
+      help='TensorBoard tags to show (default: %(default)s)',
+  )
+  parser.add_argument(
+      '--format',
+      choices=['markdown', 'csv'],
+      default='markdown',
+      help='format of the table (default: %(default)s)',
   )
   given = parser.parse_args(arguments)
   try:
@@ -71,14 +88,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read(workdir: str, metrics: Sequence[str]) -> Run:
-  """Returns what a workdir holds.
+  """Reads the config and the results of a run.
 
   Args:
-    workdir: folder of a run.
-    metrics: TensorBoard tags to read; those that it lacks are left out.
+    workdir: folder of the run.
+    metrics: TensorBoard tags to read; those that the run lacks are left out.
 
   Raises:
-    ValueError: it has no whole checkpoint.
+    OSError: a file is missing or cannot be read.
+    ValueError: the folder has no checkpoint, or two results of one task.
   """
   folder = pathlib.Path(workdir)
   steps = [
@@ -115,8 +133,14 @@ def flatten(settings: Mapping[str, Any], prefix='') -> Iterator[tuple]:
 def last_values(folder: pathlib.Path) -> dict[str, float]:
   """Returns the last value of each scalar in the TensorBoard files of a folder.
 
-  The last is that of the highest step; where a step was done again after a
-  restart, the later one counts.
+  The last value is that of the highest step. If that step was done again after
+  a restart, it is the value that was written later.
+
+  Args:
+    folder: folder that contains the files.
+
+  Returns:
+    The values by tag.
   """
   found = {}
   paths = folder.glob('events.out.tfevents.*')
@@ -130,9 +154,10 @@ def last_values(folder: pathlib.Path) -> dict[str, float]:
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-  """Yields TFRecords: 8 bytes of length, 4 of checksum, the data, 4 more.
+  """Yields the data of each TFRecord.
 
-  A record that a kill has cut off is left out.
+  A record consists of the length in 8 bytes, its checksum in 4, the data, and
+  their checksum in 4. A last record that a kill has cut off is left out.
   """
   while len(data) >= 16:
     size = int.from_bytes(data[:8], 'little')
@@ -143,7 +168,14 @@ def _records(data: bytes) -> Iterator[bytes]:
 
 
 def make(runs: Sequence[Run]) -> list[list[str]]:
-  """Returns the rows of the table, the header first; see the top."""
+  """Makes the table that the docstring of this module describes.
+
+  Args:
+    runs: the runs, in the order in which rows and columns come.
+
+  Returns:
+    The cells of each row; the first row is the header.
+  """
   rows = {}
   for run in runs:
     rest = {key: x for key, x in run.settings.items() if key != 'seed'}
@@ -182,7 +214,11 @@ def _cell(group, column):
 
 
 def interval(scores: Sequence[float]) -> tuple[float, float]:
-  """Returns the mean and half of its 95 % interval, nan for a single score."""
+  """Returns the mean and half the width of its 95 % interval.
+
+  Args:
+    scores: one score or more. For a single one, the second number is nan.
+  """
   count = len(scores)
   mean = sum(scores) / count
   if count < 2:
@@ -193,7 +229,12 @@ def interval(scores: Sequence[float]) -> tuple[float, float]:
 
 
 def format_table(table: Sequence[Sequence[str]], style: str) -> str:
-  """Returns the table as Markdown or CSV, the header first."""
+  """Formats a table.
+
+  Args:
+    table: the cells of each row; the first row is the header.
+    style: 'markdown' or 'csv'.
+  """
   if style == 'csv':
     text = io.StringIO()
     csv.writer(text, lineterminator=os.linesep).writerows(table)

@@ -3,14 +3,15 @@ r"""Launches a run, or a sweep of runs, on this machine or on a cluster.
   python experiments/launch.py --backend=local --config=configs/rvm_demo.py \
       --workdir=runs/demo --config.num_steps=400
 
-Settings of the run are given as to `rvm_jax.main`, --config.KEY=VALUE. With
---dry_run nothing is started: what would be written and run is printed.
-docs/running.md has a command for each kind of machine. Run it in the folder of
-the repository, to which all paths are relative.
+Settings of the run are given as for `rvm_jax.main`, by --config.KEY=VALUE. With
+--dry_run nothing is started: files and commands are printed instead of being
+written and run. docs/running.md has a command for each kind of machine. Run
+them in the folder of the repository, to which all paths are relative.
 
-Exit code: of `local`, that of the run (0 done; 75 stopped, all saved; 76 to be
-started again; 1 a mistake of the user), and of a sweep the first that is not 0;
-elsewhere 0 when all jobs are submitted, 1 for a mistake.
+Exit code of --backend=local: that of the run (0: done; 75: stopped, and all is
+saved; 76: start it again; 1: a mistake of the user), for a sweep the first that
+is not 0. Exit code of the other back ends: 0 when all jobs are submitted, 1
+after a mistake of the user.
 """
 
 import os
@@ -19,7 +20,8 @@ import shlex
 import subprocess
 import sys
 
-# A script's modules are looked for in its folder, and these are one above.
+# Python looks for modules in the folder of a script. The packages `experiments`
+# and `rvm_jax` are in the folder above.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from absl import app
@@ -53,55 +55,67 @@ _SETTING = '--config.'
 _BACKEND = flags.DEFINE_string(
     'backend', 'local', f'Where to run: one of {", ".join(BACKENDS)}.'
 )
-_CONFIG = flags.DEFINE_string('config', None, 'The run, a file of configs/.')
+_CONFIG = flags.DEFINE_string(
+    'config', None, 'Config of the run, such as configs/rvm_base.py.'
+)
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Folder of the run, on a disk that all its hosts share.'
 )
 _SWEEP = flags.DEFINE_string(
-    'sweep', None, 'A file of experiments/sweeps/: one job for each override.'
+    'sweep',
+    None,
+    'Sweep, such as experiments/sweeps/seeds.py: one job for each dict of'
+    ' overrides that it yields.',
 )
 _DRY_RUN = flags.DEFINE_bool(
-    'dry_run', False, 'Prints what would be written and run, and stops.'
+    'dry_run', False, 'Prints the files and commands, and starts nothing.'
 )
 _NAME = flags.DEFINE_string(
-    'name', None, "The job's name; the config's by default."
+    'name', None, "Name of the job (default: the config's file name)."
 )
 _PROCESSES = flags.DEFINE_integer(
-    'processes', None, 'Processes: one a host, except with local. 1 by default.'
+    'processes',
+    None,
+    'Number of processes (default: 1). Except with --backend=local there is one'
+    ' on each host.',
 )
 _DEVICES = flags.DEFINE_integer(
-    'devices', None, 'Devices of each process; as JAX finds them by default.'
+    'devices', None, 'Devices of each process (default: all that JAX finds).'
 )
 _PLATFORM = flags.DEFINE_enum(
-    'platform', None, ['cpu', 'gpu', 'tpu'], 'As JAX finds it by default.'
+    'platform', None, ['cpu', 'gpu', 'tpu'], 'Devices (default: JAX decides).'
 )
 _TOPOLOGY = flags.DEFINE_string(
     'topology', None, 'TPU slice, VERSION:TOPOLOGY such as v5e:4x4.'
 )
 _ACCELERATOR = flags.DEFINE_string(
-    'accelerator', None, 'Type of GPU, as the cluster names it.'
+    'accelerator', None, "Type of GPU, by the cluster's name for it."
 )
 _IMAGE = flags.DEFINE_string('image', None, 'Container image, see Dockerfile.')
-_ENV = flags.DEFINE_multi_string('env', [], 'NAME=VALUE, may be repeated.')
+_ENV = flags.DEFINE_multi_string('env', [], 'Environment variable NAME=VALUE')
 _MAX_RESTARTS = flags.DEFINE_integer(
-    'max_restarts', 10, 'Restarts until the job is given up.'
+    'max_restarts', 10, 'Number of restarts after which the job is given up.'
 )
 _GRACE_SECONDS = flags.DEFINE_integer(
     'grace_seconds',
     300,
-    'From the signal to stop until processes are killed: longer than a save.',
+    'Seconds from the signal to stop until processes are killed. Saving a'
+    ' checkpoint must take less.',
 )
 _BACKOFF_SECONDS = flags.DEFINE_float(
-    'backoff_seconds', 5.0, 'Wait before the first restart (local); it doubles.'
+    'backoff_seconds',
+    5.0,
+    'Seconds before the first restart; each further wait is twice as long'
+    ' (--backend=local only).',
 )
 _SPOT = flags.DEFINE_bool(
-    'spot', False, 'Uses machines that may be taken away.'
+    'spot', False, 'Uses machines that may be taken away at any time.'
 )
 _CLUSTER = flags.DEFINE_string('cluster', None, 'Name of the GKE cluster.')
 _PROJECT = flags.DEFINE_string('project', None, 'Google Cloud project.')
 _ZONE = flags.DEFINE_string('zone', None, 'Google Cloud zone or region.')
 _QUEUE = flags.DEFINE_string(
-    'queue', None, "Kueue's local queue, or Slurm's partition."
+    'queue', None, 'Local queue of Kueue, or partition of Slurm.'
 )
 _TIME_LIMIT = flags.DEFINE_string(
     'time_limit', None, "Slurm's time limit, such as 2-00:00:00."
@@ -110,10 +124,10 @@ _MOUNT = flags.DEFINE_string(
     'mount', None, 'CLAIM:/PATH, a persistent volume claim and its mount point.'
 )
 _PROFILE_STEPS = flags.DEFINE_string(
-    'profile_steps', None, 'FIRST:LAST, the steps to write a profile of.'
+    'profile_steps', None, 'FIRST:LAST, the steps that are profiled.'
 )
 _EXTRA = flags.DEFINE_multi_string(
-    'extra', [], 'Argument passed on to the back end, may be repeated.'
+    'extra', [], 'Argument that the back end passes on unchanged'
 )
 
 
@@ -128,7 +142,8 @@ def main(argv: list[str]) -> int:
       )
     for job in jobs:
       checks.check(job)
-    # All plans before anything starts: a sweep is launched whole or not at all.
+    # All jobs are planned before the first one starts, so that a mistake in one
+    # of them starts none.
     plans = [BACKENDS[_BACKEND.value](job) for job in jobs]
     if _DRY_RUN.value:
       for plan in plans:
@@ -148,10 +163,11 @@ def read_job(arguments: list[str]) -> job_lib.Job:
   """Returns the job that the flags describe.
 
   Args:
-    arguments: what is no flag, of which only settings are allowed.
+    arguments: arguments that are not flags. Only settings of the run,
+      --config.KEY=VALUE, are allowed.
 
   Raises:
-    ValueError: a flag is missing, or two contradict each other.
+    ValueError: a flag is missing, has a wrong form, or contradicts another one.
   """
   for name, value in (('config', _CONFIG.value), ('workdir', _WORKDIR.value)):
     if not value:
@@ -165,7 +181,7 @@ def read_job(arguments: list[str]) -> job_lib.Job:
   topology = None
   if _TOPOLOGY.value:
     topology = tpu_lib.parse(_TOPOLOGY.value)
-    # A slice says how many hosts and devices there are.
+    # The topology determines the numbers of hosts and devices.
     for flag, given, has in (
         ('processes', processes, topology.hosts),
         ('devices', devices, topology.devices_per_host),
@@ -206,7 +222,11 @@ def read_job(arguments: list[str]) -> job_lib.Job:
 
 
 def read_pair(text: str, prefix: str) -> tuple[str, str]:
-  """Returns key and value of 'KEY=VALUE', with or without the prefix."""
+  """Splits 'KEY=VALUE', which may have a prefix such as '--env='.
+
+  Raises:
+    ValueError: the text has another form.
+  """
   key, equals, value = text.removeprefix(prefix).partition('=')
   if not equals or not key or key.startswith('-'):
     raise ValueError(f'{text} must be {prefix}KEY=VALUE')
@@ -214,7 +234,7 @@ def read_pair(text: str, prefix: str) -> tuple[str, str]:
 
 
 def show(plan: job_lib.Plan):
-  """Prints files and commands."""
+  """Prints the files and commands of a plan."""
   for path, text in plan.files.items():
     print(f'# {path}\n{text}')
   for command in plan.commands:
@@ -222,7 +242,7 @@ def show(plan: job_lib.Plan):
 
 
 def submit(plan: job_lib.Plan):
-  """Writes the files and runs the commands.
+  """Writes the files and runs the commands of a plan.
 
   Raises:
     ValueError: a command is not installed or fails.
@@ -242,7 +262,11 @@ def submit(plan: job_lib.Plan):
 
 
 def run_here(jobs: list[job_lib.Job]) -> int:
-  """Runs jobs one after the other; returns the first exit code but 0."""
+  """Runs jobs on this machine, one after the other, until a signal comes.
+
+  Returns:
+    The first exit code that is not 0; 0 if there is none.
+  """
   stop, first = local.Stop(), 0
   for job in jobs:
     code = local.run(job, stop)
@@ -255,7 +279,7 @@ def run_here(jobs: list[job_lib.Job]) -> int:
 
 
 def _parse(argv: list[str]) -> list[str]:
-  """Parses flags; settings of the run come back as arguments."""
+  """Parses flags; returns settings of the run among the other arguments."""
   settings = [text for text in argv if text.startswith(_SETTING)]
   rest = [text for text in argv if not text.startswith(_SETTING)]
   name, *arguments = app.parse_flags_with_usage(rest)

@@ -3,16 +3,17 @@ r"""XManager script: a run, or a sweep of runs, with the local executor.
   xmanager launch experiments/xm_launch.py -- --config=configs/rvm_demo.py \
       --workdir=runs/demo --override=num_steps=400
 
-Each run is a work unit: one job, which starts the back end `local` of
-experiments/launch.py as a binary, without Docker and without a cloud. That back
-end starts the run's processes, watches them and restarts them. All work units
-start at once. Needs the extra `xmanager`.
+Each run is a work unit of one job. The job starts experiments/launch.py with
+the back end `local` as a binary, without Docker and without a cloud. This back
+end starts, watches and restarts the processes of the run. All work units start
+at once. The script needs the extra `xmanager`.
 """
 
 import os
 import sys
 
-# XManager looks for modules in this folder, and these are one above.
+# XManager looks for modules in this folder. The package `experiments` is in the
+# folder above.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from absl import flags
@@ -23,18 +24,22 @@ from experiments.launchers import job as job_lib
 from experiments.launchers import sweep as sweep_lib
 
 _LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'launch.py')
-_CONFIG = flags.DEFINE_string('config', None, 'The run, a file of configs/.')
+_CONFIG = flags.DEFINE_string(
+    'config', None, 'Config of the run, such as configs/rvm_base.py.'
+)
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run.')
-_SWEEP = flags.DEFINE_string('sweep', None, 'A file of experiments/sweeps/.')
+_SWEEP = flags.DEFINE_string(
+    'sweep', None, 'Sweep, such as experiments/sweeps/seeds.py.'
+)
 _NAME = flags.DEFINE_string('name', 'rvm', 'Title of the experiment.')
 _OVERRIDE = flags.DEFINE_multi_string(
-    'override', [], 'KEY=VALUE, a setting of the run, may be repeated.'
+    'override', [], 'Setting of the run, KEY=VALUE'
 )
 _PASSED = flags.DEFINE_multi_string(
-    'launch', [], 'Argument passed on to launch.py, may be repeated.'
+    'launch', [], 'Argument for experiments/launch.py'
 )
 _PYTHON = flags.DEFINE_string(
-    'python', sys.executable, 'Interpreter of the runs: one that has rvm_jax.'
+    'python', sys.executable, 'Python of the runs, which needs rvm_jax.'
 )
 flags.mark_flags_as_required(['config', 'workdir'])
 

@@ -3,13 +3,13 @@ r"""The paper's mixture of five sets of video, packed by rvm_jax.data.shards.
   python -m rvm_jax.main --workdir=runs/large \
       --config=configs/mixtures/rvm_paper.py:size=large,folder=/data/packed
 
-Packed sets lie in the folder under the names in `WEIGHTS`; docs/mixtures says
-where each comes from and how it is packed. `size` is the name of the config
-that gives everything else: small, base (if it is left out), large or huge.
+The packed sets are in `folder`, under the names in `WEIGHTS`; docs/mixtures
+says where each comes from and how it is packed. All other settings are those of
+configs/rvm_SIZE.py, where `size` is small, base (the default), large or huge.
 
-The weights are the paper's: shares of the samples, whatever the number of
-videos in a set. The paper trains on about 8.4 million clips of 64 frames; which
-clips of the longer videos these are is not known.
+The weights are the paper's. They are shares of the samples, independent of the
+number of videos in a set. The paper trains on about 8.4 million clips of 64
+frames; it is not known which clips of the longer videos these are.
 """
 
 import importlib
@@ -26,7 +26,7 @@ WEIGHTS = {
     'yt_bb': 0.250,
 }
 _SIZES = ('small', 'base', 'large', 'huge')
-# What is taken if nothing else is given.
+# Default values of the options.
 _OPTIONS = {'size': 'base', 'folder': '/data/packed'}
 
 
@@ -34,12 +34,12 @@ def get_config(options: str = '') -> ml_collections.ConfigDict:
   """Returns the config of a run on the mixture.
 
   Args:
-    options: what follows the colon after the file's name: 'size=NAME',
-      'folder=PATH' or both with a comma between them. `_OPTIONS` has what is
-      not given.
+    options: text after the colon that follows the file's name: 'size=NAME',
+      'folder=PATH', or both with a comma between them. `_OPTIONS` has the
+      defaults.
 
   Raises:
-    ValueError: there are other options, or the size is not known.
+    ValueError: there are other options, or the size is unknown.
   """
   given = dict(x.partition('=')[::2] for x in options.split(',') if x)
   if not given.keys() <= _OPTIONS.keys() or not all(given.values()):

@@ -1,8 +1,8 @@
-"""What is refused before anything is launched.
+"""Checks a job before anything is launched.
 
-This is the one file here that imports rvm_jax, and only its config validation:
-a config that does not fit the devices would otherwise be refused on the
-cluster, perhaps hours later.
+This is the only file of `experiments` that imports rvm_jax, and it imports the
+validation of configs alone. Without it, a config that does not fit the devices
+would be refused only on the cluster, perhaps hours later.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,13 @@ def read_config(
 ) -> ml_collections.ConfigDict:
   """Returns the config that a run with these overrides would have.
 
+  Args:
+    path: path of the config file.
+    overrides: (key, value) pairs, as in --config.KEY=VALUE.
+
   Raises:
-    ValueError: there is no such file, no such key, or a value of another type.
+    ValueError: the file does not exist, the config lacks a key, or a value has
+      the wrong type.
   """
   if not os.path.isfile(path):
     raise ValueError(f'--config={path}: no such file')
@@ -50,7 +55,7 @@ def _parse(path, overrides):
 
 
 def _check_key(config, key):
-  """Raises ValueError where a config has no such key, or it is a group."""
+  """Raises ValueError if a key does not exist or names a group of settings."""
   group = config
   for part in key.split('.'):
     if not isinstance(group, ml_collections.ConfigDict) or part not in group:
@@ -64,7 +69,15 @@ def _check_key(config, key):
 
 
 def check(job: job_lib.Job):
-  """Raises ValueError, naming flag, value and fix, for what a job cannot be."""
+  """Checks that a job can be launched and that its config fits its devices.
+
+  Args:
+    job: the job.
+
+  Raises:
+    ValueError: a flag or a setting is wrong. The message names it, its value
+      and what is allowed.
+  """
   if not job.workdir:
     raise ValueError('--workdir is needed: the folder of the run')
   config_lib.check_workdir(job.workdir)
@@ -82,9 +95,12 @@ def check(job: job_lib.Job):
     if not claim or not path.startswith('/'):
       raise ValueError(f'--mount={job.mount} must be CLAIM:/PATH')
   if job.platform == 'gpu' and not job.devices:
-    raise ValueError('--platform=gpu needs --devices, of each process')
+    raise ValueError(
+        '--platform=gpu needs --devices, the number of GPUs of each process'
+    )
   config = read_config(job.config, job.overrides)
-  # Where JAX chooses the devices, a process has at least one.
+  # If JAX chooses the devices, their number is not known. A process then counts
+  # as having one.
   num_devices = job.processes * max(job.devices, 1)
   try:
     config_lib.validate(config, num_devices)

@@ -1,8 +1,8 @@
 """Google's Cluster Toolkit: `gcluster job submit`, a JobSet with Kueue.
 
-Without TPUs and with several processes JAX asks Kubernetes for its coordinator:
-the image then needs the package `kubernetes`, and the service account the right
-to read pods and jobs.
+In a run of several processes without TPUs, JAX asks Kubernetes for its
+coordinator. The image then needs the package `kubernetes`, and the service
+account needs the right to read pods and jobs.
 """
 
 import shlex
@@ -11,7 +11,11 @@ from experiments.launchers import job as job_lib
 
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the command that submits the job."""
+  """Returns the command that submits the job.
+
+  Raises:
+    ValueError: a flag that this back end needs is missing.
+  """
   job_lib.require(job, 'gcluster', 'image', 'cluster')
   if job.topology is None:
     job_lib.require(job, 'gcluster', 'accelerator')
@@ -21,7 +25,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
       'project': job.project,
       'location': job.zone,
       'compute-type': job.topology.size if job.topology else job.accelerator,
-      # A TPU type says how many hosts its slice has.
+      # A TPU type implies the number of hosts of its slice.
       'num-nodes': None if job.topology else job.processes,
       'image': job.image,
       'queue': job.queue,

@@ -1,15 +1,15 @@
-"""Google Kubernetes Engine: a JobSet of one indexed Job, a pod on each host.
+"""Google Kubernetes Engine: a JobSet of an indexed Job, with a pod a host.
 
-For TPUs this is the recommended way. GKE sets TPU_WORKER_ID and
-TPU_WORKER_HOSTNAMES in pods of a headless service, which a JobSet has, and JAX
-finds its coordinator by them. Elsewhere the first pod is the coordinator, by
-the name that the JobSet gives it.
+For TPUs this is the recommended back end. In pods of a headless service, which
+a JobSet has, GKE sets TPU_WORKER_ID and TPU_WORKER_HOSTNAMES, by which JAX
+finds its coordinator. Without TPUs the coordinator is the first pod, whose name
+the JobSet determines.
 
-What restarts: a pod that fails ends its Job at once (`backoffLimit: 0`), and
-the JobSet creates all pods anew, `max_restarts` times. After an exit code that
-no restart would help, the Job fails by its pod failure policy, and a rule of
-the JobSet then fails all of it. A pod whose node is lost has no exit code: that
-restarts.
+Restarts: a pod that fails ends its Job at once (`backoffLimit: 0`), and the
+JobSet creates all pods anew, at most `max_restarts` times. If the exit code
+says that a restart would not help, the Job fails by its pod failure policy, and
+a rule of the JobSet then ends the whole JobSet. A pod whose node is lost has no
+exit code, so that it is restarted.
 """
 
 import json
@@ -24,7 +24,11 @@ _PORT = 8476
 
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the manifest and the command that applies it."""
+  """Returns the manifest and the command that applies it.
+
+  Raises:
+    ValueError: a flag that this back end needs is missing.
+  """
   job_lib.require(job, 'gke', 'image')
   if job.topology is None and job.platform == 'tpu':
     raise ValueError('--backend=gke with TPUs needs --topology')
@@ -34,7 +38,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
 
 
 def manifest(job: job_lib.Job) -> dict:
-  """Returns the JobSet, as its API jobset.x-k8s.io/v1alpha2 has it."""
+  """Returns the JobSet in the form of the API jobset.x-k8s.io/v1alpha2."""
   metadata = {'name': job.label}
   if job.queue:
     metadata['labels'] = {'kueue.x-k8s.io/queue-name': job.queue}
@@ -106,8 +110,8 @@ def _pod_spec(job):
   if job.spot:
     selector['cloud.google.com/gke-spot'] = 'true'
 
-  # Shared memory is a volume in memory: the data workers pass batches in it,
-  # and the 64 MB that a container has by default are too few.
+  # A volume in memory serves as shared memory, in which data workers pass
+  # batches. The 64 MB that a container has by default are too few.
   volumes = [{'name': 'shm', 'emptyDir': {'medium': 'Memory'}}]
   mounts = [{'name': 'shm', 'mountPath': '/dev/shm'}]
   if job.mount:
@@ -123,7 +127,7 @@ def _pod_spec(job):
       'volumeMounts': mounts,
   }
   if job.topology:
-    # The chips of the host, whatever number of JAX devices they are.
+    # Kubernetes counts the chips of a host, and not its JAX devices.
     limits = {'google.com/tpu': job.topology.chips_per_host}
     container['resources'] = {'limits': limits}
   elif job.platform == 'gpu':
@@ -148,7 +152,8 @@ def _command(job):
       job,
       coordinator=f'{first}:{_PORT}',
       num_processes=job.processes,
-      process_id='$(PROCESS_ID)',  # Kubernetes fills it in.
+      # Kubernetes replaces it by the value of the variable.
+      process_id='$(PROCESS_ID)',
   )
 
 
@@ -163,7 +168,7 @@ def _environment(job):
 
 
 def _to_yaml(document):
-  # By way of JSON, so that no two places in it are the same object, which YAML
-  # would write as a reference.
+  # The way through JSON copies objects that occur in several places. YAML would
+  # write those as references.
   plain = json.loads(json.dumps(document))
   return yaml.safe_dump(plain, sort_keys=False, width=1000)

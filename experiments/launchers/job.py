@@ -1,4 +1,4 @@
-"""What is launched: a job, the commands of its processes, a back end's plan."""
+"""Jobs, the commands of their processes, and the plans of back ends."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
@@ -8,38 +8,43 @@ from typing import Any, NamedTuple
 
 from experiments.launchers import tpu as tpu_lib
 
-# Where scripts and manifests are written, relative to the repository.
+# Folder of scripts and manifests, relative to the repository.
 FOLDER = 'runs/launch'
 
-# Exit codes after which the same command goes on from the last checkpoint.
-PREEMPTED = 75  # Told to stop, and everything is saved.
-RESTART = 76  # Ended for a reason that is not the user's, such as a lost peer.
-# A shell shows a process that a signal ended as 128 + the signal. SIGABRT is
-# how JAX ends a process whose peer is gone; SIGBUS comes of a full
-# shared-memory disk, SIGKILL of a lost host or of too little memory, SIGSEGV of
-# a crash in native code, SIGTERM of a stop before the program listens for it.
+# Exit codes after which the same command goes on from the last checkpoint. 75:
+# the run was told to stop and has saved everything. 76: it ended for a reason
+# that is not the user's, such as a lost process.
+PREEMPTED = 75
+RESTART = 76
+# If a signal ends a process, a shell reports 128 + the number of the signal.
+# JAX ends a process by SIGABRT if another one is lost. SIGBUS comes from a full
+# disk of shared memory, SIGKILL from a lost host or from too little memory,
+# SIGSEGV from a crash in native code, and SIGTERM from a stop before the
+# program listens for it.
 _SIGNALS = (134, 135, 137, 139, 143)
 RESTART_CODES = (PREEMPTED, RESTART, *_SIGNALS)
 RESTART_TEXT = ','.join(str(code) for code in RESTART_CODES)
 
-_MAX_LABEL = 40  # Kubernetes has 63 characters, of which it adds some itself.
+# Kubernetes allows 63 characters, and JobSet adds some to the label.
+_MAX_LABEL = 40
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One run of `python -m rvm_jax.main`, and what it runs on.
+  """One run of `python -m rvm_jax.main`, and the machines that it runs on.
 
   Attributes:
-    name: unique among the jobs that are launched together.
+    name: name of the job, unique among the jobs that are launched together.
     config: path of the config file, relative to the repository.
-    workdir: the run's folder, on a disk that all its hosts share.
+    workdir: folder of the run, on a disk that all its hosts share.
     overrides: (key, value) pairs, as in --config.KEY=VALUE.
     processes: number of processes, one on each host except under `local`.
-    devices: devices of each process; 0 leaves the choice to JAX.
+    devices: number of devices of each process; 0 leaves the choice to JAX.
     platform: 'cpu', 'gpu' or 'tpu'; None leaves the choice to JAX.
     topology: the TPU slice; None without TPUs.
-    accelerator: type of GPU, as the cluster names it; None where it has one.
-    image: container image; None where no container is used.
+    accelerator: type of GPU, by the cluster's name for it; None if the cluster
+      has only one type.
+    image: container image; None if no container is used.
     environment: (name, value) pairs of environment variables.
     max_restarts: how often the job is restarted before it is given up.
     grace_seconds: time from the signal to stop until processes are killed. It
@@ -50,9 +55,9 @@ class Job:
     cluster: name of the GKE cluster.
     project: Google Cloud project; None for the default of Google's tools.
     zone: Google Cloud zone or region of the machines.
-    queue: Kueue's local queue, or Slurm's partition.
+    queue: local queue of Kueue, or partition of Slurm.
     time_limit: Slurm's time limit, such as '2-00:00:00'; None for its default.
-    mount: CLAIM:PATH, a persistent volume claim and where it is mounted.
+    mount: CLAIM:/PATH, a persistent volume claim and its mount point.
     profile_steps: FIRST:LAST, the steps of which the run writes a profile.
     extra: arguments that the back end passes on unchanged.
   """
@@ -83,27 +88,33 @@ class Job:
 
   @property
   def label(self) -> str:
-    """The name in the form that Kubernetes and clouds take."""
+    """The name in a form that Kubernetes and clouds accept."""
     label = re.sub(r'[^a-z0-9]+', '-', self.name.lower()).strip('-')
     if not label[:1].isalpha():
       label = f'rvm-{label}'
     if label == self.name.replace('_', '-') and len(label) <= _MAX_LABEL:
       return label
-    # A hash keeps apart names that are cut or differ in other characters.
+    # A hash distinguishes names that are equal once they are cut, or once their
+    # special characters are replaced.
     digest = hashlib.sha256(self.name.encode()).hexdigest()[:6]
     return f'{label[: _MAX_LABEL - 7].strip("-")}-{digest}'
 
   def path(self, suffix: str) -> str:
-    """Where the job's script or manifest is written."""
+    """Returns the path of the job's script or manifest.
+
+    Args:
+      suffix: end of the file's name, such as '.yaml'.
+    """
     return f'{FOLDER}/{self.label}{suffix}'
 
 
 class Plan(NamedTuple):
-  """What a back end does for a job.
+  """The files and commands with which a back end launches a job.
 
   Attributes:
-    files: text by path, relative to the repository.
-    commands: argument lists, run one after the other once the files are there.
+    files: contents of the files by path, relative to the repository.
+    commands: argument lists of the commands. They run one after the other when
+      the files are written.
   """
 
   files: Mapping[str, str]
@@ -118,15 +129,16 @@ def train_command(
     num_processes: int | str | None = None,
     process_id: int | str | None = None,
 ) -> list[str]:
-  """Returns the argument list of one process.
+  """Returns the argument list that starts one process of a job.
 
   Args:
     job: the job that the process is part of.
     python: path of the interpreter.
     coordinator: HOST:PORT, or 'auto'; None for a run of one process.
-    num_processes: number of processes, or a variable that holds it; None where
-      the cluster says it.
-    process_id: number of the process, or a variable that holds it.
+    num_processes: number of processes, or a reference to a variable with this
+      number; None if the cluster provides it.
+    process_id: number of the process, or a reference to a variable with this
+      number; None if the cluster provides it.
   """
   arguments = [f'--config={job.config}', f'--workdir={job.workdir}']
   arguments += [f'--config.{key}={value}' for key, value in job.overrides]
@@ -144,12 +156,12 @@ def train_command(
 def environment(job: Job) -> dict[str, str]:
   """Returns the environment variables of a job's processes.
 
-  To those of the job it adds the platform, so that a run whose accelerator is
-  not found ends at once instead of going on with the CPU.
+  Besides those of the job, one names the platform: if the accelerator is not
+  found, the run then ends at once instead of going on with the CPU.
   """
   added = {}
   if job.platform:
-    # Not 'cuda,cpu': where CUDA is missing JAX would take the second.
+    # With 'cuda,cpu' JAX would take the CPU if CUDA is missing.
     name = 'cuda' if job.platform == 'gpu' else job.platform
     added['JAX_PLATFORMS'] = name
   if job.platform == 'cpu' and job.processes > 1:
@@ -158,7 +170,16 @@ def environment(job: Job) -> dict[str, str]:
 
 
 def require(job: Job, backend: str, *names: str):
-  """Raises ValueError, naming the flags, where a job lacks what it needs."""
+  """Checks that a job has the attributes that a back end needs.
+
+  Args:
+    job: the job.
+    backend: name of the back end, for the message.
+    *names: names of the attributes, which are also those of the flags.
+
+  Raises:
+    ValueError: an attribute is None. The message names the flags.
+  """
   missing = [name for name in names if getattr(job, name) is None]
   if missing:
     flags = ', '.join(f'--{name}' for name in missing)
@@ -172,9 +193,9 @@ def submit_command(
 
   Args:
     command: words that the command line starts with.
-    arguments: values by flag, without the dashes. Those that are None are left
-      out.
-    job: the job, for its environment and its extra arguments.
+    arguments: values by the names of their flags, without dashes. A flag whose
+      value is None is left out.
+    job: job whose environment and extra arguments are added.
   """
   given = [f'--{k}={v}' for k, v in arguments.items() if v is not None]
   variables = [f'--env={k}={v}' for k, v in environment(job).items()]

@@ -1,9 +1,9 @@
-"""This machine: starts the processes, watches them and restarts them.
+"""Runs jobs on this machine: starts, watches and restarts their processes.
 
-Each process is the leader of a session of its own, so that a signal from the
-terminal reaches this launcher alone, which passes it on once, as SIGTERM. A
-second signal kills everything. If the launcher itself is killed, the processes
-get SIGTERM from the kernel (on Linux), so that they save and end.
+Each process leads a session of its own, so that a signal from the terminal
+reaches only this launcher. The launcher passes the first signal on as SIGTERM,
+and kills all processes at the second one. If the launcher itself is killed, the
+kernel sends SIGTERM to the processes (on Linux), so that they save and end.
 """
 
 from collections.abc import Sequence
@@ -21,23 +21,25 @@ from typing import NamedTuple
 from experiments.launchers import job as job_lib
 
 _POLL_SECONDS = 0.1
-# After one process has failed the others get this long to say why they end.
+# After one process has failed, the others have this long to say why they end.
 _LINGER_SECONDS = 3.0
-# What a process leaves behind gets this long to end by itself.
+# The child processes that a process leaves behind have this long to end by
+# themselves.
 _LEFT_SECONDS = 3.0
 _MAX_BACKOFF_SECONDS = 300.0
-_PR_SET_PDEATHSIG = 1  # Of prctl(2).
+# Option of prctl(2) that sets the signal at the death of the parent.
+_PR_SET_PDEATHSIG = 1
 
 
 class Process(NamedTuple):
-  """A process to start: its argument list and what its environment adds."""
+  """A process to start: its argument list and additional environment."""
 
   command: list[str]
   environment: dict[str, str]
 
 
 class Stop:
-  """Counts the signals to stop that have come."""
+  """Counts SIGTERM and SIGINT from the moment it is made."""
 
   def __init__(self):
     self.count = 0
@@ -50,7 +52,12 @@ class Stop:
 
 
 def processes(job: job_lib.Job, port: int | str) -> list[Process]:
-  """Returns the processes of a job, whose coordinator listens on `port`."""
+  """Returns the processes of a job.
+
+  Args:
+    job: the job.
+    port: port on which process 0 listens for the others, or a placeholder.
+  """
   found = []
   for process_id in range(job.processes):
     parts = {}
@@ -70,7 +77,7 @@ def processes(job: job_lib.Job, port: int | str) -> list[Process]:
 
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the commands as a shell would start them, one for each process."""
+  """Returns a shell command for each process, for display."""
   commands = []
   for process in processes(job, 'PORT'):
     added = [f'{key}={value}' for key, value in process.environment.items()]
@@ -80,15 +87,16 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
 
 
 def run(job: job_lib.Job, stop: Stop | None = None) -> int:
-  """Runs a job to its end, with restarts; returns the exit code that matters.
+  """Runs a job to its end, with restarts.
 
   Args:
     job: the job.
-    stop: signals that have come; None to listen for them from now on.
+    stop: counter of signals; None makes one.
 
   Returns:
-    0 where all is done, or the code of the process that failed first; of
-    several that failed at once, one that no restart would help.
+    0 if all processes are done, else the exit code of the process that failed
+    first. If several failed at once and a restart would not help one of them,
+    it is the code of that one.
   """
   stop = stop or Stop()
   delay = job.backoff_seconds
@@ -100,7 +108,8 @@ def run(job: job_lib.Job, stop: Stop | None = None) -> int:
     if restarts == job.max_restarts:
       break
     if time.monotonic() - began > _MAX_BACKOFF_SECONDS:
-      # What has run for so long does not fail at its start again and again.
+      # The job ran for a while, so that it does not fail repeatedly at its
+      # start.
       delay = job.backoff_seconds
     _say(
         f'exit code {code}: restart {restarts + 1} of {job.max_restarts} in'
@@ -114,13 +123,17 @@ def run(job: job_lib.Job, stop: Stop | None = None) -> int:
 
 
 def run_once(group: Sequence[Process], stop: Stop, grace_seconds: float) -> int:
-  """Starts processes and returns when none is left; see `run` for the code.
+  """Starts processes and returns when none is left.
 
   Args:
     group: the processes.
-    stop: signals that have come.
+    stop: counter of signals.
     grace_seconds: how long processes may take to end after a signal, or after
-      another one has ended in order.
+      another process has ended in order.
+
+  Returns:
+    The exit code, as of `run`; RESTART if a process did not end in time and
+    none had failed.
   """
   end_with_launcher = _make_end_with_launcher()
   started = [
@@ -156,10 +169,14 @@ def run_once(group: Sequence[Process], stop: Stop, grace_seconds: float) -> int:
 
 
 def _watch(started, stop, grace_seconds):
-  """Waits until all have ended or must be killed; returns the exit code."""
+  """Waits until all processes have ended or must be killed.
+
+  Returns:
+    The exit code, as of `run_once`.
+  """
   deadline, seen, first, forwarded = float('inf'), set(), None, 0
   while len(seen) < len(started):
-    # Signals are passed to the leaders alone: a process stops its own workers.
+    # Only the processes themselves get the signal. They stop their own workers.
     if stop.count > forwarded:
       if forwarded:
         _say('a second signal: killing all processes')
@@ -171,7 +188,7 @@ def _watch(started, stop, grace_seconds):
         process.send_signal(signal.SIGTERM)
       deadline = min(deadline, time.monotonic() + grace_seconds)
 
-    # What ended since the last look, and how.
+    # Exit codes of the processes that have ended since the last pass.
     ended = {
         index: process.returncode
         for index, process in enumerate(started)
@@ -187,8 +204,9 @@ def _watch(started, stop, grace_seconds):
         key=lambda code: code in job_lib.RESTART_CODES,
     )
     first = first or (failed[0] if failed else None)
-    # The others may finish what they do after an end in order, and no more than
-    # say so after a failure: without their peer they would wait for ever.
+    # After a process has ended in order, the others may finish their work.
+    # After a failure they only get the time to report it, because they would
+    # wait for the failed process for ever.
     if ended:
       orderly = first in (None, job_lib.PREEMPTED)
       wait = grace_seconds if orderly else _LINGER_SECONDS
@@ -203,16 +221,19 @@ def _watch(started, stop, grace_seconds):
 
 
 def _make_end_with_launcher():
-  """Returns what a new process calls to get SIGTERM when the launcher dies."""
+  """Returns a function for new processes to call before they run.
+
+  With it, the kernel sends them SIGTERM when the launcher dies.
+  """
   if sys.platform != 'linux':
     return None
-  # Looked up before the process is forked.
+  # The library is loaded here, because a forked process should not do that.
   prctl = ctypes.CDLL(None).prctl
   return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _devices(job, process_id):
-  """Environment variables that give a process its devices."""
+  """Returns the environment variables that give a process its devices."""
   found = {}
   if job.platform == 'cpu' and job.devices:
     flag = f'--xla_force_host_platform_device_count={job.devices}'
@@ -226,7 +247,7 @@ def _devices(job, process_id):
 
 
 def _shell_code(code):
-  """-15, as Python says it of SIGTERM, to 143, as a shell does."""
+  """Converts a return code of subprocess, such as -15, to a shell's, 143."""
   return 128 - code if code < 0 else code
 
 
@@ -237,13 +258,14 @@ def _print_lines(index, process):
 
 
 def _end_group(process):
-  """Waits for what a process has left to end, and kills it if it does not.
+  """Waits until the children of a process have ended, and kills the rest.
 
-  Workers end with their parent, and then the process of multiprocessing that
-  removes their shared memory, which would stay for ever if it was killed.
+  Workers end when their parent has ended. Then multiprocessing's resource
+  tracker, a process too, removes their shared memory and ends. If it were
+  killed before, the shared memory would stay for ever.
   """
   deadline = time.monotonic() + _LEFT_SECONDS
-  # There is no such group once all of its processes have ended.
+  # killpg raises this error once all processes of the group have ended.
   with contextlib.suppress(ProcessLookupError):
     while time.monotonic() < deadline:
       os.killpg(process.pid, 0)

@@ -1,9 +1,10 @@
 """SkyPilot: a managed job on whatever cloud has the machines.
 
-SkyPilot restarts without limit on the exit codes in `recover_on_exit_codes`,
-and a bounded number of times on all others. The others are mistakes of the
-user, so that this number is 0; the job's own `max_restarts` has no effect here.
-Where a spot machine is taken away, SkyPilot starts the job anew elsewhere.
+SkyPilot restarts a job without limit after the exit codes in
+`recover_on_exit_codes`, and `max_restarts_on_errors` times after all others.
+The others mean mistakes of the user, so that this number is 0. The job's own
+`max_restarts` has no effect. If a spot machine is taken away, SkyPilot starts
+the job anew on another one.
 """
 
 import shlex
@@ -16,7 +17,12 @@ _PORT = 8476
 
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the task file and the command that launches it."""
+  """Returns the task file and the command that launches it.
+
+  Raises:
+    ValueError: a flag that this back end needs is missing, or SkyPilot does not
+      have the TPU version.
+  """
   is_tpu = job.topology is not None
   if not is_tpu and job.platform == 'gpu':
     job_lib.require(job, 'sky', 'accelerator')
@@ -44,8 +50,8 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
   task = {
       'name': job.label,
       'resources': resources,
-      # A TPU slice is one node to SkyPilot, which starts the command on each of
-      # its hosts.
+      # SkyPilot treats a TPU slice as one node, and starts the command on each
+      # host of the slice.
       'num_nodes': 1 if is_tpu else job.processes,
       'workdir': '.',
       'envs': job_lib.environment(job),
@@ -66,7 +72,7 @@ def _jax_extra(job):
 
 
 def _run(job):
-  """The shell text that runs on each node, with SkyPilot's variables."""
+  """Returns the shell command for each node, with SkyPilot's variables."""
   if job.topology:
     parts = {'coordinator': 'auto'} if job.processes > 1 else {}
     return shlex.join(job_lib.train_command(job, **parts))

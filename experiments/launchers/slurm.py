@@ -10,7 +10,7 @@ import shlex
 
 from experiments.launchers import job as job_lib
 
-# Seconds that other tasks may go on after the first has ended.
+# How long the other tasks may go on after the first one has ended.
 _WAIT_SECONDS = 60
 
 _SCRIPT = """\
@@ -57,7 +57,7 @@ def plan(job: job_lib.Job) -> job_lib.Plan:
   header += [f'#SBATCH {argument}' for argument in job.extra]
   environment = job_lib.environment(job)
   if job.platform == 'gpu' and job.devices:
-    # Under Slurm JAX takes one GPU for each task unless it is told otherwise.
+    # Under Slurm, JAX takes one GPU for each task unless this variable is set.
     environment['JAX_LOCAL_DEVICE_IDS'] = ','.join(
         str(i) for i in range(job.devices)
     )

@@ -1,4 +1,4 @@
-"""Sweeps: a file with a generator `sweep()` of overrides, one dict a job."""
+"""Reads sweeps: files with a generator `sweep()` of overrides for each job."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -11,11 +11,17 @@ from experiments.launchers import job as job_lib
 
 
 def read(path: str) -> list[dict[str, Any]]:
-  """Returns what the generator `sweep()` of the file at `path` yields.
+  """Returns the dicts that the generator `sweep()` of a file yields.
+
+  Args:
+    path: path of the file.
+
+  Returns:
+    For each job, the values of the settings that it overrides, by dotted key.
 
   Raises:
-    ValueError: there is no such file or function, it yields nothing, something
-      that is not a dict of overrides, or one thing twice.
+    ValueError: the file or the function does not exist, or the function yields
+      nothing, an empty dict, or something that is not a dict.
   """
   if not os.path.isfile(path):
     raise ValueError(f'--sweep={path}: no such file')
@@ -35,12 +41,18 @@ def read(path: str) -> list[dict[str, Any]]:
 
 
 def jobs(base: job_lib.Job, path: str | None) -> list[job_lib.Job]:
-  """Returns a job for each of a sweep's overrides; without a sweep, `base`.
+  """Returns a job for each dict of overrides of a sweep.
 
-  Name and workdir of a job are those of `base`, followed by its overrides.
+  The name and the workdir of a job are those of `base`, followed by its
+  overrides.
+
+  Args:
+    base: the job without the sweep's overrides.
+    path: path of the sweep; None returns `base` alone.
 
   Raises:
-    ValueError: see `read`; or a sweep sets what the command line sets too.
+    ValueError: the sweep cannot be read, sets a key that the command line sets
+      too, or yields the same overrides twice.
   """
   if path is None:
     return [base]
@@ -66,10 +78,14 @@ def jobs(base: job_lib.Job, path: str | None) -> list[job_lib.Job]:
 
 
 def folder_name(pairs: tuple[tuple[str, str], ...]) -> str:
-  """Returns (('data.num_source', '1'), ('seed', '0')) as one name of a folder.
+  """Returns a folder name made of overrides.
 
-  That is 'data.num_source=1,seed=0'; characters that a shell or a cluster would
-  read as something else become '-'.
+  Args:
+    pairs: (key, value) pairs, such as ('data.num_source', '1').
+
+  Returns:
+    The name, such as 'data.num_source=1,seed=0'. Characters that have a meaning
+    for a shell or a cluster are replaced by '-'.
   """
   name = ','.join(f'{key}={value}' for key, value in pairs)
   return re.sub(r'[^\w.,=+-]+', '-', name)

@@ -1,8 +1,9 @@
-"""TPU slices: how many hosts and devices a topology has.
+"""TPU slices: the numbers of hosts and devices of a topology.
 
 Sources: "Plan TPUs in GKE" and the pages of each TPU version in Google Cloud's
-documentation. Slices of more than one chip are taken as machines of four chips
-each; the machines of eight chips that v5e and v6e also have are not used.
+documentation. Slices of more than one chip are assumed to consist of machines
+with up to four chips; the machines of eight chips that v5e and v6e also have
+are not used.
 """
 
 import dataclasses
@@ -18,14 +19,16 @@ class Generation:
 
   Attributes:
     gke: value of GKE's node label cloud.google.com/gke-tpu-accelerator.
-    prefix: what xpk, gcluster and the Cloud TPU API call it, before '-SIZE'.
+    prefix: name of the version for xpk, gcluster and the Cloud TPU API. The
+      name of a slice is 'PREFIX-SIZE', or 'PREFIX-TOPOLOGY' for xpk.
     num_axes: number of axes of a topology.
-    max_chips: chips in the largest slice.
-    cores: what SIZE counts for each chip: cores on v4, v5p and TPU7x.
-    devices: JAX devices of a chip. TPU7x shows its two chiplets as a device
-      each.
-    runtime: version of the TPU software that the Cloud TPU API asks for; None
-      where that API does not serve the version.
+    max_chips: number of chips in the largest slice.
+    cores: number by which a chip increases SIZE: 2 on v4, v5p and TPU7x, where
+      SIZE counts cores, and 1 where it counts chips.
+    devices: number of JAX devices of a chip. Each of the two chiplets of TPU7x
+      is a device.
+    runtime: version of the TPU software that the Cloud TPU API requires; None
+      if that API does not serve this TPU version.
   """
 
   gke: str
@@ -64,7 +67,7 @@ class Slice:
 
   Attributes:
     version: a key of `GENERATIONS`.
-    topology: chips along each axis, such as '4x4'.
+    topology: number of chips along each axis, such as '4x4'.
   """
 
   version: str
@@ -82,7 +85,7 @@ class Slice:
 
   @property
   def chips_per_host(self) -> int:
-    """Number of chips that one host has."""
+    """Number of chips of a host."""
     return min(self.chips, _CHIPS_PER_HOST)
 
   @property
@@ -92,20 +95,23 @@ class Slice:
 
   @property
   def devices_per_host(self) -> int:
-    """JAX devices of a host."""
+    """Number of JAX devices of a host."""
     return self.chips_per_host * self.generation.devices
 
   @property
   def size(self) -> str:
-    """Version and size in one word, such as 'v5litepod-16' or 'v5p-32'."""
+    """The name PREFIX-SIZE, such as 'v5litepod-16' or 'v5p-32'."""
     return f'{self.generation.prefix}-{self.chips * self.generation.cores}'
 
 
 def parse(text: str) -> Slice:
-  """Returns the slice that `text`, VERSION:TOPOLOGY, names.
+  """Returns the slice that a text names.
+
+  Args:
+    text: VERSION:TOPOLOGY, such as 'v5e:4x4'.
 
   Raises:
-    ValueError: no such version, or it has no such topology.
+    ValueError: the version does not exist, or does not have the topology.
   """
   version, _, topology = text.partition(':')
   if version not in GENERATIONS:
@@ -129,7 +135,8 @@ def _exists(version: str, topology: str) -> bool:
     return topology in _FLAT
   if topology in _SMALL_CUBES:
     return True
-  # Larger slices are built of cubes of 4 x 4 x 4 chips, the sides in order.
+  # Larger slices consist of cubes of 4 x 4 x 4 chips, and their sides are given
+  # in ascending order.
   if not re.fullmatch(r'\d+x\d+x\d+', topology):
     return False
   sides = [int(side) for side in topology.split('x')]

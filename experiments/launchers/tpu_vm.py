@@ -1,7 +1,7 @@
-"""Cloud TPU API: a queued resource, and the command on each of its hosts.
+"""Cloud TPU API: creates a queued resource, and runs a script on its hosts.
 
-Google no longer develops this API, and it does not serve TPU7x: use GKE unless
-you have it already. Nothing restarts a run here: where a spot slice is taken
+Google no longer develops this API, and it does not serve TPU7x. Use GKE unless
+you work with this API already. Nothing restarts a run: if a spot slice is taken
 away, create it again and launch the same job once more.
 """
 
@@ -9,7 +9,7 @@ import shlex
 
 from experiments.launchers import job as job_lib
 
-# Where the repository is expected on each host.
+# Folder on each host in which the repository is expected.
 _FOLDER = 'rvm_jax'
 
 _SCRIPT = """\
@@ -22,7 +22,12 @@ _SCRIPT = """\
 
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the command that creates the slice, and a script for its hosts."""
+  """Returns the command that creates the slice, and a script for its hosts.
+
+  Raises:
+    ValueError: a flag that this back end needs is missing, or the API does not
+      serve the TPU version.
+  """
   job_lib.require(job, 'tpu_vm', 'topology', 'zone')
   runtime = job.topology.generation.runtime
   if runtime is None:

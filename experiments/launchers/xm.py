@@ -1,7 +1,7 @@
 """XManager: hands the job to `experiments/xm_launch.py`.
 
-That script runs a job with XManager's local executor, through the back end
-`local`, which starts its processes and restarts them.
+That script runs a job with XManager's local executor, by means of the back end
+`local`, which starts and restarts the processes of the job.
 """
 
 from experiments.launchers import job as job_lib

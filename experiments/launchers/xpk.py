@@ -1,7 +1,8 @@
 """xpk: Google's command line for training jobs on GKE.
 
-Its own description says "for proofs of concepts and testing". It restarts on
-our codes, and on 42 and 127 to 255 besides: it only adds to these.
+By its own description xpk is "for proofs of concepts and testing". It always
+restarts after the exit codes 42 and 127 to 255. The codes of this project are
+added to them and cannot replace them.
 """
 
 import shlex
@@ -10,7 +11,11 @@ from experiments.launchers import job as job_lib
 
 
 def plan(job: job_lib.Job) -> job_lib.Plan:
-  """Returns the command that creates the workload."""
+  """Returns the command that creates the workload.
+
+  Raises:
+    ValueError: a flag that this back end needs is missing.
+  """
   job_lib.require(job, 'xpk', 'topology', 'image', 'cluster')
   arguments = {
       'workload': job.label,

@@ -1,7 +1,7 @@
-"""Length of the run, each with its whole schedule: 3 jobs.
+"""Number of steps, each with a learning-rate schedule of that length: 3 jobs.
 
-At a batch of 2048 these are 250 M, 500 M and 2 G clips, which the paper
-compares at size S.
+With batches of 2048 clips, the runs see 250 M, 500 M and 2 G clips. The paper
+compares these at size S.
 """
 
 

@@ -1,7 +1,7 @@
-"""The recurrent core, or self-attention over all source frames: 2 jobs.
+"""Recurrent core against self-attention over all source frames: 2 jobs.
 
-The paper's ablations are of size S after 250 k steps: add
---config.num_steps=250000 to configs/rvm_small.py.
+The paper's ablations are of size S after 250 k steps: launch the sweep with
+--config=configs/rvm_small.py --config.num_steps=250000.
 """
 
 

@@ -1,6 +1,6 @@
 """Share of a target's patches that are hidden: 5 jobs.
 
-Of the 256 patches of a target 64, 26, 13, 5 and 3 stay visible.
+Of the 256 patches of a target frame, 64, 26, 13, 5 and 3 stay visible.
 """
 
 

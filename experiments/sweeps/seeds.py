@@ -1,4 +1,4 @@
-"""Five seeds of one config: how much of a difference is chance."""
+"""Five seeds of one config, to see how much of a difference is chance."""
 
 
 def sweep():

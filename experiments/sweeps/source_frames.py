@@ -1,8 +1,9 @@
 """Number of source frames: 4 jobs.
 
-With one source frame the core has nothing to carry on: what is gained with two,
-four and eight is what recurrence is worth. The paper's comparison is of size S
-after 250 k steps: add --config.num_steps=250000 to configs/rvm_small.py.
+With one source frame the core has no earlier state to use. The gain with two,
+four and eight is the value of recurrence. The paper's comparison is of size S
+after 250 k steps: launch the sweep with --config=configs/rvm_small.py
+--config.num_steps=250000.
 """
 
 

@@ -1,9 +1,10 @@
 """Rivals of RVM: frozen encoders of other projects, with their weights.
 
-`load` reads the weights that these projects published. A family of encoders is
-a module of this package, with a Flax module and these names:
+`load` reads the weights that these projects published, in one of two layouts: a
+folder of Hugging Face, or an original file of the project itself. For each
+family of encoders this package has a module with a Flax module and these names:
 
-  TABLE                      `renaming.Table` of the family, for all layouts
+  TABLE                      `renaming.Table` with the keys of both layouts
   from_config(name, config)  makes the model of a config of Hugging Face
   from_arrays(arrays)        makes the model of an original file
   is_original(specs)         tells whether a file is an original one
@@ -49,15 +50,16 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
 
   `model.apply({'params': params}, frames)` takes frames, float [B, T, H, W, 3],
   already normalised as the encoder expects. It returns the last layer's
-  normalised tokens. Those of image models are [B * T, P + h * w, D], with P
-  prefix tokens first (CLS, then registers); those of clip models are
-  [B, t * h * w, D].
+  normalised tokens. An image model returns [B * T, num_prefix + h * w, D]: the
+  prefix tokens (CLS, then registers) come first. A clip model returns
+  [B, t * h * w, D], where t = T / tubelet.
 
   Args:
-    path: a folder of Hugging Face, in which `config.json` is beside
-      `model.safetensors` or beside the parts that
-      `model.safetensors.index.json` names; or an original file, such as
-      `dinov2_vitb14_pretrain.pth`, also with its arrays as `.safetensors`.
+    path: path of a folder of Hugging Face or of an original file. The folder
+      contains `config.json` and either `model.safetensors` or the parts that
+      `model.safetensors.index.json` names. An original file is one of PyTorch,
+      such as `dinov2_vitb14_pretrain.pth`, or a `.safetensors` file with the
+      same arrays.
 
   Returns:
     The Flax module, which computes in float32 (`model.clone(dtype=...)` changes
@@ -66,10 +68,10 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
   Raises:
     FileNotFoundError: nothing exists at `path`, or a file of the folder is
       missing.
-    ModuleNotFoundError: it is a file of PyTorch, which is not installed.
-    ValueError: the checkpoint is of an unknown model, is damaged, does not have
-      the arrays of the model (all differences are listed), or has values that
-      are not finite.
+    ModuleNotFoundError: the file is one of PyTorch, which is not installed.
+    ValueError: the checkpoint is damaged, belongs to an unknown model, does not
+      have exactly the arrays of the model (all differences are listed), or has
+      values that are not finite.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -96,8 +98,8 @@ def shapes(model: nn.Module) -> dict[str, Any]:
   Args:
     model: the Flax module of a family.
   """
-  # The shapes of parameters do not depend on the number of patches. Models of
-  # clips may take clips of one length only.
+  # The shapes of parameters do not depend on the number of patches, so that a
+  # frame of one patch will do. Some clip models take clips of one length only.
   length = model.num_frames if hasattr(model, 'num_frames') else 1
   shape = (1, length, model.patch, model.patch, 3)
   frames = jax.ShapeDtypeStruct(shape, jnp.float32)
@@ -109,7 +111,7 @@ def shapes(model: nn.Module) -> dict[str, Any]:
 
 
 def _find_family(arrays: reading.Arrays) -> Any:
-  """Returns the family that an original file belongs to."""
+  """Returns the module of the family that an original file belongs to."""
   found = [
       name
       for name, family in _FAMILIES.items()

@@ -1,4 +1,8 @@
-"""What the encoders of clips share: a plain ViT over tubelets."""
+"""The part that all clip models share: a plain ViT over tubelets.
+
+A tubelet is a patch in several consecutive frames, and becomes a token. t, h
+and w are the numbers of tubelets along time, rows and columns.
+"""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,7 +21,7 @@ class ClipEncoder(nn.Module):
 
   Attributes:
     family: name of the family of models.
-    num_prefix: number of tokens before those of the tubelets: none.
+    num_prefix: number of prefix tokens: 0.
     biases: names of the dense layers of a block that have a bias.
     width: D, number of channels of a token.
     depth: number of blocks.
@@ -25,9 +29,9 @@ class ClipEncoder(nn.Module):
     mlp_width: hidden width of the MLP.
     patch: side of a tubelet in pixels.
     tubelet: number of frames of a tubelet.
-    rows: number of rows, and of columns, of patches in the frames that the
+    rows: number of rows of patches, and also of columns, in the frames that the
       model was trained on.
-    num_frames: number of frames of the clips that it was trained on.
+    num_frames: number of frames of the clips that the model was trained on.
     epsilon: what the norms add to the variance.
     dtype: dtype of the matrix products and of the tokens.
     attention: implementation of attention, see `ops.attention.attend`.
@@ -69,7 +73,8 @@ class ClipEncoder(nn.Module):
 
     Args:
       x: tokens.
-      rotate: function that turns queries and keys by their positions.
+      rotate: function that rotates queries and keys by their positions, or
+        None.
 
     Returns:
       The tokens in raster order, [B, t * h * w, D].
@@ -97,15 +102,16 @@ def read_sizes(
 
   Args:
     arrays: arrays of the file.
-    heads: number of attention heads by width, which no array tells.
-    prefix: regular expression of what the encoder's keys begin with.
+    heads: number of attention heads of the released models, by their width. No
+      array's shape tells this number.
+    prefix: regular expression for the beginning of the encoder's keys.
 
   Returns:
     width, depth, num_heads, mlp_width, patch and tubelet of `ClipEncoder`.
 
   Raises:
-    ValueError: an array that tells a size is missing or has another number of
-      axes; or the width is not one of a released model.
+    ValueError: an array that tells a size is missing or has an unexpected
+      number of axes; or the width is not that of a released model.
   """
   kernel = prefix + r'patch_embed\.proj\.weight'
   width = sizes.find_size(arrays, kernel, 0, 5)

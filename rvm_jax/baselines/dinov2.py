@@ -37,8 +37,8 @@ class DINOv2(images.ImageEncoder):
   gated MLPs; released models have 0 or 4 registers.
 
   Attributes:
-    native_grid: rows, and also columns, of patches that the position embeddings
-      were trained for.
+    native_grid: number of rows of patches, and also of columns, that the
+      position embeddings were trained for.
   """
 
   family: ClassVar[str] = 'dinov2'
@@ -79,10 +79,11 @@ class DINOv2(images.ImageEncoder):
     table = table[0, 1:].reshape(self.native_grid, self.native_grid, self.width)
     if (rows, columns) == (self.native_grid, self.native_grid):
       return cls, table[None]
-    # Hugging Face's rule, in float32 like there: models without registers are
-    # resized without antialiasing, as in the original code, but to the size of
-    # the grid; the original adds 0.1 to it. Models with registers are resized
-    # with antialiasing in both.
+    # Position embeddings are resized in float32 and by the rule of Hugging
+    # Face. With registers they are resized with antialiasing, as in the
+    # original code. Without registers they are not antialiased. The original
+    # code does the same, but adds 0.1 to the size of the grid when it computes
+    # the scale.
     table = table.astype(jnp.float32)
     if self.num_registers:
       shape = (rows, columns, self.width)
@@ -93,8 +94,9 @@ class DINOv2(images.ImageEncoder):
     return cls, resizing.resize_bicubic(table, rows, columns)[None]
 
 
-# The names on the left of `|` are those of Hugging Face's files, which are also
-# the names in memory of its releases before 5; then come those in memory since.
+# Keys of Hugging Face have two forms. One is that of its files, which is also
+# that of parameters in memory before its release 5; the other, such as
+# `o_proj`, is that of parameters in memory since then.
 _BLOCK = r'encoder\.layer\.(\d+)\.'
 _ATTENTION = _BLOCK + r'attention\.'
 # Blocks of models that were trained in chunks are numbered twice:
@@ -162,7 +164,7 @@ def from_config(name: str, config: Mapping[str, Any]) -> DINOv2:
     (num_registers,) = sizes.select(name, config, ['num_register_tokens'])
   mlp_width = int(width * ratio)
   if gated:
-    # Two thirds, rounded up to a multiple of 8.
+    # Gated MLPs have two thirds of the width, rounded up to a multiple of 8.
     mlp_width = (int(mlp_width * 2 / 3) + 7) // 8 * 8
   return DINOv2(
       width=width,
@@ -192,9 +194,9 @@ def from_arrays(arrays: reading.Arrays) -> DINOv2:
     arrays: arrays of the file.
 
   Raises:
-    ValueError: an array that tells a size is missing or has another rank; or
-      the width is not one of a released model, so that the number of heads,
-      which no array tells, is not known.
+    ValueError: an array that tells a size is missing or has an unexpected
+      number of axes; or the width is not that of a released model, so that the
+      number of heads is not known.
   """
   width = sizes.find_size(arrays, 'cls_token', 2, 3)
   gated = any(key.endswith('mlp.w12.weight') for key in arrays.specs)

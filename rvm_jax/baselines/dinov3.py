@@ -70,7 +70,7 @@ class DINOv3(images.ImageEncoder):
     angles = compute_angles(
         rows, columns, self.width // self.num_heads, self.rope_base
     )
-    # Prefix tokens have no position, so they are not turned.
+    # Prefix tokens have no position, so that they are not rotated.
     angles = np.pad(angles, ((self.num_prefix, 0), (0, 0)))
     rotate = functools.partial(rotate_halves, angles)
     return self.transform(prefix, x, rotate)
@@ -79,7 +79,7 @@ class DINOv3(images.ImageEncoder):
 def compute_angles(
     rows: int, columns: int, head_width: int, base: float
 ) -> np.ndarray:
-  """Returns the angles by which queries and keys of patches are turned.
+  """Returns the angles by which queries and keys of patches are rotated.
 
   The centres of the patches lie between -1 and 1 on both axes, for every size
   of the grid.
@@ -88,11 +88,12 @@ def compute_angles(
     rows: h, number of rows of patches.
     columns: w, number of columns of patches.
     head_width: C, number of channels of a head, a multiple of 4.
-    base: ratio of the longest wavelength to the shortest, nearly: there are
-      C / 4 wavelengths from 1 to base^((C - 4) / C).
+    base: approximate ratio of the longest wavelength to the shortest: there are
+      C / 4 wavelengths, from 1 to base^((C - 4) / C).
 
   Returns:
-    Radians, float64 [h * w, C / 2]: those of the row, then of the column.
+    Angles in radians, float64 [h * w, C / 2]. The first half of the channels
+    follows from the row of a patch, the second half from its column.
   """
   frequencies = base ** -np.arange(0, 1, 4 / head_width)
   y, x = (2 * (np.arange(n) + 0.5) / n - 1 for n in (rows, columns))
@@ -103,14 +104,14 @@ def compute_angles(
 
 
 def rotate_halves(angles: np.ndarray, x: jax.Array) -> jax.Array:
-  """Turns pairs of channels: the first with the first of the second half.
+  """Rotates pairs of channels: i and i + C / 2 are a pair.
 
   Args:
-    angles: radians, [N, C / 2].
+    angles: angle of each pair in radians, [N, C / 2].
     x: queries or keys, [B, N, heads, C].
 
   Returns:
-    The turned queries or keys, in the dtype of `x`.
+    The rotated queries or keys, in the shape and dtype of `x`.
   """
   dtype = jnp.promote_types(x.dtype, jnp.float32)
   cos, sin = (
@@ -122,7 +123,8 @@ def rotate_halves(angles: np.ndarray, x: jax.Array) -> jax.Array:
   return jnp.concatenate(turned, axis=-1).astype(x.dtype)
 
 
-# Names of Hugging Face's blocks: in files, and in memory since its release 5.
+# Keys of a block in Hugging Face's files; since its release 5, keys in memory
+# begin with `model.`.
 _BLOCK = r'(?:model\.)?layer\.(\d+)\.'
 _ORIGINAL = r'blocks\.(\d+)\.'
 _PATH = r'blocks_\1/'
@@ -216,9 +218,9 @@ def from_arrays(arrays: reading.Arrays) -> DINOv3:
     arrays: arrays of the file.
 
   Raises:
-    ValueError: an array that tells a size is missing or has another rank; or
-      the width is not one of a released model, so that the number of heads,
-      which no array tells, is not known.
+    ValueError: an array that tells a size is missing or has an unexpected
+      number of axes; or the width is not that of a released model, so that the
+      number of heads is not known.
   """
   width = sizes.find_size(arrays, 'cls_token', 2, 3)
   gated = any(key.endswith('mlp.w1.weight') for key in arrays.specs)

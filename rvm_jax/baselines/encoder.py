@@ -53,12 +53,18 @@ class Encoder:
     model: module of the rival.
     params: its parameters, on the device.
     variant: 'released' or 'fair'.
-    chunk: number of frames that are encoded in one call: a clip of a clip
-      model.
+    chunk: number of frames that are encoded in one call. For a clip model it is
+      the length of a clip.
   """
 
   def __init__(self, model: nn.Module, params: features.Params, variant: str):
-    """Puts the parameters on the device."""
+    """Puts the parameters on the device.
+
+    Args:
+      model: module of the rival, as returned by `load`.
+      params: parameters of the rival, as returned by `load`.
+      variant: 'released' or 'fair'.
+    """
     self.model, self.variant = model, variant
     self.params = jax.device_put(params)
     self.chunk = features.clip_length(model) or _CHUNK
@@ -69,11 +75,14 @@ class Encoder:
     )
 
   def __call__(self, video: np.ndarray, state: np.ndarray | None = None):
-    """Encodes a video, or a part that begins a multiple of `chunk` after it.
+    """Encodes a video or a part of one.
+
+    A part must begin at a multiple of `chunk` frames, so that it is cut into
+    the same clips as the whole video.
 
     Args:
       video: uint8 [T, H, W, 3], T at least 1.
-      state: state after the preceding part, which is not used.
+      state: state after the preceding part. It is ignored.
 
     Returns:
       The `Features` of all frames.
@@ -96,7 +105,14 @@ class Encoder:
 
 
 def parse(checkpoint: str | os.PathLike[str]) -> Name | None:
-  """Returns what a checkpoint names; None if it is not of a rival."""
+  """Splits the name of a rival's checkpoint into its parts.
+
+  Args:
+    checkpoint: value of `--checkpoint`.
+
+  Returns:
+    The parts, or None if the text before the first colon is not a rival's name.
+  """
   kind, colon, path = os.fspath(checkpoint).partition(':')
   for family in features.FAMILIES:
     for variant in features.VARIANTS:
@@ -110,7 +126,7 @@ def check_name(checkpoint: str | os.PathLike[str], others: Iterable[str] = ()):
 
   Args:
     checkpoint: value of `--checkpoint`.
-    others: what may stand before the colon besides the names of rivals.
+    others: texts that may stand before the colon, besides the names of rivals.
 
   Raises:
     FileNotFoundError: the text before the colon is no known name, and nothing
@@ -121,7 +137,7 @@ def check_name(checkpoint: str | os.PathLike[str], others: Iterable[str] = ()):
   known = list(others)
   for variant in features.VARIANTS:
     known += [name_kind(family, variant) for family in features.FAMILIES]
-  # Paths may have a colon too, and those of buckets do.
+  # The colon may also be part of a path, as in the URL of a bucket.
   is_path = not rest or '/' in kind or rest.startswith('//')
   if not is_path and kind not in known and not os.path.exists(checkpoint):
     raise FileNotFoundError(
@@ -146,8 +162,9 @@ def load(name: Name) -> tuple[nn.Module, features.Params]:
 
   Raises:
     FileNotFoundError: there is nothing at the path.
-    ValueError: there are no weights of a rival, or those of another family; or
-      they are not complete.
+    ModuleNotFoundError: the file is one of PyTorch, which is not installed.
+    ValueError: the path is empty, the weights are not those of the named
+      family, or they are damaged or incomplete.
   """
   if not name.path:
     kind = name_kind(name.family, name.variant)

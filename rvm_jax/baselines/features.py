@@ -1,23 +1,24 @@
-"""Features of rivals for each frame of a video, by one of two sets of rules.
+"""Features of rivals for each frame of a video, in one of two variants.
 
 'released' is what the released evaluation of RVM feeds its benchmarks
 (github.com/google-deepmind/representations4d, the evaluation notebook):
 
-* Frames lose the mean of ImageNet's colours and are divided by its deviation.
+* ImageNet's mean colour is subtracted from frames, and the difference is
+  divided by the standard deviation of ImageNet's colours.
 * The last rows and columns of pixels that do not fill a patch are cut off, so
   that the features cover a little less than the frame. DINOv2 has patches of 14
   pixels and sees 476 x 868 of 480 x 880.
 * Image models encode each frame on its own. Clip models encode clips of 16
-  frames that do not overlap. The last clip is filled up with zeros after the
-  colours are scaled, which are frames of ImageNet's mean colour.
+  frames that do not overlap. After the colours are scaled, the last clip is
+  filled up with zeros, which are frames of ImageNet's mean colour.
 * A token of a clip model covers two frames. Its features are interpolated
   linearly in time, within the clip, to one vector for each frame.
 * The features are the last layer's, normalised, without CLS and registers.
 
-'fair' takes away what handicaps a rival there, and changes nothing else: frames
-are resized (bicubic, antialiased) to the largest multiples of the patch, so
-that the features cover the whole frame, and the last clip is filled up with
-copies of the last frame.
+'fair' changes two of these rules, which handicap a rival. Frames are resized
+(bicubic, antialiased) to the largest multiples of the patch, so that the
+features cover the whole frame. The last clip is filled up with copies of the
+last frame.
 """
 
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ from rvm_jax.baselines import resizing
 Params = Any
 
 VARIANTS = 'released', 'fair'
-# Names of the families by the attribute `family` of their modules.
+# Names of the families in tables, by the attribute `family` of their modules.
 FAMILIES = {
     'dinov2': 'DINOv2',
     'dinov3': 'DINOv3',
@@ -42,10 +43,10 @@ FAMILIES = {
 # Mean and standard deviation of the colours of ImageNet, RGB in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# Frames of a clip in the released evaluation, also for models that were trained
-# with more.
+# Number of frames of a clip in the released evaluation, even for models that
+# were trained with more.
 _MAX_FRAMES = 16
-# Letters of the sizes by width and depth.
+# Letters of the sizes of models, by width and depth.
 _SIZES = {
     (384, 12): 'S',
     (768, 12): 'B',
@@ -54,7 +55,7 @@ _SIZES = {
     (1408, 40): 'g',
     (1536, 40): 'g',
 }
-# Prefix tokens of DINOv2 without registers.
+# Number of prefix tokens of DINOv2 without registers.
 _ONLY_CLS = 1
 
 
@@ -81,7 +82,7 @@ def encode(
 
   Args:
     module: module of a rival, as `baselines.load` returns it.
-    params: its parameters.
+    params: parameters of the rival.
     frames: uint8 [B, T, H, W, 3], RGB, H and W at least a patch. For a clip
       model this is one clip, T = `clip_length(module)`, whose padding at the
       end repeats the last frame.
@@ -140,12 +141,17 @@ def name(module: nn.Module, variant: str = 'released') -> str:
   """Returns the name of a model in tables, such as 'DINOv2-L fair'.
 
   Sizes that were not published are named by their width.
+
+  Args:
+    module: module of a rival.
+    variant: 'released' or 'fair'; the name contains the latter alone.
   """
   family = FAMILIES[module.family]
   letter = _SIZES.get((module.width, module.depth))
   result = f'{family}-{letter}' if letter else f'{family} {module.width} wide'
   if module.family == 'dinov3' and module.gated:
-    # Of two published models of a width, the one with gated MLPs has a plus.
+    # Some widths were published with plain and with gated MLPs. The names of
+    # the gated models have a plus.
     result += '+'
   if module.family == 'dinov2' and module.num_prefix > _ONLY_CLS:
     result += ' with registers'
@@ -153,7 +159,12 @@ def name(module: nn.Module, variant: str = 'released') -> str:
 
 
 def describe(module: nn.Module, variant: str) -> str:
-  """Returns in words how frames become features, for results and stores."""
+  """Says in words how frames become features, for results and stores.
+
+  Args:
+    module: module of a rival.
+    variant: 'released' or 'fair'.
+  """
   is_fair = variant == 'fair'
   words = [
       "ImageNet's mean and deviation",

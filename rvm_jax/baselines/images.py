@@ -1,4 +1,4 @@
-"""What the encoders of images share: a ViT with prefix tokens."""
+"""The part that all image models share: a ViT with prefix tokens."""
 
 from typing import ClassVar
 
@@ -59,7 +59,15 @@ class ImageEncoder(nn.Module):
     return layers.embed_patches(images, self.width, size, self.dtype)
 
   def add_tokens(self, name: str, num_tokens: int) -> jax.Array:
-    """Returns the parameter with this name, [1, tokens, D]."""
+    """Adds tokens to the parameters of the model and returns them.
+
+    Args:
+      name: name of the parameter.
+      num_tokens: number of tokens.
+
+    Returns:
+      The parameter, float32 [1, num_tokens, D].
+    """
     return self.param(
         name, nn.initializers.normal(0.02), (1, num_tokens, self.width)
     )
@@ -73,12 +81,14 @@ class ImageEncoder(nn.Module):
     """Applies the blocks and the final norm.
 
     Args:
-      prefix: tokens that come before those of each image, [1, tokens, D] each.
+      prefix: prefix tokens in arrays of shape [1, tokens, D]. They are put
+        before the patches of each image, and are `num_prefix` in all.
       x: tokens of patches, [B * T, h, w, D].
-      rotate: function that turns queries and keys by their positions.
+      rotate: function that rotates queries and keys by their positions, or
+        None.
 
     Returns:
-      The tokens, [B * T, P + h * w, D], those of the prefix first.
+      The tokens, [B * T, num_prefix + h * w, D], the prefix tokens first.
     """
     num_images = x.shape[0]
     first = jnp.concatenate(prefix, axis=1).astype(self.dtype)

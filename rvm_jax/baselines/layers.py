@@ -1,6 +1,6 @@
 """The transformer block of the encoders that RVM is compared with.
 
-It is not that of `rvm_jax.models`, so that a frozen reference stays as it is
+It shares no code with `rvm_jax.models`, so that these encoders stay as they are
 when RVM changes.
 """
 
@@ -16,7 +16,8 @@ from rvm_jax.ops import patches
 
 Dtype = Any
 
-# A function that rotates queries or keys, [B, N, heads, C] to the same shape.
+# A function that rotates queries or keys, [B, N, heads, C], and keeps their
+# shape. C is the number of channels of a head.
 Rotation = Callable[[jax.Array], jax.Array]
 
 # Names of the dense layers of a block that may have a bias; 'mlp' stands for
@@ -51,7 +52,16 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, rotate: Rotation | None = None) -> jax.Array:
-    """Maps tokens [B, N, D] to [B, N, D]; `rotate` turns queries and keys."""
+    """Lets tokens attend to each other.
+
+    Args:
+      x: tokens, [B, N, D].
+      rotate: function that rotates queries and keys by their positions, or
+        None.
+
+    Returns:
+      Tokens, [B, N, D].
+    """
     width = x.shape[-1]
 
     def dense(name, x):
@@ -74,8 +84,8 @@ class MLP(nn.Module):
 
   Attributes:
     width: hidden width.
-    gated: whether it is SwiGLU, down(silu(gate(x)) * up(x)), and not
-      down(gelu(up(x))).
+    gated: whether the MLP computes down(silu(gate(x)) * up(x)), which is
+      SwiGLU. Otherwise it computes down(gelu(up(x))).
     has_bias: whether the dense layers have biases.
     dtype: dtype of the matrix products.
   """
@@ -110,7 +120,8 @@ class Block(nn.Module):
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     biases: names of the dense layers that have a bias, out of `BIASES`.
-    layer_scale: whether the channels of both branches are scaled (LayerScale).
+    layer_scale: whether a parameter scales each channel of the outputs of
+      attention and MLP (LayerScale).
     gated: whether the MLP is gated, see `MLP`.
   """
 
@@ -125,7 +136,16 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, rotate: Rotation | None = None) -> jax.Array:
-    """Maps tokens [B, N, D] to [B, N, D]; `rotate` turns queries and keys."""
+    """Applies the block to tokens.
+
+    Args:
+      x: tokens, [B, N, D].
+      rotate: function that rotates queries and keys by their positions, or
+        None.
+
+    Returns:
+      Tokens, [B, N, D].
+    """
     norm = functools.partial(LayerNorm, epsilon=self.epsilon, dtype=self.dtype)
     y = norm(name='norm1')(x)
     y = Attention(
@@ -147,7 +167,7 @@ class Block(nn.Module):
     return x + self._scale('scale2', y)
 
   def _scale(self, name: str, x: jax.Array) -> jax.Array:
-    """Multiplies each channel of tokens by a parameter, if this block does."""
+    """Multiplies each channel by a parameter if `layer_scale` is set."""
     if not self.layer_scale:
       return x
     gain = self.param(name, nn.initializers.ones, (x.shape[-1],))
@@ -157,7 +177,7 @@ class Block(nn.Module):
 def embed_patches(
     x: jax.Array, width: int, size: tuple[int, ...], dtype: Dtype
 ) -> jax.Array:
-  """Makes a token of each patch of images or clips, with a convolution.
+  """Maps each patch of images or clips to a token, with a convolution.
 
   It must be called in the compact method of a module, which then has the
   parameters `patches/kernel` and `patches/bias`.
@@ -165,7 +185,8 @@ def embed_patches(
   Args:
     x: images [B, H, W, 3] or clips [B, T, H, W, 3].
     width: D, width of the tokens.
-    size: sides of a patch, (P, P) or (frames, P, P).
+    size: for images (P, P), the sides of a patch in pixels; for clips (frames
+      of a tubelet, P, P).
     dtype: dtype of the convolution.
 
   Returns:

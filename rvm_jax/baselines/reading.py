@@ -30,8 +30,8 @@ class Spec(NamedTuple):
   """What is known of an array before it is read.
 
   Attributes:
-    shape: its shape.
-    dtype: name of the dtype that it has once it is read.
+    shape: shape of the array.
+    dtype: name of the dtype that the array has once it is read.
   """
 
   shape: tuple[int, ...]
@@ -160,9 +160,9 @@ def _open_safetensors(path: pathlib.Path) -> Arrays:
         for key, s in slices.items()
     }
 
-  # The file is opened again for each array. The pages of an open file that were
-  # read count as memory of the process, so that it would seem to need the
-  # arrays twice.
+  # The file is opened again for each array. The pages that were read from an
+  # open file count as memory of the process, which would seem to need twice the
+  # memory of the arrays.
   def read(key: str) -> np.ndarray:
     with _open_mapped(path) as f:
       return _widen(f.get_tensor(key))

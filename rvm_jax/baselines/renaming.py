@@ -1,4 +1,8 @@
-"""Names parameters of published checkpoints as this project does, strictly."""
+"""Turns arrays of published checkpoints into parameters of this project.
+
+Arrays are renamed, split and transposed. Every array must have a known key, and
+every parameter of the model must be there.
+"""
 
 from collections.abc import Iterator, Mapping
 import itertools
@@ -12,7 +16,7 @@ from rvm_jax.baselines import reading
 from rvm_jax.storage import damage
 from rvm_jax.weights import trees
 
-# Patterns of PyTorch's keys, and the paths that these get.
+# Paths of parameters, by regular expressions that match PyTorch's keys.
 Renames = Mapping[str, str | tuple[str | None, ...]]
 
 
@@ -20,15 +24,15 @@ class Table(NamedTuple):
   r"""How the keys of a family of models become paths of parameters.
 
   Attributes:
-    renames: paths by regular expressions that match keys as a whole. A path may
-      refer to the groups of its expression (`\1`). Several paths share an
-      array in equal parts of its first axis, and a part with None in place of a
-      path is dropped. An expression without the key's last name, where that is
-      `weight` or `bias`, stands for both: `norm` names `norm.weight` and
-      `norm.bias`. PyTorch's `weight` becomes `kernel` if it has several axes
-      and `scale` if it has one.
-    dropped: why arrays are dropped, by regular expressions that match their
-      keys as a whole.
+    renames: paths of parameters by regular expressions, which must match keys
+      as a whole. A path may refer to the groups of its expression (`\1`). A
+      tuple of paths cuts the array into equal parts along its first axis; a
+      part whose path is None is dropped. An expression may leave out the last
+      name of a key if this is `weight` or `bias`: `norm` matches `norm.weight`
+      and `norm.bias`. The path then ends in `bias` for a bias; for a weight it
+      ends in `kernel` if the array has several axes, in `scale` if it has one.
+    dropped: reasons why arrays are dropped, by regular expressions that must
+      match their keys as a whole.
   """
 
   renames: Renames
@@ -41,8 +45,8 @@ class _Part(NamedTuple):
   Attributes:
     key: key of the array in the checkpoint.
     path: path of the parameter.
-    number: number of the part, from 0.
-    parts: number of parts of the array.
+    number: number of this part, from 0.
+    parts: number of parts into which the array is cut.
   """
 
   key: str
@@ -57,12 +61,12 @@ def read_params(
   """Reads the parameters of a model from a checkpoint.
 
   The kernels of dense layers and convolutions are transposed as Flax expects:
-  [out, in] becomes [in, out], and [out, in, height, width] becomes
-  [height, width, in, out].
+  [out, in] becomes [in, out], and [out, in, ...] with the axes of a window at
+  the end becomes [..., in, out].
 
   Args:
     arrays: arrays of the checkpoint.
-    table: names of the parameters.
+    table: paths of the parameters by the keys of the checkpoint.
     expected: parameter tree of the model, arrays or `jax.ShapeDtypeStruct`s.
 
   Returns:
@@ -89,7 +93,8 @@ def read_params(
         )
       found[part.path] = _transposed_spec(spec, part)
     if not new:
-      # The key is reported as it is, among those that are unused.
+      # The key is unknown. As no parameter has it as its path, `check_match`
+      # lists it among the unused ones.
       found[key] = spec
     parts += new
   trees.check_match(arrays.name, found, trees.flatten(expected))
@@ -102,7 +107,8 @@ def read_params(
         damage.name_keys(keys),
     )
   params = {}
-  # Parts of an array stand side by side, so that each array is read once.
+  # The parts of an array are neighbours in this list, so that each array is
+  # read only once.
   for key, parts_of_key in itertools.groupby(parts, lambda part: part.key):
     array = arrays.read(key)
     for part in parts_of_key:
@@ -142,8 +148,9 @@ def _rename(renames: Renames, key: str, spec: reading.Spec) -> Iterator[_Part]:
 
 
 def _transposed_spec(spec: reading.Spec, part: _Part) -> reading.Spec:
-  """Returns shape and dtype of a parameter."""
-  # An array without elements of its own, of which only the shape is real.
+  """Returns the shape and dtype of the parameter that a part becomes."""
+  # Cutting and transposing a broadcast array takes no memory and gives the
+  # shape.
   blank = np.broadcast_to(np.zeros((), bool), spec.shape)
   shape = _transpose(_cut(blank, part), part.path).shape
   return reading.Spec(shape, spec.dtype)
@@ -151,8 +158,8 @@ def _transposed_spec(spec: reading.Spec, part: _Part) -> reading.Spec:
 
 def _cut(array: np.ndarray, part: _Part) -> np.ndarray:
   """Returns a part of an array."""
-  # Of a length that cannot be divided, the rest is lost here and the shapes
-  # are then found not to match.
+  # If the length is not a multiple of the number of parts, their sizes differ
+  # and `check_match` reports the shapes.
   size = -(-array.shape[0] // part.parts) if part.parts > 1 else None
   return array if size is None else array[part.number * size :][:size]
 

@@ -1,12 +1,12 @@
 """Resizes tables of position embeddings exactly as PyTorch does.
 
-These are the modes 'bicubic' and 'linear' to 'trilinear' of
+These are the modes 'bicubic', 'linear', 'bilinear' and 'trilinear' of
 `torch.nn.functional.interpolate` with `align_corners=False` and without
-antialiasing. No mode of `jax.image.resize` equals the bicubic one, whose filter
-has another coefficient and repeats the entries at the border.
+antialiasing. No mode of `jax.image.resize` equals PyTorch's bicubic one, whose
+filter has another coefficient and repeats the entries at the border.
 
-Both are products with constant matrices, so they work under `jax.jit` and on
-NumPy arrays alike.
+Both functions multiply by constant matrices, so that they work under `jax.jit`
+and on NumPy arrays alike.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Coefficient of the cubic filter of R. Keys, "Cubic convolution interpolation
-# for digital image processing", 1981, that PyTorch takes.
+# PyTorch's coefficient of the cubic filter of R. Keys, "Cubic convolution
+# interpolation for digital image processing", 1981.
 _A = -0.75
 
 
@@ -85,8 +85,9 @@ def _multiply(table, matrices):
 
 def _bicubic_weights(size: int, new_size: int, scale: float) -> np.ndarray:
   """Returns the weights of old entries for new ones, float64 [new, old]."""
-  # Each new entry has four taps, of which those beyond the border take the
-  # entry at the border.
+  # Each new entry is a weighted sum of four old ones, its taps. A tap beyond
+  # the border takes the entry at the border. `near` and `far` are the two
+  # pieces of the filter, for distances x below 1 and from 1 to 2.
   centres = (np.arange(new_size) + 0.5) / scale - 0.5
   taps = np.floor(centres)[:, None] + np.arange(-1, 3)  # [new, 4]
   x = np.abs(centres[:, None] - taps)
@@ -97,6 +98,7 @@ def _bicubic_weights(size: int, new_size: int, scale: float) -> np.ndarray:
 
 def _linear_weights(size: int, new_size: int) -> np.ndarray:
   """Returns the weights of old entries for new ones, float64 [new, old]."""
+  # Each new entry lies between two old ones, its taps.
   centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
   centres = np.clip(centres, 0, size - 1)
   below = np.floor(centres)

@@ -1,29 +1,32 @@
-"""Selects the arrays of one model out of a checkpoint of a training."""
+"""Selects the arrays of one model from a training checkpoint."""
 
 from absl import logging
 
 from rvm_jax.baselines import reading
 from rvm_jax.storage import damage
 
-# Names of dicts of arrays in checkpoints, the preferred first. Of two encoders,
-# V-JEPA's evaluations take the moving average, the target encoder.
+# Names of dicts of arrays in checkpoints, in order of preference. V-JEPA saves
+# two encoders; its evaluations take the target encoder, which is a moving
+# average.
 _DICTS = ('target_encoder', 'encoder', 'model', 'module')
-# What PyTorch modules that wrap a model put before its keys.
+# Prefixes of keys, from PyTorch modules that wrap a model.
 _WRAPPERS = ('module.', 'backbone.')
 
 
 def select_model(arrays: reading.Arrays) -> reading.Arrays:
-  """Returns the arrays of the model out of a checkpoint of a training.
+  """Returns the arrays of the model from a training checkpoint.
 
-  Such a checkpoint has several dicts of arrays: encoders, optimizer. Keys may
-  begin with `module.`, of PyTorch's DataParallel, and `backbone.`, of V-JEPA.
+  Such a checkpoint has several dicts of arrays, for example of encoders and of
+  the optimizer. Keys may have the prefix `module.`, which PyTorch's
+  DataParallel adds, and `backbone.`, which V-JEPA adds.
 
   Args:
     arrays: arrays of the checkpoint.
 
   Returns:
-    The arrays of one dict by their keys without such beginnings; those outside
-    of any dict if there is none of a known name. What is left out is logged.
+    The arrays of one dict, by their keys without these prefixes. If no dict has
+    a known name, these are the arrays outside of all dicts. The log names the
+    arrays that are left out.
   """
   roots = {key.rpartition('/')[0] for key in arrays.specs}
   root = next((name for name in _DICTS if name in roots), '')

@@ -59,12 +59,12 @@ def find_size(
 
 
 def count_blocks(arrays: reading.Arrays, pattern: str) -> int:
-  """Returns one more than the largest number that keys have.
+  """Returns the number of blocks of a model, 0 if no key matches.
 
   Args:
-    arrays: arrays of a checkpoint.
-    pattern: regular expression that matches the beginning of keys, with one
-      group, the number.
+    arrays: arrays of a checkpoint, which number blocks from 0.
+    pattern: regular expression that matches the beginning of the keys of a
+      block. Its only group is the number of the block.
   """
   matches = (re.match(pattern, key) for key in arrays.specs)
   return max((int(match[1]) + 1 for match in matches if match), default=0)
@@ -73,12 +73,12 @@ def count_blocks(arrays: reading.Arrays, pattern: str) -> int:
 def find_heads(
     arrays: reading.Arrays, width: int, known: Mapping[int, int]
 ) -> int:
-  """Returns the number of attention heads, which no array tells.
+  """Returns the number of attention heads, which no array's shape tells.
 
   Args:
     arrays: arrays of a checkpoint.
     width: width of the tokens.
-    known: number of heads of the released models by their width.
+    known: number of heads of each released model, by its width.
 
   Raises:
     ValueError: no released model has this width.

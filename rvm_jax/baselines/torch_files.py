@@ -19,10 +19,10 @@ _BYTES_PER_OPENING = 2**25
 class TorchFile:
   """The arrays of a checkpoint of PyTorch.
 
-  The file is mapped into memory where its format allows that (PyTorch since
-  1.6), so that optimizer states and the like are never read. The pages that
-  were read count as memory of the process as long as any of the tensors exists.
-  The file is therefore opened again from time to time.
+  The file is mapped into memory if its format allows that (PyTorch since 1.6),
+  so that optimizer states and other unused arrays are never read. The pages
+  that were read count as memory of the process as long as any of the tensors
+  exists. The file is therefore closed and opened again from time to time.
 
   Attributes:
     tensors: the tensors that were not read yet, by their keys. Keys of dicts
@@ -34,6 +34,11 @@ class TorchFile:
 
     Args:
       path: path of the file.
+
+    Raises:
+      ModuleNotFoundError: PyTorch is not installed.
+      ValueError: the file is damaged, or contains Python objects other than
+        arrays and plain values.
     """
     self._path = path
     self._is_mapped = zipfile.is_zipfile(path)
@@ -41,9 +46,16 @@ class TorchFile:
     self._bytes = 0
 
   def read(self, key: str) -> np.ndarray:
-    """Reads an array, once."""
+    """Reads an array and forgets its tensor: each key must be read only once.
+
+    Args:
+      key: key of the array in `tensors`.
+
+    Returns:
+      The array. Arrays of 16 bits are widened to float32.
+    """
     if self._bytes > _BYTES_PER_OPENING:
-      # All tensors must be gone before the file is closed.
+      # The file is closed only when none of its tensors exists any more.
       self.tensors.clear()
       self.tensors = _load_tensors(self._path, self._is_mapped)
       self._bytes = 0
@@ -72,7 +84,8 @@ def _load_tensors(path: pathlib.Path, is_mapped: bool) -> dict[str, Any]:
           path, map_location='cpu', weights_only=True, mmap=is_mapped
       )
   except pickle.UnpicklingError as error:
-    # The message advises to execute the code that the file holds.
+    # PyTorch's message advises to load the file in a way that executes its
+    # code. Only the reason is taken from it.
     reason = re.search(r'(Trying to load )?[Uu]nsupported[^\n]*', str(error))
     raise ValueError(
         f'{path} is not a plain PyTorch checkpoint of arrays (code in it is'

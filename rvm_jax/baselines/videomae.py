@@ -1,4 +1,4 @@
-"""VideoMAE: the encoder of a masked autoencoder of clips.
+"""VideoMAE: the encoder of a masked autoencoder for clips.
 
 Sources: Tong et al., arXiv 2203.12602; sizes, names and numbers of the released
 weights: github.com/MCG-NJU/VideoMAE and Hugging Face's `VideoMAEModel`. Their
@@ -27,7 +27,7 @@ from rvm_jax.ops import positions
 # B (12), L (24) and H (32).
 HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16}
 
-# Keys of Hugging Face's config by the name of the attribute.
+# Keys of Hugging Face's config, by the names of the values here.
 _KEYS = {
     'width': 'hidden_size',
     'depth': 'num_hidden_layers',
@@ -63,8 +63,8 @@ class VideoMAE(clips.ClipEncoder):
       Normalised tokens of the last block in raster order, [B, t * h * w, D].
 
     Raises:
-      ValueError: T is not `num_frames`, or H or W not a multiple of the patch's
-        side.
+      ValueError: T is not `num_frames`, or H or W is not a multiple of the
+        patch's side.
     """
     x = self.embed(frames)
     # The original code and that of Hugging Face take no other length either.
@@ -87,9 +87,9 @@ class VideoMAE(clips.ClipEncoder):
     table = table.reshape(length, side, side, self.width)
     if (height, width) == (side, side):
       return jnp.asarray(table)
-    # The rule of the released RVM evaluation: the table of each tubelet is
-    # resized, with PyTorch's bicubic filter. The barrier keeps the compiler
-    # from computing the product, which has up to 14 million entries, itself.
+    # As in the released RVM evaluation, the table of each tubelet is resized
+    # with PyTorch's bicubic filter. The barrier keeps the compiler from
+    # computing the result, which has up to 14 million entries, at compile time.
     table = np.moveaxis(table, 0, 2).reshape(side, side, -1)
     dtype = jnp.promote_types(self.dtype, jnp.float32)
     native = jax.lax.optimization_barrier(jnp.asarray(table, dtype))
@@ -171,7 +171,7 @@ def from_config(name: str, config: Mapping[str, Any]) -> VideoMAE:
 
 def is_original(specs: Mapping[str, reading.Spec]) -> bool:
   """Tells whether arrays are those of a file of the original repository."""
-  # Those of fine-tuned models do not begin with `encoder.`.
+  # The keys of fine-tuned models do not begin with `encoder.`.
   return any(
       f'{prefix}blocks.0.attn.q_bias' in specs for prefix in ('encoder.', '')
   )
@@ -184,8 +184,9 @@ def from_arrays(arrays: reading.Arrays) -> VideoMAE:
     arrays: arrays of the file.
 
   Raises:
-    ValueError: an array that tells a size is missing or has another rank, the
-      width is not one of a released model, or the model is a fine-tuned one.
+    ValueError: an array that tells a size is missing or has an unexpected
+      number of axes, the width is not that of a released model, or the model is
+      a fine-tuned one.
   """
   if 'encoder.norm.weight' not in arrays.specs:
     raise ValueError(

@@ -1,4 +1,4 @@
-"""V-JEPA (1): clips encoded by predicting features of hidden tubelets.
+"""V-JEPA 1: a clip model that was trained to predict hidden tubelets' features.
 
 Sources: Bardes et al., arXiv 2404.08471; sizes, names and numbers of the
 released weights: github.com/facebookresearch/jepa. Their licence is CC-BY-NC
@@ -24,10 +24,11 @@ from rvm_jax.baselines import sizes
 # Number of heads of the released models by their width. They are L (24 blocks)
 # and H (32), and H with frames of 384 pixels.
 HEADS = {1024: 16, 1280: 16}
-# Rows of patches by the number of position embeddings, for frames of 224 and of
-# 384 pixels. Files of V-JEPA 2 have the same keys, and may have position
-# embeddings that are not used, of frames of 256 pixels; those for 384 pixels
-# have another width.
+# Rows of patches by the number of position embeddings: for frames of 224 and of
+# 384 pixels. These numbers distinguish V-JEPA 1 from V-JEPA 2, whose files have
+# the same keys and may contain position embeddings that are not used. Those of
+# V-JEPA 2 are for frames of 256 pixels, or for 384 and of a width that is not
+# in `HEADS`.
 ROWS = {8 * 14**2: 14, 8 * 24**2: 24}
 
 
@@ -47,11 +48,11 @@ class VJEPA(clips.ClipEncoder):
       Normalised tokens of the last block in raster order, [B, t * h * w, D].
 
     Raises:
-      ValueError: T, H or W is not a multiple of a tubelet's sides.
+      ValueError: T, H or W is not a multiple of the size of a tubelet.
     """
     x = self.embed(frames)
     native = (self.num_frames // self.tubelet, self.rows, self.rows)
-    # The table is fixed, yet a part of the released files.
+    # The table is not trained, but it is a part of the released files.
     table = self.param(
         'positions',
         nn.initializers.normal(0.02),
@@ -63,7 +64,7 @@ class VJEPA(clips.ClipEncoder):
     return self.transform(x + table.astype(x.dtype)[None])
 
 
-# V-JEPA 2 has these too.
+# Keys that the files of V-JEPA 1 and 2 have in common.
 RENAMES: dict[str, str | tuple[str | None, ...]] = {
     r'patch_embed\.proj': 'patches',
     r'blocks\.(\d+)\.norm([12])': r'blocks_\1/norm\2',
@@ -97,8 +98,8 @@ def from_arrays(arrays: reading.Arrays) -> VJEPA:
     arrays: arrays of the file.
 
   Raises:
-    ValueError: an array that tells a size is missing or has another rank, or
-      the width is not one of a released model.
+    ValueError: an array that tells a size is missing or has an unexpected
+      number of axes, or the width is not that of a released model.
   """
   rows = ROWS[sizes.find_size(arrays, 'pos_embed', 1, 3)]
   found = clips.read_sizes(arrays, HEADS)

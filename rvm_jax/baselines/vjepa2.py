@@ -29,10 +29,11 @@ from rvm_jax.baselines import vjepa
 # Number of heads of the released models by their width. They are L (24 blocks),
 # H (32) and g (40).
 HEADS = {1024: 16, 1280: 16, 1408: 22}
-# Width of g, which alone was released for frames of 256 and of 384 pixels.
+# Width of size g, the only one that was released both for frames of 256 and of
+# 384 pixels.
 WIDTH_OF_TWO_GRIDS = 1408
 
-# Keys of Hugging Face's config by the name of the attribute.
+# Keys of Hugging Face's config, by the names of the values here.
 _KEYS = {
     'width': 'hidden_size',
     'depth': 'num_hidden_layers',
@@ -62,7 +63,7 @@ class VJEPA2(clips.ClipEncoder):
       Normalised tokens of the last block in raster order, [B, t * h * w, D].
 
     Raises:
-      ValueError: T, H or W is not a multiple of a tubelet's sides.
+      ValueError: T, H or W is not a multiple of the size of a tubelet.
     """
     x = self.embed(frames)
     _, length, height, width, _ = x.shape
@@ -77,13 +78,14 @@ def rotary_angles(
 ) -> np.ndarray:
   """Returns the angles by which channels of queries and keys are rotated.
 
-  The channels of a head are those of time, of rows and of columns, which have
-  r = 2 floor(floor(C / 3) / 2) channels each, and a rest of angle 0. Channels j
-  and j + r / 2 of an axis have the angle p / 10000^(2 j / r) at position p.
+  The channels of a head belong to the axes time, rows and columns in turn, with
+  r = 2 floor(floor(C / 3) / 2) channels for each axis. Any further channels
+  have the angle 0. Channels j and j + r / 2 of an axis, 0 <= j < r / 2, have
+  the angle p / 10000^(2 j / r) at position p.
 
-  Time counts tubelets. Rows and columns of a grid that is not the native one
-  are interpolated into it, as in the released RVM evaluation; Hugging Face's
-  class numbers them wrongly.
+  The position in time is the number of the tubelet. The positions of rows and
+  columns are interpolated into the native grid, as in the released RVM
+  evaluation. (Hugging Face's class numbers those of other grids wrongly.)
 
   Args:
     length: t, number of tubelets along time.
@@ -93,7 +95,7 @@ def rotary_angles(
     head_width: C, number of channels of a head.
 
   Returns:
-    The angles, float64 [t * h * w, C].
+    The angles in radians, float64 [t * h * w, C].
   """
   positions = np.meshgrid(
       np.arange(length),
@@ -113,17 +115,19 @@ def rotary_angles(
 def make_rotation(angles: np.ndarray) -> layers.Rotation:
   """Returns a function that rotates queries or keys, [B, N, heads, C].
 
-  Neighbouring channels 2 i and 2 i + 1 are a pair, although it is channels a
-  half apart that have the same angle. So it is no rotation of pairs, but what
-  the released models were trained with.
+  The released models combine neighbouring channels 2 i and 2 i + 1, each with
+  the sine and cosine of its own angle. These angles differ, because channels j
+  and j + r / 2 have the same one. The result is therefore not a true rotation,
+  but the models were trained with it.
 
   Args:
-    angles: angles of the channels, [N, C].
+    angles: angle of each channel in radians, [N, C].
   """
   is_even = np.arange(angles.shape[1]) % 2 == 0
   sine = np.sin(angles)
-  # [1, N, 1, C]. Channel 2 i takes in channel 2 i + 1 with a minus sign, and
-  # channel 2 i + 1 takes in channel 2 i.
+  # Factors [1, N, 1, C] of a channel itself, of the next and of the previous
+  # one. Channel 2 i subtracts channel 2 i + 1, and channel 2 i + 1 adds channel
+  # 2 i.
   own, later, earlier = (
       jnp.asarray(x[None, :, None])
       for x in (
@@ -146,7 +150,7 @@ def make_rotation(angles: np.ndarray) -> layers.Rotation:
 
 
 def _interpolate(native: int, size: int) -> np.ndarray:
-  """Returns the positions of a row of patches within a row of `native` ones."""
+  """Returns the positions of `size` patches in a row of `native` patches."""
   centres = (np.arange(size) + 0.5) * native / size - 0.5
   return np.clip(centres, 0, native - 1)
 
@@ -155,7 +159,8 @@ _BLOCK = r'encoder\.layer\.(\d+)\.'
 _PATH = r'blocks_\1/'
 
 TABLE = renaming.Table(
-    # The original repository, and Hugging Face.
+    # The keys of the original repository come first, then those of Hugging
+    # Face.
     vjepa.RENAMES
     | {
         r'encoder\.embeddings\.patch_embeddings\.proj': 'patches',
@@ -215,8 +220,8 @@ def from_arrays(arrays: reading.Arrays) -> VJEPA2:
     arrays: arrays of the file.
 
   Raises:
-    ValueError: an array that tells a size is missing or has another rank, or
-      the width is not one of a released model.
+    ValueError: an array that tells a size is missing or has an unexpected
+      number of axes, or the width is not that of a released model.
   """
   found = clips.read_sizes(arrays, HEADS)
   rows = _find_rows(arrays, found['width'])
@@ -225,7 +230,8 @@ def from_arrays(arrays: reading.Arrays) -> VJEPA2:
 
 def _find_rows(arrays: reading.Arrays, width: int) -> int:
   """Returns the number of rows of the grid that a model was trained with."""
-  # Position embeddings, where a file has some, are of 16 or 64 frames.
+  # If a file has position embeddings, they are those of 16 or 64 frames, which
+  # are 8 or 32 tubelets.
   if 'pos_embed' in arrays.specs:
     tokens = sizes.find_size(arrays, 'pos_embed', 1, 3)
     for rows in (16, 24):

@@ -3,11 +3,11 @@
   python -m rvm_jax.live --video FILE --checkpoint PATH
   python -m rvm_jax.live --camera --checkpoint PATH
 
-Serves a page to this machine alone and prints its address. The page shows the
-frames beside the colours of their features, and tracks what you click. Every
-frame is folded into the model's state once, at the same cost, and frames are
-never ahead of a file's own speed. docs/live.md describes the page. Ctrl-C ends
-the command.
+Serves a page that only this machine can open, and prints its address. The page
+shows the frames beside the colours of their features, and tracks what you
+click. Every frame is folded into the model's state once, at a constant cost. A
+file is played at its own speed, or slower if the model is. docs/live.md
+describes the page. Ctrl-C ends the command.
 
 Exit codes: 0 after Ctrl-C; 2 when an input is wrong.
 """
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
           ' give what `rvm_jax.load` reads. `rvm_jax.viz` takes its rivals too'
       )
     encoder_lib.check_name(options.checkpoint)
-    # What fails at once is tried before the model is loaded.
+    # The port and the video or camera may fail at once. They are opened first,
+    # because loading the model takes time.
     with contextlib.ExitStack() as stack:
       server = stack.enter_context(server_lib.Server(options.port))
       source = (
@@ -72,20 +73,22 @@ def _parse(arguments):
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   source = parser.add_mutually_exclusive_group(required=True)
-  source.add_argument('--video', metavar='FILE', help='a video to show')
+  source.add_argument(
+      '--video', metavar='FILE', help='video file or folder of pictures'
+  )
   source.add_argument(
       '--camera',
       nargs='?',
       const='',
       metavar='DEVICE',
-      help='a camera to show: its name for FFmpeg, or nothing for the first one'
-      ' (Linux: /dev/video0)',
+      help='camera to show, by its name for FFmpeg; without a name, the first'
+      ' one (Linux: /dev/video0)',
   )
   parser.add_argument(
       '--checkpoint',
       required=True,
       metavar='PATH',
-      help='anything that `rvm_jax.load` reads, with or without decoder',
+      help='anything that `rvm_jax.load` reads, with or without a decoder',
   )
   parser.add_argument(
       '--port',
@@ -108,7 +111,7 @@ def _parse(arguments):
 
 
 def _describe(encoder, view) -> str:
-  """Returns a sentence on the model and the size of its frames."""
+  """Returns sentences about the model and the size of its frames."""
   patch = encoder.model.patch
   count = sum(array.size for array in jax.tree.leaves(encoder.params))
   return (

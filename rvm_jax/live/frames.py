@@ -1,8 +1,9 @@
-"""Where frames come from: a video file, or a camera.
+"""Sources of frames: a video file, or a camera.
 
-Both have `name`, `shape` (height and width of the upright frames in pixels) and
-`note` (what is wrong; '' if nothing is), and the methods `read`, which returns
-the next frame or None after the last one, `restart` and `close`.
+The two classes share an interface. Their attributes are `name`, `shape` (height
+and width of the upright frames in pixels) and `note` (what is wrong with the
+source, '' if nothing is). Their methods are `read`, which returns the next
+frame or None after the last one, `restart` and `close`.
 """
 
 from collections.abc import Iterator
@@ -18,24 +19,26 @@ import numpy as np
 from rvm_jax.data.video import decoder
 from rvm_jax.features import playback
 
-# FFmpeg's name of the input that reads cameras, by platform; the options that
-# it needs; and the camera that is taken if none is named. On a Mac FFmpeg asks
-# for 29.97 frames a second unless told otherwise, which most cameras refuse.
+# For each platform: FFmpeg's name of the input that reads cameras, the options
+# of this input, and the camera that is taken if none is named. On a Mac FFmpeg
+# asks for 29.97 frames a second unless it is told otherwise, and most cameras
+# refuse that rate.
 _CAMERAS: dict[str, tuple[str, dict[str, str], str]] = {
     'linux': ('v4l2', {}, '/dev/video0'),
     'darwin': ('avfoundation', {'framerate': '30'}, '0'),
     'win32': ('dshow', {}, ''),
 }
-# A camera that gives no frame for so many seconds has failed.
+# A camera that gives no frame for this long counts as failed, in seconds.
 _PATIENCE = 10.0
-# Seconds to wait where a camera has no frame yet, or a damaged one.
+# Wait before the next try if a camera has no frame yet or a damaged one, in
+# seconds.
 _PAUSE = 0.005
 
 
 class VideoFile:
   """The frames of a video file or folder of pictures, one after the other.
 
-  Damaged parts are left out up to the next key frame.
+  After damage, frames are left out up to the next key frame.
 
   Attributes:
     name: name of the file or folder, without the folder that it lies in.
@@ -79,7 +82,7 @@ class VideoFile:
 
   @property
   def note(self) -> str:
-    """What is missing in the frames so far, as a sentence; '' for nothing."""
+    """Sentences about frames that are missing so far; '' if none are."""
     return '; '.join(self._playback.notes())
 
   def close(self):
@@ -90,11 +93,11 @@ class VideoFile:
 class Camera:
   """The newest frame of a camera.
 
-  A thread reads the camera. Frames that come faster than they are asked for are
-  dropped, so that what is shown is never late.
+  A thread reads the camera and keeps the newest frame alone. Frames that nobody
+  has asked for in time are dropped, so that the frames shown are never late.
 
   Attributes:
-    name: 'camera' and the device.
+    name: the word 'camera' and the name of the device.
     shape: height and width of the upright frames in pixels.
     note: why the camera ended; '' as long as it runs.
   """
@@ -141,7 +144,7 @@ class Camera:
     """Does nothing: a camera has no first frame."""
 
   def read(self) -> playback.Frame | None:
-    """Waits for a frame that was not returned yet; None if the camera ended."""
+    """Waits for a new frame and returns it; None if the camera ended."""
     with self._changed:
       self._changed.wait_for(
           lambda: self._newest is not None or self.note, _PATIENCE
@@ -153,7 +156,7 @@ class Camera:
       return None
 
   def close(self):
-    """Ends the thread and gives the camera back."""
+    """Ends the thread and closes the camera."""
     self._is_closed = True
     self._thread.join(timeout=1)
     # A camera that hangs cannot be closed while its thread waits for it.

@@ -88,7 +88,8 @@ def _hash(text: str) -> str:
   return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-# Nothing is loaded but what the page holds and the server's answers.
+# Content security policy: the browser may use what the page itself contains,
+# and ask this server. It loads nothing else.
 POLICY = (
     "default-src 'none'; img-src data:; connect-src 'self'; base-uri 'none';"
     " form-action 'none'; frame-ancestors 'none';"
@@ -101,7 +102,7 @@ def write(title: str, about: str) -> str:
 
   Args:
     title: name of the video or camera, as plain text.
-    about: a sentence on the model and the size of the frames, as plain text.
+    about: sentences about the model and the size of the frames, as plain text.
   """
   title, about = html.escape(title), html.escape(about)
   return f"""<!doctype html>

@@ -1,17 +1,20 @@
-"""What the page shows: frames with their tracks, and the colours of features.
+"""Computes what the page shows: frames with tracks, and colours of features.
 
-All methods return the newest frame as a dict that becomes JSON:
+The public methods of `Player` return a dict, which becomes JSON, that describes
+the newest frame:
 
-  number: number of the frame, from 0; -1 before the first one.
-  time: its timestamp in seconds, or None.
-  size: height and width in pixels that (x, y) below and of clicks refer to.
+  number: number of the frame, from 0.
+  time: timestamp of the frame in seconds, or None if it has none.
+  size: height and width in pixels of the frame that the model sees. Positions
+    (x, y) of tracks and clicks are in these pixels.
   patch: side of a patch in these pixels.
-  picture, components: the frame and the colours, as data URLs.
-  tracks: for each track its `color` (CSS), and its centre `x`, `y` in pixels,
-    or None where the model does not see it.
-  milliseconds: time that the frame took once it was decoded, until drawn.
+  picture, components: the frame with its tracks, and the colours of its
+    features, as data URLs.
+  tracks: a dict for each track with its `color` (CSS) and its centre `x`, `y`,
+    which are None if the model does not see the region in this frame.
+  milliseconds: time from the decoded frame to the finished pictures.
   has_ended: whether there is no frame after this one.
-  note: what is wrong with the video or the camera, or ''.
+  note: what is wrong with the video or the camera, once it has ended; else ''.
 """
 
 import base64
@@ -34,7 +37,8 @@ from rvm_jax.live import session as session_lib
 from rvm_jax.live import tracks as tracks_lib
 from rvm_jax.viz import colors
 
-# Patches on the shorter side of a frame, as the released models were trained.
+# Patches on the shorter side of a frame, as in the training of the released
+# models.
 _NUM_PATCHES = 16
 # Least and greatest length in pixels of the longer side of the picture shown.
 _LEAST, _MOST = 320, 640
@@ -42,10 +46,11 @@ _JPEG_QUALITY = 85
 
 
 class Player:
-  """Plays a source of frames through a model, a frame for each call.
+  """Plays a source of frames through a model, one frame for each call.
 
   Attributes:
-    view: box of the frames that the model sees, and the size that it gets.
+    view: box in the frames that the model sees, and the size that the box is
+      resized to.
   """
 
   _frame: playback.Frame | None
@@ -59,10 +64,10 @@ class Player:
     """Compiles the programs, so that no frame and no click waits for them.
 
     Args:
-      source: where frames come from.
+      source: video file or camera that gives the frames.
       encoder: the model.
-      size: height and width in pixels of the frames that the model gets, or
-        None: see `choose_view`.
+      size: height and width in pixels of the frames that the model gets; None
+        takes the size that `choose_view` chooses.
 
     Raises:
       ValueError: a side is not a multiple of the patch, or there are too few
@@ -87,11 +92,14 @@ class Player:
     self._begin()
 
   def advance(self, after: int) -> dict[str, Any]:
-    """Shows the frame after one that the page has.
+    """Describes the frame that follows the one that a page shows.
 
     Args:
-      after: number of the frame that the page has; -1 for none. If a newer one
-        was shown already, to another page, that one is returned.
+      after: number of the frame that the page shows; -1 for none. If another
+        page was given a newer frame already, that frame is described again.
+
+    Raises:
+      ValueError: the source has given no frame at all.
     """
     if self._session.number > after >= -1:
       return self._describe()
@@ -110,13 +118,13 @@ class Player:
     """Tracks the region around a point of a frame.
 
     Args:
-      x: horizontal position of the point in pixels of `size`.
-      y: vertical position of the point in pixels of `size`.
+      x: horizontal position of the point, in pixels of the model's frame.
+      y: vertical position of the point, in pixels of the model's frame.
       number: number of the frame that was clicked.
 
     Raises:
-      ValueError: the point lies outside, the frame is too old, or there are too
-        many tracks.
+      ValueError: the point lies outside of the frame, the frame is too old, or
+        there are too many tracks.
     """
     self._session.click(x, y, number)
     return self._describe()
@@ -132,7 +140,7 @@ class Player:
     return self._describe()
 
   def restart(self) -> dict[str, Any]:
-    """Begins anew: at the start of the file, without state and tracks."""
+    """Begins anew: at the start of the file, with no state and no tracks."""
     self._source.restart()
     self._begin()
     return self.advance(-1)
@@ -170,7 +178,8 @@ class Player:
     picture = self._shown.crop(frame.picture, self._rgb)
     if not self._session.tracks:
       return picture
-    # Where regions overlap, the one with the greatest share is drawn.
+    # Where regions overlap, the one with the greatest share of a pixel is
+    # drawn.
     labels = np.stack([t.labels for t in self._session.tracks], -1)
     labels = masks.resize(labels, picture.shape[:2])  # [H, W, tracks]
     winner = labels.argmax(-1)
@@ -182,13 +191,14 @@ class Player:
 def choose_view(
     source: tuple[int, int], size: tuple[int, int] | None, patch: int
 ) -> views.View:
-  """Chooses what the model sees of the frames.
+  """Chooses which part of the frames the model sees, and at which size.
 
   Args:
     source: height and width of the frames in pixels.
-    size: height and width in pixels that the model gets. Frames of another
-      aspect ratio are cropped. None takes 16 patches for the shorter side, and
-      as many for the other as keep the aspect ratio best.
+    size: height and width in pixels of the frames that the model gets. Frames
+      of another aspect ratio are cropped. None takes 16 patches for the shorter
+      side, and for the longer one the number of patches that keeps the aspect
+      ratio best.
     patch: side of a patch in pixels.
 
   Raises:

@@ -1,4 +1,4 @@
-"""Script of the page: asks the server for frames and draws the tracks."""
+"""Script of the page, which asks the server for frames and draws the tracks."""
 
 SCRIPT = """
 const find = id => document.getElementById(id);

@@ -1,10 +1,10 @@
-"""A web server for the page, which this machine alone can reach.
+"""A web server for the page, which only this machine can reach.
 
-It binds to the loopback address. A page of another site could still make the
-browser ask this server, under a name of its own that resolves to 127.0.0.1 (DNS
-rebinding), or with a form. So requests must name this server in `Host`, those
-that change something must not come from another origin, and no answer may be
-embedded elsewhere.
+The server binds to the loopback address. A page of another site could still
+make the browser send requests to it: under a host name of that site which
+resolves to 127.0.0.1 (DNS rebinding), or with a form. Requests must therefore
+name this server in `Host` and must not come from another origin, and answers
+may not be embedded in other pages.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,11 @@ from rvm_jax.live import player as player_lib
 HOST = '127.0.0.1'
 # Names under which a browser on this machine reaches the server.
 _NAMES = (HOST, 'localhost')
-# A request's body is a few numbers.
+# Greatest length of a request's body, which contains a few numbers.
 _MAX_BYTES = 1000
 _REAL = (int, float)
-# What the page may ask for: the method, and the types of its arguments.
+# For each path that the page may request: the method of `Player` that answers,
+# and the types of its arguments.
 _ACTIONS: dict[
     str, tuple[Callable[..., dict[str, Any]], dict[str, tuple[type, ...]]]
 ] = {
@@ -76,9 +77,10 @@ class Server(http.server.ThreadingHTTPServer):
     self.lock = threading.Lock()
 
   def server_bind(self):
-    """Binds the socket, and does not look up the name of the host.
+    """Binds the socket without looking up the name of the host.
 
-    That takes seconds where no name server answers, and nothing needs it.
+    The base class looks it up. That takes seconds if no name server answers,
+    and the name is not needed.
     """
     socketserver.TCPServer.server_bind(self)
 
@@ -86,9 +88,9 @@ class Server(http.server.ThreadingHTTPServer):
     """Answers requests until `shutdown`, or until it is interrupted.
 
     Args:
-      player: what the page shows.
+      player: player of the video or camera that the page shows.
       title: name of the video or camera.
-      about: a sentence on the model and the size of the frames.
+      about: sentences about the model and the size of the frames.
     """
     self.player = player
     self.page = page.write(title, about).encode()
@@ -128,10 +130,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     self._send_json(http.HTTPStatus.OK, answer)
 
   def log_message(self, *args: Any):
-    """Keeps quiet: a line for each frame helps nobody."""
+    """Logs nothing: the base class would print a line for each frame."""
 
   def _is_allowed(self) -> bool:
-    """Refuses requests that another site may have made; returns whether not."""
+    """Returns whether a request is allowed, and answers it if it is not.
+
+    Requests that another site may have caused are not allowed.
+    """
     host, origin = self.headers['Host'], self.headers['Origin']
     if host not in self.server.hosts:
       reason = f'open {self.server.url}: host {host} is not served'
@@ -146,10 +151,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     """Reads the body of a request, a JSON object of numbers.
 
     Args:
-      types: types of the numbers, all of which must be there, by name.
+      types: allowed types of each number, by the number's name.
+
+    Returns:
+      The numbers by name; all of those in `types`, and no others.
 
     Raises:
-      ValueError: it is something else.
+      ValueError: the body is too long, or anything else than such an object.
     """
     length = self.headers['Content-Length'] or ''
     if not length.isdecimal() or int(length) > _MAX_BYTES:
@@ -168,7 +176,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     return numbers
 
   def _refuse(self, status: http.HTTPStatus, reason: str):
-    # What is left of the request is not read.
+    # The rest of the request is not read, so that the connection must end.
     self.close_connection = True
     self._send_json(status, {'error': reason})
 

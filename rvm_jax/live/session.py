@@ -1,4 +1,4 @@
-"""A video as the model sees it, frame by frame: state, colours and tracks."""
+"""Encodes a video frame by frame: state, colours of features, and tracks."""
 
 import collections
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from rvm_jax.live import tracks as tracks_lib
 from rvm_jax.viz import colors
 from rvm_jax.viz import maps
 
-# Number of frames whose features are kept: a click may mean any of them.
+# Number of the last frames whose features are kept. A click may refer to any of
+# them.
 NUM_KEPT = 16
-# Colours are fitted to this many frames, the last before the fit.
+# Number of the newest frames that colours are fitted to.
 _NUM_FITTED = 8
-# The first frames, in which the state builds up from zero and the colours are
-# fitted anew in every frame. From then on they are fixed.
+# Number of frames at the start in which the state builds up from zero. Colours
+# are fitted anew in each of these frames, and then stay fixed.
 _NUM_UNSETTLED = 16
-# Seven colours can be told apart by colour-blind people, and seven tracks bound
-# the time that a frame takes.
+# Greatest number of tracks. Colour-blind people can tell the first seven
+# colours apart, and the bound limits the time that a frame takes.
 MAX_TRACKS = 7
 
 
@@ -30,8 +31,7 @@ class Session:
   Attributes:
     size: height and width in pixels of the frames that the model gets.
     number: number of the newest frame, from 0; -1 before the first one.
-    tracks: the regions that are tracked in this moment, in the order of the
-      clicks.
+    tracks: regions that are being tracked, in the order of the clicks.
   """
 
   def __init__(self, encoder: streaming.Encoder, height: int, width: int):
@@ -78,7 +78,7 @@ class Session:
       self.recolour()
 
   def recolour(self):
-    """Fits the colours to the newest frames; of no effect before the first."""
+    """Fits the colours to the newest frames; does nothing without a frame."""
     if self._kept:
       newest = np.stack(list(self._kept)[-_NUM_FITTED:])
       self._basis = maps.fit_basis(self._center(newest), self._basis)
@@ -95,7 +95,14 @@ class Session:
     return colors.to_bytes(maps.apply_basis(newest, self._basis))
 
   def _center(self, features: np.ndarray) -> np.ndarray:
-    """Returns features as they are coloured, float [..., h, w, D]."""
+    """Subtracts frame means for models with `content_first`, before colouring.
+
+    Args:
+      features: float [..., h, w, D].
+
+    Returns:
+      float [..., h, w, D].
+    """
     if self._encoder.model.content_first:
       return maps.center_frames(features)
     return features
@@ -103,8 +110,9 @@ class Session:
   def click(self, x: float, y: float, number: int):
     """Begins to track the region around a point of a frame.
 
-    The frames since then are followed at once, so that a click on a picture
-    that is not the newest any more still means what was seen there.
+    The region is followed at once through the frames that came after the
+    clicked one. A click on a picture that is no longer the newest thus tracks
+    what that picture showed.
 
     Args:
       x: horizontal position of the point in pixels, in [0, width).

@@ -2,9 +2,9 @@
 
 A click labels a small disc of patches. The labels are propagated to the frames
 that follow by the similarity of features, as in the DAVIS benchmark
-(rvm_jax/evals/propagation/label_propagation.py): the context of a frame is the
-clicked frame and the last few frames. So each frame costs the same, however
-long ago the click was.
+(rvm_jax/evals/propagation/label_propagation.py). The context of a frame is the
+clicked frame and the last few frames, so that the cost of a frame does not
+depend on how long ago the click was.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ import numpy as np
 from rvm_jax.evals.propagation import context
 from rvm_jax.evals.propagation import label_propagation
 
-# Affinities are divided by DAVIS's temperature, and as many patches vote. Fewer
-# frames are searched than there, 5 in place of 20, to keep up with a camera.
+# The settings of the DAVIS benchmark (configs/eval_davis.py), except that 5
+# previous frames are searched instead of 20, to keep up with a camera.
 SETTINGS = context.Settings(
     num_context=5, temperature=0.7, top_k=7, radius=20.0
 )
 # Radius of the disc that a click labels, in patches.
 RADIUS = 1.5
-# A patch belongs to the region if its label is above this.
+# A patch belongs to the region if the region's share of it is above this.
 THRESHOLD = 0.5
 
 
@@ -27,8 +27,8 @@ class Track:
   """A region of one frame, which is followed through later frames.
 
   Attributes:
-    labels: share of the region in each patch of the newest frame, float32
-      [h, w] in [0, 1].
+    labels: share of each patch of the newest frame that belongs to the region,
+      float32 [h, w] in [0, 1].
   """
 
   def __init__(
@@ -38,8 +38,8 @@ class Track:
 
     Args:
       features: features of the clicked frame, float32 [h, w, D].
-      labels: share of the region in each patch of this frame, float32 [h, w] in
-        [0, 1].
+      labels: share of each patch of this frame that belongs to the region,
+        float32 [h, w] in [0, 1].
       center_frames: whether the mean of each frame is subtracted from its
         features, see `label_propagation.center`.
     """
@@ -50,8 +50,9 @@ class Track:
         self._first, self._first_labels, SETTINGS
     )
     self._num_frames = 0
-    # The protocol predicts the clicked frame too. The prediction goes into the
-    # queue; the user is shown what was clicked.
+    # The protocol of DAVIS also predicts the labels of the first frame. The
+    # prediction enters the queue, but the user is shown the labels of the
+    # click.
     self.step(features)
     self.labels = labels
 
@@ -78,10 +79,11 @@ class Track:
     return label_propagation.center(unit) if self._center_frames else unit
 
   def find_centre(self) -> tuple[float, float] | None:
-    """Returns the centre of the region as (x, y) in patches.
+    """Returns the centre of the region in the newest frame.
 
-    The first patch lies between 0 and 1. None if no patch is in the region: the
-    model does not see it in the newest frame.
+    Returns:
+      (x, y) in patches, where the first patch spans 0 to 1; None if no patch
+      belongs to the region, so that the model does not see it.
     """
     rows, columns = np.nonzero(self.labels > THRESHOLD)
     if not rows.size:

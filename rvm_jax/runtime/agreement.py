@@ -4,24 +4,25 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
-# Bytes of a text that the others get to know.
+# Length in bytes to which the reason of a process is cut.
 _LENGTH = 300
 
 
 def gather_reasons(reason: str) -> str:
-  """Returns what has failed in any process; the same in all of them.
+  """Tells every process what has failed in any of them.
 
-  All processes must call this function at the same place of the program. A step
-  that can fail in one process, such as reading its part of a file, ends with it
-  before the next step in which all take part. Nobody then waits for ever for
-  the one that failed.
+  All processes must call this function at the same place of the program: after
+  a step that can fail in one process alone, such as reading its part of a file,
+  and before the next step in which all take part. Without it, the others would
+  wait for ever for the process that failed.
 
   Args:
     reason: what has failed in this process; '' if nothing has.
 
   Returns:
-    The first 300 bytes of each reason, with the number of its process if there
-    are several processes; '' if nothing has failed in any.
+    The same text in all processes: the first 300 bytes of each reason, preceded
+    by the number of the process that gave it; '' if nothing has failed in any.
+    A run of one process gets its own reason unchanged.
   """
   if jax.process_count() == 1:
     return reason

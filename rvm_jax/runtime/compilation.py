@@ -1,11 +1,13 @@
 """Where compiled programs are kept, so that the next start need not compile.
 
-They are in `$XDG_CACHE_HOME/rvm_jax/xla` (by default `~/.cache/rvm_jax/xla`),
-in a folder for each kind of processor: what is compiled for a processor may
-crash on another one, and a home folder may be shared. JAX names a program by
-all that it depends on, so that any runs can share the folder. It may be deleted
-while nothing runs. Whoever sets JAX_COMPILATION_CACHE_DIR has the programs
-there, and JAX_ENABLE_COMPILATION_CACHE=false keeps none.
+Programs are kept in `$XDG_CACHE_HOME/rvm_jax/xla` (by default
+`~/.cache/rvm_jax/xla`), in one folder for each kind of processor: a program
+that was compiled for one processor may crash on another, and machines may share
+a home folder. JAX names a program by everything that it depends on, so that all
+runs can share the folder. It may be deleted while nothing runs.
+
+The environment variable JAX_COMPILATION_CACHE_DIR names another folder, and
+JAX_ENABLE_COMPILATION_CACHE=false keeps no programs.
 """
 
 import hashlib
@@ -16,14 +18,16 @@ import platform
 import jax
 
 _CPU_INFO = pathlib.Path('/proc/cpuinfo')
-# The lines of this file that say for what to compile, on x86 and on ARM.
+# Keys of the lines of this file that decide what a program may use: model and
+# instruction sets, on x86 and on ARM.
 _CPU_KEYS = ('model name', 'flags', 'CPU implementer', 'CPU part', 'Features')
 
 
 def use_cache():
-  """Makes JAX keep compiled programs, unless it is told to keep them elsewhere.
+  """Makes JAX keep compiled programs in `folder()`.
 
-  It must be called before anything is compiled.
+  If JAX is configured to keep them elsewhere, nothing changes. The function
+  must be called before anything is compiled.
   """
   if jax.config.jax_compilation_cache_dir is None:
     jax.config.update('jax_compilation_cache_dir', folder())
@@ -43,5 +47,6 @@ def describe_cpu() -> list[str]:
     lines = _CPU_INFO.read_text().splitlines()
   except OSError:
     return [platform.processor()]
-  # All cores have the same lines, or are listed all.
+  # The file repeats these lines for each core. A set has every line once, also
+  # where a processor has cores of several kinds.
   return sorted({line for line in lines if line.startswith(_CPU_KEYS)})

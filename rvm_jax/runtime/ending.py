@@ -13,32 +13,40 @@ _listeners: list[Callable[[int, str], None]] = []
 
 
 def tell(listener: Callable[[int, str], None]):
-  """Has a function called before `end_now` ends this process.
+  """Registers a function that `end_now` calls before it ends this process.
 
   Args:
-    listener: function of the exit code and the line. It may be called from any
-      thread, and must return soon.
+    listener: function whose arguments are those of `end_now`. It may be called
+      from any thread, and must return soon.
   """
   _listeners.append(listener)
 
 
 def tell_no_more(listener: Callable[[int, str], None]):
-  """Undoes `tell`."""
+  """Undoes `tell`.
+
+  Args:
+    listener: function that was registered with `tell`.
+
+  Raises:
+    ValueError: the function is not registered.
+  """
   _listeners.remove(listener)
 
 
 def end_now(code: int, line: str):
   """Prints a line and ends this process and its workers; does not return.
 
-  Nothing is cleaned up: threads of JAX may wait for a peer that is gone, so
-  that an orderly end would never come.
+  Nothing is cleaned up, because threads of JAX may wait for a lost process, and
+  an orderly end would then never come.
 
   Args:
     code: exit code, see `exit_codes`.
-    line: what has happened, printed to stderr after all that was logged.
+    line: what has happened. It is printed to stderr after everything that was
+      logged.
   """
-  # Of several threads that end the process the first says why; the others wait
-  # here.
+  # If several threads end the process, the first one prints its line. The
+  # others wait here, since the lock is never released.
   _ending.acquire()
   logging.flush()
   for worker in multiprocessing.active_children():

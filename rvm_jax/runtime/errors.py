@@ -1,8 +1,11 @@
 """How a run reports an error: one line on the screen, the rest in a file.
 
-Whatever ends a run, the last line on the screen begins with `error:`. The
-tracebacks, also those that other packages log or print meanwhile, are in a file
-in `WORKDIR/errors`, which the line before names.
+If an exception ends a run, the last line on the screen begins with `error:`.
+Tracebacks, also those of errors that other packages log or print, go to a file
+in `WORKDIR/errors`, which the line before the last one names. A run that ends
+otherwise prints a line that begins differently: after a signal (`stops`), a
+hang (`watchdog`), or the loss or absence of another process (`peers`,
+`processes`).
 """
 
 from collections.abc import Callable
@@ -27,8 +30,8 @@ from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
 
 FOLDER = 'errors'
-# What people can cause by a setting, a file or a machine. After any other error
-# the traceback is on the screen too, since it is a mistake in the code.
+# Mistakes: errors that users can cause by a setting, a file or a machine. Any
+# other error is a bug, so that its traceback is also shown on the screen.
 _MISTAKES = (
     EOFError,
     ImportError,
@@ -45,23 +48,24 @@ class Restartable(Exception):
   """An error after which the same command may succeed."""
 
 
-# Others of this kind: of the network, and of a worker process that was killed.
+# Errors after which the same command may succeed: also those of the network,
+# and the one that a killed worker process causes.
 _RESTARTABLE = (
     Restartable,
     ConnectionError,
     TimeoutError,
     concurrent.futures.BrokenExecutor,
 )
-# How messages of JAX begin that a restart would not change. With the others a
-# process or a device was lost.
+# Beginnings of the messages of JAX's errors that would occur again after a
+# restart. All other errors of JAX mean that a process or a device was lost.
 _LASTING = (
     'RESOURCE_EXHAUSTED',
     'INVALID_ARGUMENT',
     'NOT_FOUND',
     'UNIMPLEMENTED',
 )
-# How errors of other types begin in which JAX says that a process or a device
-# was lost: a step that cannot be dispatched raises a ValueError.
+# JAX also reports a lost process or device by errors of other types: a step
+# that cannot be dispatched raises a ValueError. Their messages begin like this.
 _LOST = (
     'ABORTED:',
     'CANCELLED:',
@@ -71,9 +75,10 @@ _LOST = (
     'UNKNOWN:',
 )
 _MAX_CHARACTERS = 500
-# What TensorStore and JAX append to messages, such as places in their code, and
-# how Python begins those of the system.
+# Details that TensorStore and JAX append to messages, such as places in their
+# code.
 _APPENDED = re.compile(r'\s*\[(source locations|os_error_code|type\.google).*')
+# The number with which Python begins the messages of the operating system.
 _PREPENDED = re.compile(r'^\[Errno \d+\] ')
 _ON_DEVICE = (
     'out of memory on the device: raise config.num_microbatches, lower'
@@ -88,19 +93,22 @@ _ON_HOST = (
 class Reports(contextlib.AbstractContextManager):
   """Reports the error with which its `with` block ends, and ends the process.
 
-  Nothing is left to run at exit, where it might print more or wait for
-  processes that are gone. What means an exit, as SystemExit does, passes.
+  Functions that were registered to run at exit do not run, because they might
+  print more or wait for lost processes. Exceptions that mean an exit, such as
+  SystemExit, leave the block as usual.
 
   Attributes:
-    workdir: folder of the run, once this run may write to it. Before that,
-      there is no file of tracebacks.
+    workdir: folder of the run, once this run may write to it. As long as it is
+      None, no file of tracebacks is written.
   """
 
   def __init__(self, mistake: int = exit_codes.ERROR):
-    """Makes reports of an error to come.
+    """Prepares to report an error.
 
     Args:
-      mistake: exit code if people can cause the error.
+      mistake: exit code after a user's mistake, that is after an error of the
+        types in `_MISTAKES` or a setting that the config lacks. Errors after
+        which a restart may help have the code RESTART nevertheless.
     """
     self._mistake = mistake
     self.workdir: str | None = None
@@ -109,8 +117,8 @@ class Reports(contextlib.AbstractContextManager):
     self._lock = threading.Lock()
 
   def __enter__(self) -> 'Reports':
-    # Errors in threads and in callbacks of other packages come here. They may
-    # be many: those of a full disk filled hundreds of lines.
+    # Errors in threads and in callbacks of other packages go to `_note`. A full
+    # disk, for example, causes hundreds of lines of them.
     sys.excepthook = self._note
     sys.unraisablehook = lambda x: self._note(
         x.exc_type, x.exc_value, x.exc_traceback
@@ -127,7 +135,7 @@ class Reports(contextlib.AbstractContextManager):
     sys.unraisablehook = sys.__unraisablehook__
     threading.excepthook = threading.__excepthook__
     if isinstance(error, KeyboardInterrupt):
-      # So early in a run that `stops` does not listen yet.
+      # `stops` handles Ctrl-C later in a run. It does not listen yet.
       ending.end_now(128 + signal.SIGINT, 'ended by Ctrl-C')
     if isinstance(error, Exception):
       self._write(''.join(traceback.format_exception(error)))
@@ -142,15 +150,19 @@ class Reports(contextlib.AbstractContextManager):
       ending.end_now(code, f'error: {summarise(error)}')
 
   def _note(self, kind, error, trace):
-    """Writes an error of a thread to the file, and shows each kind once."""
+    """Writes an error to the file, and logs its line if that line is new."""
     self._write(''.join(traceback.format_exception(kind, error, trace)))
     line = summarise(error if error is not None else kind())
     if line not in self._shown:
       self._shown.add(line)
-      logging.warning('An error besides: %s', line)
+      logging.warning('Another error: %s', line)
 
   def _shorten(self, record: python_logging.LogRecord) -> bool:
-    """Cuts a message of the log to a line, and writes its traceback away."""
+    """Moves the traceback of a log record to the file; always returns True.
+
+    As a filter of the log's handler it is called for every record, and True
+    means that the record is printed.
+    """
     if record.exc_info and record.exc_info[0] is not None and self.workdir:
       self._write(
           record.getMessage()
@@ -175,7 +187,7 @@ class Reports(contextlib.AbstractContextManager):
         with open(self._file, 'a') as file:
           file.write(text + '\n')
       except OSError:
-        # The disk is full, for instance; the last line says so.
+        # The disk may be full. The last line on the screen then says so.
         self._file = None
 
 
@@ -192,7 +204,8 @@ def summarise(error: BaseException) -> str:
   elif isinstance(error, SyntaxError):
     return f'{error.filename}:{error.lineno}: {error.msg}'
   elif _lacks_setting(error):
-    # The text of a KeyError, or of one inside of an AttributeError, is quoted.
+    # The message is an argument of the KeyError, which an AttributeError may
+    # wrap. str() would put it into quotation marks.
     text = _shorten(str(getattr(error.args[0], 'args', error.args)[0]))
     return f'the config lacks a setting: {text}'
   if text and _is_mistake(error):
@@ -201,14 +214,14 @@ def summarise(error: BaseException) -> str:
 
 
 def choose_code(error: BaseException) -> int:
-  """Returns the exit code that tells whether the same command may succeed."""
+  """Returns the exit code for an error: RESTART if a restart may help."""
   if is_of_devices(error) or isinstance(error, _RESTARTABLE):
     return exit_codes.RESTART
   return exit_codes.ERROR
 
 
 def is_of_devices(error: BaseException) -> bool:
-  """Returns whether a lost process or device can have caused an error."""
+  """Returns whether a lost process or device may be the cause of an error."""
   if isinstance(error, jax.errors.JaxRuntimeError):
     return not str(error).startswith(_LASTING)
   return str(error).startswith(_LOST)
@@ -223,7 +236,7 @@ def parse_flags(
 
   Args:
     argv: command line, as `absl.app.run` hands it to its `flags_parser`.
-    mistake: exit code if they are wrong.
+    mistake: exit code if the flags or the config are wrong.
     read: function that reads the command line, such as `config.parse_flags`.
 
   Returns:
@@ -234,15 +247,16 @@ def parse_flags(
 
 
 def _is_mistake(error: BaseException) -> bool:
-  """Returns whether people can cause an error."""
+  """Returns whether an error is a user's mistake."""
   return isinstance(error, _MISTAKES) or _lacks_setting(error)
 
 
 def _lacks_setting(error: BaseException) -> bool:
-  """Returns whether an error is that of a setting which a ConfigDict lacks.
+  """Returns whether an error says that a ConfigDict lacks a setting.
 
-  A ConfigDict raises such an error while it handles a KeyError. Other errors of
-  these types come from the code of a config.
+  A ConfigDict raises it while it handles a KeyError. An AttributeError or
+  KeyError without one in its context comes from other code, such as a config
+  file's.
   """
   if not isinstance(error, (AttributeError, KeyError)) or not error.args:
     return False
@@ -252,7 +266,7 @@ def _lacks_setting(error: BaseException) -> bool:
 
 def _shorten(text: str) -> str:
   """Returns the text in one line, without places in the source code."""
-  # Some messages hold a traceback, of which the last line is the error.
+  # Some messages contain a traceback. Its last line is the error.
   before, found, trace = text.partition('Traceback (most recent call last)')
   if found:
     text = f'{before} {trace.strip().splitlines()[-1]}'

@@ -1,7 +1,8 @@
-"""Exit codes of `python -m rvm_jax.main`, by which launchers decide.
+"""Exit codes of `python -m rvm_jax.main`, which tell launchers what to do.
 
 A launcher starts the same command again after `PREEMPTED` and `RESTART`, and
-after a death by signal. Any other code means that a restart would not help.
+if a signal has killed the process. Any other code means that a restart would
+not help.
 """
 
 import os

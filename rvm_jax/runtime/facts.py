@@ -25,6 +25,10 @@ def of_run(
   Args:
     config: the run's config.
     workdir: folder of the run.
+
+  Returns:
+    Facts by name: the settings, the absolute path of the workdir, the version
+    of JAX, and a hash of each Python file of this package.
   """
   package = pathlib.Path(__file__).parents[1]
   return (
@@ -49,12 +53,12 @@ def compare(everywhere: Mapping[int, Mapping[str, str]]) -> str:
   """Returns a line that says which facts differ, or '' if none do.
 
   Args:
-    everywhere: facts by the number of the process.
+    everywhere: facts of each process, by the number of the process.
   """
   names = sorted({name for facts in everywhere.values() for name in facts})
   differences = []
   for name in names:
-    # The first process that has each value, and how many there are.
+    # The processes that have each value of this fact, in ascending order.
     holders: dict[str, list[int]] = {}
     for process in sorted(everywhere):
       value = everywhere[process].get(name, 'nothing')

@@ -9,10 +9,11 @@ import socket
 import threading
 from typing import Any, NamedTuple
 
-# A peer that takes nothing for so long is frozen. What was to be sent is then
-# lost, and its silence is noticed where its messages are read.
+# Longest wait for the other end to take a message. An end that takes longer is
+# frozen: the message is dropped, and the reader of its messages notices that
+# none come.
 _SEND_SECONDS = 5.0
-# A line that is longer comes from a program that is not ours.
+# Longest line in bytes. Only another program sends a longer one.
 _MAX_LINE = 16 * 2**20
 
 
@@ -49,29 +50,33 @@ class Link:
   def send(self, **message: Any):
     """Sends a message.
 
-    It raises no error: what is wrong with a connection is noticed where it is
-    read.
+    If the connection is broken, nothing is sent and no error is raised:
+    `receive` reports it.
 
     Args:
-      **message: the message; its values are what JSON can hold.
+      **message: contents of the message by name; JSON must be able to hold
+        them.
     """
     line = json.dumps(message).encode() + b'\n'
     with self._sending, contextlib.suppress(OSError):
       self._connection.sendall(line)
 
   def receive(self) -> list[dict[str, Any]]:
-    """Returns the messages that have come, after `selectors` has said so.
+    """Returns the messages that have arrived.
+
+    Call it when `selectors` says that the link can be read. The list is empty
+    if only a part of a message has arrived.
 
     Raises:
       EOFError: the connection is closed or broken.
-      ValueError: what has come is no message.
+      ValueError: the data are not a message.
     """
     try:
       data = self._connection.recv(2**16)
     except TimeoutError:
       return []
     except ConnectionResetError:
-      # It was closed before all that was sent to it was read.
+      # The other end closed the connection before it had read everything.
       data = b''
     except OSError as error:
       raise EOFError(f'its connection broke: {error.strerror}') from error
@@ -82,7 +87,7 @@ class Link:
     if len(self._rest) > _MAX_LINE or not all(
         isinstance(message, dict) for message in messages
     ):
-      raise ValueError('not a message')
+      raise ValueError('it sent data that are not a message of a run')
     return messages
 
   def close(self):

@@ -1,10 +1,12 @@
 """A lock on the workdir, so that two runs do not destroy each other.
 
-The lock is the file `run.lock`, which says who owns it. It is made by a hard
-link, or exclusively where there are no hard links; both are atomic on local
-file systems and on NFS. The lock of a dead owner is taken over: on the same
-machine by looking for its process, and from elsewhere by watching whether the
-owner still changes the file, which it does every few seconds.
+The lock is the file `run.lock`, which says who owns it. It is created as a hard
+link, or opened with mode 'x' where there are no hard links; both are atomic on
+local file systems and on NFS.
+
+The lock of a dead owner is taken over. On the owner's machine its process is
+looked up; from another machine the file is watched, which a living owner
+changes every few seconds.
 """
 
 from collections.abc import Iterator
@@ -24,13 +26,14 @@ from rvm_jax.runtime import ending
 from rvm_jax.runtime import exit_codes
 
 NAME = 'run.lock'
-# The owner changes the file this often, in seconds, and is taken for dead if
-# the file has not changed for this long.
+# The owner changes the file at this interval.
 BEAT_SECONDS = 10.0
+# An owner on another machine counts as dead if the file does not change for
+# this long.
 WATCH_SECONDS = 30.0
 _POLL_SECONDS = 1.0
-# Of several processes that take over a lock at once, the last one has it. Each
-# looks again after this time.
+# If several processes take over a lock at once, the last one to write owns it.
+# Each reads the file again after this time, to learn whether it is the one.
 _SETTLE_SECONDS = 0.3
 # Errors of file systems without hard links.
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -47,14 +50,14 @@ def held(workdir: str | os.PathLike[str]) -> Iterator[None]:
   If another process takes the lock over, because this one was suspended and
   seemed dead, this process ends itself at once with `exit_codes.RESTART`.
 
-  A bucket has no files to link, so that its workdirs are not locked; a warning
-  says so.
+  A workdir in a bucket cannot be locked, because a bucket has no hard links; a
+  warning says so.
 
   Args:
     workdir: folder of the run; it is made if it does not exist.
 
   Raises:
-    Held: a process that lives has the lock; the message says which.
+    Held: a living process has the lock; the message names it.
     OSError: the folder cannot be written to.
   """
   if '://' in os.fspath(workdir):
@@ -92,14 +95,16 @@ def _describe_this_process() -> dict[str, Any]:
       'pid': pid,
       'started': _start_time(pid),
       'since': time.strftime('%Y-%m-%d %H:%M:%S'),
-      # Tells this lock from all others.
+      # Distinguishes this lock from all others.
       'token': uuid.uuid4().hex,
+      # Has a fixed number of digits, so that the file keeps its length when
+      # `_keep` writes it anew in place.
       'beats': f'{0:09d}',
   }
 
 
 def _acquire(path: str, mine: dict[str, Any]):
-  """Makes the file, or replaces that of a dead owner; raises Held."""
+  """Creates the lock, or takes over that of a dead owner; may raise Held."""
   while not _create(path, mine):
     owner = _read(path)
     if owner is None:
@@ -127,7 +132,7 @@ def _acquire(path: str, mine: dict[str, Any]):
 
 
 def _create(path: str, mine: dict[str, Any]) -> bool:
-  """Makes the file with its contents; returns False if there is one."""
+  """Creates the lock's file; returns False if it exists already."""
   part = _write_part(path, mine)
   try:
     os.link(part, path)
@@ -153,7 +158,7 @@ def _replace(path: str, mine: dict[str, Any]):
 
 
 def _write_part(path: str, mine: dict[str, Any]) -> str:
-  """Writes the contents beside the file and returns where."""
+  """Writes the contents to a file beside the lock; returns its path."""
   part = f'{path}.{mine["token"]}'
   with open(part, 'w') as file:
     json.dump(mine, file)
@@ -169,10 +174,12 @@ def _read(path: str) -> dict[str, Any] | None:
     except FileNotFoundError:
       return None
     except json.JSONDecodeError:
-      # It is just being written by a process without hard links, or was left
-      # like this by one that died.
-      if time.time() - os.stat(path).st_mtime > WATCH_SECONDS:
-        os.remove(path)
+      # The file is empty or incomplete. Without hard links it is empty while a
+      # process creates it, and stays so if that process dies. Once the file is
+      # old, it is therefore removed.
+      with contextlib.suppress(FileNotFoundError):
+        if time.time() - os.stat(path).st_mtime > WATCH_SECONDS:
+          os.remove(path)
       time.sleep(_POLL_SECONDS)
 
 
@@ -207,8 +214,8 @@ def _keep(path: str, mine: dict[str, Any], released: threading.Event):
   while not released.wait(BEAT_SECONDS):
     beats += 1
     try:
-      # The file that is open is the one that is checked and changed, even if
-      # another process puts its own in this place meanwhile.
+      # The check and the change concern the same file, because it stays open:
+      # another process may meanwhile put its own lock at this path.
       with open(path, 'r+') as file:
         token = json.load(file)['token']
         if token == mine['token']:
@@ -247,8 +254,8 @@ def _exists(pid: int) -> bool:
 def _start_time(pid: int) -> str:
   """Returns when a process started, in ticks since boot.
 
-  It is '' where this is not known, and for a zombie: a process that has ended
-  and that its parent has not noticed.
+  The text is empty where the time is not known, and for a zombie, which is a
+  process that has ended but whose parent has not waited for it.
   """
   # The second field is the name, in parentheses, and may contain spaces.
   stat = _read_text(f'/proc/{pid}/stat').rpartition(')')[2].split()
@@ -256,7 +263,7 @@ def _start_time(pid: int) -> str:
 
 
 def _read_text(path: str) -> str:
-  """Returns the text of a file of the kernel; '' where there is none."""
+  """Returns the text of a file such as those in /proc; '' if it is absent."""
   try:
     with open(path) as file:
       return file.read().strip()

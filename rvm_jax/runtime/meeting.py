@@ -1,9 +1,9 @@
 """How the processes of a run find each other before JAX does.
 
-Process 0 listens at the coordinator's address, and the others connect to it and
-say who they are. So it is known which processes have not come, which JAX does
-not tell. JAX's own coordinator takes another port of the same host, which
-process 0 tells to all when they have come.
+Process 0 listens at the coordinator's address. The other processes connect to
+it and say who they are, so that process 0 can name those that are missing; JAX
+does not. JAX's own coordinator listens on another port of the same host.
+Process 0 tells this port to the others when all have come.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,14 @@ from typing import Any
 
 from rvm_jax.runtime import links as links_lib
 
-# The first words of a process, by which it is told from other programs.
+# First message of a process of a run, which other programs do not send. The
+# number is the version of the messages.
 _GREETING = 'rvm_jax 1'
-# A process 0 that has accepted a connection answers at once.
+# Longest wait for an answer of process 0, which normally answers at once.
 _ANSWER_SECONDS = 15.0
 _RETRY_SECONDS = 0.3
-# An earlier attempt of the same run may need a moment to leave the port.
+# How long to try to listen on a port that is in use. An earlier attempt of the
+# same run may need a moment to free it.
 _BIND_SECONDS = 5.0
 
 Links = dict[links_lib.Link, links_lib.Member]
@@ -32,7 +34,7 @@ def this_member(process: int) -> links_lib.Member:
   """Returns this process as a member of the run.
 
   Args:
-    process: its number in the run.
+    process: number of this process in the run.
   """
   return links_lib.Member(process, socket.gethostname(), os.getpid())
 
@@ -43,7 +45,7 @@ def gather(
   """Waits, as process 0, until all other processes have come.
 
   Args:
-    host: the name by which the others know this host, for error messages.
+    host: name by which the other processes know this host, for error messages.
     port: port to listen on, on all addresses of this host.
     count: number of processes of the run.
     timeout: longest wait in seconds.
@@ -53,12 +55,12 @@ def gather(
 
   Raises:
     ValueError: the port is in use, or the processes were not started as parts
-      of one run. All that have come raise the same error.
-    TimeoutError: some have not come; the message says which.
+      of one run. All processes that have come raise the same error.
+    TimeoutError: some processes have not come; the message names them.
   """
   deadline = time.monotonic() + timeout
   links: Links = {}
-  # All connections, also those of which nothing is known yet.
+  # All connections, also those that have not said yet who they are.
   strangers: set[links_lib.Link] = set()
   with _listen(port) as listener, selectors.DefaultSelector() as selector:
     selector.register(listener, selectors.EVENT_READ)
@@ -99,8 +101,8 @@ def join(
     port: the coordinator's port.
     me: this process.
     count: number of processes of the run.
-    timeout: longest wait in seconds for process 0; it waits as long for the
-      others.
+    timeout: longest wait for process 0 in seconds. Process 0 then waits as
+      long for the other processes.
 
   Returns:
     The link to process 0, and the port of JAX's coordinator.
@@ -136,7 +138,23 @@ def join(
 def _ask(
     link: links_lib.Link, me: links_lib.Member, count: int, timeout: float
 ) -> tuple[Links, int]:
-  """Says who this process is and waits for JAX's port; see `join`."""
+  """Says who this process is and waits for JAX's port.
+
+  Args:
+    link: link to process 0.
+    me: this process.
+    count: number of processes of the run.
+    timeout: longest wait of process 0 for the others, in seconds.
+
+  Returns:
+    What `join` returns.
+
+  Raises:
+    EOFError: the connection ends, or nothing answers in time.
+    KeyError: what answers is not process 0 of a run.
+    ValueError: process 0 has refused this process.
+    TimeoutError: process 0 has waited in vain for another process.
+  """
   link.send(greeting=_GREETING, member=me, count=count)
   with selectors.DefaultSelector() as selector:
     selector.register(link, selectors.EVENT_READ)
@@ -149,7 +167,8 @@ def _ask(
           raise kind(message['refused'])
         if zero is None:
           zero = links_lib.Member(*message['member'])
-          # Process 0 came before this one did, so that its wait ends earlier.
+          # Process 0 began to wait before this process reached it. Its wait,
+          # which lasts `timeout`, therefore ends first.
           end = time.monotonic() + timeout + _ANSWER_SECONDS
         else:
           return {link: zero}, message['jax_port']
@@ -160,8 +179,9 @@ def _read(link: links_lib.Link, links: Links, count: int) -> bool:
   """Reads what another process says of itself, and answers it.
 
   Args:
-    link: its link.
-    links: links to those that have come; this one is added, or removed.
+    link: link to that process.
+    links: links to the processes that have come. This link is added when the
+      process introduces itself, and removed when its connection ends.
     count: number of processes of the run.
 
   Returns:
@@ -189,14 +209,15 @@ def _read(link: links_lib.Link, links: Links, count: int) -> bool:
             f' {(twins or [this_member(0)])[0]} and {member}'
         )
   except (EOFError, KeyError, TypeError):
-    # Another program, or a process that has ended and may be started again.
+    # This is another program, or a process that has ended. Such a process may
+    # be started again, so that it is not an error.
     links.pop(link, None)
     return False
   return True
 
 
 def _receive(link: links_lib.Link) -> list[dict[str, Any]]:
-  """As `Link.receive`, but what is no message is taken as the end."""
+  """Returns what `Link.receive` returns; other data raise EOFError too."""
   try:
     return link.receive()
   except ValueError as error:

@@ -1,12 +1,13 @@
 """The processes of a run watch each other, so that none waits for a dead one.
 
-Each process holds a connection to process 0. A process that dies closes it, and
-one whose host is lost or frozen falls silent: process 0 tells all others which
-process is gone, and all end with one line and the exit code `RESTART`. Without
-this a process would wait in a collective until JAX notices, after 100 s, and
-would then be aborted with dozens of lines of C++.
+Each process holds a connection to process 0. If a process dies, its connection
+is closed; if its host is lost or frozen, no more messages come. Process 0 then
+tells all others which process is lost, and all end with one line and the exit
+code `RESTART`. Without this, a process would wait in a collective until JAX
+notices, after 100 s, and would then be aborted with dozens of lines of C++.
 
-A process that ends in order says so first, and one that fails says why.
+A process that ends in order says so before it ends, and a process that fails
+says why.
 """
 
 from collections.abc import Mapping
@@ -23,20 +24,25 @@ from rvm_jax.runtime import facts as facts_lib
 from rvm_jax.runtime import links as links_lib
 from rvm_jax.runtime import stops
 
-# Seconds between signs of life, and of silence until a process counts as lost.
+# Interval at which a process sends a sign of life.
 BEAT_SECONDS = 2.0
+# A process from which nothing has come for this long counts as lost.
 SILENCE_SECONDS = 15.0
-# A mistake that all processes share fails in each of them. After the first has
-# said so, the others have this long to say it themselves.
+# Some errors occur in all processes, such as a wrong setting. After the first
+# process has reported its error, the others have this long to report their own.
 _OWN_ERROR_SECONDS = 2.0
-# An error may be the echo of a lost process, whose news come soon: sooner than
-# an error that says so, where it is not of JAX.
+# An error may be the echo of a loss: an operation fails because another process
+# is lost. Before a process reports an error of JAX, it waits this long for the
+# message that another process is lost.
 _ECHO_SECONDS = 3.0
+# The wait before any other error, in seconds; such an error is rarely an echo.
 _MOMENT = 0.5
-# How long process 0 stays for the others to hear its last message, because JAX
-# aborts a process whose coordinator is gone.
+# Longest time that process 0, which runs JAX's coordinator, stays until the
+# others have read its last message and ended. JAX aborts a process whose
+# coordinator is gone.
 _LINGER_SECONDS = 4.0
-# How long a process that fails may go on closing after the others have gone.
+# How long a process that fails may still close its files and threads after all
+# other processes have ended.
 _ALONE_SECONDS = 5.0
 _POLL_SECONDS = 0.25
 
@@ -44,8 +50,12 @@ _POLL_SECONDS = 0.25
 class Peers(contextlib.AbstractContextManager):
   """The other processes of a run, as this process is connected to them.
 
-  As a context manager it spans the run: it is left in order when all processes
-  have come to its end, and by an error after the others were told.
+  It is a context manager for a `with` block that spans the run. Without an
+  error, the block ends when all processes have reached its end. If an error
+  ends it, the others are told first.
+
+  Attributes:
+    me: this process.
   """
 
   def __init__(
@@ -54,34 +64,39 @@ class Peers(contextlib.AbstractContextManager):
       links: Mapping[links_lib.Link, links_lib.Member],
       count: int,
   ):
-    """Starts to watch, in a thread.
+    """Starts a thread that watches the other processes.
 
     Args:
       me: this process.
-      links: in process 0 a link to each other process, elsewhere one to process
-        0; empty in a run of one process.
+      links: links to the other processes: in process 0 a link to each of them,
+        in another process the link to process 0; empty in a run of one process.
       count: number of processes of the run.
     """
     self.me = me
     self._count = count
     self._links = dict(links)
     self._heard = dict.fromkeys(self._links, time.monotonic())
-    # What processes have said, kept in process 0.
+    # In process 0: the facts that each process has sent in this round, and the
+    # processes that are done.
     self._facts: dict[int, dict[str, str]] = {}
     self._done: set[int] = set()
-    # What process 0 has said to all: the differences of facts, that all
-    # processes are done, or the line to end with and when.
+    # How the facts differ, according to process 0: '' if they do not, None as
+    # long as it has not answered.
     self._verdict: str | None = None
+    # Whether all processes are done, according to process 0.
     self._is_over = False
+    # The line with which process 0 tells this process to end, '' if it does
+    # not, and the monotonic time from which on the process may end.
     self._line = ''
     self._end_at = float('inf')
-    # Whether this process fails by itself, so that no line of others ends it;
-    # with which error, if the others were told of one; and since when there are
-    # no others.
+    # Whether this process ends by an error of its own. The line above then does
+    # not end it.
     self._is_failing = False
+    # The error of this process that the others were told of.
     self._told: BaseException | None = None
+    # The monotonic time at which the last connection ended.
     self._alone_since = float('inf')
-    # Guards and announces all of the above.
+    # Guards all attributes above; waiting threads are notified of changes.
     self._changed = threading.Condition()
     self._thread = threading.Thread(
         target=self._watch, name='peers', daemon=True
@@ -90,16 +105,17 @@ class Peers(contextlib.AbstractContextManager):
       self._thread.start()
 
   def agree(self, facts: Mapping[str, str]):
-    """Checks that all processes have the same facts, and waits for them.
+    """Waits until all processes have called it, and compares their facts.
 
-    All processes must call this method, as often and in the same order.
+    All processes must call this method equally often, and with the facts in the
+    same order.
 
     Args:
       facts: texts by name, such as the settings of the run.
 
     Raises:
-      ValueError: facts differ; the message says which and where. It is raised
-        in all processes.
+      ValueError: facts differ. The message, the same in all processes, says
+        which facts and in which processes.
     """
     with self._changed:
       self._tell(facts=dict(facts))
@@ -121,11 +137,13 @@ class Peers(contextlib.AbstractContextManager):
         self._changed.wait_for(lambda: not self._links, _LINGER_SECONDS)
 
   def tell(self, error: BaseException):
-    """Tells the others of an error that ends this process, and only once.
+    """Tells the others of an error that ends this process.
 
-    If the error is the echo of a lost process, this process ends here with the
-    line that says so. What is closed later may wait for the others in vain: it
-    has a moment after they have gone, and then this process ends.
+    If the error is the echo of a loss, this process ends here with the line
+    that names the lost process. Otherwise the caller may go on closing files
+    and threads. As that may wait for the other processes in vain, this process
+    ends 5 s after they have ended. Only the first error is told, and none in a
+    run of one process or if all processes end in order.
 
     Args:
       error: the error.
@@ -138,7 +156,7 @@ class Peers(contextlib.AbstractContextManager):
           lambda: self._line, _ECHO_SECONDS if is_echo else _MOMENT
       )
       if self._line and (is_echo or time.monotonic() >= self._end_at):
-        # The thread ends this process with that line.
+        # The watching thread ends this process with that line.
         self._changed.wait_for(lambda: False)
       self._told = error
     self.fail(errors.summarise(error))
@@ -153,7 +171,8 @@ class Peers(contextlib.AbstractContextManager):
       return
     self.tell(error)
     if self._told is not None and self._told is not error:
-      # What fails while a run is closed is not what has ended it.
+      # This error occurred while the run was being closed. The one that ended
+      # the run was told before, and is raised.
       raise self._told
 
   def _tell(self, **message: Any):
@@ -175,7 +194,7 @@ class Peers(contextlib.AbstractContextManager):
   def _hear(self, member: links_lib.Member, message: Mapping[str, Any]):
     """Acts on a message of a process."""
     match message:
-      # To process 0.
+      # Messages to process 0.
       case {'facts': facts}:
         self._facts[member.process] = facts
         if len(self._facts) == self._count:
@@ -187,7 +206,7 @@ class Peers(contextlib.AbstractContextManager):
           self._announce(all_done=True)
       case {'failed': line}:
         self._announce(end=line, delay=_OWN_ERROR_SECONDS)
-      # From process 0.
+      # Messages of process 0.
       case {'verdict': verdict}:
         self._verdict = verdict
       case {'all_done': True}:
@@ -199,7 +218,7 @@ class Peers(contextlib.AbstractContextManager):
     self._changed.notify_all()
 
   def _lose(self, link: links_lib.Link, why: str):
-    """Acts on the end of a connection."""
+    """Acts on the end of a connection; `why` goes into the line about it."""
     member = self._links.pop(link)
     link.close()
     is_expected = self._is_over or self._line or member.process in self._done
@@ -231,7 +250,8 @@ class Peers(contextlib.AbstractContextManager):
             last_beat = now
           if self._is_over:
             over_at = over_at or now
-            # The others leave first, so that they hear that all are done.
+            # Process 0 leaves last, so that the others can read that all are
+            # done.
             if self.me.process or self._may_leave(over_at):
               break
           if self._is_failing:
@@ -247,10 +267,15 @@ class Peers(contextlib.AbstractContextManager):
       link.close()
 
   def _may_leave(self, since: float) -> bool:
-    """Returns whether this process may end, after a time and not alone."""
+    """Returns whether this process may end now.
+
+    Args:
+      since: monotonic time from which on it may end. Process 0 then still waits
+        a limited time for the others to end.
+    """
     now = time.monotonic()
     if self.me.process:
-      # Without process 0 this process would soon be aborted.
+      # If process 0 is gone, JAX would soon abort this process.
       return now >= since or not self._links
     return now >= since and (not self._links or now >= since + _LINGER_SECONDS)
 
@@ -268,7 +293,7 @@ class Peers(contextlib.AbstractContextManager):
 
 
 def _is_orderly(error: BaseException) -> bool:
-  """Returns whether all processes end with this exception, and in order."""
+  """Returns whether all processes end in order with this exception."""
   if isinstance(error, SystemExit):
     return error.code in (None, exit_codes.DONE, exit_codes.PREEMPTED)
   return isinstance(error, stops.Stopped)

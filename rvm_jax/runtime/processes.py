@@ -26,25 +26,26 @@ def connect(
     process_id: int,
     join_timeout: float,
 ) -> peers_lib.Peers:
-  """Connects the processes of a run; must come before any use of devices.
+  """Connects the processes of a run.
 
-  If some processes do not come in time, this process ends at once with the exit
-  code `RESTART` and a line that says which.
+  It must be called before any use of devices. If some processes do not come in
+  time, this process ends at once with the exit code `RESTART` and a line that
+  names them.
 
   Args:
-    coordinator: 'HOST:PORT' of process 0; 'auto' to ask the cluster for it and
-      for the two numbers below; None for a run of one process.
+    coordinator: 'HOST:PORT' of process 0; 'auto' to take this address and the
+      two numbers below from the cluster; None for a run of one process.
     num_processes: number of processes of the run.
     process_id: number of this process, counted from 0.
     join_timeout: longest wait for the others, in seconds.
 
   Returns:
-    The processes of the run, already watched.
+    The processes of the run, which a thread already watches.
 
   Raises:
     ValueError: an argument is wrong, or the processes do not fit together.
   """
-  # The service would install a handler of SIGTERM of its own.
+  # JAX's preemption service would replace this run's handler of SIGTERM.
   jax.config.update('jax_enable_preemption_service', False)
   if join_timeout <= 0:
     raise ValueError(f'--join_timeout={join_timeout} must be positive')
@@ -77,8 +78,9 @@ def connect(
   except TimeoutError as error:
     ending.end_now(exit_codes.RESTART, str(error))
   found = peers_lib.Peers(me, links, num_processes)
-  # On CPUs, programs that do not depend on each other would else run in another
-  # order in each process, and their collectives wait for each other for ever.
+  # With asynchronous dispatch on CPUs, programs that do not depend on each
+  # other may run in a different order in each process. Their collectives would
+  # then wait for each other for ever.
   jax.config.update('jax_cpu_enable_async_dispatch', False)
   jax.distributed.initialize(
       relay.start(host, jax_port) if process_id else f'127.0.0.1:{jax_port}',
@@ -91,7 +93,7 @@ def connect(
 
 
 def introduce(peers: peers_lib.Peers, mesh: Mesh):
-  """Logs who this process is and which devices and part of the mesh it has.
+  """Logs the number of this process, its devices and its part of the mesh.
 
   Args:
     peers: the processes of the run.
@@ -101,7 +103,7 @@ def introduce(peers: peers_lib.Peers, mesh: Mesh):
 
 
 def describe(peers: peers_lib.Peers, mesh: Mesh) -> str:
-  """Returns the line that `introduce` logs, of this process.
+  """Returns the line that `introduce` logs.
 
   Args:
     peers: the processes of the run.
@@ -125,7 +127,18 @@ def describe(peers: peers_lib.Peers, mesh: Mesh) -> str:
 
 
 def _detect(timeout: float) -> tuple[str, int, int, Sequence[int] | None]:
-  """Returns address, count, number and local devices as the cluster says."""
+  """Asks the cluster for the place of this process in the run.
+
+  Args:
+    timeout: longest wait for the cluster's answer, in seconds.
+
+  Returns:
+    The address 'HOST:PORT' of process 0, the number of processes, the number of
+    this process, and the numbers of its local devices (None for all).
+
+  Raises:
+    ValueError: JAX detects no cluster.
+  """
   address, count, number, local_devices = (
       clusters.ClusterEnv.auto_detect_unset_distributed_params(
           None, None, None, None, None, int(timeout)

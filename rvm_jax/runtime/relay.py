@@ -1,9 +1,11 @@
 """Carries JAX's messages between this process and its coordinator.
 
 JAX aborts a process, with dozens of lines of C++, as soon as the connection to
-its coordinator in process 0 is closed. A relay inside of this process keeps its
-end open, so that the process itself says what has happened and ends with the
-right code (`peers`). JAX's own heartbeats still end it after 100 s.
+its coordinator in process 0 is closed. Therefore JAX connects to a relay, which
+runs in threads of this process. When the coordinator closes its connection to
+the relay, the relay keeps the one to JAX open. The process then has time to say
+what has happened and to end with the right exit code (see `peers`). If it does
+not, JAX's own heartbeats end it after 100 s.
 """
 
 import contextlib
@@ -11,7 +13,7 @@ import socket
 import threading
 import time
 
-# The coordinator may start a moment later than its connections.
+# Longest wait for the coordinator, which may start later than this relay.
 _CONNECT_SECONDS = 60.0
 _RETRY_SECONDS = 0.1
 
@@ -21,10 +23,10 @@ def start(host: str, port: int) -> str:
 
   Args:
     host: host of JAX's coordinator.
-    port: its port.
+    port: port of JAX's coordinator.
 
   Returns:
-    The address 'HOST:PORT' at which this process reaches the coordinator.
+    The address 'HOST:PORT' of the relay, which JAX takes as its coordinator's.
   """
   listener = socket.create_server(('127.0.0.1', 0))
   _run(_accept, listener, host, port)
@@ -52,18 +54,19 @@ def _carry(near: socket.socket, host: str, port: int):
       break
     except OSError:
       if time.monotonic() > end:
-        # JAX tries again, until its own time is over.
+        # JAX connects again, until its own time limit is over.
         near.close()
         return
     time.sleep(_RETRY_SECONDS)
   far.settimeout(None)
   for connection in near, far:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-  # When the coordinator ends its connection, that of this process stays open.
+  # When the coordinator closes `far`, the thread that copies from it ends, and
+  # `near` stays open. Only when JAX closes `near` are both closed.
   _run(_copy, far, near)
   _copy(near, far)
   for connection in near, far:
-    # Closing alone would not end the other thread's wait.
+    # close() alone would not wake the other thread, which waits in recv().
     with contextlib.suppress(OSError):
       connection.shutdown(socket.SHUT_RDWR)
     connection.close()
@@ -71,7 +74,7 @@ def _carry(near: socket.socket, host: str, port: int):
 
 def _copy(source: socket.socket, sink: socket.socket):
   """Copies until one of the connections ends."""
-  # The other side notices by itself what is wrong with its connection.
+  # An error needs no report: it ends the copying like the end of a connection.
   with contextlib.suppress(OSError):
     while data := source.recv(2**16):
       sink.sendall(data)

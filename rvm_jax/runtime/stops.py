@@ -17,7 +17,7 @@ import numpy as np
 
 from rvm_jax.runtime import ending
 
-# What a shell reports of a process that Ctrl-C has ended.
+# Exit code that a shell reports for a process that Ctrl-C has ended.
 _INTERRUPTED = 128 + signal.SIGINT
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -27,19 +27,19 @@ class Stopped(Exception):
 
 
 class Answer:
-  """The answer of all processes to the question whether to stop."""
+  """The common answer of all processes to the question whether to stop."""
 
   def __init__(self, value: bool | jax.Array):
     """Wraps a value.
 
     Args:
-      value: whether to stop, or an array [] that will say so and may still be
-        in the making.
+      value: whether to stop, as a bool or as an array of shape [], which need
+        not be computed yet.
     """
     self._value = value
 
   def result(self) -> bool:
-    """Waits for the answer and returns it; it is the same in all processes."""
+    """Waits for the answer, which all processes share, and returns it."""
     return bool(self._value)
 
 
@@ -63,9 +63,11 @@ class Stop:
     os.set_blocking(self._writer, False)
     self._fd_before = signal.set_wakeup_fd(self._writer)
     for number in _SIGNALS:
-      # The handler itself has nothing to do, see the class.
+      # The handler does nothing. It must exist, so that Python writes the
+      # number of the signal to the pipe.
       signal.signal(number, lambda number, frame: None)
-      # System calls of other libraries are restarted, not interrupted.
+      # Lets the kernel restart interrupted system calls, because other
+      # libraries may not handle an interruption.
       signal.siginterrupt(number, False)
     threading.Thread(
         target=self._listen, args=(reader,), name='stops', daemon=True
@@ -75,8 +77,11 @@ class Stop:
     """Asks all processes whether one of them was told to stop.
 
     All processes must call this method at the same place of the program. It
-    does not wait: with several processes it adds a tiny reduction over all
-    devices to what they have to do.
+    does not wait: with several processes it dispatches a tiny reduction over
+    all devices.
+
+    Returns:
+      The answer, whose method `result` waits for it.
     """
     if jax.process_count() == 1:
       return Answer(self._is_asked)
@@ -85,16 +90,20 @@ class Stop:
       return Answer(_any(_flags(self._is_asked)))
 
   def check(self):
-    """Asks all processes and waits; they must all call this method.
+    """Raises an error if any process was told to stop.
+
+    All processes must call this method at the same place of the program. It
+    waits for their answer.
 
     Raises:
-      Stopped: one of them was told to stop. It is raised in all of them.
+      Stopped: one of the processes was told to stop. The error is raised in all
+        of them.
     """
     if self.ask().result():
       raise Stopped('stopped, there was nothing to save')
 
   def close(self):
-    """Gives the signals back to the handlers that they had before."""
+    """Restores the handlers that the signals had before."""
     signal.set_wakeup_fd(self._fd_before)
     for number, handler in self._before.items():
       signal.signal(number, handler)
@@ -121,7 +130,7 @@ class Stop:
 
 
 class Never:
-  """Takes the place of a `Stop` in a program that nothing stops in order."""
+  """Takes the place of a `Stop` in a program that does not handle signals."""
 
   def ask(self) -> Answer:
     """Returns the answer no."""
@@ -136,14 +145,18 @@ NEVER = Never()
 
 @functools.cache
 def _mesh() -> Mesh:
-  """All devices of all processes in a row."""
+  """Returns a mesh of one axis with all devices of all processes."""
   return Mesh(np.array(jax.devices()), ('all',))
 
 
 @functools.cache
 def _flags(is_asked: bool) -> jax.Array:
-  """One flag for each device, [devices]; a process knows those of its own."""
-  # Cached, so that nothing is copied to a device at each step.
+  """Returns one flag for each device of the run, int32 [devices].
+
+  This process sets the flags of its own devices, and the other processes those
+  of theirs. The array is cached, so that nothing is copied to a device at each
+  step.
+  """
   devices = _mesh().devices
   return jax.make_array_from_callback(
       devices.shape,

@@ -1,7 +1,8 @@
 """Ends a run that hangs, such as in a collective that never returns.
 
-The limit on the time since the last step follows from the steps so far. What
-takes longer than a step, such as compiling or saving, has a limit of its own.
+The limit on the time since the last step follows from the duration of recent
+steps. Activities that take longer than a step, such as compiling or saving,
+have a limit of their own.
 """
 
 import collections
@@ -23,15 +24,15 @@ from rvm_jax.runtime import peers as peers_lib
 # The folder of the workdir that the stacks of hanging processes are written to.
 HANGS = 'hangs'
 
-# The limit is this multiple of the median time of the last steps, and not below
-# a limit that no wait of a busy file system exceeds, in seconds.
+# The limit is this multiple of the median time of the last `_NUM_STEPS` steps.
 _MULTIPLE = 20
-_LEAST_SECONDS = 300.0
 _NUM_STEPS = 100
-# Limit on what takes longer than a step: the start, with the compilation and
-# the first step; an evaluation; a checkpoint.
+# The least limit. A busy file system can delay a step, but not for this long.
+_LEAST_SECONDS = 300.0
+# Limit on activities that take longer than a step: the start, with the
+# compilation and the first step; an evaluation; a checkpoint.
 _LONG_SECONDS = 3600.0
-# How long a file system that may itself hang has to take the stacks.
+# Longest wait until the stacks are written, as the file system itself may hang.
 _WRITE_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 
@@ -75,9 +76,9 @@ class _Activity:
 class Watchdog(contextlib.AbstractContextManager):
   """Watches that steps are done; as a context manager it spans all steps.
 
-  If none is done for too long, it writes the Python stacks of all threads to
-  stderr and to `workdir`/hangs, tells the other processes, and ends this
-  process with one line and the exit code `RESTART`.
+  If no step is done for too long, it writes the Python stacks of all threads to
+  stderr and to the folder `hangs` of the workdir, tells the other processes,
+  and ends this process with one line and the exit code `RESTART`.
   """
 
   def __init__(
@@ -97,14 +98,15 @@ class Watchdog(contextlib.AbstractContextManager):
     self._workdir = workdir
     self._peers = peers
     self._max_step_seconds = max_step_seconds
-    # Seconds of the last steps, without those spent in `allow`.
+    # Durations of the last steps in seconds, without the time spent in `allow`.
     self._seconds: collections.deque[float] = collections.deque(
         maxlen=_NUM_STEPS
     )
     self._step = 0
     self._step_at: float | None = None
     self._allowed = 0.0
-    # The innermost activity comes last; it alone is watched.
+    # Activities that have begun and not ended. Only the innermost, which comes
+    # last, is watched.
     self._activities: list[_Activity] = []
     self._lock = threading.Lock()
     self._is_closed = threading.Event()
@@ -137,12 +139,12 @@ class Watchdog(contextlib.AbstractContextManager):
 
   @contextlib.contextmanager
   def allow(self, what: str) -> Iterator[None]:
-    """Gives the block of a `with` statement an hour.
+    """Allows the block of a `with` statement to take up to an hour.
 
-    The time in the block does not count as that of a step.
+    The time in the block does not count as time of a step.
 
     Args:
-      what: what may take longer than a step, such as 'evaluation'.
+      what: name of the activity for messages, such as 'evaluation'.
     """
     start = time.monotonic()
     with self._lock:
@@ -159,14 +161,15 @@ class Watchdog(contextlib.AbstractContextManager):
   def telling(self) -> contextlib.AbstractContextManager[Any]:
     """Tells the other processes of an error that ends a `with` block.
 
-    What is closed after the block may wait for them, and has an hour.
+    Closing files and threads after the block may take up to an hour, because it
+    may wait for the other processes.
     """
     told = contextlib.ExitStack()
     told.push(self._tell)
     return told
 
   def _tell(self, kind, error, trace):
-    """Acts on the end of the block of `telling`."""
+    """Tells of an error at the end of a block of `telling`."""
     if isinstance(error, Exception):
       self._peers.tell(error)
       end = _Activity('end after an error', time.monotonic(), _LONG_SECONDS)
@@ -201,7 +204,7 @@ class Watchdog(contextlib.AbstractContextManager):
     why += f'. Python stacks: {path}'
     line = f'{self._peers.me} {why}'
     faulthandler.dump_traceback(sys.stderr)
-    # What hangs may be the file system.
+    # A thread writes the stacks, because the file system may be what hangs.
     writer = threading.Thread(
         target=_write_stacks, args=(path, line), daemon=True
     )

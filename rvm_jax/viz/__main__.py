@@ -8,15 +8,15 @@ components and clusters of the features, the clusters over the video, and where
 the state and the pixels change. If the checkpoint has a decoder, there are also
 frames that the model reconstructed from 5 % of their patches.
 
-PATH is a checkpoint of RVM, or the weights of a rival after its name:
-dinov2:PATH, dinov3:PATH, videomae:PATH, vjepa:PATH, vjepa2:PATH, or
-dinov2-fair:PATH and so on. docs/baselines.md describes them.
+PATH is a checkpoint of RVM, or the weights of a rival with its name and a colon
+before the path: dinov2:PATH, dinov3:PATH, videomae:PATH, vjepa:PATH,
+vjepa2:PATH. docs/baselines.md describes them, and the variant dinov2-fair:PATH.
 
 VIDEO is a video file, a folder of numbered pictures, or noise_square: a square
 of noise that moves over noise, which no single frame shows.
 
-A DIR with a page is refused; --replace replaces the page and the files of the
-same names.
+If DIR has a page already, the command refuses to write. With --replace it
+replaces the page and the files of the same names.
 
 Exit codes: 0 when everything is written; 2 when an input is wrong or the disk
 is full, in which case nothing is written.
@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   options = _parse(arguments)
   limits = options.num_frames, options.size
   try:
-    # Every video is read here, and again below. A wrong one is thus found
-    # before the work begins, and no more than one is in memory at a time.
+    # Every video is read here, and again below. A wrong video is thus found
+    # before the work begins, and only one is in memory at a time.
     sizes = {
         path: read(path, *limits).frames.shape[1:3] for path in options.videos
     }
@@ -123,7 +123,7 @@ def read(
 ) -> ShownVideo:
   """Reads the first frames of a video, or generates the noise square.
 
-  Damage after the second frame ends the video.
+  If a later part of the file is damaged, the video ends before the damage.
 
   Args:
     path: path of a file or of a folder of pictures, or 'noise_square'.
@@ -135,8 +135,8 @@ def read(
     The video, with at least two frames.
 
   Raises:
-    ValueError: the file is not a video, has fewer than two good frames, or
-      frames of several sizes.
+    ValueError: the file is missing or not a video, has fewer than two good
+      frames, or frames of several sizes.
   """
   if path == NOISE_SQUARE:
     frames = stimuli.noise_square(*(size or ()))[:num_frames]
@@ -184,13 +184,13 @@ def _parse(arguments):
       description=__doc__,
       formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  parser.add_argument('videos', nargs='+', metavar='VIDEO', help='what to show')
+  parser.add_argument('videos', nargs='+', metavar='VIDEO', help='a video')
   parser.add_argument(
       '--checkpoint',
       required=True,
       metavar='PATH',
-      help='anything that `rvm_jax.load` reads, or the name of a rival and a'
-      ' path, such as dinov2:PATH',
+      help='anything that `rvm_jax.load` reads, or the weights of a rival with'
+      ' its name before them, such as dinov2:PATH',
   )
   parser.add_argument(
       '--out', required=True, metavar='DIR', help='folder for the gallery'
@@ -198,7 +198,7 @@ def _parse(arguments):
   parser.add_argument(
       '--replace',
       action='store_true',
-      help='replace the page that DIR has already, which is otherwise refused',
+      help='replace the page in DIR; without this flag, such a DIR is refused',
   )
   parser.add_argument(
       '--num_frames',
@@ -265,7 +265,7 @@ def _add(folder, number, video, encoder):
 
 
 def _describe_rival(encoder):
-  """Returns what the page says of a rival in place of `page.ABOUT_RVM`."""
+  """Returns the page's text about a rival, in place of `page.ABOUT_RVM`."""
   if length := features_lib.clip_length(encoder.model):
     what = f'clips of {length} frames, one after the other'
   else:
@@ -293,7 +293,7 @@ def _describe_model(path, encoder):
 
 
 def _format_size(height, width):
-  """Formats a size as 'width × height', with spaces that do not break."""
+  """Formats a size as 'width × height', without line breaks."""
   return f'{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height}'
 
 

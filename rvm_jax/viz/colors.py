@@ -41,7 +41,7 @@ def paint_amounts(amounts: np.ndarray, full: float) -> np.ndarray:
 
   Args:
     amounts: float [...], at least 0.
-    full: amount, above 0, from which on the colour is the brightest.
+    full: amount above 0 that gets the brightest colour, as do all larger ones.
 
   Returns:
     uint8 [..., 3], RGB.

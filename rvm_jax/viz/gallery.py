@@ -39,15 +39,16 @@ def unfinished(folder: str, is_replaced: bool = False) -> Iterator[str]:
 
   Args:
     folder: folder of the gallery, which is created if it does not exist.
-    is_replaced: whether a gallery in the folder is replaced, not refused.
+    is_replaced: whether a gallery that is in the folder is replaced. Otherwise
+      such a folder is refused.
 
   Yields:
     Path of the temporary folder, which is inside `folder`.
 
   Raises:
     OSError: the folder cannot be created or written.
-    ValueError: another process is writing to the folder, or it has a gallery
-      that is not to be replaced.
+    ValueError: another process is writing to the folder, or the folder has a
+      gallery that is not to be replaced.
   """
   os.makedirs(folder, exist_ok=True)
   temporary = os.path.join(folder, _UNFINISHED)
@@ -113,13 +114,17 @@ def add(
     frames: uint8 [T, H, W, 3], T at least 2.
     features: states after each frame, float [T, h, w, D].
     patch: side of a patch in pixels.
-    center_frames: whether components and clusters are those of features from
-      which the mean of their frame is subtracted.
+    center_frames: whether the mean of each frame is subtracted from its
+      features before components and clusters are computed.
     reconstruction: reconstructed frames of the video, or a sentence that says
       why there are none.
 
   Returns:
     The section of the page that shows the files.
+
+  Raises:
+    ValueError: the video has fewer than five patches, or the features fewer
+      than five channels.
   """
   path = os.path.join(folder, stem)
   state_change = maps.state_change(features)
@@ -164,7 +169,7 @@ def add(
 
 
 def _save_strips(path, reconstruction, patch):
-  """Writes a strip each of the masked, reconstructed and true target frames."""
+  """Writes three strips: masked, reconstructed and true target frames."""
   source, target, visible, pixels = reconstruction
   strips = {
       'seen': sheets.hide_patches(target, visible, patch),
@@ -185,7 +190,7 @@ def _save_strips(path, reconstruction, patch):
 
 
 def _mean_squared_error(pixels, frames):
-  """Compares float pixels in [0, 1] with uint8 frames."""
+  """Returns the error of float pixels in [0, 1] against uint8 frames."""
   return float(np.square(pixels - frames / 255).mean())
 
 

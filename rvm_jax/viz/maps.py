@@ -1,9 +1,10 @@
-"""Maps of a video's features: what patches have in common, what changes.
+"""Maps of a video's features: components, clusters and changes over time.
 
 Components and clusters are computed as in the figures of the RVM paper (the
 released evaluation notebook): from all patches of all frames of one video
-together, without normalising the features. Models with `content_first` are not
-of the paper: the mean of each frame is subtracted from their features before.
+together, without normalising the features. For models with `content_first`,
+which the paper does not have, callers first subtract the mean of each frame
+(`center_frames`).
 """
 
 import itertools
@@ -24,10 +25,12 @@ class Basis(NamedTuple):
 
   Attributes:
     mean: mean of the features, float32 [D].
-    directions: whitened components, float32 [D, 3]: along each, the features
-      that they were fitted to have variance 1.
-    low: least value along each component, float32 [3], which becomes 0.
-    high: greatest value along each component, float32 [3], which becomes 1.
+    directions: whitened components, float32 [D, 3]. The features that they were
+      fitted to have variance 1 along each of them.
+    low: value along each component that becomes 0, float32 [3]: the least one
+      of the fitted features.
+    high: value along each component that becomes 1, float32 [3]: the greatest
+      one of the fitted features.
   """
 
   mean: np.ndarray
@@ -37,11 +40,11 @@ class Basis(NamedTuple):
 
 
 def center_frames(features: np.ndarray) -> np.ndarray:
-  """Subtracts the mean of each frame.
+  """Subtracts the mean of each frame from its features.
 
-  What all patches of a frame have in common differs from frame to frame in
-  models with `content_first`, most of all in the first frame. Their components
-  would show that, and little of what is in the frames.
+  In models with `content_first`, what all patches of a frame have in common
+  differs from frame to frame, most of all in the first one. Without this
+  subtraction, components would mainly show that difference.
 
   Args:
     features: float [..., h, w, D], features of frames.
@@ -74,8 +77,9 @@ def fit_basis(features: np.ndarray, previous: Basis | None = None) -> Basis:
 
   Args:
     features: float [T, h, w, D].
-    previous: components fitted before. The sign of a component is not defined;
-      it is then chosen so that colours change least. None keeps the solver's.
+    previous: components that were fitted before, or None. The sign of a
+      component is arbitrary. It is chosen to agree with `previous`, so that
+      colours change little; with None it is the solver's.
 
   Returns:
     The components.
@@ -84,14 +88,14 @@ def fit_basis(features: np.ndarray, previous: Basis | None = None) -> Basis:
     ValueError: there are fewer than three patches or three channels.
   """
   tokens = _tokens(features, NUM_COMPONENTS)
-  # The solver subtracts the mean after it has multiplied the features, in
-  # float32. States lie far from zero, so they are centred here before that,
-  # where less precision is lost.
+  # The solver multiplies the features in float32 and subtracts the mean only
+  # then. States lie far from zero, so that this would lose precision. They are
+  # therefore centred before.
   mean = tokens.mean(0, dtype=np.float64).astype(np.float32)
   tokens = tokens - mean
   pca = decomposition.PCA(NUM_COMPONENTS, svd_solver='covariance_eigh')
   pca.fit(tokens)
-  # Features that do not vary along a component get one value there.
+  # The lower bound keeps the division finite where features do not vary.
   variances = np.maximum(pca.explained_variance_, np.finfo(np.float32).eps)
   directions = pca.components_.T / np.sqrt(variances)  # [D, 3]
   if previous is not None:
@@ -181,7 +185,15 @@ def pixel_change(frames: np.ndarray, patch: int) -> np.ndarray:
 
 
 def _tokens(features, least):
-  """Flattens features to [patches, channels], at least `least` of either."""
+  """Flattens features to [T * h * w, D], and checks both sizes.
+
+  Args:
+    features: float [T, h, w, D].
+    least: least number of patches, and of channels.
+
+  Raises:
+    ValueError: there are fewer patches or channels.
+  """
   tokens = features.reshape(-1, features.shape[-1])
   if min(tokens.shape) < least:
     raise ValueError(

@@ -77,7 +77,7 @@ def full_change(change: np.ndarray) -> float:
     change: change from the second frame on, float [T - 1, h, w].
 
   Returns:
-    An amount above 0, also where nothing changes.
+    An amount above 0, even if nothing changes.
   """
   by_frame = np.percentile(change, 99, axis=(1, 2))
   return max(float(np.percentile(by_frame, 75)), 1e-8)
@@ -144,7 +144,14 @@ def fit(images: np.ndarray, least: int, most: int) -> np.ndarray:
 
 
 def _paint_change(change):
-  """Colours changes [T - 1, h, w], with a black first frame: [T, h, w, 3]."""
+  """Colours changes [T - 1, h, w] and puts a black frame first.
+
+  Args:
+    change: change from the second frame on, float [T - 1, h, w].
+
+  Returns:
+    uint8 [T, h, w, 3].
+  """
   painted = colors.paint_amounts(change, full_change(change))
   return np.concatenate([np.zeros_like(painted[:1]), painted])
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+# Least value that `draw_line` distinguishes: 0.01 %.
 _LEAST = 1e-4
-# Greatest number of steps of a vertical axis.
+# Greatest number of steps on the vertical axis of `draw_curve`.
 _MOST_RULES = 7
 
 
@@ -24,8 +25,8 @@ def draw_line(values: np.ndarray, first: int, label: str) -> str:
     label: name of the values, for readers who cannot see the plot.
 
   Returns:
-    HTML. It contains an element of the class `cursor`, an upright line that
-    marks a frame when a script sets its style `left` to 0 to 100 %.
+    The plot as HTML. Its element of the class `cursor` is an upright line. A
+    script moves it to a frame by setting its style `left`, from 0 to 100 %.
   """
   last = first + len(values) - 1
   # The vertical axis spans whole powers of ten. SVG coordinates are 0 to 100,
@@ -58,11 +59,11 @@ def draw_curve(steps: np.ndarray, values: np.ndarray, label: str) -> str:
     label: name of the values, for readers who cannot see the plot.
 
   Returns:
-    HTML.
+    The plot as HTML.
   """
   last = max(int(steps[-1]), 1)
-  # The vertical axis spans whole powers of a ratio times 0.01: of two, unless
-  # that are too many labels.
+  # Labels of the vertical axis are 0.01 times whole powers of a ratio. It is
+  # the smallest of these ratios that gives at most `_MOST_RULES` steps.
   logs = np.log(np.maximum(values, 1e-6) / 0.01)
   for ratio in (2, 10, 100):
     powers = logs / math.log(ratio)
@@ -103,7 +104,7 @@ def _lay_out(
       f'M0 {100 * i / (len(levels) - 1):.2f}H100' for i in range(len(levels))
   )
   steps = ''.join(f'<span>{level}</span>' for level in levels)
-  # Five numbers below the plot; fewer if there are fewer to the last.
+  # There are five numbers below the plot, or all of them if there are fewer.
   marks = ''.join(
       f'<span style="left:{number / last * 100:.2f}%">{number}</span>'
       for number in sorted({round(last * part / 4) for part in range(5)})

@@ -38,8 +38,8 @@ def reconstruct(
   """Reconstructs frames 4 to 7 of a video from a few of their patches.
 
   The model sees frames 0 to 3 whole, and 5 % of the patches of frames 4 to 7.
-  These patches are sampled with a fixed seed, so that videos of one size have
-  the same ones.
+  These patches are sampled with a fixed seed, so that they are the same for all
+  videos of one size.
 
   Args:
     model: an RVM.

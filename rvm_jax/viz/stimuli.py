@@ -2,6 +2,7 @@
 
 import numpy as np
 
+# Frames of the noise square, and the default of the gallery's --num_frames.
 NUM_FRAMES = 64
 
 

@@ -12,12 +12,12 @@ are computed in float64. A golden file holds
   params/KEY  its parameters, float32, by their keys in a published file
   frames_i    frames of case i, float32 [B, T, H, W, 3]
   tokens_i    the tokens of case i, float64 [B, N, D]
-  positions   for V-JEPA 2: rows of 7 patches within a native grid of 5
+  positions   for V-JEPA 2: positions of 7 rows within a native grid of 5
 
-VideoMAE and V-JEPA 2 are the classes of transformers. Those know one size of
-frames only, so other sizes follow the rules of the released RVM notebook, which
-are stated here with `torch.nn.functional.interpolate`. For V-JEPA 1, which
-transformers lacks, all is stated here.
+VideoMAE and V-JEPA 2 are computed by the classes of transformers. These know
+one size of frames only. Other sizes follow the rules of the released RVM
+notebook, which are implemented here with `torch.nn.functional.interpolate`.
+V-JEPA 1, which transformers lacks, is implemented here as a whole.
 """
 
 import json

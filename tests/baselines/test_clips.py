@@ -1,3 +1,5 @@
+"""Sizes of clip models, from the shapes of their arrays."""
+
 import pytest
 
 from rvm_jax.baselines import clips

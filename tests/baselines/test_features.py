@@ -1,4 +1,7 @@
-"""Features of rivals against a few lines of NumPy, with models of means."""
+"""Features of rivals against a few lines of NumPy.
+
+The models of these tests return the mean colours of patches.
+"""
 
 import numpy as np
 from PIL import Image
@@ -94,7 +97,7 @@ def test_tokens_of_two_frames_are_interpolated_within_the_clip():
 
 def test_released_padding_is_zero_after_the_colours_are_scaled():
   is_real = np.arange(4) < np.array([[3], [2]])
-  # Its pixels do not matter: here it repeats a frame.
+  # The pixels of the padding do not matter. Here it repeats a frame.
   found = encode(CLIP, is_real=is_real).patches[:, 3]
   scaled = tiny_rivals.average_patches(scale(FRAMES))
   np.testing.assert_allclose(found[0], scaled[0, 2] / 2, atol=1e-5)

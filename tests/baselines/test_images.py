@@ -1,3 +1,5 @@
+"""The part that image models share, with tokens without positions."""
+
 import flax.linen as nn
 import jax
 import numpy as np

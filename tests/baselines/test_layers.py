@@ -1,4 +1,4 @@
-"""The block of the rivals: its parts, alone."""
+"""The parts of the rivals' transformer block, one by one."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,7 @@
-"""Compares clip models with PyTorch's, on models drawn anew."""
+"""The clip models against PyTorch's, on new random parameters.
+
+Unlike the golden files, the expected tokens are computed while the test runs.
+"""
 
 import os
 import pathlib

@@ -1,6 +1,7 @@
-"""The image models against transformers itself, on parameters drawn anew.
+"""The image models against transformers, on new random parameters.
 
-Skipped where transformers is not installed (pip install torch transformers).
+Unlike the golden files, the expected tokens are computed while the test runs.
+It is skipped if transformers is not installed (pip install torch transformers).
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Names of parameters: strict, with what is dropped named."""
+"""Renaming of parameters: strict, and dropped arrays are named in the log."""
 
 from absl import logging
 import jax

@@ -1,3 +1,5 @@
+"""Resizing of tables against sums over taps that are written out."""
+
 import jax
 import numpy as np
 import pytest

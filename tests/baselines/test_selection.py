@@ -1,3 +1,5 @@
+"""Which arrays of a training checkpoint are taken."""
+
 import numpy as np
 
 from rvm_jax.baselines import reading

@@ -50,7 +50,7 @@ def test_tensors_in_dicts_are_read_and_other_values_left_out(
 
 
 class Command:
-  """A pickle of it runs a command of the shell."""
+  """An object that runs a shell command when its pickle is loaded."""
 
   def __init__(self, command):
     self.command = command

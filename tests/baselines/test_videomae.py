@@ -1,3 +1,5 @@
+"""VideoMAE against transformers' class; its layouts, and wrong inputs."""
+
 import jax
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ DECODER = {
 
 @pytest.fixture
 def small_heads(monkeypatch):
-  """Makes the golden model's size a known one."""
+  """Adds the width of the golden model to the known widths."""
   monkeypatch.setitem(videomae.HEADS, 48, 3)
 
 
@@ -66,7 +68,7 @@ def test_original_file_gives_the_same_parameters(
   path = published.write_safetensors(tmp_path / 'x.safetensors', arrays)
   model, params = baselines.load(path)
   jax.tree.map(np.testing.assert_array_equal, params, loaded[1])
-  # What no array of an original file tells.
+  # The arrays of an original file do not tell these three attributes.
   assert model == loaded[0].clone(rows=14, num_frames=16, epsilon=1e-6)
 
 

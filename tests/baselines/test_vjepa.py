@@ -1,3 +1,5 @@
+"""V-JEPA 1 against an implementation in PyTorch; its layouts."""
+
 import jax
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ GOLDEN = published.read('vjepa')
 
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch):
-  """Makes the golden model's size and grid known ones."""
+  """Adds the width and the grid of the golden model to the known ones."""
   monkeypatch.setitem(vjepa.HEADS, 48, 3)
   monkeypatch.setitem(vjepa.ROWS, 8 * 4 * 4, 4)
 
@@ -23,7 +25,7 @@ def loaded(tmp_path):
 
 
 def write_checkpoint(path, **changes):
-  """Writes the dicts of a training; the target encoder is the golden model."""
+  """Writes a training checkpoint whose target encoder is the golden model."""
   target = {f'module.backbone.{k}': v for k, v in GOLDEN.params.items()}
   arrays = {f'target_encoder/{k}': v for k, v in target.items()}
   # The other encoder has the same keys.
@@ -34,7 +36,7 @@ def write_checkpoint(path, **changes):
 
 
 @pytest.mark.parametrize('case', range(3))
-def test_tokens_are_those_of_an_independent_statement(loaded, case):
+def test_tokens_equal_those_of_an_independent_implementation(loaded, case):
   (found,) = published.differences(*loaded, [GOLDEN.cases[case]])
   assert found <= 1e-11
 

@@ -1,3 +1,5 @@
+"""V-JEPA 2 against transformers' class; its layouts, and wrong inputs."""
+
 import jax
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ ORIGINAL = published.fuse(GOLDEN.params, NAMES, 'attention')
 
 @pytest.fixture(autouse=True)
 def small_heads(monkeypatch):
-  """Makes the golden model's size a known one."""
+  """Adds the width of the golden model to the known widths."""
   monkeypatch.setitem(vjepa2.HEADS, 56, 2)
 
 
@@ -49,7 +51,8 @@ def test_tokens_in_bfloat16_are_near(loaded):
 
 
 def test_angles_of_another_grid_stay_within_the_native_one():
-  # Frequency 1 is that of channel 0, the time, and of channels 8 and 16.
+  # The first channel of each axis has the frequency 1: channel 0 of time,
+  # channel 8 of rows and channel 16 of columns.
   angles = vjepa2.rotary_angles(3, 7, 5, rows=5, head_width=28)
   angles = angles.reshape(3, 7, 5, 28)
   np.testing.assert_allclose(angles[:, 0, 0, 0], [0, 1, 2])
@@ -73,7 +76,7 @@ def test_original_file_gives_the_same_parameters(loaded, tmp_path, dict_name):
   path = published.write_safetensors(tmp_path / 'x.safetensors', arrays)
   model, params = baselines.load(path)
   jax.tree.map(np.testing.assert_array_equal, params, loaded[1])
-  # What no array of an original file tells.
+  # The arrays of an original file do not tell these three attributes.
   assert model == loaded[0].clone(rows=16, num_frames=64, epsilon=1e-6)
 
 

@@ -96,7 +96,7 @@ def write(folder: pathlib.Path, family: str, seed: int = 0) -> pathlib.Path:
 
 
 def let_vjepa_be_tiny(monkeypatch):
-  """Makes the sizes of the tiny V-JEPA 1 known ones, as its file needs."""
+  """Adds the width and the grid of the tiny V-JEPA 1 to the known ones."""
   golden = published.read('vjepa')
   num_positions = golden.params['pos_embed'].shape[1]
   monkeypatch.setitem(vjepa.ROWS, num_positions, golden.config['grid'])

@@ -167,7 +167,10 @@ def test_the_command_itself_refuses_with_exit_code_1():
 
 @pytest.fixture
 def submit_job(tmp_path, monkeypatch):
-  """Submits a Slurm job from an empty folder, with this text as `sbatch`."""
+  """Returns a function that submits a Slurm job from an empty folder.
+
+  Its argument is the text of a script that takes the place of `sbatch`.
+  """
 
   def submit_job_(text):
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What docs/running.md says is there: commands, sweeps, exit codes."""
+"""docs/running.md agrees with the code: commands, sweeps, exit codes."""
 
 import pathlib
 import re
@@ -11,7 +11,7 @@ from tests.experiments import test_launch
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / 'docs' / 'running.md').read_text()
-# Indented commands, with the lines that they go on in.
+# The indented commands of the document, each with its continuation lines.
 COMMANDS = re.findall(
     r'^    python experiments/launch\.py ((?:.*\\\n)*.*)$', TEXT, re.M
 )

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Patch, width and grid are those of the tiny model, so that its compiled
-# programs serve here too.
+# Patch, width and grid are those of the tiny model, so that the programs that
+# were compiled for it are used here too.
 PATCH, _WIDTH, GRID = 16, 48, (4, 6)
 
 

@@ -65,7 +65,7 @@ def test_camera_needs_a_name_where_the_platform_has_no_first_one(monkeypatch):
 
 
 def test_camera_gives_its_newest_frame_up_to_the_last(monkeypatch, video):
-  # FFmpeg reads the file as it would a camera: the thread runs ahead.
+  # FFmpeg reads the file as if it were a camera: the thread runs ahead.
   monkeypatch.setattr(frames, '_CAMERAS', {'linux': (None, {}, video)})
   camera = frames.Camera('')
   assert camera.shape == (64, 96)

@@ -30,7 +30,8 @@ WAIT = """
 })()
 """
 
-# Sends a click beside the picture of the video to it, as no mouse can.
+# Sends the picture of the video a click whose position is beside it. A mouse
+# cannot do that.
 CLICK_BESIDE = """
 (() => {
   const stage = document.querySelector('.stage');
@@ -71,7 +72,7 @@ def test_page_plays_tracks_and_obeys_keys(page):
   wait(page, 'view && view.has_ended && !playing')
   assert 'has ended' in page.run('find("message").textContent')
   assert page.run('find("number").textContent') == '19'
-  # The picture stands still, so that no frame comes between the two events.
+  # The video has ended, so that no frame comes between the two events.
   box = page.run(
       'document.querySelector(".stage").getBoundingClientRect().toJSON()'
   )
@@ -88,7 +89,7 @@ def test_page_plays_tracks_and_obeys_keys(page):
 
   page.run(press('r'))
   wait(page, 'playing && view.number < 15', press(' '))
-  # An answer may still be on its way; all questions are asked in turn.
+  # An answer may still be on its way. Requests are sent one after the other.
   number = page.run('queue.then(() => view.number)')
   assert not page.run('playing')
   page.run(press('s'))

@@ -19,7 +19,10 @@ def start(num_frames=0):
 
 
 def place(t):
-  """Row and column of the square: to the right, then down, then stopped."""
+  """Returns row and column of the square in frame t.
+
+  It moves to the right, then down, and then stands still.
+  """
   return int(t > 3), min(t, 3)
 
 
@@ -38,9 +41,9 @@ def test_steps_are_those_of_streaming(encoder):
 
 def test_click_follows_a_moving_square():
   session = start(1)
-  # The centre of the square, which the disc covers.
+  # The click is at the centre of the square. The disc of the click covers it.
   session.click(1.5 * oracle.PATCH, 1.5 * oracle.PATCH, 0)
-  # Beyond the length of the queue and of what is kept.
+  # The video is longer than the queue and than the frames that are kept.
   for t in range(1, 25):
     session.step(oracle.draw_square(*place(t)))
     row, column = place(t)
@@ -53,7 +56,7 @@ def test_click_follows_a_moving_square():
     )
 
 
-def test_late_click_is_one_on_the_frame_that_was_seen():
+def test_late_click_tracks_what_the_clicked_frame_showed():
   early, late = start(3), start(3)
   early.click(56.0, 24.0, 2)
   for t in range(3, 9):

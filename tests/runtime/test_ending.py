@@ -26,7 +26,8 @@ def test_end_now_ends_from_a_thread_with_the_line_and_without_workers():
   )
   assert done.returncode == 76
   assert done.stderr.splitlines()[-1] == 'a line'
-  # A killed worker whose parent is gone is waited for by process 1.
+  # The killed worker stays a zombie until process 1 waits for it, because its
+  # parent is gone.
   for _ in range(100):
     stat = read_state(done.stdout.strip())
     if stat in (None, 'Z'):

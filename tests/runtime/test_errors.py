@@ -62,9 +62,9 @@ def test_mistake_ends_in_one_line_with_all_tracebacks_in_a_file(tmp_path):
   code, lines = run("open('/no/such')", str(tmp_path))
   assert code == 1
   (path,) = (tmp_path / 'errors').iterdir()
-  _, logged, besides, *last = lines
+  _, logged, other, *last = lines
   assert logged.endswith('It failed: here')
-  assert besides.endswith('An error besides: Event loop is closed')
+  assert other.endswith('Another error: Event loop is closed')
   assert last == [
       f'The traceback is in {path}',
       "error: No such file or directory: '/no/such'",

@@ -46,7 +46,7 @@ def test_receive_at_the_end_raises(ends):
   other.close()
   with pytest.raises(EOFError, match='connection was closed'):
     receive(link)
-  # Sending says nothing: the reader has noticed.
+  # Sending to a closed connection raises no error.
   link.send(a=1)
 
 

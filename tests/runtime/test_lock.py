@@ -1,4 +1,4 @@
-"""The lock of a workdir: one living owner, and none that is dead."""
+"""The lock of a workdir: a living owner keeps it, a dead one loses it."""
 
 import json
 import os

@@ -15,7 +15,8 @@ from rvm_jax.runtime import links as links_lib
 from rvm_jax.runtime import peers as peers_lib
 from rvm_jax.runtime import stops
 
-# The threads end as a process would, by an exception in place of `os._exit`.
+# A thread plays a process. Where that would call `os._exit`, the thread ends by
+# an exception that nothing catches.
 pytestmark = pytest.mark.filterwarnings(
     'ignore::pytest.PytestUnhandledThreadExceptionWarning'
 )
@@ -26,7 +27,14 @@ def member(process):
 
 
 class Run:
-  """Connected processes, and with what those ended that ended at once."""
+  """Connected processes; records how `end_now` ended some of them.
+
+  Attributes:
+    ended: exit code and line of each process that `end_now` has ended.
+    peers: the `Peers` of the processes that were started.
+    near: links of process 0, with the members at their other ends.
+    far: links of processes 1, 2 and so on to process 0.
+  """
 
   def __init__(self, count):
     self.ended = {}
@@ -55,7 +63,7 @@ class Run:
     raise SystemExit
 
   def wait_for(self, *processes):
-    """Waits until these have ended at once; returns their lines."""
+    """Waits until `end_now` has ended these alone; returns their lines."""
     end = time.monotonic() + 30
     while time.monotonic() < end and not self.ended.keys() >= set(processes):
       time.sleep(0.05)
@@ -169,7 +177,7 @@ def test_failed_process_ends_the_others_with_its_error(make_run, monkeypatch):
   assert run.wait_for(0, 2) == {f'{member(1)} failed: disk full'}
 
 
-def test_error_that_all_share_stays_their_own(make_run):
+def test_error_of_all_processes_is_raised_in_each_of_them(make_run):
   run = make_run(2)
   for future in [
       start(leave, run.start(i), ValueError('mistake')) for i in (1, 0)
@@ -248,7 +256,7 @@ def test_closing_does_not_wait_for_ever_for_those_who_have_gone(
   end = time.monotonic() + 30
   while 0 not in run.ended and time.monotonic() < end:
     time.sleep(0.05)
-  # An exit closes the connections.
+  # The end of process 0 closes its connections.
   for link in run.near:
     link.close()
   while 1 not in run.ended and time.monotonic() < end:

@@ -14,8 +14,8 @@ from rvm_jax.runtime import peers as peers_lib
 from rvm_jax.runtime import processes
 from rvm_jax.training import mesh as mesh_lib
 
-# A process of a run. It says who it is, adds up over all devices, and then ends
-# in order, is killed, or waits for the one that was killed.
+# Code of a process of a run. It says who it is, sums over all devices, and then
+# ends in order, kills itself, or waits for the process that kills itself.
 CODE = """
 import os, signal, sys
 import jax, jax.numpy as jnp
@@ -27,7 +27,7 @@ coordinator, count, number, what = sys.argv[1:]
 with processes.connect(coordinator, int(count), int(number), 60.0) as peers:
   print(processes.describe(peers, mesh_lib.make_mesh(2)), flush=True)
   total = multihost_utils.process_allgather(jnp.arange(2)).sum()
-  # In one piece: Gloo writes to the same pipe.
+  # One call of write keeps the line in one piece: Gloo writes to this pipe too.
   os.write(1, b'total %d\\n' % total)
   if what == number:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -82,7 +82,7 @@ def test_killed_process_ends_the_other_in_one_line(coordinator, killed):
   codes, outputs = run_two(coordinator, str(killed))
   assert codes[killed] == -9
   assert codes[1 - killed] == 76
-  # Nothing of C++ comes, and no traceback.
+  # The line stands alone, without messages of C++ and without a traceback.
   last = [
       line
       for line in outputs[1 - killed].partition('total 2\n')[2].splitlines()
@@ -93,7 +93,7 @@ def test_killed_process_ends_the_other_in_one_line(coordinator, killed):
   assert last[0].endswith('is lost: its connection was closed')
 
 
-def test_process_0_that_never_comes_ends_with_a_line(coordinator):
+def test_missing_process_0_ends_the_other_with_a_line(coordinator):
   code = (
       'from rvm_jax.runtime import processes\n'
       f'processes.connect({coordinator!r}, 2, 1, 0.5)'

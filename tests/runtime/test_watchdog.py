@@ -60,7 +60,7 @@ def test_limit_is_a_multiple_of_the_median_step(tmp_path, clock):
   for step, seconds in enumerate([500, 30, 20, 40, 1000, 30]):
     clock.now += seconds
     watchdog.beat(step)
-  # The time until the first step is that of the start, and does not count.
+  # The time until the first step counts as the start and not as a step.
   assert limit_of(watchdog) == 20 * 30
 
 
@@ -129,7 +129,7 @@ def test_hang_writes_stacks_tells_the_others_and_ends(
   assert str(path) in line
   (told,) = peers.told
   assert line.endswith(told)
-  # This thread waits in this test.
+  # The stacks show that this thread waits in this test.
   for text in path.read_text(), capfd.readouterr().err:
     assert 'test_hang_writes_stacks_tells_the_others_and_ends' in text
   assert line in path.read_text()

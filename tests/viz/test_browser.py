@@ -93,7 +93,10 @@ def browser(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, gallery):
-  """A function that opens the gallery; no request may have left its folder."""
+  """A function that opens the gallery.
+
+  Afterwards it is checked that the page requested only files of its folder.
+  """
 
   def show(size, scheme='light'):
     browser.show((gallery / 'index.html').as_uri(), *size, scheme)

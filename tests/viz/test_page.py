@@ -1,4 +1,4 @@
-"""Tests the page: well-formed, escaped, accessible, without other sources."""
+"""Tests the page: well-formed, escaped, accessible, nothing from elsewhere."""
 
 from html import parser
 import urllib.parse

@@ -55,8 +55,8 @@ def test_manifest_restarts_all_pods_on_the_restartable_codes_alone():
   (rule,) = jobset['spec']['failurePolicy']['rules']
   assert rule['action'] == 'FailJobSet'
   assert rule['onJobFailureReasons'] == ['PodFailurePolicy']
-  # Without a second pod in the place of a failed one; a pod failure policy
-  # needs `restartPolicy: Never`.
+  # A failed pod must not be replaced by itself. A pod failure policy needs
+  # `restartPolicy: Never`.
   assert spec['backoffLimit'] == 0 and pod['restartPolicy'] == 'Never'
   (rule,) = spec['podFailurePolicy']['rules']
   assert rule['action'] == 'FailJob'
@@ -87,7 +87,7 @@ def test_manifest_names_the_first_pod_where_jax_cannot_find_it():
 def test_manifest_leaves_room_for_the_names_of_pods():
   job = job_lib.Job('x' * 300, 'c', '/w', image='i', processes=9999)
   name = parse(job)[0]['metadata']['name']
-  # JobSet's names of pods: jobset-workers-0-INDEX-5 characters.
+  # JobSet names pods LABEL-workers-0-INDEX-, followed by five characters.
   assert len(f'{name}-workers-0-9999-abcde') <= 63
 
 

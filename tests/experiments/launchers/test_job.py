@@ -60,7 +60,7 @@ def test_environment_of_the_job_comes_before_what_is_added():
 
 
 def test_exit_codes_are_those_of_the_runs():
-  # Launchers only shell out, so that they have the numbers a second time.
+  # Launchers do not import rvm_jax, so that they state the numbers once more.
   assert job_lib.PREEMPTED == exit_codes.PREEMPTED
   assert job_lib.RESTART == exit_codes.RESTART
   ends = {exit_codes.DONE, exit_codes.ERROR}

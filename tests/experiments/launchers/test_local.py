@@ -35,7 +35,7 @@ def run_once(*codes, grace_seconds=60):
 
 @pytest.fixture
 def attempts(monkeypatch):
-  """Makes jobs exit with these codes in turn; lists those that started."""
+  """A function that sets the codes of attempts; lists those that started."""
   started = []
 
   def set_codes(*codes):
@@ -171,7 +171,7 @@ EXIT_75 = 'lambda *_: sys.exit(75)'
 
 
 def start_driver(handler, grace=60):
-  """A launcher of two processes, once both are ready for signals."""
+  """Starts a launcher of two processes; waits until both handle signals."""
   process = subprocess.Popen(
       [sys.executable, '-c', DRIVER.format(handler=handler, grace=grace)],
       cwd=ROOT,
@@ -293,5 +293,5 @@ def test_a_run_of_two_processes_survives_a_kill_and_saves_on_sigterm(
   rest, _ = process.communicate(timeout=600)
   assert process.returncode == 75, ''.join(output) + rest
   assert 'all saved' in rest
-  # Nothing is done after the signal but the steps that were under way.
+  # After the signal only the steps that were under way are done.
   assert rest.count(' step ') < 5, rest

@@ -83,7 +83,7 @@ def test_script_does_not_requeue_what_is_done_or_a_mistake(run, code):
   assert run(JOB, f'exit {code}') == (code, '', [])
 
 
-def test_script_stops_requeueing_at_the_bound(run):
+def test_script_requeues_up_to_the_bound(run):
   assert run(JOB, 'exit 75', restarts=2)[2] == ['requeue 1234']
 
 
@@ -128,7 +128,7 @@ def test_tasks_find_each_other_by_the_environment_of_slurm(run, tmp_path):
   )
   code, output, requeued = run(job, SRUN)
   assert code == 0 and not requeued, output
-  # Two processes of two devices each.
+  # Two processes took part, and process 0 alone logs the steps.
   assert output.count('step 2/2') == 1
   assert (tmp_path / 'run' / 'checkpoints' / '2').exists()
 
