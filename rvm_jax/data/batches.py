@@ -18,9 +18,10 @@ _LOST_WORKER = re.compile(
 
 
 class Batches(Iterator):
-  """An iterator over the samples that one shard, a process, gets of each batch.
+  """An iterator over batches, which returns one shard's samples of each batch.
 
-  Close it after use, since it may have started worker processes.
+  A shard is a process. Close the iterator after use, since it may have started
+  worker processes.
   """
 
   def __init__(
@@ -35,7 +36,7 @@ class Batches(Iterator):
     Args:
       iterator: grain iterator over batches, or over parts of them.
       samples: dataset from which `iterator` takes its samples. `set_state` sets
-        the sample at which its batches begin.
+        its attribute `start`.
       lengths: number of records of each source.
       num_workers: number of worker processes that the iterator starts.
     """

@@ -16,8 +16,8 @@ class Blocks(grain.MapDataset):
   numbers that a step samples for a row go to the same sample, too.
 
   Attributes:
-    start: number of the first sample of the next batch, 0 in the beginning. Set
-      it before samples are taken to continue a stream from there.
+    start: number of the sample with which the first batch begins; 0 unless it
+      is set. To continue a stream, set it before samples are taken.
   """
 
   def __init__(

@@ -1,12 +1,12 @@
 """Lists the videos that cannot be used: python -m rvm_jax.data.check PATHS...
 
-PATHS are folders, globs, manifests (.csv), videos, or packed sets. A folder of
-numbered pictures (bear/00000.jpg, ...) is one video, whose frame rate counts as
-25 a second. Each row of a manifest is a clip of its own, from its start to its
-end; without a manifest each video is one clip. The command prints each bad clip
-with the reason, then the files that are usable in part, then a summary of the
-clips. It adds the usable videos to the index, so that a run on them starts at
-once.
+PATHS are folders, globs, manifests (.csv), videos, packed sets, or tfds:DIR for
+a set that tensorflow-datasets prepared. A folder of numbered pictures
+(bear/00000.jpg, ...) is one video, whose frame rate counts as 25 a second. Each
+row of a manifest is a clip of its own, from its start to its end; without a
+manifest each video is one clip. The command prints each bad clip with the
+reason, then the files that are usable in part, then a summary of the clips. It
+adds the usable videos to the index, so that a run on them starts at once.
 
 Several machines can share the work, one with --shard=0/4, one with --shard=1/4
 and so on, if the videos have the same paths on all of them. Each machine writes

@@ -76,14 +76,16 @@ def crop(
 def boxes_room(
     height: int, width: int, box_height: int | None, box_width: int | None
 ) -> tuple[int, int] | None:
-  """Checks and returns the room in a batch for boxes that devices resize.
+  """Checks and returns the greatest size of the boxes that devices resize.
+
+  The frames of a batch have this size, so that every such box fits into them.
 
   Args:
     height: height of a resized box in pixels.
     width: width of a resized box in pixels.
     box_height: greatest height in pixels of a box that devices resize; None if
       the host resizes all boxes.
-    box_width: greatest width in pixels of such a box; None like `box_height`.
+    box_width: greatest width in pixels of such a box; None if `box_height` is.
 
   Returns:
     (box_height, box_width); None if the host resizes all boxes.

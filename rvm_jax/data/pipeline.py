@@ -80,8 +80,8 @@ class Pipeline:
     """Opens the sources, and indexes videos that are not indexed yet.
 
     Args:
-      sources: the sources, each a folder, glob, manifest or video as
-        `listing.find` takes it; the folder or URL of a packed set, see
+      sources: the sources, each a folder, glob, manifest, video or prepared set
+        as `listing.find` takes it; the folder or URL of a packed set, see
         `shards`; or the word 'scenes' for generated scenes.
       weights: relative share of each source in the samples, above 0.
       num_scenes: number of different scenes in the source 'scenes'.
@@ -111,7 +111,7 @@ class Pipeline:
       num_workers: number of processes that read samples; 0 for a thread of this
         process. Worker processes need parsed absl flags, and a main module
         guarded by `if __name__ == '__main__'`.
-      prefetch: how much to read ahead, at least 1, see `read_ahead.ReadAhead`.
+      prefetch: number of batch parts to read ahead, 1 or more (`ReadAhead`).
       seed: seed of all randomness, 0 or more.
       shard_index: number of this process among those that share each batch.
       shard_count: number of processes that share each batch.
@@ -148,8 +148,8 @@ class Pipeline:
       training, held_out = videos.split(held_out_share)
       if training is None:
         raise ValueError(
-            f'held_out_share={held_out_share} keeps all of {place!r} out of'
-            f' training, {videos.num_clips} clips; lower it'
+            f'held_out_share={held_out_share} keeps all of {place!r},'
+            f' {videos.num_clips} clips, out of training: lower it'
         )
       self._sources.append(training)
       if held_out is not None:

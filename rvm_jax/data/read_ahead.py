@@ -1,4 +1,4 @@
-"""Says in which parts batches are read ahead, and how many there can be."""
+"""Divides batches into parts that are read ahead, and counts these parts."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class ReadAhead(NamedTuple):
 
   @property
   def max_parts(self) -> int:
-    """Greatest number of parts that are read, but not in a batch yet taken.
+    """Greatest number of parts that are read but in no batch taken so far.
 
     This includes the parts of all workers, those that are being read, and those
     that wait for the rest of their batch.
@@ -41,7 +41,7 @@ class ReadAhead(NamedTuple):
     return self.num_workers * kept + self.num_parts - 1
 
   def options(self) -> dict[str, object]:
-    """Returns the keyword arguments with which grain's iterators do this."""
+    """Returns these settings as keyword arguments of grain's iterators."""
     # A worker holds one of its `prefetch` parts for its parent, so its buffer
     # is smaller by 1. A worker without a buffer reads in its main thread.
     buffer = self.prefetch - 1 if self.num_workers else self.prefetch
@@ -58,12 +58,15 @@ class ReadAhead(NamedTuple):
 def choose(
     num_workers: int, prefetch: int, num_records: int, repeats: int
 ) -> ReadAhead:
-  """Returns how to read batches ahead, with as few parts as memory allows.
+  """Returns how to read batches ahead, in as few equal parts as possible.
+
+  With workers, a part has at most 32 samples, or those of one record if these
+  are more. Without workers, a part is a whole batch.
 
   Args:
     num_workers: number of processes that read; 0 for a thread of this process,
       which reads whole batches.
-    prefetch: see `ReadAhead`.
+    prefetch: number of parts to read ahead, 1 or more, as in `ReadAhead`.
     num_records: number of records from which this process takes a batch.
     repeats: number of samples of each record.
   """

@@ -73,7 +73,7 @@ class Batches(batches.Batches):
 
     Args:
       iterator: grain iterator over parts of batches.
-      samples: see `batches.Batches`.
+      samples: dataset of records' samples, as for `batches.Batches`.
       lengths: number of records of each source.
       ahead: how `iterator` reads ahead.
     """
@@ -89,7 +89,7 @@ class Batches(batches.Batches):
     parts = []
     for _ in range(self._num_parts):
       part = super().__next__()
-      # [B / R, R, ...] -> [B, ...]
+      # For the n records of this part: [n, R, ...] -> [n * R, ...]
       parts.append(
           {key: x.reshape(-1, *x.shape[2:]) for key, x in part.items()}
       )

@@ -1,4 +1,4 @@
-"""Parts of the work that several machines share, as the flag --shard=I/N."""
+"""Parses the flag --shard=I/N, by which several machines share work."""
 
 import re
 
@@ -10,7 +10,7 @@ def parse(text: str) -> tuple[int, int]:
     text: both, such as '0/4' for the first of four parts.
 
   Raises:
-    ValueError: the text is no part; the error says what is expected.
+    ValueError: the text has another form, or there is no part of this number.
   """
   match = re.fullmatch('([0-9]+)/([0-9]+)', text)
   if not match or int(match[1]) >= int(match[2]):

@@ -8,7 +8,8 @@ import numpy as np
 
 from rvm_jax.data import workers
 
-# Number of records, with the first, that are tried for one before the run ends.
+# Number of records that are tried, the requested one included, before an error
+# ends the run.
 _MAX_TRIES = 10
 
 

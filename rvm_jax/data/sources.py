@@ -25,8 +25,8 @@ def find(
   """Opens a packed set, or the videos that `listing.find` lists.
 
   Args:
-    place: folder of a packed set, on a disk or in a bucket; or a folder, glob,
-      manifest or file of videos. It may be a `pathlib.Path`.
+    place: folder of a packed set, on a disk or in a bucket; or a place that
+      `listing.find` takes. It may be a `pathlib.Path`.
     spacing: distances between the frames of a sample.
     max_bad_share: greatest share of bad clips that the source may have.
 
@@ -42,7 +42,7 @@ def find(
 
 
 class Videos(windows.Windows):
-  """The videos of a folder, glob or manifest, as `listing.find` lists them.
+  """The videos of a data set that `listing.find` lists.
 
   A clip is a video file, a folder of pictures, or a span of either that a
   manifest lists. Bad clips (unreadable, or too short for the source frames and
@@ -55,7 +55,7 @@ class Videos(windows.Windows):
     """Lists the clips, and indexes their files if that was not done before.
 
     Args:
-      place: folder, glob, manifest or file.
+      place: the data set: a folder, glob, manifest, video or prepared set.
       spacing: distances between the frames of a sample.
       max_bad_share: greatest share of bad clips that the source may have.
 

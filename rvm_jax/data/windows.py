@@ -103,7 +103,7 @@ class Windows(abc.ABC):
     return taken
 
   def _count_records(self) -> np.ndarray:
-    """Returns for each clip the records of it and all before it, int64 [n]."""
+    """Counts for each clip the records of it and all before it, int64 [n]."""
     return np.cumsum(np.maximum(1, self._clips.nums_frames // self._lengths))
 
   def __len__(self) -> int:

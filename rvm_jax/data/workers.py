@@ -82,13 +82,14 @@ def live_with_parent():
 
 @functools.cache
 def _start_resource_tracker():
-  """Starts multiprocessing's resource tracker, signals blocked, warnings off.
+  """Starts multiprocessing's resource tracker, out of reach of the signals.
 
   The resource tracker is a process that removes the shared memory which other
   processes leave behind. It must be started here, before the first worker:
-  otherwise multiprocessing starts it along with this worker, and then unblocks
-  the signals. Its warning about leftover shared memory is turned off, because
-  it is usual that a run ends while batches are still on their way.
+  otherwise multiprocessing starts it just before that worker and then unblocks
+  the signals, so that the worker gets them. The tracker's warning about shared
+  memory that is left over is turned off, because it is usual that a run ends
+  while batches are still on their way.
   """
   given = os.environ.get('PYTHONWARNINGS')
   ignored = 'ignore:resource_tracker'

@@ -55,7 +55,7 @@ def locate(path: str | os.PathLike[str]) -> epath.Path:
     path: a local path, or a URL such as 'gs://bucket/run'.
 
   Raises:
-    ValueError: it is a URL of another kind.
+    ValueError: `path` is a URL that does not begin with 'gs://'.
   """
   text = os.fspath(path)
   if is_url(text) and not text.startswith('gs://'):
@@ -75,7 +75,7 @@ def find_steps(directory: epath.Path) -> list[int]:
   """Returns the steps of all checkpoints in a folder in ascending order.
 
   If there is no such folder, there are no steps. On a local disk an empty
-  folder of a step is listed too, as a damaged checkpoint.
+  folder of a step is listed too; reading it raises DamagedError.
   """
   if not directory.is_dir():
     return []
@@ -106,7 +106,7 @@ def write_digests(
     data: Mapping[str, Any],
     arrays: Mapping[str, str],
 ):
-  """Writes a checkpoint's last part, digests of what `Contents` describes."""
+  """Writes the digests of a checkpoint from the fields of its `Contents`."""
   sums = _hash(config, data, arrays)
   write_json(path, DIGESTS, {'arrays': arrays, 'json': sums})
 

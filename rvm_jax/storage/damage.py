@@ -21,7 +21,8 @@ _ERRORS = (
     ValueError,
 )
 
-# Parts of printed messages that repeat an error which is raised as well.
+# A printed message that contains one of these texts repeats an error that is
+# also raised.
 _REPEATED = (
     'Event loop is closed',
     'Encountered error while reading array index',
@@ -50,7 +51,7 @@ class DamagedError(ValueError):
 
 
 class Naming(contextlib.AbstractContextManager):
-  """Turns what reading a damaged file raises into a `DamagedError`."""
+  """Turns errors of reading a file into `DamagedError`s that name the file."""
 
   def __init__(self, path: str | os.PathLike[str]):
     """Creates the context.

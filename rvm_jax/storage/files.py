@@ -157,7 +157,7 @@ def _place(part: str, path: str):
 
 
 def _link(part: str, path: str):
-  """Gives a file the name `path` too, or moves it there without hard links.
+  """Links a file to `path`; where there are no hard links, moves it there.
 
   A hard link fails if `path` exists, whereas a rename would replace it. The old
   name disappears with the temporary folder that holds it.

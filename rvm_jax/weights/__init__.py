@@ -1,4 +1,4 @@
-"""Reads parameters from .npz, .safetensors and runs, and writes the files."""
+"""Reads parameters from files and runs; writes .npz and .safetensors files."""
 
 import os
 from typing import Any

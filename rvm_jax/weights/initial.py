@@ -102,7 +102,8 @@ def _check_content_first(
     saved: `content_first` of the checkpoint's model.
     model: `config.model` of the run.
   """
-  # Models of other objectives lack the setting, and so its decoder.
+  # Models of other objectives do not have this setting. Whether the checkpoint
+  # fits them is then left to `trees.check_match`.
   if 'content_first' in model and model['content_first'] != saved:
     raise ValueError(
         f'config.model.content_first={model["content_first"]} must be {saved},'
