@@ -28,8 +28,10 @@ from rvm_jax.ops import patches as patches_lib
 
 Array = np.ndarray | jax.Array
 
-# Largest number of frames of a chunk, and of attention scores of one head.
-_MAX_FRAMES, _MAX_SCORES = 16, 2**24
+# Largest number of frames that `choose_chunk` returns.
+_MAX_FRAMES = 16
+# Largest number of attention scores of one head in a chunk of several frames.
+_MAX_SCORES = 2**24
 
 
 class Features(NamedTuple):
@@ -51,7 +53,7 @@ class Features(NamedTuple):
 class Encoder:
   """Encodes video with one model, whole or frame by frame.
 
-  Each shape of frames and batch is compiled once.
+  The first call with frames of a new shape compiles a program for this shape.
 
   Attributes:
     model: the RVM; `model.patch` is P and `model.width` is D.
@@ -144,8 +146,8 @@ class Encoder:
       )
     _check(frame)
     batch, height, width, _ = frame.shape
-    # The mask is always passed, so that steps with and without a reset share
-    # one compiled program.
+    # An array `reset` is always passed, so that steps with and without a reset
+    # share one compiled program.
     if reset is None:
       reset = np.zeros(batch, bool)
     if reset.shape != (batch,) or reset.dtype != bool:
@@ -220,9 +222,9 @@ class Encoder:
 def choose_chunk(batch: int, num_tokens: int) -> int:
   """Returns how many frames of a video to encode in one call.
 
-  The number is 16, or less if frames are large, so that the attention scores of
-  one head are at most 2^24 (64 MiB in float32). It is 1 if a single frame has
-  more scores.
+  The number is 16, or less if the frames or the batch are large: each frame has
+  B * (1 + N)^2 attention scores for each head, and the frames of one call have
+  at most 2^24 (64 MiB in float32). If a single frame has more, the number is 1.
 
   Args:
     batch: B, number of videos encoded side by side.

@@ -3,9 +3,9 @@
 A model that trains for minutes learns first to copy what was at the same place
 in the source frames, and its features then hold little but positions. With
 these initial values, and positions added to the decoder's context, content
-outweighs position from the start; docs/results.md has measurements. They belong
-to the option `content_first` of `rvm.RVM`, which the released models do not
-have.
+outweighs position from the start; docs/results.md has measurements. Both
+changes belong to the option `content_first` of `rvm.RVM`, which the released
+models do not use.
 """
 
 from collections.abc import Mapping

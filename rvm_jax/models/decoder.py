@@ -1,4 +1,4 @@
-"""What comes before and after RVM's decoder: its queries, and the pixels."""
+"""Makes the queries of RVM's decoder, and maps its outputs to pixels."""
 
 import flax.linen as nn
 import jax
@@ -36,15 +36,15 @@ def make_queries(
   """Returns the decoder's input: a token for CLS and for each of N patches.
 
   Args:
-    encoded: [B, K, 1 + V, W], encoded CLS token and visible patches of each
-      target, mapped to W, the width of the decoder.
-    mask_token: [1, W], the token of a hidden patch.
-    times: [B, K, W], embeddings of the targets' deltas.
+    encoded: [B, K, 1 + V, E], encoded CLS token and visible patches of each
+      target, mapped to E, the width of the decoder.
+    mask_token: [1, E], the token of a hidden patch.
+    times: [B, K, E], embeddings of the targets' deltas.
     visible: int [B, K, V], raster indices of the visible patches.
     num_patches: N, number of patches in a frame.
 
   Returns:
-    [B, K, 1 + N, W].
+    [B, K, 1 + N, E].
   """
   cls, shown = encoded[:, :, :1], encoded[:, :, 1:]
   # Every patch starts as the mask token; `put` then replaces the visible
@@ -58,7 +58,7 @@ def make_queries(
   @jax.vmap
   @jax.vmap
   def put(patches, visible, shown):
-    """Maps [N, W], [V], [V, W] to [N, W]."""
+    """Maps [N, E], [V], [V, E] to [N, E]."""
     return patches.at[visible].set(shown)
 
   patches = put(patches, visible, shown)
@@ -70,7 +70,7 @@ def make_queries(
 
 
 class Detokenizer(nn.Module):
-  """Maps tokens [..., W] to the pixels of their patches [..., P * P * 3].
+  """Maps tokens [..., E] to the pixels of their patches [..., P * P * 3].
 
   Attributes:
     patch: P, side of a patch in pixels.

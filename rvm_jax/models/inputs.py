@@ -41,12 +41,13 @@ def check_targets(
   ):
     if found != wanted:
       raise ValueError(
-          f'{name} must have the shape {wanted} that source {source.shape}'
-          f' and K={num_targets} ask for, got {found}'
+          f'{name} must have the shape {wanted}, which fits source'
+          f' {source.shape} and {num_targets} targets, got {found}'
       )
   for name, x in (('deltas', deltas), ('visible', visible)):
     if not jnp.issubdtype(x.dtype, jnp.integer):
       raise ValueError(f'{name} must hold integers, got {x.dtype}')
+  # While a function is traced, the values of its arguments are not known.
   if not isinstance(deltas, jax.core.Tracer):
     known = np.asarray(deltas)
     if known.min() < 0 or known.max() >= decoder.NUM_DELTAS:

@@ -31,7 +31,8 @@ class JointTransformer(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
+    scan_layers: whether the blocks run in one loop, see
+      `stacks.apply_blocks`.
   """
 
   width: int

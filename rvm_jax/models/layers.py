@@ -43,11 +43,12 @@ class MLP(nn.Module):
 
 
 class HeadsDense(nn.Module):
-  """A dense layer to or from heads, computed as one flat product.
+  """A dense layer whose inputs or outputs are split into attention heads.
 
-  The parameters have an axis of heads, as in the released checkpoints; the
-  activations do not. An axis of heads in activations would cost TPUs memory,
-  because they pad the last axis of an array to a multiple of 128.
+  The parameters have an axis of heads, as in the released checkpoints. The
+  activations have none: the channels of all heads lie side by side, and the
+  layer is one matrix product. An axis of heads in activations would cost TPUs
+  memory, because they pad the last axis of an array to a multiple of 128.
 
   Attributes:
     inputs: shape of the inputs of a token, such as (D,) or (heads, C), where C
@@ -213,7 +214,8 @@ class CrossTransformer(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
+    scan_layers: whether the blocks run in one loop, see
+      `stacks.apply_blocks`.
   """
 
   num_layers: int

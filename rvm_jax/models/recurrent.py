@@ -33,7 +33,7 @@ class GatedTransformerCore(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks of X are one loop, see
+    scan_layers: whether the blocks of X run in one loop, see
       `stacks.apply_blocks`.
   """
 
@@ -109,8 +109,8 @@ class GatedTransformerCore(nn.Module):
     Returns:
       float32 [B, T, M, D] in (0, 1).
     """
-    # The state before each frame is that after the frame before; zeros before
-    # the first.
+    # Before the first frame the state is zero. Before any other frame it is the
+    # state after the previous frame.
     before = jnp.pad(states, ((0, 0), (1, 0), (0, 0), (0, 0)))[:, :-1]
     return self._update_gate(self.input_update(tokens), before)
 

@@ -35,8 +35,8 @@ def _size(width, layers, heads, mlp, core_heads, core_mlp):
 
 
 # Sizes of the released checkpoints. The 16 heads of H's core are an assumption,
-# taken over from its encoder: the size of the released file does not depend on
-# the number of heads.
+# taken over from its encoder. The published size of H's file cannot confirm it,
+# because it is the same for any number of heads.
 SIZES = {
     'S': _size(384, 12, 6, 1536, 8, 2048),
     'B': _size(768, 12, 12, 3072, 12, 3072),
@@ -56,7 +56,7 @@ class RVM(nn.Module):
     core_layers: number of blocks in the transformer inside the core's gates.
     core_heads: number of attention heads in a block of the core.
     core_mlp: hidden width of the MLP in a block of the core.
-    decoder_width: W, width of the decoder.
+    decoder_width: E, width of the decoder.
     decoder_layers: number of blocks in the decoder. With 0 the model has no
       decoder: it can encode frames but not predict pixels.
     decoder_heads: number of attention heads in a block of the decoder.
@@ -68,12 +68,12 @@ class RVM(nn.Module):
       'pallas_tpu', see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass: 'none',
       'dots', 'attention' or 'full', see `stacks.rematerialise`.
-    scan_layers: whether the blocks of each part are one loop, see
+    scan_layers: whether the blocks of each part run in one loop, see
       `stacks.apply_blocks`.
     content_first: whether the decoder is told the place of each source token,
       and training starts from `content_first.favour`. This helps small models
-      that train for minutes. With False, as in the released models, only the
-      features can tell the decoder the places.
+      that train for minutes. With False, as in the released models, the decoder
+      knows a token's place only as far as its features tell it.
   """
 
   width: int
@@ -228,8 +228,9 @@ class RVM(nn.Module):
   ) -> jax.Array:
     """Predicts the patches of target frames, for the arguments of `__call__`.
 
-    A loss over all pixels can take them patch by patch. Frames would cost
-    copies of all predicted pixels and of their gradients.
+    A loss over all pixels is the same for patches as for frames. Putting the
+    patches together to frames would cost copies of all predicted pixels and of
+    their gradients.
 
     Returns:
       Predicted pixels of all patches, hidden and visible, float32
@@ -259,8 +260,8 @@ class RVM(nn.Module):
         self.delta_embedder(decoder.encode_deltas(deltas)),
         visible,
         rows * columns,
-    )  # [B, K, 1 + N, W]
-    context = self.decoder_embedder(features)  # [B, T, 1 + N, W]
+    )  # [B, K, 1 + N, E]
+    context = self.decoder_embedder(features)  # [B, T, 1 + N, E]
     if self.content_first:
       # `make_queries` adds the same embeddings to the queries.
       where = positions.sinusoid(rows * columns, self.decoder_width)

@@ -26,7 +26,7 @@ class SiamMAE(nn.Module):
     encoder_layers: number of blocks in the encoder, a ViT.
     encoder_heads: number of attention heads in a block of the encoder.
     encoder_mlp: hidden width of the MLP in a block of the encoder.
-    decoder_width: W, width of the decoder.
+    decoder_width: E, width of the decoder.
     decoder_layers: number of blocks in the decoder. In each, the tokens of a
       target frame attend to the source frame and then to each other.
     decoder_heads: number of attention heads in a block of the decoder.
@@ -36,7 +36,7 @@ class SiamMAE(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks of each part are one loop, see
+    scan_layers: whether the blocks of each part run in one loop, see
       `stacks.apply_blocks`.
   """
 
@@ -126,7 +126,7 @@ class SiamMAE(nn.Module):
     """
     batch, num_targets, height, width, _ = target.shape
     rows, columns = patches_lib.grid(height, width, self.patch)
-    context = self.decoder_embedder(self.encode(source))  # [B, N, W]
+    context = self.decoder_embedder(self.encode(source))  # [B, N, E]
     # Encode the visible patches of each target, [B * K, V, P * P * 3].
     pixels = jnp.take_along_axis(
         patches_lib.patchify(target, self.patch), visible[..., None], axis=2

@@ -29,7 +29,7 @@ def apply_blocks(
     make_block: function that makes a block, given the argument `name` or
       `parent`.
     names: names of the blocks.
-    scan_layers: whether the blocks are one loop (`jax.lax.scan`).
+    scan_layers: whether the blocks run in one loop (`jax.lax.scan`).
     x: tokens that the first block takes.
     *context: further arguments, the same for each block.
 

@@ -34,7 +34,7 @@ class VideoMAE(nn.Module):
     encoder_layers: number of blocks in the encoder, a ViT.
     encoder_heads: number of attention heads in a block of the encoder.
     encoder_mlp: hidden width of the MLP in a block of the encoder.
-    decoder_width: W, width of the decoder.
+    decoder_width: E, width of the decoder.
     decoder_layers: number of blocks in the decoder.
     decoder_heads: number of attention heads in a block of the decoder.
     decoder_mlp: hidden width of the MLP in a block of the decoder.
@@ -43,7 +43,7 @@ class VideoMAE(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks of each part are one loop, see
+    scan_layers: whether the blocks of each part run in one loop, see
       `stacks.apply_blocks`.
   """
 

@@ -57,7 +57,7 @@ class PatchEmbedding(nn.Module):
     width: D, number of output channels.
     patch: P, side of a patch in pixels.
     dtype: dtype of the matrix product.
-    tubelet: L, number of frames of a patch.
+    tubelet: L, number of frames that a patch spans.
   """
 
   width: int
@@ -80,7 +80,7 @@ class Tokenizer(nn.Module):
     width: D, width of the tokens.
     patch: P, side of a patch in pixels.
     dtype: dtype of the matrix product and of the tokens.
-    tubelet: L, number of frames of a patch.
+    tubelet: L, number of frames that a patch spans.
   """
 
   width: int
@@ -121,7 +121,8 @@ class VisionTransformer(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
+    scan_layers: whether the blocks run in one loop, see
+      `stacks.apply_blocks`.
   """
 
   num_layers: int
@@ -159,12 +160,13 @@ class PatchEncoder(nn.Module):
     num_heads: number of attention heads in a block.
     mlp_width: hidden width of the MLP in a block.
     patch: P, side of a patch in pixels.
-    tubelet: L, number of frames of a patch.
+    tubelet: L, number of frames that a patch spans.
     dtype: dtype of the matrix products.
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks are one loop, see `stacks.apply_blocks`.
+    scan_layers: whether the blocks run in one loop, see
+      `stacks.apply_blocks`.
   """
 
   width: int
@@ -210,13 +212,14 @@ def append_masks(
   """Returns the tokens of visible patches followed by those of hidden ones.
 
   Args:
-    shown: [..., V, W], encodings of the visible patches.
-    mask_token: [1, W], the token of each hidden patch.
-    shown_positions: [..., V, W], position embeddings of the visible patches.
-    hidden_positions: [..., M, W], position embeddings of M hidden patches.
+    shown: [..., V, E], encodings of the visible patches, mapped to E, the width
+      of the decoder.
+    mask_token: [1, E], the token of each hidden patch.
+    shown_positions: [..., V, E], position embeddings of the visible patches.
+    hidden_positions: [..., M, E], position embeddings of M hidden patches.
 
   Returns:
-    [..., V + M, W], each token with its position embedding added.
+    [..., V + M, E], each token with its position embedding added.
   """
   lead = (1,) * (shown.ndim - 2)
   masks = mask_token.reshape(*lead, *mask_token.shape) + hidden_positions

@@ -37,7 +37,7 @@ class VJEPA(nn.Module):
     encoder_layers: number of blocks in the encoder, a ViT.
     encoder_heads: number of attention heads in a block of the encoder.
     encoder_mlp: hidden width of the MLP in a block of the encoder.
-    predictor_width: W, width of the predictor.
+    predictor_width: E, width of the predictor.
     predictor_layers: number of blocks in the predictor.
     predictor_heads: number of attention heads in a block of the predictor.
     predictor_mlp: hidden width of the MLP in a block of the predictor.
@@ -46,7 +46,7 @@ class VJEPA(nn.Module):
     attention: implementation of attention, see `ops.attention.attend`.
     remat: how much of the forward pass is kept for the backward pass, see
       `stacks.rematerialise`.
-    scan_layers: whether the blocks of each part are one loop, see
+    scan_layers: whether the blocks of each part run in one loop, see
       `stacks.apply_blocks`.
   """
 

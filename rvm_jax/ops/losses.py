@@ -61,8 +61,9 @@ def hidden_mse(predicted: jax.Array, target: jax.Array) -> jax.Array:
 def feature_l1(predicted: jax.Array, target: jax.Array) -> jax.Array:
   """Computes V-JEPA's loss, float32 [].
 
-  It is the mean absolute difference from the targets, each normalised to mean 0
-  and variance 1 over its channels. No gradient reaches the targets.
+  It is the mean absolute difference between predictions and targets. Before the
+  difference is taken, each target vector is normalised to mean 0 and variance 1
+  over its channels. No gradient reaches the targets.
 
   Args:
     predicted: predicted features, [..., D].

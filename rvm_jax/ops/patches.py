@@ -77,17 +77,19 @@ def _select(images: jax.Array, patch: int) -> jax.Array:
 
   A TPU keeps the pixels of a row side by side in the 128 lanes of its
   registers. Transposing them into rows of P pixels leaves most lanes empty, so
-  that a copy moves 8 to 16 times the bytes of the images. A convolution with
-  the identity matrix as its kernel, for which a TPU has a unit of its own,
-  reads them as they lie. It is exact: bfloat16 holds the integers up to 256,
-  and each sum has one term that is not zero.
+  that a copy moves 8 to 16 times the bytes of the images. TPUs have a unit for
+  convolutions, which reads the pixels in the layout that they have. The kernel
+  of this convolution is the identity matrix, so that each value of a patch is a
+  sum with at most one term that is not zero. The result is exact, because
+  bfloat16 holds all integers up to 256.
   """
   size = patch * patch * images.shape[-1]
   # Without the barrier the compiler would store the matrix in the program, 1 MB
   # for P = 16. With it, the program computes the matrix once.
   kernel = jax.lax.optimization_barrier(jnp.eye(size, dtype=jnp.bfloat16))
-  # The compiler would move a plain conversion behind the change of layout that
-  # precedes the convolution, which is slow in uint8. It leaves a product there.
+  # The compiler changes the layout of the pixels before the convolution, and
+  # this change is slow in uint8. It would move a plain conversion to bfloat16
+  # behind the change, but leaves a product before it.
   x = images.astype(jnp.bfloat16) * jnp.bfloat16(1 / 256)
   x = jax.lax.conv_general_dilated(
       x,
@@ -138,8 +140,8 @@ def tubelets(frames: jax.Array, patch: int, length: int) -> jax.Array:
     L * P * P * C]. Their values are in the order (frame, row, column, channel).
 
   Raises:
-    ValueError: T is not a positive multiple of `length`, or H or W is not one
-      of `patch`.
+    ValueError: T is not a positive multiple of `length`, or H or W is not a
+      positive multiple of `patch`.
   """
   batch, time = frames.shape[:2]
   if not time or time % length:
@@ -177,27 +179,30 @@ def untubelets(
 
 
 def take(x: jax.Array, index: jax.Array) -> jax.Array:
-  """Takes the patches at some places of a frame, in each of several steps.
+  """Takes the tubelets at given places from every step of a clip.
+
+  A step is L consecutive frames, see `tubelets`.
 
   Args:
-    x: F values of each patch in each of t steps, [B, t, N, F], or [1, t, N, F]
-      if they are the same for all videos.
-    index: raster indices of the patches to take, int [B, V].
+    x: vectors of F values, one for each of the N tubelets of each of t steps,
+      [B, t, N, F]; or [1, t, N, F] if they are the same for all clips.
+    index: raster indices of the tubelets to take from each step, int [B, V].
 
   Returns:
-    The values of the taken patches, step by step, [B, t * V, F].
+    The vectors of the taken tubelets, step by step, [B, t * V, F].
   """
   found = jnp.take_along_axis(x, index[:, None, :, None], axis=2)
   return found.reshape(len(index), -1, x.shape[-1])
 
 
 def put(x: jax.Array, index: jax.Array, values: jax.Array) -> jax.Array:
-  """Replaces the patches at some places of a frame, in each of several steps.
+  """Replaces the tubelets at given places in every step of a clip.
 
   Args:
-    x: F values of each patch in each of t steps, [B, t, N, F].
-    index: raster indices of the patches to replace, int [B, V].
-    values: new values, step by step, [B, t * V, F].
+    x: vectors of F values, one for each of the N tubelets of each of t steps,
+      [B, t, N, F].
+    index: raster indices of the tubelets to replace in each step, int [B, V].
+    values: new vectors, step by step, as `take` returns them, [B, t * V, F].
 
   Returns:
     A copy of `x` with the new values, [B, t, N, F].

@@ -95,13 +95,14 @@ def clip_table(
 def sincos(
     shape: tuple[int, ...], native: tuple[int, ...], width: int
 ) -> np.ndarray:
-  """Returns sine-cosine position embeddings with channels for each axis.
+  """Returns sine-cosine embeddings of the positions in a grid of any rank.
 
-  With two axes they are those of MAE (arXiv 2111.06377), with three those of
-  V-JEPA (arXiv 2404.08471). Each of A axes has 2 n channels, where n is
-  ceil(width / 2A), one axis after the other; channels beyond `width` are cut
-  off. The channels of an axis are the sines and then the cosines of the
-  coordinate divided by 10000^(j / n), for j from 0 to n - 1.
+  With three axes (steps, rows, columns) they are those of V-JEPA (arXiv
+  2404.08471). The channels of the first axis come first, then those of the
+  second, and so on. With A axes, each has 2 n channels, where n is
+  ceil(width / 2A); channels beyond `width` are cut off. The channels of an axis
+  are the sines and then the cosines of the coordinate divided by 10000^(j / n),
+  for j from 0 to n - 1.
 
   Args:
     shape: size of each axis of the grid.

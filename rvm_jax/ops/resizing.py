@@ -14,15 +14,16 @@ def resize(
     height: int,
     width: int,
 ) -> jax.Array:
-  """Resizes boxes of different sizes to one size.
+  """Resizes boxes of different sizes to one size, and mirrors some of them.
 
-  The result is within one grey level of that of `PIL.Image.resize(BICUBIC)`,
-  which `data.crops` uses: Pillow sums in fixed point, and here the sums are
+  A box is the part of a clip's frames that `data.crops.cut` has cut out. The
+  result is within one grey level of that of `PIL.Image.resize(BICUBIC)`, which
+  `data.crops.crop` uses: Pillow sums in fixed point, and here the sums are
   products with a matrix in float32.
 
   Args:
-    frames: n frames of each clip, whose top left corners hold the boxes, uint8
-      [B, n, H, W, 3].
+    frames: n frames of each clip, uint8 [B, n, H, W, 3]. The clip's box fills
+      the top left corner of each; the pixels outside of it are ignored.
     sizes: height and width of each clip's box, in [1, H] and [1, W], int32
       [B, 2].
     is_flipped: whether a clip is mirrored left to right, bool [B].
@@ -51,7 +52,7 @@ def _weights(size: jax.Array, size_in: int, size_out: int) -> jax.Array:
   """Returns the matrix that resizes a line of pixels.
 
   Args:
-    size: number of pixels of the line, float32 [] or int32 [].
+    size: number of pixels of the line, int32 [].
     size_in: number of pixels that the line is stored with. Those from `size` on
       are not a part of it and have the weight 0.
     size_out: number of pixels of the resized line.
@@ -74,7 +75,7 @@ def _weights(size: jax.Array, size_in: int, size_out: int) -> jax.Array:
 
 
 def _product(pattern: str, frames: jax.Array, weights: jax.Array) -> jax.Array:
-  """Returns an einsum of float32 factors, which no device may round first."""
+  """Computes an einsum in full float32 precision on every device."""
   return jnp.einsum(
       pattern,
       frames.astype(jnp.float32),

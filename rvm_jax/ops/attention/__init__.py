@@ -13,16 +13,18 @@ _IMPLEMENTATIONS = {
     'pallas_tpu': pallas_tpu.attend,
 }
 weigh = xla.weigh
-# Names of the implementations.
+# Values that the argument `implementation` of `attend` may have.
 NAMES = ('auto', *_IMPLEMENTATIONS)
 # Names of the arrays that the backward pass of 'pallas_tpu' needs besides its
 # inputs, for policies of rematerialisation.
 RESIDUALS = (pallas_tpu.OUT, pallas_tpu.LOG_SUM)
 # Policy of `jax.checkpoint` that keeps what the backward pass of 'cudnn' needs
-# besides its inputs. There is none for 'xla': its backward pass needs the
-# scores, and has to compute them again even if its results are kept.
+# besides its inputs. There is no such policy for 'xla': its backward pass needs
+# the scores, and would compute them again even if the result of the forward
+# pass were kept.
 is_cudnn_forward = cudnn.is_forward
 
+# Functions that return why an implementation cannot run, or '' if it can.
 _FIND_OBSTACLE = {
     'cudnn': choice.find_obstacle_cudnn,
     'pallas_tpu': choice.find_obstacle_tpu,
@@ -46,9 +48,10 @@ def attend(
     num_heads: number of heads, a divisor of D.
     implementation: 'xla', which runs on every device and writes the scores to
       memory; 'cudnn' for GPUs with a 16-bit dtype or 'pallas_tpu' for TPUs,
-      neither of which writes the scores; or 'auto'. This takes what
-      `choice.choose` returns for the device, and logs it; with symbolic
-      dimensions of `jax.export` it takes 'xla'.
+      neither of which writes the scores; or 'auto'. With 'auto',
+      `choice.choose` selects one of these for the device, and the choice is
+      logged. If the queries or keys have symbolic dimensions of `jax.export`,
+      'auto' means 'xla'.
 
   Returns:
     Weighted means of the values, [B, Q, D], in the dtype of the values.
@@ -62,7 +65,7 @@ def attend(
         f'attention must be one of {", ".join(NAMES)}, got {implementation!r}'
     )
   if implementation == 'auto' and not xla.has_known_sizes(query, key):
-    # The fused kernels cannot be chosen before their sizes are known.
+    # Whether a fused kernel can run depends on sizes that are not known yet.
     implementation = 'xla'
   if implementation != 'xla':
     attention = choice.Attention(

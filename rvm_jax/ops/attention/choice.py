@@ -1,4 +1,4 @@
-"""Chooses an implementation for an attention and the device it runs on."""
+"""Chooses the implementation of attention by its sizes and the device."""
 
 import functools
 from typing import NamedTuple
@@ -8,14 +8,14 @@ import jax
 
 from rvm_jax.ops.attention import pallas_tpu
 
-# Least number of queries for which a fused kernel is chosen. With fewer, the
-# scores that it saves are small compared with the time that it needs to start
-# and to compute the padding of its blocks.
+# Least number of queries for which a fused kernel is chosen. With fewer queries
+# it saves less time by not writing the scores than it needs to start and to
+# compute the padding of its blocks.
 _FEWEST_QUERIES = 128
 
 
 class Attention(NamedTuple):
-  """What is known of an attention before it runs.
+  """The sizes and the dtype of one call of `attend`.
 
   Attributes:
     num_queries: Q, number of queries of a sequence.
@@ -51,7 +51,7 @@ class Device(NamedTuple):
 
   @property
   def is_gpu(self) -> bool:
-    """Whether it is an NVIDIA GPU."""
+    """Whether it is a GPU. GPUs are taken to be NVIDIA's."""
     return self.platform in ('gpu', 'cuda')
 
 
@@ -70,9 +70,9 @@ class Choice(NamedTuple):
 def current_device() -> Device:
   """Returns the kind of device for which the current function is traced.
 
-  If a mesh is set, its devices are meant. They may be absent from this machine,
-  since programs can be compiled for absent devices. Without a mesh it is JAX's
-  default device.
+  If a mesh is set (`jax.set_mesh`), this is the kind of its devices. They may
+  be absent from this machine, since programs can be compiled for absent
+  devices. Without a mesh, it is the kind of JAX's default device.
   """
   device = jax.sharding.get_abstract_mesh().abstract_device
   if device is not None:
@@ -81,7 +81,7 @@ def current_device() -> Device:
 
 
 def choose(attention: Attention, device: Device) -> Choice:
-  """Returns the implementation to use for an attention on a device.
+  """Returns the implementation to use for a call of `attend` on a device.
 
   'pallas_tpu' and 'cudnn' are chosen where they can run and save memory
   traffic; 'xla' is chosen anywhere else.
@@ -104,7 +104,7 @@ def choose(attention: Attention, device: Device) -> Choice:
 
 
 def find_obstacle_cudnn(attention: Attention, device: Device) -> str:
-  """Returns why 'cudnn' cannot compute an attention, or '' if it can."""
+  """Returns why 'cudnn' cannot compute the attention, or '' if it can."""
   if not device.is_gpu:
     return f'cuDNN needs an NVIDIA GPU, and the device is {_describe(device)}'
   if attention.dtype not in ('bfloat16', 'float16'):
@@ -119,7 +119,7 @@ def find_obstacle_cudnn(attention: Attention, device: Device) -> str:
 
 
 def find_obstacle_tpu(attention: Attention, device: Device) -> str:
-  """Returns why 'pallas_tpu' cannot compute an attention, or '' if it can."""
+  """Returns why 'pallas_tpu' cannot compute the attention, or '' if it can."""
   if device.platform != 'tpu':
     return f'the kernel needs a TPU, and the device is {_describe(device)}'
   if attention.dtype not in ('bfloat16', 'float32'):
@@ -137,8 +137,8 @@ def find_obstacle_tpu(attention: Attention, device: Device) -> str:
   )
   if (scores := pallas_tpu.count_scores(*sizes)) > pallas_tpu.MAX_SCORES:
     return (
-        f'the kernel would compute {scores} scores in a step, more than'
-        f' {pallas_tpu.MAX_SCORES}, and take minutes to compile'
+        f'the kernel would compute {scores} scores in a step of its grid, more'
+        f' than {pallas_tpu.MAX_SCORES}, and take minutes to compile'
     )
   need = pallas_tpu.count_bytes(
       *sizes, 2 if attention.dtype == 'bfloat16' else 4
@@ -154,7 +154,7 @@ def find_obstacle_tpu(attention: Attention, device: Device) -> str:
 
 @functools.cache
 def report(attention: Attention, choice: Choice) -> None:
-  """Logs what was chosen for an attention, once in the life of a process."""
+  """Logs a choice, once in a process for the same sizes, dtype and choice."""
   logging.info('%s: %s, because %s', attention, choice.name, choice.reason)
 
 

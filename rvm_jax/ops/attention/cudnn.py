@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# For training, cuDNN takes numbers of queries and keys that are multiples of
+# For training, cuDNN needs numbers of queries and of keys that are multiples of
 # this number.
 _MULTIPLE = 64
 

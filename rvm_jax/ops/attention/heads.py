@@ -75,9 +75,10 @@ def split(group, head_width):
 class Stack:
   """The last few queries of a sequence, with a row for each head and query.
 
-  The rows of head 0 come first, then those of head 1, and so on. Rows are
-  repeated and summed by products with matrices of zeros and ones, because they
-  do not begin at multiples of 8, where the vector unit could move them.
+  The rows of head 0 come first, then those of head 1, and so on. The vector
+  unit can only move rows that begin at multiples of 8, and those of a head may
+  begin anywhere. So rows are repeated and summed by products with a matrix of
+  zeros and ones.
 
   Attributes:
     mask: bool [heads * rest, G], True for the channels of each row's head.
@@ -113,12 +114,18 @@ class Stack:
     self.copies = copies.astype(dtype)
 
   def spread(self, x):
-    """Maps [rest, G] to [heads * rest, G], zero but for each row's head."""
+    """Repeats queries [rest, G] for each head, as rows [heads * rest, G].
+
+    In each row the channels of all heads but its own are zero.
+    """
     rows = dot(self.copies, x, AB).astype(x.dtype)
     return jnp.where(self.mask, rows, 0)
 
   def collect(self, rows):
-    """Maps [heads * rest, G] to [rest, G], taking its head from each row."""
+    """Joins rows [heads * rest, G] to queries [rest, G].
+
+    Each row contributes the channels of its own head.
+    """
     rows = jnp.where(self.mask, rows, 0).astype(self.copies.dtype)
     return dot(self.copies, rows, ATB)
 
@@ -127,7 +134,8 @@ class Sum:
   """A sum of arrays [M, lanes] of different heads.
 
   Attributes:
-    parts: parts of the sum by their first channel, each a vector of lanes wide.
+    parts: parts of the sum by their first channel, each of at most 128 channels
+      (one vector of lanes).
   """
 
   def __init__(self):

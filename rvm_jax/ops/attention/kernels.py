@@ -2,20 +2,24 @@
 
 A step has all queries, keys and values of one sequence, for a group of heads
 whose channels lie side by side. Q is the number of queries, M that of keys, G
-that of the channels of the group and C that of the channels of a head.
+that of the channels of the group and C that of the channels of a head. Names
+that end in `_ref` are Pallas references, from which a kernel reads its inputs,
+and to which it writes its outputs.
 
 A head is picked out of the group by setting the other channels of the queries
 to zero, because the matrix unit multiplies over 128 channels in the time that
 it needs for 32. The scores are computed transposed, keys by queries, [M, Q].
 Then the maximum and the sum of the softmax are rows, which are cheap to reduce
-and to broadcast. The two products that would need an array [Q, M], the result
-and the gradient of the queries, are computed transposed, [C, Q].
+and to broadcast. The result and the gradient of the queries are computed
+transposed too, [C, Q]; otherwise they would need weights and gradients of
+scores as arrays [Q, M].
 
 The matrix unit takes 128 or 256 queries at a time, so that the last one of 257
 queries would take as long as 128 others. The few queries after the last
-multiple of 128, the rest, are therefore computed for all heads at once, as if
-they were the queries of one head, [heads * rest, G]: each head of each of these
-queries is a row of its own, in which the channels of the other heads are zero.
+multiple of 128 are called the rest. They are computed for all heads at once, as
+an array [heads * rest, G] with a row for each head of each query. In a row the
+channels of all other heads are zero, so that its product with the keys of the
+whole group gives the scores of one head.
 """
 
 import math
@@ -28,8 +32,8 @@ from rvm_jax.ops.attention import heads as heads_lib
 # Number of queries whose scores are computed at a time.
 BLOCK = 256
 
-# Transposed results of the heads, each [C, Q], by the first query of their
-# block.
+# Maps the index of the first query of each block to the transposed results of
+# the block's heads, each [C, number of queries in the block].
 _Columns = dict[int, list[jax.Array]]
 
 
@@ -42,10 +46,10 @@ def attend_forward(
     query_ref: queries, [1, Q, G].
     key_ref: keys, [1, M, G].
     value_ref: values, [1, M, G].
-    out_ref: the result, [1, Q, G].
-    log_sum_ref: base 2 logarithm of the sum of exponentials that the softmax
-      divides by, [1, 1, heads, Q]. It is not set for the rest of the queries,
-      whose softmax the backward pass computes again.
+    out_ref: output, the result of attention, [1, Q, G].
+    log_sum_ref: output, base 2 logarithm of the sum of exponentials that the
+      softmax divides by, [1, 1, heads, Q]. It is not set for the rest of the
+      queries, whose softmax the backward pass computes again.
     head_width: C, number of channels of a head.
   """
   _, num_queries, group = query_ref.shape
@@ -84,6 +88,7 @@ def attend_forward(
     mixed = jnp.concatenate(out_t[block.start]).T
     out_ref[0, block, :] = mixed.astype(dtype)
   if rest:
+    # The rest of the queries, with a row for each head of each of them.
     stack = heads_lib.Stack(rest.stop - rest.start, group, head_width, dtype)
     weights = _weigh(key_ref[0], stack.spread(query_ref[0, rest, :]), factor)
     mixed = heads_lib.dot(weights.astype(dtype), value_ref[0], heads_lib.ATB)
@@ -112,9 +117,9 @@ def attend_backward(
     out_ref: the result of `attend_forward`, [1, Q, G].
     log_sum_ref: the logarithms from `attend_forward`, [1, 1, heads, Q].
     gradient_ref: gradient of the result, [1, Q, G].
-    d_query_ref: gradient of the queries, [1, Q, G].
-    d_key_ref: gradient of the keys, [1, M, G].
-    d_value_ref: gradient of the values, [1, M, G].
+    d_query_ref: output, gradient of the queries, [1, Q, G].
+    d_key_ref: output, gradient of the keys, [1, M, G].
+    d_value_ref: output, gradient of the values, [1, M, G].
     head_width: C, number of channels of a head.
   """
   _, num_queries, group = query_ref.shape
@@ -126,9 +131,9 @@ def attend_backward(
   d_key, d_value = heads_lib.Sum(), heads_lib.Sum()
   d_query_t: _Columns = {block.start: [] for block in blocks}
 
-  # The three stages of a head of a block: scores and gradients of the weights,
-  # weights and gradients of the scores, and what these products add to the
-  # gradients of queries, keys and values.
+  # The three stages of a head of a block: scores and gradients of the weights;
+  # weights and gradients of the scores; and what this head of this block adds
+  # to the gradients of queries, keys and values.
 
   def score(item, _):
     block, head = item
@@ -145,12 +150,12 @@ def attend_backward(
   def weigh(item, scored):
     block, head = item
     query, gradient, scores, d_weights = scored
-    # The weights, from the scores and what the softmax divides by.
+    # Compute the weights again from the scores and the logarithm of their sum.
     log_sum = log_sum_ref[0, 0, head.number, block][None]
     weights = jnp.exp2(scores - log_sum)
     # The softmax's derivative needs the weighted mean of the gradients of a
-    # query's weights. It equals the product of the query's result and of the
-    # gradient of this result.
+    # query's weights. It equals the dot product of the query's result and of
+    # the gradient of this result.
     out = out_ref[0, block, head.lanes].astype(jnp.float32)
     mean = (gradient * out).sum(1, keepdims=True).T  # [1, Q]
     d_scores = scale * weights * (d_weights - mean)
@@ -169,6 +174,7 @@ def attend_backward(
     d_query = jnp.concatenate(d_query_t[block.start]).T
     d_query_ref[0, block, :] = d_query.astype(dtype)
   if rest:
+    # The rest of the queries, with a row for each head of each of them.
     stack = heads_lib.Stack(rest.stop - rest.start, group, head_width, dtype)
     query = stack.spread(query_ref[0, rest, :])
     gradient = stack.spread(gradient_ref[0, rest, :])
@@ -188,7 +194,11 @@ def attend_backward(
 
 
 def count_blocks(num_queries: int) -> int:
-  """Returns the number of blocks of queries without the rest, at least 1."""
+  """Returns about how many blocks the queries make, at least 1.
+
+  Queries after the last multiple of 128 are not counted, even if there are so
+  many that `_split` puts them into blocks.
+  """
   whole = num_queries - num_queries % heads_lib.LANES
   return max(1, -(-whole // BLOCK))
 

@@ -75,10 +75,11 @@ def attend(
 def group_width(width: int, head_width: int, num_queries: int) -> int:
   """Returns G, the number of channels of the group of heads of a grid step.
 
-  A group has all channels, or fewer if the step would have more than
-  `_MAX_ITEMS` pairs of a head and a block of queries to compute. Fewer channels
-  are whole heads in whole vectors of lanes, a multiple of lcm(128, C). Where D
-  is no such multiple, a group has all channels in any case.
+  A group has all channels, unless the grid step would then have more than
+  `_MAX_ITEMS` pairs of a head and a block of queries to compute. In that case G
+  is a smaller multiple of lcm(128, C), so that the group holds whole heads and
+  fills whole vectors of lanes. If D itself is not a multiple of lcm(128, C), a
+  group always has all channels.
 
   Args:
     width: D, number of channels of all heads.
@@ -121,7 +122,7 @@ def count_bytes(
 ) -> int:
   """Returns how many bytes of VMEM a kernel takes, at most.
 
-  The backward kernel takes more than the forward kernel, and is counted.
+  This is the need of the backward kernel. The forward kernel takes less.
 
   Args:
     num_queries: Q, number of queries.
@@ -134,12 +135,16 @@ def count_bytes(
       pl.cdiv(group_width(width, head_width, num_queries), heads.LANES)
       * heads.LANES
   )
-  # Four arrays of queries and four of keys, for this grid step and the next.
+  # Four arrays [Q, lanes] (queries, result and their gradients) and four
+  # [M, lanes] (keys, values and their gradients), for two grid steps: one is
+  # computed while the arrays of the other are copied.
   blocks = 2 * 4 * (num_queries + num_keys) * lanes * itemsize
   # Sums of the gradients of keys and values, and the transposed keys.
   sums = num_keys * lanes * (2 * 4 + itemsize)
-  # Scores, weights and their gradients, as computed and as multiplied, of two
-  # blocks at a time.
+  # Arrays [M, block] of two pairs of a head and a block at a time: three in
+  # float32 (weights, their gradients, and the gradients of the scores), and two
+  # in the dtype of the inputs (weights and gradients of the scores, as factors
+  # of products).
   block = min(kernels.BLOCK, pl.cdiv(num_queries, heads.LANES) * heads.LANES)
   scores = 2 * num_keys * block * (3 * 4 + 2 * itemsize)
   return blocks + sums + scores
@@ -147,7 +152,7 @@ def count_bytes(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def _attend(query, key, value, head_width, interpret):
-  """Returns the result of attention, [B, Q, D]; its gradient is a kernel."""
+  """Computes attention, [B, Q, D], by a kernel, and its gradient by another."""
   out, _ = _run_forward(query, key, value, head_width, interpret)
   return out
 

@@ -91,7 +91,8 @@ def _attend(query, key, value, num_heads):
       x.reshape(*x.shape[:2], num_heads, -1).swapaxes(1, 2)
       for x in (query, key, value)
   )
-  # Comparisons with other implementations are made in float64.
+  # Float64 inputs keep their precision, so that other implementations can be
+  # compared with this one in float64.
   dtype = jnp.promote_types(query.dtype, jnp.float32)
   scores = jnp.einsum(
       'bhqc,bhmc->bhqm', query, key, preferred_element_type=dtype
