@@ -1,11 +1,13 @@
-"""Measures how long loading a published checkpoint takes, and how much memory.
+"""Measures the time and the memory that loading a rival's checkpoint takes.
 
     python benchmarks/baselines.py dinov2:large:original dinov2:base:original
 
-Each argument is FAMILY:SIZE:LAYOUT. Without any, all of `layouts.LAYOUTS` are
-measured, in the size L. A checkpoint with random numbers in the layout of the
-published one is written to a temporary folder, loaded in a new process by
-`rvm_jax.baselines.load`, and deleted. The folder needs up to 2.5 GB.
+Each argument is FAMILY:SIZE:LAYOUT. SIZE is small, base or large, and
+`layouts.LAYOUTS` lists each FAMILY:LAYOUT. Without arguments all of these are
+measured in the size large. For each argument a checkpoint with random numbers
+is written to a temporary folder, in the layout of the published one. A new
+process loads it by `rvm_jax.baselines.load`. The folder needs up to 2.5 GB.
+Original layouts need PyTorch.
 
 The table has the size of the file, the seconds of the call of `load` (the file
 was just written, so that it is in the cache of the file system), and the peak
@@ -31,7 +33,7 @@ from rvm_jax import baselines
 if sys.argv[1].endswith('.pth'):
   import torch
 def peak():
-  # Unlike that of getrusage, it does not start with the parent's memory.
+  # The peak that getrusage tells would start with the parent's memory.
   status = open('/proc/self/status').read()
   return 1024 * int(re.search(r'VmHWM:\\s+(\\d+) kB', status)[1])
 before, start = peak(), time.perf_counter()
@@ -42,7 +44,7 @@ print(json.dumps([seconds, peak() - before]))
 
 
 def main(argv: list[str]):
-  """Measures the checkpoints that the arguments name."""
+  """Measures the checkpoints that the arguments name and prints a table."""
   names = argv[1:]
   if not names:
     names = [':large:'.join(key.split(':')) for key in layouts.LAYOUTS]
@@ -69,7 +71,7 @@ def main(argv: list[str]):
 def write(
     folder: pathlib.Path, family: str, size: str, layout: str
 ) -> tuple[pathlib.Path, int]:
-  """Writes a checkpoint.
+  """Writes a checkpoint with random numbers.
 
   Args:
     folder: an empty folder.
@@ -90,6 +92,7 @@ def write(
     import torch
 
     path = file = folder / f'{family}.pth'
+    # The dicts around the arrays are those of the published files.
     content = {k: torch.from_numpy(x) for k, x in arrays.items()}
     if family == 'videomae':
       content = {'model': content}

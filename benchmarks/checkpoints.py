@@ -1,11 +1,19 @@
-"""What it costs to save a checkpoint, and what its digests add.
+"""Measures what saving and restoring a checkpoint cost, and what digests add.
 
   python benchmarks/checkpoints.py --megabytes=300
 
-Saves the state of an RVM with AdamW, of about the given size, and restores it.
-Prints how long the loop waits (`save` returns), until the checkpoint is whole,
-how much of that the digests take, and the same for restoring. The first save
-and the first restore compile the digests; medians are of those after it.
+Saves and restores the state of an RVM with AdamW of about the given size. The
+table has the seconds of the first time, which compiles the digests, and the
+median of the later times:
+  digests: dispatch        until the loop may go on, if digests are computed
+                           alone.
+  digests: until read      until these digests are on the host.
+  save returns             until the loop may go on after a save.
+  checkpoint is whole      until the saved checkpoint is complete on disk.
+  read without verifying   reading the arrays, without comparing digests.
+  restore                  reading the newest checkpoint and comparing digests.
+  last_saved               `Checkpoints.last_saved`: finding the newest good
+                           checkpoint, which compares digests too.
 """
 
 import argparse
@@ -26,12 +34,19 @@ from rvm_jax.training import checkpoints as checkpoints_lib
 from rvm_jax.training import step as step_lib
 from rvm_jax.weights import released
 
+# The part of a config that saving and restoring look at.
 CONFIG = {'num_steps': 10**9, 'model': {}}
 
 
 def make_state(megabytes: int) -> step_lib.TrainState:
-  """Returns a state of about this size, with RVM-S's layers."""
-  base = 34.4e6 * 12 / 1e6  # Megabytes with a width of 384.
+  """Returns a training state of about this size, with RVM-S's heads and layers.
+
+  Args:
+    megabytes: size of parameters and moments in MB (10 ** 6 bytes).
+  """
+  # Size in MB at a width of 384: parameters and two moments, 4 bytes each. It
+  # grows with the square of the width, which must be divisible by the heads.
+  base = 34.4e6 * 12 / 1e6
   width = max(48, round(384 * (megabytes / base) ** 0.5 / 48) * 48)
   model = rvm.RVM(
       width=width,
@@ -55,6 +70,7 @@ def make_state(megabytes: int) -> step_lib.TrainState:
           for key, leaf in zip(keys, leaves, strict=True)
       ]
   )
+  # Moments as random as the parameters, instead of zeros.
   moments = jax.tree.map(lambda x: x * x, params)
   opt_state = optax.adamw(1e-3).init(params)
   opt_state = (
@@ -70,19 +86,23 @@ def make_state(megabytes: int) -> step_lib.TrainState:
 
 
 def timed(function, *arguments):
-  """Returns what a function returns, and the seconds that it took."""
+  """Calls a function; returns its result and the seconds that it took."""
   began = time.perf_counter()
   result = function(*arguments)
   return result, time.perf_counter() - began
 
 
 def main():
-  """Measures and prints."""
+  """Measures with the settings of the command line and prints the table."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--megabytes', type=int, default=300)
-  parser.add_argument('--repeats', type=int, default=5)
+  parser.add_argument(
+      '--megabytes', type=int, default=300, help='size of the state'
+  )
+  parser.add_argument(
+      '--repeats', type=int, default=5, help='times each, after the first'
+  )
   options = parser.parse_args()
   logging.set_verbosity(logging.WARNING)
   state = jax.block_until_ready(make_state(options.megabytes))
@@ -120,7 +140,8 @@ def main():
     folder = checkpoints.directory
     for _ in range(options.repeats + 1):
       newest = folder / str(checkpoint_files.find_steps(folder)[-1])
-      note('read', timed(checkpoint_files.read_state, newest, shapes)[1])
+      _, seconds = timed(checkpoint_files.read_state, newest, shapes)
+      note('read without verifying', seconds)
       note('restore', timed(checkpoints.restore, shapes, CONFIG)[1])
       note('last_saved', timed(checkpoints.last_saved)[1])
     checkpoints.close()

@@ -1,6 +1,7 @@
-"""The encoders whose cost `cost.py` counts: sizes and programs.
+"""The encoders whose cost `cost.py` counts: their sizes and their programs.
 
-Nothing is loaded or computed here. Parameters and frames are shapes.
+Parameters and frames are given as shapes: no weights are needed, and nothing is
+computed.
 """
 
 from collections.abc import Callable
@@ -21,8 +22,8 @@ from rvm_jax.weights import released
 
 # Height and width of the frames in pixels.
 PIXELS = 256
-# Frames of a window, of models that encode clips: what the released evaluation
-# of RVM gives them.
+# Number of frames in a window of a clip model, as in the released evaluation of
+# RVM.
 WINDOW = 16
 
 
@@ -32,9 +33,10 @@ class Family(NamedTuple):
   Attributes:
     title: name of the family in tables.
     kind: 'recurrent' for RVM, 'image' for models that see one frame, 'clip' for
-      those that attend over time.
+      models that attend over time.
     sizes: letters of the sizes.
-    make: function of a size and of a dtype, which returns the Flax module.
+    make: function that returns the Flax module for one of `sizes` and the name
+      of a dtype, such as 'float32'.
   """
 
   title: str
@@ -44,12 +46,12 @@ class Family(NamedTuple):
 
 
 class Program(NamedTuple):
-  """What encodes some frames in one call.
+  """A function that encodes some frames in one call, and its arguments.
 
   Attributes:
-    function: function of `params` and of `inputs`.
-    params: shapes of the parameters.
-    inputs: shapes of the frames, and of RVM's state.
+    function: function of the parameters and of all `inputs`.
+    params: tree of the parameters' shapes.
+    inputs: shapes of the frames and, for RVM, of the state.
   """
 
   function: Callable[..., jax.Array]
@@ -58,13 +60,13 @@ class Program(NamedTuple):
 
 
 def _size(width, depth, num_heads, mlp_width):
-  """Returns what sizes of a ViT differ in."""
+  """Returns the attributes of a ViT module that depend on its size."""
   return dict(
       width=width, depth=depth, num_heads=num_heads, mlp_width=mlp_width
   )
 
 
-# Sizes of the ViTs, by the paper of each family.
+# Sizes of the ViTs, from the papers of the families.
 _SIZES = {
     'S': _size(384, 12, 6, 1536),
     'B': _size(768, 12, 12, 3072),
@@ -77,12 +79,12 @@ _VJEPA2_SIZES = _SIZES | {'g': _size(1408, 40, 22, 6144)}
 
 
 def _make_rvm(size: str, dtype: str) -> rvm.RVM:
-  """Returns encoder and core of RVM; features need no decoder."""
+  """Returns an RVM without decoder, which features do not need."""
   return rvm.RVM(**rvm.SIZES[size], decoder_layers=0, dtype=dtype)
 
 
 def _make_dinov2(size: str, dtype: str) -> dinov2.DINOv2:
-  """Returns a DINOv2 without registers, which would be 4 more tokens."""
+  """Returns a DINOv2 without registers; with them it has 4 tokens more."""
   return dinov2.DINOv2(
       **_DINOV2_SIZES[size],
       gated=size == 'g',
@@ -92,7 +94,7 @@ def _make_dinov2(size: str, dtype: str) -> dinov2.DINOv2:
 
 
 def _make_dinov3(size: str, dtype: str) -> dinov3.DINOv3:
-  """Returns a DINOv3, with four registers and no biases of keys."""
+  """Returns a DINOv3 with four registers and without biases of the keys."""
   return dinov3.DINOv3(
       **_DINOV3_SIZES[size],
       gated=size == 'H+',
@@ -103,7 +105,13 @@ def _make_dinov3(size: str, dtype: str) -> dinov3.DINOv3:
 
 
 def _make_clips(module_class, rows, sizes=_SIZES):
-  """Returns the function that makes a module of clips."""
+  """Returns a function of a size and a dtype that makes a clip model.
+
+  Args:
+    module_class: class of the model.
+    rows: rows of patches in the frames that the published model is trained on.
+    sizes: attributes of the model by its size.
+  """
 
   def make(size, dtype):
     return module_class(
@@ -141,16 +149,16 @@ NAMES = tuple(
 
 
 def find(name: str) -> tuple[Family, str]:
-  """Returns the family and the size of an encoder's name."""
+  """Returns the family and the size that a name such as 'rvm.L' stands for."""
   key, size = name.split('.')
   return FAMILIES[key], size
 
 
 def side(module: Any) -> int:
-  """Returns the height and the width of a module's frames.
+  """Returns the side of a module's square frames in pixels.
 
-  These are 256 pixels, or what is left of them if the patch does not divide
-  them: 252 for DINOv2.
+  It is the greatest multiple of the patch up to `PIXELS`, which is 256. DINOv2,
+  whose patch has 14 pixels, gets 252.
   """
   return PIXELS // module.patch * module.patch
 
@@ -160,12 +168,12 @@ def program(module: Any, num_frames: int) -> Program:
 
   Args:
     module: an RVM, or a module of `rvm_jax.baselines`.
-    num_frames: number of frames.
+    num_frames: number of frames that the call encodes.
   """
   pixels = side(module)
   shape = (1, num_frames, pixels, pixels, 3)
   if isinstance(module, videomae.VideoMAE):
-    # It takes no other number of frames than it is trained on.
+    # VideoMAE refuses other numbers of frames than its attribute says.
     module = module.clone(num_frames=num_frames)
   if isinstance(module, rvm.RVM):
     num_tokens = 1 + (pixels // module.patch) ** 2

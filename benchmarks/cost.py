@@ -1,4 +1,4 @@
-"""Counts what encoders cost against the number of frames of a video.
+"""Counts FLOPs and memory of encoders against the number of frames of a video.
 
   python benchmarks/cost.py                     # counts what is missing
   python benchmarks/cost.py rvm.L dinov2.B      # some encoders, again
@@ -6,10 +6,10 @@
   python benchmarks/cost.py --latency           # times the smallest on this CPU
   python benchmarks/cost.py --page              # docs/cost.md and docs/cost.png
 
-Each encoder's program for 256 x 256 pixels is compiled by XLA, which tells its
-FLOPs and memory; nothing is run, except for --latency. RVM and image models get
-one frame a call. Models of clips get 1 to 1024 frames a call, which attend to
-each other; a window is a call of 16 frames. Results are kept as JSON in
+XLA compiles the program of each encoder for 256 x 256 pixels and tells its
+FLOPs and memory. Only --latency runs the programs. RVM and image models get one
+frame a call. Clip models get 2 to 1024 frames a call, whose tokens all attend
+to each other; a window is a call of 16 frames. Results are kept as JSON in
 benchmarks/cost/ with the versions of JAX and of the compiler. --topology needs
 the extra `tpu-plan` and takes minutes for an encoder. --page needs the extra
 `bench`.
@@ -49,10 +49,10 @@ TIMED = (
 
 
 def list_calls(kind: str, module: Any) -> list[int]:
-  """Returns the numbers of frames of a call for which an encoder is compiled.
+  """Returns the numbers of frames in the calls that an encoder is compiled for.
 
   Args:
-    kind: kind of the encoder's family.
+    kind: `kind` of the encoder's family.
     module: the encoder.
   """
   if kind == 'clip':
@@ -63,23 +63,24 @@ def list_calls(kind: str, module: Any) -> list[int]:
 def count_on_host(module: Any, num_frames: int) -> dict[str, Any]:
   """Compiles a call for this machine's CPU and counts what it costs.
 
-  Long attention is computed in blocks of queries, by a loop. XLA counts the
-  FLOPs of a loop's body once, so the FLOPs are those of a program in which all
-  queries attend at once; these programs do the same work.
+  Long attention is computed by a loop over blocks of queries. XLA counts the
+  FLOPs of a loop's body only once. The FLOPs are therefore taken from a second
+  program without the loop, in which all queries attend at once and which does
+  the same work.
 
   Args:
     module: the encoder.
     num_frames: number of frames of the call.
 
   Returns:
-    Number of 'frames', 'flops', and bytes of 'arguments', of the 'temporary'
-    arrays and of 'outputs'; 'unblocked' are the bytes of the temporary arrays
-    if all queries attend at once.
+    Number of 'frames', number of 'flops', and the bytes of the 'arguments', of
+    the 'temporary' arrays and of the 'outputs'. 'unblocked' has the bytes of
+    the temporary arrays if all queries attend at once.
   """
   program = contenders.program(module, num_frames)
 
   def compile_call():
-    # A new function, because JAX keeps what it has traced before.
+    # A new function object, because JAX would reuse the trace of the old one.
     run = jax.jit(functools.partial(program.function))
     return run.lower(program.params, *program.inputs).compile()
 
@@ -99,7 +100,7 @@ def count_on_host(module: Any, num_frames: int) -> dict[str, Any]:
 def count_on_tpu(
     module: Any, num_frames: int, topology: topologies.Topology
 ) -> dict[str, Any]:
-  """Compiles a call for one TPU that need not be there.
+  """Compiles a call for one TPU, which the machine need not have.
 
   Args:
     module: the encoder.
@@ -107,8 +108,10 @@ def count_on_tpu(
     topology: the TPU.
 
   Returns:
-    Number of 'frames', bytes as `count_on_host` returns them, 'hbm_bytes' that
-    the call moves, and the 'seconds' that the compiler estimates.
+    Number of 'frames'; bytes of the 'arguments', of the 'temporary' arrays and
+    of the 'outputs'; 'hbm_bytes', which the call moves to and from memory; the
+    'seconds' that the call is estimated to take; and 'kernel_source', which
+    says where the part of Pallas kernels in the estimate comes from.
   """
   mesh = jax.sharding.Mesh(topologies.devices(topology), ('data',))
   whole = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
@@ -138,18 +141,18 @@ def count_on_tpu(
 
 
 def count(name: str, topology: topologies.Topology | None):
-  """Counts the calls of an encoder and keeps the results.
+  """Counts the calls of an encoder and writes the results to its file.
 
   Args:
     name: name of the encoder.
     topology: a TPU; None for this machine's CPU.
   """
   family, size = contenders.find(name)
-  # Products are computed as users of the device would: in float32 on CPUs.
+  # Products have the dtype that is usual on the device.
   module = family.make(size, 'bfloat16' if topology else 'float32')
   calls = []
   if topology:
-    # Longer calls take long to compile.
+    # One call for each encoder: longer ones take too long to compile.
     num_frames = contenders.WINDOW if family.kind == 'clip' else 1
     calls.append(count_on_tpu(module, num_frames, topology))
   else:
@@ -171,7 +174,7 @@ def count(name: str, topology: topologies.Topology | None):
 
 
 def describe(topology: topologies.Topology | None) -> dict[str, Any]:
-  """Returns the date and the versions of what a result depends on."""
+  """Returns today's date and the versions of the libraries behind a result."""
   versions = {'jax': jax.__version__, 'jaxlib': jax.lib.__version__}
   if topology:
     versions |= topologies.versions(topology)
@@ -194,15 +197,15 @@ def write(file: pathlib.Path, result: dict[str, Any]):
 
 
 def measure_latency(repeats: int):
-  """Times the smallest encoders on one core and keeps the results.
+  """Times the smallest encoders on one core and writes the results to a file.
 
-  They take turns. The least time that the core computes is kept, which depends
-  less on other work of the machine than the time that passes.
+  The encoders take turns. The result of each is its least CPU time, which
+  depends less on other work of the machine than wall time does.
 
   Args:
-    repeats: how often each is timed, after a call that compiles it.
+    repeats: how often each encoder is timed, after a call that compiles it.
   """
-  # One core computes, and does not wait for others.
+  # On one core no thread waits for another, which could count as CPU time.
   os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
   calls = {}
   for name, num_frames in TIMED:
@@ -242,11 +245,19 @@ def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('names', nargs='*', metavar='ENCODER')
+  parser.add_argument(
+      'names', nargs='*', metavar='ENCODER', help='such as rvm.L or dinov2.B'
+  )
   parser.add_argument('--topology', help='a TPU to compile for: v6e:1x1')
-  parser.add_argument('--latency', action='store_true')
-  parser.add_argument('--repeats', type=int, default=3, help='of --latency')
-  parser.add_argument('--page', action='store_true')
+  parser.add_argument(
+      '--latency', action='store_true', help='time encoders on this CPU'
+  )
+  parser.add_argument(
+      '--repeats', type=int, default=3, help='timed calls of --latency'
+  )
+  parser.add_argument(
+      '--page', action='store_true', help='make docs/cost.md and docs/cost.png'
+  )
   options = parser.parse_args()
   if unknown := sorted(set(options.names) - set(contenders.NAMES)):
     parser.error(

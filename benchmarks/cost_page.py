@@ -49,7 +49,7 @@ def head(columns: tuple[str, ...]) -> list[str]:
 
 
 def make_steps() -> list[str]:
-  """Returns the table of what does not depend on the number of frames."""
+  """Returns the table of what one call costs: a frame, or a window of 16."""
   host, chip = video_cost.read(), video_cost.read('.v6e')
   lines = head(STEP_COLUMNS)
   for name, result in host.items():
@@ -81,6 +81,7 @@ def make_steps() -> list[str]:
 def make_videos() -> list[str]:
   """Returns the table of the FLOPs of whole videos."""
   lines = head(('TFLOPs of a video', *map(str, video_cost.FRAMES)))
+  # Rows of whole videos in one call, below those of frames and windows.
   whole = []
   for name, result in video_cost.read().items():
     way = ', windows' if video_cost.is_clip(result) else ''
@@ -99,7 +100,7 @@ def make_videos() -> list[str]:
 
 
 def make_memory() -> list[str]:
-  """Returns the table of the memory of whole calls."""
+  """Returns the table of the memory of clip models that get a whole video."""
   lines = head(('GB of a whole call', *map(str, video_cost.FRAMES[1:])))
   for name, result in video_cost.read().items():
     if not video_cost.is_clip(result):
@@ -118,7 +119,7 @@ def make_memory() -> list[str]:
 
 
 def make_crossovers() -> list[str]:
-  """Returns the table of where RVM and the models of clips cost the same."""
+  """Returns the table of lengths at which RVM and clip models cost the same."""
   lines = head(CROSSOVER_COLUMNS)
   host = video_cost.read()
   for name, result in host.items():

@@ -9,8 +9,8 @@ import video_cost
 
 PICTURE = pathlib.Path(__file__).parents[1] / 'docs' / 'cost.png'
 
-# Encoders of clips have the same blocks, so that their curves nearly coincide:
-# a wide line lies below a narrow one.
+# Color and line width of each family. The curves of the clip models nearly
+# coincide, because they have the same blocks: wide lines lie below narrow ones.
 STYLES = {
     'rvm': ('#0072b2', 2.4),
     'dinov2': ('#009e73', 2.0),
@@ -19,12 +19,12 @@ STYLES = {
     'vjepa': ('#cc79a7', 2.6),
     'vjepa2': ('#a02c2c', 1.2),
 }
-# What is drawn in the column of each size of RVM.
+# Sizes of RVM. Each has a column of the picture, with the rivals of its size.
 COLUMNS = ('S', 'B', 'L', 'H')
 
 
 def draw():
-  """Draws FLOPs a frame and memory of all encoders, a column for each size."""
+  """Draws FLOPs a frame (top) and memory (bottom), a column for each size."""
   pyplot.rcParams.update({'font.size': 12, 'axes.grid': True})
   figure, axes = pyplot.subplots(
       2, 4, figsize=(15, 8), layout='constrained', sharex=True, sharey='row'
@@ -56,11 +56,13 @@ def draw():
 def draw_flops(ax, name, result):
   """Draws the FLOPs of a frame against the number of frames of the video."""
   color, width = style(name)
+  # Frame by frame or in windows.
   frames = video_cost.FRAMES
   values = [video_cost.count_video(result, x) / x / 1e9 for x in frames]
   is_clip = video_cost.is_clip(result)
   ax.plot(frames, values, '--' if is_clip else '-', color=color, lw=width)
   if is_clip:
+    # The whole video in one call.
     x, y = zip(*((c['frames'], c['flops']) for c in result['calls']))
     y = [flops / count / 1e9 for count, flops in zip(x, y)]
     ax.plot(x, y, '-', color=color, lw=width)
@@ -87,7 +89,7 @@ def draw_memory(ax, name, result):
 
 
 def is_rvm(item):
-  """Returns whether a pair of a name and a result is that of an RVM."""
+  """Returns whether a pair of an encoder's name and its result is an RVM's."""
   return item[0].startswith('rvm.')
 
 

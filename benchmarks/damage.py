@@ -3,11 +3,12 @@
   python benchmarks/damage.py --workdir=DIR
 
 A run with the tiny model of tests/tiny.py leaves checkpoints of the steps 10,
-20 and 30. For each kind of damage a copy of its workdir is damaged at step 30
-and started again by `experiments/launch.py --backend=local`. It must resume
-from step 20, say so in one line that names the damaged checkpoint, keep that
-one aside, and end with exit code 0 and, bit for bit, the same last step as a
-run without damage.
+20 and 30. For each kind of damage the checkpoint of step 30 is damaged in a
+copy of the workdir, and `experiments/launch.py --backend=local` starts the run
+again. The run must resume from step 20, say so in one line that names the
+damaged checkpoint, and end with exit code 0. Its last step must equal that of a
+run without damage bit for bit. The command prints a table and ends with exit
+code 1 if a run fails or ends differently.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import orbax.checkpoint as ocp
 import runs
 import saved
 
+# Step of the checkpoint that is damaged, and last step of the run.
 _NEWEST = 30
 _END = 40
 
@@ -79,7 +81,7 @@ def damage_metadata(folder: pathlib.Path):
 
 
 def damage_position(folder: pathlib.Path):
-  """Writes another position in the data."""
+  """Changes the saved position in the data."""
   path = folder / 'data' / 'metadata'
   path.write_text(path.read_text().replace('0', '1'))
 
@@ -91,15 +93,15 @@ def damage_config(folder: pathlib.Path):
 
 
 def make_unreadable(folder: pathlib.Path):
-  """Puts links to themselves in the place of the files of arrays."""
-  # Root may read a file whatever its permissions say.
+  """Replaces the files of arrays by links to themselves."""
+  # Permissions would not do: root may read any file.
   for path in _data(folder):
     path.unlink()
     path.symlink_to(path.name)
 
 
 def write_nan(folder: pathlib.Path):
-  """Writes all arrays anew, with a number in one of them that is none."""
+  """Writes all arrays anew, with a NaN in the largest one."""
   state = saved.read_state(folder / 'state')
   leaves, structure = jax.tree.flatten(state)
   largest = max(range(len(leaves)), key=lambda i: leaves[i].size)
@@ -111,7 +113,7 @@ def write_nan(folder: pathlib.Path):
 
 
 def leave_unfinished(folder: pathlib.Path):
-  """Makes the checkpoint one that was being written when the run died."""
+  """Renames the checkpoint to one that was being written when the run died."""
   folder.rename(folder.with_name(f'{folder.name}.orbax-checkpoint-tmp'))
 
 
@@ -134,7 +136,15 @@ KINDS: tuple[Callable[[pathlib.Path], None], ...] = (
 def launch(
     workdir: pathlib.Path, cache: pathlib.Path
 ) -> tuple[runs.Launch, int]:
-  """Runs up to the last step; returns the launch and its exit code."""
+  """Starts or resumes a run and waits for its last step.
+
+  Args:
+    workdir: folder of the run.
+    cache: folder of the cache of compiled programs.
+
+  Returns:
+    The launch, which has ended, and its exit code.
+  """
   launched = runs.Launch(
       workdir,
       cache,
@@ -151,16 +161,17 @@ def launch(
 def try_damage(
     damage: Callable[[pathlib.Path], None], workdir: pathlib.Path
 ) -> list[str]:
-  """Damages and starts once.
+  """Damages a copy of the run, starts it again and makes a row of the table.
 
   Args:
     damage: function that damages the checkpoint in a folder.
-    workdir: folder with the undamaged run, 'whole', its end, 'end', and the
-      cache of compiled programs.
+    workdir: folder with the undamaged run up to step 30 in 'whole', the same
+      run up to its last step in 'end', and the cache in 'compiled'.
 
   Returns:
-    Name of the damage, exit code, step that the run resumed from, whether its
-    end equals that of the undamaged run, seconds, and what the run said.
+    Description of the damage, exit code, step that the run resumed from,
+    whether its last step equals that in 'end', seconds, and the line in which
+    the run names the damaged checkpoint, or else the number of such lines.
   """
   folder = workdir / damage.__name__
   shutil.copytree(workdir / 'whole', folder)
@@ -194,7 +205,9 @@ def main():
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--only', default='', help='name of one kind of damage')
+  parser.add_argument(
+      '--only', default='', help='part of the name of the kinds to try'
+  )
   parser.add_argument(
       '--workdir', type=pathlib.Path, required=True, help='new or empty folder'
   )

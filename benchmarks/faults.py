@@ -1,20 +1,20 @@
-"""Sends signals to a run at given moments and shows how it ends.
+"""Sends signals to a run at chosen moments and shows how it ends.
 
   python benchmarks/faults.py --workdir=DIR [--only=SIGTERM]
 
-A run of two processes with the tiny model of tests/tiny.py, and a data worker
-each, is started on CPU by `experiments/launch.py --backend=local`, for each
-fault and each moment once. All but one resume from a checkpoint, of step 20; a
-checkpoint is due every 10 steps and the last step is 40. The launcher does not
-restart, so that its exit code is that of the run.
+For each fault and each moment a run with the tiny model of tests/tiny.py is
+started on CPU by `experiments/launch.py --backend=local`. It has two processes
+with a data worker each. It resumes from a checkpoint of step 20, except where
+the moment is its first evaluation. A checkpoint is due every 10 steps and the
+last step is 40. The launcher does not restart the run.
 
-The table says of each the exit codes (one if all processes have the same), the
-seconds from the fault until launcher and processes have ended, and how many
-steps that were done are in no checkpoint. '-' stands for a fault that was not
-tried.
+A cell has the exit codes, the seconds from the signal until launcher and
+processes have ended, and the number of steps that were done and are in no
+checkpoint. If all exit codes are equal there is one; otherwise those of process
+0 and 1 come first and that of the launcher last. '-': not tried.
 
-With root's rights, the workdir of one more run is a small disk in memory, which
-is full while a checkpoint is saved and has room again for the next.
+With root's rights one more run is tried on a small disk in memory, which is
+full while a checkpoint is due and has room again for the next one.
 """
 
 import argparse
@@ -32,21 +32,22 @@ from typing import NamedTuple
 import runs
 import saved
 
+# Step of the checkpoint that runs resume from, and last step.
 _START = 20
 _END = 40
-# Lines of process 0.
+# The line of process 0 after the model was built.
 _BUILT = r'^\[0\].* Parameters:'
 _WHOLE_SECONDS = 600
 
 
 class Fault(NamedTuple):
-  """A signal, and whom it is sent to.
+  """A signal, and which processes it is sent to.
 
   Attributes:
-    name: what the table calls it.
+    name: name in the table.
     signal: the signal.
-    find: function that returns what it is sent to, from the launch. Negative
-      numbers are process groups, as for `os.kill`.
+    find: function of the launch that returns the process ids to send it to.
+      Negative numbers are process groups, as for `os.kill`.
     moments: the moments at which it is tried, keys of MOMENTS.
   """
 
@@ -93,7 +94,7 @@ def _last_step(launch):
   launch.wait(runs.step_line(_END))
 
 
-# Functions that wait for a moment.
+# By name, functions that wait until a launch has reached the moment.
 MOMENTS = {
     'start-up': _start_up,
     'first evaluation': _first_evaluation,
@@ -160,22 +161,22 @@ FAULTS = (
 def try_fault(
     fault: Fault, moment: str, folder: pathlib.Path, base: pathlib.Path
 ) -> str:
-  """Runs once with a fault; returns exit codes, seconds and steps lost.
+  """Runs once with a fault; returns the cell of the table.
 
   Args:
-    fault: what is sent, and to whom.
-    moment: when, a key of MOMENTS.
+    fault: the signal, and which processes get it.
+    moment: when it is sent, a key of MOMENTS.
     folder: new folder for the run.
-    base: folder that has a workdir with a checkpoint of step `_START`, and the
-      cache of compiled programs.
+    base: folder with a workdir that has a checkpoint of step `_START`, and with
+      the cache of compiled programs.
   """
   folder.mkdir()
   workdir = folder / 'run'
   if moment != 'first evaluation':
     shutil.copytree(base / 'run', workdir)
-  # Compiling takes long enough to be hit only without a cache.
+  # With the cache compiling would be too short to be hit.
   cache = folder / 'compiled' if moment == 'compiling' else base / 'compiled'
-  # Scenes make an evaluation long enough to be hit.
+  # Without scenes an evaluation would be too short to be hit.
   num_scenes = 16 if 'evaluation' in moment else 0
   launch = _launch(workdir, cache, f'--config.num_eval_scenes={num_scenes}')
   try:
@@ -189,6 +190,7 @@ def try_fault(
     return '**never ended**'
   finally:
     launch.close()
+  # The launcher names only codes other than 0.
   (attempt,) = launch.attempts()
   codes = {attempt.codes.get(i, 0) for i in range(2)} | {code}
   if len(codes) > 1:
@@ -216,7 +218,7 @@ def _launch(workdir, cache, *arguments):
 
 
 def make_base(base: pathlib.Path):
-  """Makes a workdir with a checkpoint of step `_START`, and fills the cache."""
+  """Makes a workdir with a checkpoint of step `_START` and fills the cache."""
   base.mkdir()
   if _launch(base / 'run', base / 'compiled').end(_WHOLE_SECONDS):
     raise SystemExit(f'the run without a fault failed, see {base}/run.log')
@@ -225,11 +227,11 @@ def make_base(base: pathlib.Path):
 
 
 def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
-  """Fills the disk of a run while it saves; returns what the run said of it.
+  """Fills the disk of a run while it saves; returns what became of the run.
 
   Args:
     folder: new folder for the run, on which a disk in memory is mounted.
-    base: see `try_fault`.
+    base: folder with a workdir and the cache, as in `try_fault`.
   """
   folder.mkdir()
   mount = ['mount', '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', str(folder)]
@@ -246,7 +248,7 @@ def try_full_disk(folder: pathlib.Path, base: pathlib.Path) -> str:
       with contextlib.suppress(OSError):
         while file.write(bytes(4096)):
           pass
-    # The first step after the save that must fail.
+    # This step comes after the save that must fail.
     with contextlib.suppress(TimeoutError):
       launch.wait(runs.step_line(_START + 15), seconds=120)
     filler.unlink()

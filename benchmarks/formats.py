@@ -1,7 +1,9 @@
-"""Formats of clips for input_pipeline.py: what to read, and ways to decode it.
+"""Formats of clips for input_pipeline.py, and ways to read and decode them.
 
-Each function takes the place of a clip, a `Place`, and the numbers of frames in
-it, ascending and different, int64 [n]. Ways return them as uint8 [n, H, W, 3].
+A way is a function of the place of a clip (a `Place`) and of the numbers of the
+frames to read, counted from the clip's first frame (int64 [n], ascending and
+without repeats). It returns the frames, uint8 [n, H, W, 3]. The functions
+`fetch_*` take the same arguments and return encoded bytes.
 """
 
 from collections.abc import Callable
@@ -23,18 +25,19 @@ from rvm_jax.data.video import index
 from rvm_jax.data.video import reader
 from rvm_jax.data.video import sequences
 
+# Names of the two ways that every format has.
 OURS, SEQUENTIAL = 'this project', 'sequential'
 
 
 class Place(NamedTuple):
-  """Where a clip is.
+  """Where a clip is stored.
 
   Attributes:
     path: path of the video file, of the folder of pictures, or of the shard.
-    start: number of the clip's first frame in it; 0 in a shard.
-    contents: what the video holds, `reader.Contents`; of a packed clip, what
-      its record holds by name.
-    number: number of the record in the shard; None if there is none.
+    start: number of the clip's first frame in the video; 0 in a shard.
+    contents: the video's `reader.Contents`; for a packed clip the features of
+      its record by name, as `rvm_jax.data.shards.schema` describes them.
+    number: number of the record in the shard; None if the clip is not packed.
   """
 
   path: str
@@ -47,11 +50,11 @@ class Format(NamedTuple):
   """A format of clips.
 
   Attributes:
-    name: name for people.
-    fetch: function that reads the encoded frames and decodes nothing; returns
-      them as a list of bytes.
-    sequential: plain decoding, with which all frames are compared.
-    ways: other ways to read the frames, by name.
+    name: name in the tables.
+    fetch: function that reads the encoded bytes of the frames and decodes
+      nothing.
+    sequential: the way of plain decoding, whose frames are the reference.
+    ways: further ways by name, without that of this project.
   """
 
   name: str
@@ -78,7 +81,12 @@ class Clock:
 def find(
     source: records.Source, record: records.Record
 ) -> tuple[Format, Place]:
-  """Returns the format and the place of a record's clip."""
+  """Returns the format and the place of a record's clip.
+
+  Args:
+    source: the source that the record is from.
+    record: the record.
+  """
   if isinstance(source, packed_lib.Packed):
     path, number = source._catalog.locate(
         int(source._clips.ids[record.clip[0]])
@@ -86,6 +94,7 @@ def find(
     example = packed_lib._parse(array_records.read(path, number))
     kind = {b'jpeg': PACKED_JPEG, b'mp4': PACKED_MP4}[example['encoding']]
     return kind, Place(path, 0, example, number)
+  # The source names the file and the frame that the clip begins with.
   clip = np.array([record.clip[0], 0], np.int64)
   path, _, start = source.describe(clip).rpartition(' from frame ')
   good, _ = index.build([path])
@@ -97,7 +106,7 @@ def find(
 def read_record(
     record: records.Record, place: Place, numbers: np.ndarray
 ) -> np.ndarray:
-  """Reads frames of a record in the way of this project."""
+  """Reads frames of a record as this project does; `place` is not needed."""
   del place
   return record.read(numbers)
 
@@ -109,23 +118,27 @@ def read(
     place: Place,
     numbers: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """Reads frames in all ways; returns them by way.
+  """Reads frames in all ways; returns the frames by the name of the way.
 
   Args:
     clock: counts the time of each way.
-    ways: the ways by name. Those of other projects may fail and are then left
-      out, because they are not installed or cannot read the file.
-    turn: number of the turn; another way is first in each.
+    ways: the ways by name. If a way of another project is not installed or
+      cannot read the file, the result lacks it.
+    turn: number of the turn. Each turn begins with another way.
     place: where the clip is.
     numbers: numbers of the frames.
+
+  Raises:
+    ImportError, RuntimeError: the way of this project or sequential decoding
+      has failed.
   """
   images = {}
   order = np.roll(list(ways), turn).tolist()
   for way in order:
     try:
       images[way] = clock(way, ways[way], place, numbers)
-    # torchcodec raises RuntimeError if it finds no FFmpeg, and so do both for
-    # a file that they cannot read.
+    # torchcodec raises RuntimeError if it finds no FFmpeg; torchcodec and
+    # decord2 raise it for a file that they cannot read.
     except (ImportError, RuntimeError):
       if way in (OURS, SEQUENTIAL):
         raise
@@ -133,7 +146,10 @@ def read(
 
 
 def fetch_packets(place: Place, numbers: np.ndarray) -> list[bytes]:
-  """Reads a video file from the key frame before the first wanted frame."""
+  """Reads the packets from the last key frame up to the last wanted frame.
+
+  The key frame is the last one that is not after the first wanted frame.
+  """
   timestamps, keys = place.contents.timestamps, place.contents.key_frames
   numbers = numbers + place.start
   pieces = []
@@ -158,8 +174,8 @@ def read_plain(
   Args:
     place: where the clip is.
     numbers: numbers of the frames.
-    is_sparing: whether only these frames are converted to RGB, instead of all
-      frames up to the last of them.
+    is_sparing: whether only the wanted frames are converted to RGB. Otherwise
+      all frames up to the last wanted one are.
   """
   numbers = set((numbers + place.start).tolist())
   images = []
@@ -177,7 +193,7 @@ def read_plain(
 
 
 def _file(place: Place) -> str | io.BytesIO:
-  """Returns the path of a video file, or the file in a packed clip."""
+  """Returns the path of a video file, or the mp4 file in a packed clip."""
   if isinstance(place.contents, reader.Contents):
     return place.path
   return io.BytesIO(place.contents['frames'])
@@ -190,13 +206,13 @@ def fetch_record(place: Place, numbers: np.ndarray) -> list[bytes]:
 
 
 def read_packed_jpeg(place: Place, numbers: np.ndarray) -> np.ndarray:
-  """Decodes the JPEG files of a clip in memory, and does nothing else."""
+  """Decodes the JPEG files of a packed clip that is in memory already."""
   frames, offsets = place.contents['frames'], place.contents['offsets']
   return decode_pillow([frames[offsets[i] : offsets[i + 1]] for i in numbers])
 
 
 def read_torchcodec(place: Place, numbers: np.ndarray) -> np.ndarray:
-  """Decodes with torchcodec, on one thread and without a scan of the file."""
+  """Decodes with torchcodec on one thread, without scanning the file first."""
   from torchcodec import decoders  # pylint: disable=g-import-not-at-top
 
   video = decoders.VideoDecoder(
@@ -217,7 +233,7 @@ def read_decord(place: Place, numbers: np.ndarray) -> np.ndarray:
 
 
 def fetch_pictures(place: Place, numbers: np.ndarray) -> list[bytes]:
-  """Reads the files of some pictures of a folder."""
+  """Reads the files of the wanted pictures of a folder."""
   names = sequences.list_names(place.path)
   pieces = []
   for number in (numbers + place.start).tolist():
@@ -227,12 +243,12 @@ def fetch_pictures(place: Place, numbers: np.ndarray) -> list[bytes]:
 
 
 def read_pillow(place: Place, numbers: np.ndarray) -> np.ndarray:
-  """Decodes the pictures of a folder with Pillow, and does nothing else."""
+  """Reads and decodes the pictures of a folder with Pillow."""
   return decode_pillow(fetch_pictures(place, numbers))
 
 
 def decode_pillow(pieces: list[bytes]) -> np.ndarray:
-  """Decodes pictures, uint8 [n, H, W, 3]."""
+  """Decodes pictures of one size; returns them as uint8 [n, H, W, 3]."""
   return np.stack([np.asarray(Image.open(io.BytesIO(x))) for x in pieces])
 
 

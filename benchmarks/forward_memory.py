@@ -2,15 +2,15 @@
 
     python benchmarks/forward_memory.py dinov2.S:1 dinov2.B:1 videomae.S:16
 
-Each argument is an encoder of `contenders.NAMES` and the number of frames that
-it encodes in one call. Each runs in a process of its own, with random
-parameters and frames of 480 x 880 pixels, of which the model sees whole patches
-('released' in docs/baselines.md).
+Each argument is a rival of `contenders.NAMES`, a colon, and the number of
+frames that it encodes in one call. Each call is made in a process of its own,
+with random parameters and frames of 480 x 880 pixels. Rows and columns of
+pixels that fill no patch are cut off (variant 'released' in docs/baselines.md).
 
-The table has the tokens of the call, the memory that XLA plans for the
-parameters and for the call, the peak of the resident memory of the process
-above what it had with all libraries imported, and the seconds of the call, with
-its compilation.
+The table has the number of tokens that attend to each other; the memory that
+XLA plans for parameters, frames, features and temporary arrays; by how much the
+peak of the process's resident memory exceeds what it had with all libraries
+imported; and the seconds of compiling and running the call.
 """
 
 import json
@@ -63,12 +63,12 @@ def measure(name: str, num_frames: str) -> tuple[int, int, int, float]:
   """Encodes frames in this process.
 
   Args:
-    name: name of an encoder.
-    num_frames: number of frames.
+    name: name of an encoder of `contenders.NAMES`, except for an RVM.
+    num_frames: number of frames, as the command line has it.
 
   Returns:
-    Number of tokens that attend to each other, planned and measured bytes, and
-    seconds.
+    Number of tokens that attend to each other, bytes that XLA plans, growth of
+    the peak of this process's memory in bytes, and seconds.
   """
   before = _peak()
   family, size = contenders.find(name)
@@ -93,6 +93,8 @@ def measure(name: str, num_frames: str) -> tuple[int, int, int, float]:
   seconds = time.perf_counter() - start
   assert np.isfinite(found.patches).all()
   _, time_steps, rows, columns, _ = found.patches.shape
+  # Clip models attend over all frames, two of which share a token, and have no
+  # prefix tokens. Image models attend within a frame, with CLS and registers.
   times = time_steps // module.tubelet if module.tubelet > 1 else 1
   num_prefix = module.num_prefix if module.tubelet == 1 else 0
   memory = compiled.memory_analysis()
@@ -108,7 +110,7 @@ def measure(name: str, num_frames: str) -> tuple[int, int, int, float]:
 def _peak() -> int:
   """Returns the most bytes that this process has had in memory so far.
 
-  Unlike that of getrusage, it does not start with the parent's memory.
+  The peak that getrusage tells would start with the parent's memory.
   """
   with open('/proc/self/status') as file:
     return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', file.read())[1])

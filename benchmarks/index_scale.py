@@ -2,17 +2,18 @@
 
     python benchmarks/index_scale.py --num_files=1000000 --dir=/tmp/index_scale
 
-Makes a tree of empty files, 1000 in each folder, and a database with a made-up
-row for each. Every stage runs in a process of its own, of which the table has
-wall seconds, CPU seconds and by how much the peak of its memory grew:
+Makes a tree of empty files, 1000 in each folder, and an index (a database) with
+a made-up row for each file. Every stage runs in a process of its own. The table
+has its wall seconds, its CPU seconds, and by how much the peak of its memory
+grew, in MB (2 ** 20 bytes):
   list  lists the tree.
-  open  opens it as a source of a run: lists, looks all files up in the index,
-        and plans their records.
+  open  opens the tree as a source of a run: lists it, looks up all files in the
+        index, and plans their records.
   new   as `open`, after --num_new videos were added, which are decoded once.
-  merge adds the rows to an empty database, as of another host.
+  merge adds all rows to an empty index, as that of another host would be.
 
---latency gives every request to the file system that many seconds more, as a
-network disk does. The tree is deleted at the end.
+--latency makes every request to the file system take longer, as on a network
+disk. The tree is deleted at the end.
 """
 
 import argparse
@@ -32,14 +33,16 @@ from rvm_jax.data.video import index
 from rvm_jax.data.video import listing
 from rvm_jax.data.video import merging
 
+# Number of files in a folder of the tree.
 PER_FOLDER = 1000
+# Frames of a sample, as in configs/rvm_base.py.
 SPACING = frame_sampling.Spacing(
     num_source=4, num_target=4, stride=1, min_gap=4, max_gap=48
 )
 
 
 def make_tree(folder: str, num_files: int):
-  """Makes a tree of empty files and a database that has a row for each."""
+  """Makes a tree of empty files and an index that has a row for each file."""
   videos = os.path.join(folder, 'videos')
   rows = []
   for number in range(num_files):
@@ -48,9 +51,10 @@ def make_tree(folder: str, num_files: int):
     if not number % PER_FOLDER:
       os.makedirs(os.path.dirname(path))
     os.close(os.open(path, os.O_CREAT))
+    # Path, size and time of modification tell whether a row is up to date.
     rows.append((path, 0, os.stat(path).st_mtime_ns))
   os.makedirs(os.path.dirname(index.database()))
-  # What a minute of video at 30 frames a second takes in a row.
+  # Timestamps and key frames of a minute of video at 30 frames a second.
   stamps = index._pack(512 * np.arange(1800))
   keys = index._pack(np.arange(0, 1800, 250))
   with sqlite3.connect(index.database()) as connection:
@@ -64,7 +68,7 @@ def make_tree(folder: str, num_files: int):
 
 
 def add_videos(folder: str, num_new: int):
-  """Adds small videos to a folder."""
+  """Makes a folder with `num_new` copies of a small video."""
   os.makedirs(folder)
   first = os.path.join(folder, '0.mp4')
   with av.open(first, 'w') as container:
@@ -79,7 +83,7 @@ def add_videos(folder: str, num_new: int):
 
 
 def add_latency(seconds: float):
-  """Makes requests to the file system take longer in this process."""
+  """Makes `os.stat` and `os.scandir` take longer in this process."""
 
   def slow(function):
     def call(*arguments, **keywords):
@@ -93,7 +97,16 @@ def add_latency(seconds: float):
 
 
 def measure(stage: str, folder: str, latency: float) -> list[float]:
-  """Runs a stage and returns wall seconds, CPU seconds and MB of memory."""
+  """Runs a stage in this process.
+
+  Args:
+    stage: 'list', 'open', 'new' or 'merge'.
+    folder: folder with the tree in 'videos'.
+    latency: seconds that a request to the file system takes longer.
+
+  Returns:
+    Wall seconds, CPU seconds, and growth of the peak of the memory in MB.
+  """
   add_latency(latency)
   videos = os.path.join(folder, 'videos')
   peak, start = _peak(), np.array([time.perf_counter(), time.process_time()])
@@ -122,9 +135,15 @@ def main():
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--dir', required=True, help='folder to make')
-  parser.add_argument('--num_files', type=int, default=1_000_000)
-  parser.add_argument('--num_new', type=int, default=100)
-  parser.add_argument('--latency', type=float, default=0.0)
+  parser.add_argument(
+      '--num_files', type=int, default=1_000_000, help='files in the tree'
+  )
+  parser.add_argument(
+      '--num_new', type=int, default=100, help='videos of the stage new'
+  )
+  parser.add_argument(
+      '--latency', type=float, default=0.0, help='seconds more for each request'
+  )
   options = parser.parse_args()
   os.makedirs(options.dir)
   os.environ['XDG_CACHE_HOME'] = os.path.join(options.dir, 'cache')

@@ -1,25 +1,28 @@
-"""Measures what reading clips costs a core, by stage and against others.
+"""Measures what reading clips costs a core, by stage and against other readers.
 
     python benchmarks/input_pipeline.py VIDEOS FRAMES ...
 
 Each argument is a source of a run: a folder of videos, one of folders of JPEG
 frames, or a packed set. As in pretraining, a sample is 4 source frames in a row
 and 4 target frames, 4 to 48 frames after the last source frame, cropped and
-resized to 256 x 256 pixels. Three tables come out, of each source:
-  ways    Samples a second a core by this project, by PyAV from the start of the
-          file ('sequential'; converts the 8 frames to RGB), by PyAV with every
-          frame converted on the way, and by torchcodec and decord2 where they
-          are installed. For JPEG frames 'sequential' is Pillow alone; in a
-          packed set it begins with the record in memory. All read the same
-          frames to memory in turns, in one process and with one thread, and
-          their frames are compared: ours must be equal to sequential decoding.
-  stages  What a sample takes: the record looked up, encoded bytes read,
-          decoded, cropped and resized, copied into a batch of 16; their sum;
-          and the stream of batches of a run, with everything.
-  chips   From that, the cores that each v6e chip of a slice of 256 needs, and
-          the bytes that each host reads a second, for each size of model. The
-          speeds of the chips are those in benchmarks/pods: the compiler's
-          estimate, and the bound that no program beats.
+resized to 256 x 256 pixels. Three tables are printed for each source:
+  ways    Samples that a core reads a second: by this project; by PyAV from the
+          start of the file, converting the 8 frames to RGB ('sequential'); by
+          PyAV converting every frame on the way; and by torchcodec and decord2
+          where they are installed. For JPEG frames 'sequential' is Pillow
+          alone; in a packed set it begins with the record in memory. All ways
+          read the same frames to memory, in turns, in one process and with one
+          thread. The frames of this project must equal those of sequential
+          decoding.
+  stages  CPU time of a sample for each stage: looking up the record, reading
+          the encoded bytes, decoding, cropping and resizing, copying into a
+          batch of 16; their sum; and the time in a run's stream of batches,
+          which does all of this.
+  chips   How many cores, reading at the rate of this stream, each v6e chip of a
+          slice of 256 needs, and how many bytes its host reads a second, for
+          each size of RVM. The first number is for the speed of a chip that the
+          compiler estimates, the second for the bound that no program beats;
+          both are read from benchmarks/pods.
 
 Rates are by CPU time, which other work on the machine changes less than wall
 time. Files come from the page cache.
@@ -42,8 +45,10 @@ from rvm_jax.data import pipeline
 from rvm_jax.data import records
 from rvm_jax.data import sources
 
+# Plans by size of model, see pods.py, and the letters of the sizes.
 PODS = pathlib.Path(__file__).parent / 'pods'
 SIZES = {'small': 'S', 'base': 'B', 'large': 'L', 'huge': 'H'}
+# Frames, size in pixels and crops of a sample, as in configs/rvm_base.py.
 SPACING = frame_sampling.Spacing(
     num_source=4, num_target=4, stride=1, min_gap=4, max_gap=48
 )
@@ -53,15 +58,15 @@ STAGES = ('look up', 'read', 'decode', 'crop', 'batch')
 
 
 class Row(NamedTuple):
-  """What was measured of a clip.
+  """What was measured for a clip.
 
   Attributes:
     name: name of the clip.
-    num_records: number of its records in the source.
-    spent: CPU seconds of a sample, by way and by stage.
-    num_bytes: bytes that a sample reads.
-    differences: mean difference of pixels from sequential decoding, by way, the
-      greatest of all samples.
+    num_records: number of the clip's records in the source.
+    spent: mean CPU seconds of a sample, by the names of ways and of stages.
+    num_bytes: mean number of bytes that are read for a sample.
+    differences: for each way, how much its pixels differ from those of
+      sequential decoding: the mean over a sample, of the worst sample.
   """
 
   name: str
@@ -78,8 +83,8 @@ def measure_clip(
 
   Args:
     source: the source.
-    numbers: numbers of the clip's records.
-    num_samples: number of samples.
+    numbers: numbers of the clip's records in the source.
+    num_samples: number of samples to measure.
 
   Raises:
     SystemExit: our frames differ from those of sequential decoding.
@@ -88,10 +93,11 @@ def measure_clip(
   clock, num_bytes = formats.Clock(), 0
   differences: dict[str, float] = {}
   failed: set[str] = set()
-  # The first turn is not counted: libraries are imported, files are read.
+  # Turn -1 is not counted: it imports libraries and fills the page cache.
   for turn in range(-1, num_samples):
     if turn == 0:
       clock, num_bytes = formats.Clock(), 0
+    # The same frames in all ways, each compared with sequential decoding.
     record = clock('look up', source.__getitem__, numbers[turn % len(numbers)])
     kind, place = formats.find(source, record)
     frames, _ = frame_sampling.sample_frames(
@@ -110,6 +116,7 @@ def measure_clip(
       differences[way] = max(worst, float(np.abs(difference).mean()))
     if differences[formats.OURS]:
       raise SystemExit(f'{place.path}: our frames {frames} differ')
+    # The stages that follow one another in a run, each timed on its own.
     num_bytes += sum(map(len, clock('read', kind.fetch, place, frames)))
     box = crops.sample_box(rng, *images[formats.OURS].shape[1:3], AREA, ASPECT)
     cropped = clock(
@@ -118,6 +125,7 @@ def measure_clip(
     clock('batch', np.stack, [cropped] * BATCH_SIZE)
   spent = {name: x / num_samples for name, x in clock.spent.items()}
   spent['batch'] /= BATCH_SIZE
+  # The way of this project reads and decodes.
   spent['decode'] = max(0.0, spent[formats.OURS] - spent['read'])
   for way in failed:
     spent.pop(way, None)
@@ -162,7 +170,7 @@ def measure_stream(place: str, num_batches: int) -> float:
 
 
 def print_ways(rows: list[Row]):
-  """Prints the table of ways."""
+  """Prints the table of ways: a row for each clip, and one for all clips."""
   ways = list(dict.fromkeys(way for row in rows for way in row.differences))
   print(f'\n| samples a second a core | {" | ".join(ways)} |')
   print('|---' * (1 + len(ways)) + '|')
@@ -173,9 +181,14 @@ def print_ways(rows: list[Row]):
 
 
 def rate(rows: list[Row], way: str) -> str:
-  """Returns the samples a second of a way, '-' if it failed for some sample.
+  """Returns a cell: the samples a second of a way, '-' if it failed for one.
 
-  If pixels differ by more than rounding, it says by how much in the mean.
+  If the pixels differ from sequential decoding by more than rounding, the cell
+  says by how much in the mean, of 255.
+
+  Args:
+    rows: what was measured for the clips, which all count alike.
+    way: name of the way.
   """
   if not all(way in row.spent for row in rows):
     return '-'
@@ -188,7 +201,8 @@ def print_stages(rows: list[Row], stream: float):
   """Prints the table of stages.
 
   Args:
-    rows: what was measured of the clips, which count by their length.
+    rows: what was measured for the clips. A clip's weight in the mean is its
+      number of records.
     stream: CPU seconds of a clip in the stream of batches of a run.
   """
   weights = [row.num_records for row in rows]
@@ -204,11 +218,11 @@ def print_stages(rows: list[Row], stream: float):
 
 
 def print_chips(rate: float, clip_bytes: float):
-  """Prints what hosts need for each size of model.
+  """Prints the cores and the bytes a second that hosts need, for each size.
 
   Args:
-    rate: clips a second that a core reads.
-    clip_bytes: bytes that a clip reads.
+    rate: number of clips that a core reads in a second.
+    clip_bytes: number of bytes that are read for a clip.
   """
   print(f'\nA clip reads {clip_bytes / 1e3:.0f} kB.')
   print(
@@ -229,7 +243,7 @@ def print_chips(rate: float, clip_bytes: float):
     print(f'| {letter} | {" | ".join(cells)} |')
   print(
       '\npython -m rvm_jax.training.plan --clips_per_core_second='
-      f'{rate:.3g} ... tells it for other configs and slices.'
+      f'{rate:.3g} ... tells the same for other configs and slices.'
   )
 
 
@@ -238,7 +252,9 @@ def main(arguments: list[str] | None = None):
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('places', nargs='+', metavar='SOURCE')
+  parser.add_argument(
+      'places', nargs='+', metavar='SOURCE', help='a folder or a packed set'
+  )
   parser.add_argument(
       '--num_samples', type=int, default=20, help='samples of each clip'
   )
@@ -251,6 +267,7 @@ def main(arguments: list[str] | None = None):
   options = parser.parse_args(arguments)
   for place in options.places:
     source = sources.find(place, SPACING, max_bad_share=0.5)
+    # A long clip has several records.
     by_clip: dict[int, list[int]] = {}
     for number in range(len(source)):
       by_clip.setdefault(int(source[number].clip[0]), []).append(number)

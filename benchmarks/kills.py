@@ -5,14 +5,14 @@
 A run of two processes with the tiny model of tests/tiny.py is started on CPU by
 `experiments/launch.py --backend=local`. A process, a data worker, or both get
 SIGKILL at a random moment, and the launcher starts the run again, until all
-kills are done and the run has reached its last step. The phases of a start take
-turns: imports, compiling, just after the run has resumed, steps, a save under
-way, an evaluation.
+kills are done and the run has reached its last step. Each kill falls into
+another phase, in turns: saving, just after resuming, steps, start-up, an
+evaluation, compiling.
 
-These checks are made from outside:
+The output and the files of the run are checked:
   - Each start resumes from the newest whole checkpoint.
-  - At most `--save_every` steps are lost, and the one that was computed while a
-    checkpoint was being written.
+  - No more steps are lost than `--save_every`, and the one that was computed
+    while a checkpoint was being written.
   - The run ends with exit code 0, and the parameters, the state of the
     optimizer and the data position at its last step equal those of a run that
     was never disturbed, bit for bit.
@@ -30,8 +30,9 @@ import numpy as np
 import runs
 import saved
 
-# For each phase, the line of process 0 that it begins with, if it does not
-# begin with a step, and about how many seconds it lasts.
+# For each phase, the line of process 0 after which it begins, and about how
+# many seconds it lasts. None: it begins with the processes, or after a step
+# that `Killer` chooses.
 PHASES = {
     'save': (None, 0.5),
     'resumed': (runs.RESUMED, 1.0),
@@ -44,13 +45,13 @@ VICTIMS = ('process 0', 'process 1', 'worker', 'process and worker')
 
 
 class Kill(NamedTuple):
-  """A kill.
+  """What was killed, and when.
 
   Attributes:
-    phase: the phase in which it came, a key of PHASES.
+    phase: the phase of the run, a key of PHASES.
     victim: what was killed, one of VICTIMS.
-    seconds: when, as `time.monotonic` counts.
-    newest: step of the newest whole checkpoint when all processes had ended, 0
+    seconds: time of the kill, as `time.monotonic` counts.
+    newest: step of the newest whole checkpoint after all processes had ended; 0
       if there was none.
   """
 
@@ -61,22 +62,27 @@ class Kill(NamedTuple):
 
 
 class Killer:
-  """Kills something of a run once for each of its starts."""
+  """Kills processes of a run, once after each of its starts."""
 
   def __init__(self, launch: runs.Launch, options: argparse.Namespace):
-    """Takes a run that has been launched with these options."""
+    """Takes a run.
+
+    Args:
+      launch: the run.
+      options: options of the command line, with which it was launched.
+    """
     self._launch = launch
     self._options = options
     self._rng = np.random.default_rng(options.seed)
-    # Processes of the last start, and the number of its first line.
+    # Process ids of the newest start, and number of its first line of output.
     self._pids: list[int] = []
     self._begin = 0
 
   def kill(self, number: int) -> Kill:
-    """Kills something and waits until the launcher starts the run again.
+    """Waits for a moment, kills, and waits until the run is started again.
 
     Args:
-      number: number of the kill, from 0, by which the phases take turns.
+      number: number of the kill, from 0. Phases take turns by it.
 
     Raises:
       TimeoutError: the run has ended, or does not reach the phase.
@@ -95,17 +101,18 @@ class Killer:
     return Kill(phase, victim, seconds, newest)
 
   def _choose_phase(self, number):
-    """Returns the phase whose turn it is, or one before the first step."""
+    """Returns the phase whose turn it is, or another one if it cannot come."""
     newest = self._newest()
     phase = list(PHASES)[number % len(PHASES)]
-    # The run must not end before the last kill.
+    # The run must not end before the last kill: near its end, kills come before
+    # it does steps.
     ends_soon = newest + 2 * self._options.eval_every > self._options.num_steps
     if ends_soon and phase in ('steps', 'save', 'evaluation'):
       phase = ('start-up', 'compile', 'resumed')[number % 3]
     return 'compile' if phase == 'resumed' and not newest else phase
 
   def _wait_for(self, phase):
-    """Waits for a phase, and then for a random part of it."""
+    """Waits until a phase has begun, and then for a random part of it."""
     line, seconds = PHASES[phase]
     newest = self._newest()
     save_every, eval_every = self._options.save_every, self._options.eval_every
@@ -122,9 +129,10 @@ class Killer:
     time.sleep(self._rng.uniform(0, seconds))
 
   def _choose_victim(self):
-    """Returns what is killed, one of VICTIMS, and its process ids."""
+    """Returns what to kill, one of VICTIMS, and its process ids."""
     victim = VICTIMS[self._rng.integers(len(VICTIMS))]
     leader = self._pids[self._rng.integers(len(self._pids))]
+    # During start-up a process has no worker yet, and is killed in its place.
     workers = self._launch.workers(leader)[:1]
     if 'worker' in victim and workers:
       return victim, workers if victim == 'worker' else [*workers, leader]
@@ -138,7 +146,7 @@ class Killer:
 def check(
     kills: list[Kill], attempts: list[runs.Attempt], save_every: int
 ) -> list[list[str]]:
-  """Checks each start and makes a row of each kill.
+  """Checks each start and makes a row of the table for each kill.
 
   Args:
     kills: the kills, each of which ended one attempt.
@@ -148,13 +156,15 @@ def check(
   Returns:
     Rows of texts: phase, victim, exit codes, seconds until the processes were
     started again, seconds until the next step, steps lost. The last two are '-'
-    where the next attempt was killed before its first step.
+    if the next attempt was killed before its first step.
 
   Raises:
-    SystemExit: an attempt went on from another step than it should have.
+    SystemExit: an attempt did not resume from the newest checkpoint, or lost
+      too many steps.
   """
   rows, last = [], 0
   for kill, ended, following in zip(kills, attempts, attempts[1:]):
+    # The last step that was done. An attempt without steps does not change it.
     last = max([last if not ended.steps else 0, *ended.steps])
     row = [kill.phase, kill.victim]
     row.append(', '.join(f'{i}: {code}' for i, code in ended.codes.items()))
@@ -166,20 +176,24 @@ def check(
     lost = last - following.resumed
     if not kill.newest == following.resumed == first - 1:
       raise SystemExit(
-          f'{kill}: went on from {following.resumed} with step {first}'
+          f'{kill}: the run resumed from step {following.resumed} and went on'
+          f' with step {first}'
       )
     if lost > save_every + 1:
-      raise SystemExit(f'{kill}: {lost} steps were lost')
+      raise SystemExit(
+          f'{kill}: {lost} steps were lost, at most {save_every + 1} may be'
+      )
     rows.append([*row, f'{seconds - kill.seconds:.1f}', str(lost)])
   return rows
 
 
 def main():
-  """Kills as often as the command line says and prints a table."""
+  """Kills as often as the command line says, checks, and prints a table."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--kills', type=int, default=50)
+  parser.add_argument('--kills', type=int, default=50, help='number of kills')
+  # These are settings of the run.
   parser.add_argument('--processes', type=int, default=2)
   parser.add_argument('--num_steps', type=int, default=200)
   parser.add_argument('--save_every', type=int, default=5)

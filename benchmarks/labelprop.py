@@ -1,13 +1,14 @@
-"""Measures label propagation against a plain one in numpy, at DAVIS size.
+"""Measures label propagation against a plain implementation in NumPy.
 
   python benchmarks/labelprop.py
 
-Both get the same random features of unit length, for 30 x 55 patches, and
-search the first frame and a queue of 20 frames, with top-7 and radius 20. The
-plain implementation computes all affinities of a frame as one matrix with BLAS,
-masks it, and takes the best with np.argpartition. In both, the time for a frame
-depends neither on the features nor on its place in the video. The plain
-implementation runs last, so that the peak memory is measured before it.
+Both get the same random features of unit length for 30 x 55 patches, which is
+the grid of DAVIS at 480 x 880 pixels. As in the DAVIS benchmark, they search
+the first frame and a queue of 20 frames, with the 7 best patches and radius 20.
+The plain implementation computes all affinities of a frame as one matrix with
+BLAS, masks it, and takes the best with np.argpartition. In both, the time for a
+frame depends neither on the features nor on its place in the video. The plain
+implementation runs last, so that the peak of memory is that of ours.
 """
 
 import collections
@@ -21,7 +22,9 @@ import numpy as np
 
 from rvm_jax.evals.propagation import label_propagation
 
-_FRAMES = flags.DEFINE_integer('frames', 4, 'Frames in a run.', lower_bound=1)
+_FRAMES = flags.DEFINE_integer(
+    'frames', 4, 'Number of frames in a run.', lower_bound=1
+)
 _ROUNDS = flags.DEFINE_integer(
     'rounds', 3, 'Number of runs, of which the fastest counts.'
 )
@@ -30,14 +33,24 @@ _WIDTHS = flags.DEFINE_multi_integer(
 )
 _GRID = (30, 55)
 _NUM_LABELS = 4
+# The defaults of `label_propagation.propagate`.
 _CONTEXT, _TEMPERATURE, _TOP_K, _RADIUS = 20, 0.7, 7, 20
 
 
 def propagate_plainly(features, labels):
-  """Propagates labels like `label_propagation.propagate`, with its defaults."""
+  """Propagates labels like `label_propagation.propagate` with its defaults.
+
+  Args:
+    features: float32 [T, h, w, D].
+    labels: float32 [h, w, L], soft labels of the first frame.
+
+  Returns:
+    Soft labels of all frames, float32 [T, h, w, L].
+  """
   _, height, width, size = features.shape
   patches = height * width
-  # Added to affinities with the queue, [h * w, h * w]: 0 within the radius.
+  # Added to the affinities with a frame of the queue, [h * w, h * w]: 0 within
+  # the radius, else very negative.
   places = np.stack(np.mgrid[:height, :width], -1).reshape(patches, 2)
   square = np.square(places[:, None] - places[None]).sum(-1)
   mask = np.where(square < _RADIUS**2, 0, -1e10).astype(np.float32)
@@ -46,7 +59,8 @@ def propagate_plainly(features, labels):
   result = []
   for frame in features:
     frame = frame.reshape(patches, size)
-    # All affinities of the frame, [h * w, 21 * h * w].
+    # All affinities of the frame, [h * w, 21 * h * w]. The radius does not
+    # apply to the first of the 21 frames.
     context, votes = (np.concatenate(x) for x in zip(first, *queue))
     affinity = frame @ context.T
     affinity /= np.float32(_TEMPERATURE)

@@ -1,16 +1,16 @@
-"""Keys and shapes of the arrays in published checkpoints of rivals."""
+"""Keys and shapes of the arrays in published checkpoints of RVM's rivals."""
 
 from typing import Any
 
-# Width, blocks, hidden width of the MLP, heads.
+# For each size: width, number of blocks, hidden width of the MLPs, heads.
 SIZES = {
     'small': (384, 12, 1536, 6),
     'base': (768, 12, 3072, 12),
     'large': (1024, 24, 4096, 16),
 }
 
-# Lines of keys and shapes in published files. `*` stands for the number of a
-# block, D for the width and M for the hidden width of MLPs.
+# Each line is a key and a shape. `*` stands for the number of a block, D for
+# the width and M for the hidden width of the MLPs.
 _NORMS = """
     blocks.*.norm1.weight D
     blocks.*.norm1.bias D
@@ -38,7 +38,14 @@ _FUSED = """
 
 
 def _separate(query: str, key: str, value: str, out: str) -> str:
-  """Returns lines of attention whose layers have these names."""
+  """Returns the lines of attention layers with separate weights.
+
+  Args:
+    query: name of the layer that makes queries.
+    key: name of the layer that makes keys.
+    value: name of the layer that makes values.
+    out: name of the layer that makes the output.
+  """
   names = (query, key, value, out)
   return ''.join(
       f'blocks.*.attention.{name}.weight D D\n'
@@ -47,7 +54,8 @@ def _separate(query: str, key: str, value: str, out: str) -> str:
   )
 
 
-# The lines of a file, and replacements in its keys.
+# For each FAMILY:LAYOUT the lines of its file, and which parts of the keys are
+# then replaced by which.
 LAYOUTS = {
     'dinov2:original': (
         _NORMS + _MLPS + _SCALES + _FUSED + """
@@ -115,7 +123,7 @@ LAYOUTS = {
             'fc2': 'down_proj',
         },
     ),
-    # The decoder is left out, which is not read.
+    # The published file also has a decoder, which is not read.
     'videomae:original': (
         _NORMS + _MLPS + """
         blocks.*.attn.qkv.weight 3D D
@@ -156,7 +164,8 @@ LAYOUTS = {
         """,
         {},
     ),
-    # The files of both V-JEPAs have two encoders. Predictors are left out.
+    # These are the keys of one encoder; the published files have two, and
+    # predictors, which are not read.
     'vjepa:original': (
         _NORMS + _MLPS + _FUSED + """
         pos_embed 1 1568 D
@@ -184,7 +193,7 @@ LAYOUTS = {
 
 
 def list_shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
-  """Returns the shapes of the arrays of a file by key.
+  """Returns the shapes of the arrays in a file by their keys.
 
   Args:
     layout: a key of `LAYOUTS`.
@@ -196,7 +205,8 @@ def list_shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
   found = {}
   for key, *sides in filter(None, map(str.split, lines.split('\n'))):
     for old, new in replacements.items():
-      # The beginning of a key, or its end.
+      # Parts are replaced at the beginning or at the end of a key, and the
+      # names of MLP layers also in between.
       if key.startswith(old):
         key = new + key.removeprefix(old)
       elif old in ('fc1', 'fc2') or key.endswith(old):
@@ -205,13 +215,13 @@ def list_shapes(layout: str, size: str) -> dict[str, tuple[int, ...]]:
     for i in range(depth if '*' in key else 1):
       found[key.replace('*', str(i))] = shape
   if layout == 'dinov3:huggingface':
-    # Keys have no bias there.
+    # The layers that make the keys of attention have no bias in this layout.
     found = {k: v for k, v in found.items() if 'k_proj.bias' not in k}
   return found
 
 
 def make_config(family: str, size: str) -> dict[str, Any]:
-  """Returns the contents of Hugging Face's config.json.
+  """Returns the contents of the config.json that Hugging Face has for a model.
 
   Args:
     family: 'dinov2', 'dinov3', 'videomae' or 'vjepa2'.

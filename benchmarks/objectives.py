@@ -2,20 +2,20 @@ r"""Compares objectives at equal clips and at equal FLOPs, on generated scenes.
 
   python -m benchmarks.objectives --out=runs/objectives
 
-All runs have the encoder, the optimizer and the data of configs/rvm_demo.py;
-`VARIANTS` says what differs. Each is trained twice with each seed: on as many
-clips as RVM (budget 'clips'), and for as many steps as need the FLOPs that
-RVM's run needs, as the objectives count them (budget 'flops'). Where both are
-the same number of steps there is one run. Each encoder is then scored by
-configs/eval_scenes.py.
+All runs have the encoder, the optimizer and the data of configs/rvm_demo.py,
+except for what `VARIANTS` and the configs named there change. Each variant is
+trained with two budgets and several seeds: on as many clips as RVM (budget
+'clips'), and for as many steps as cost the FLOPs of RVM's run (budget 'flops';
+the objectives count them). If both budgets give the same number of steps, there
+is one run for both. configs/eval_scenes.py then scores each encoder.
 
-Runs are those of `python -m rvm_jax.main`, one at a time, seed by seed, so that
-each seed is a whole comparison. They are scored in this process, which
-generates the benchmark's clips once. The command may be stopped; the same
-command goes on where it was, and what is done is not done again. After each run
-the table is written to --out/table.md: scores as the mean over seeds, and how
-much higher each objective's score is than RVM's, paired by clip and averaged
-over the seeds that both have, with a 95 % interval over clips.
+`python -m rvm_jax.main` trains the runs one at a time and seed by seed, so that
+the comparison is complete after each seed. This process scores them and
+generates the benchmark's clips once. If the command is stopped, the same
+command continues and skips what is done. After each run it writes the table to
+--out/table.md: mean scores over the seeds, and each variant's scores minus
+those of RVM, paired by clip and averaged over the seeds that both have, with a
+95 % interval over clips.
 """
 
 import argparse
@@ -36,14 +36,16 @@ from rvm_jax.evals.metrics import intervals
 from rvm_jax.evals.scenes import benchmark
 from rvm_jax.training import objectives
 
-# RVM as in the paper, at the demo's size: without what makes the demo fast.
+# RVM without what makes the demo fast: as in the paper, the decoder is not told
+# where source tokens are, and most of a target is hidden (90 %; 95 % in the
+# paper). The other two values were chosen for this setting.
 _PAPER: dict[str, int | float | str] = {
     'model.content_first': False,
     'mask_ratio': 0.9,
     'optimizer.learning_rate': 4e-3,
     'optimizer.core_weight_decay': 1.5,
 }
-# For each variant its config and what is changed of it.
+# For each variant the name of its config, and the settings that are changed.
 VARIANTS: dict[str, tuple[str, dict[str, int | float | str]]] = {
     'rvm': ('rvm_demo', _PAPER),
     'rvm, 1 source frame': ('rvm_demo', _PAPER | {'data.num_source': 1}),
@@ -52,18 +54,19 @@ VARIANTS: dict[str, tuple[str, dict[str, int | float | str]]] = {
     'videomae': ('videomae_demo', {}),
     'vjepa': ('vjepa_demo', {}),
 }
+# The variant that the others are compared with.
 REFERENCE = 'rvm'
 BUDGETS = ('clips', 'flops')
 
 
 class Run(NamedTuple):
-  """A run and where it is.
+  """A run of a variant.
 
   Attributes:
     variant: key of `VARIANTS`.
     seed: seed of the run.
     num_steps: number of steps.
-    workdir: folder of the run, which holds the result too.
+    workdir: folder of the run. The scores are in a folder inside.
   """
 
   variant: str
@@ -73,16 +76,23 @@ class Run(NamedTuple):
 
   @property
   def result(self) -> pathlib.Path:
-    """Folder of the scores."""
+    """Folder of the scores, which exists once the run is scored."""
     return self.workdir / 'results' / 'scenes'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Does what the command line asks for; returns the exit code."""
+  """Trains and scores all runs that are not done; returns the exit code.
+
+  Args:
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
+  """
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  parser.add_argument('--out', required=True, type=pathlib.Path)
+  parser.add_argument(
+      '--out', required=True, type=pathlib.Path, help='folder for everything'
+  )
   parser.add_argument('--num_steps', type=int, default=600, help="RVM's steps")
   parser.add_argument('--seeds', type=int, default=3, help='number of seeds')
   parser.add_argument(
@@ -132,7 +142,15 @@ def plan(
     costs: dict[str, float],
     variants: Sequence[str],
 ) -> Iterator[tuple[str, Run]]:
-  """Yields each budget and run, in the order in which they are done."""
+  """Yields pairs of a budget and a run, in the order in which runs are done.
+
+  Args:
+    out: folder in which each run has its workdir.
+    num_steps: number of steps of the reference.
+    num_seeds: number of seeds, which are 0, 1, ...
+    costs: FLOPs of a training step for one clip, by variant.
+    variants: the variants to run.
+  """
   for seed in range(num_seeds):
     for budget in BUDGETS:
       for variant in variants:
@@ -144,7 +162,7 @@ def plan(
 
 
 def train(run: Run):
-  """Trains, or goes on with it."""
+  """Trains a run, or continues its training."""
   config, changes = VARIANTS[run.variant]
   settings = {
       'seed': run.seed,
@@ -157,7 +175,13 @@ def train(run: Run):
 
 
 def score(run: Run, num_clips: Sequence[int] | None):
-  """Scores the encoder of a run, on this many clips of each split."""
+  """Scores the encoder of a run.
+
+  Args:
+    run: the run, which has been trained.
+    num_clips: number of training clips and of test clips; None for those of
+      configs/eval_scenes.py.
+  """
   config = eval_scenes.get_config()
   if num_clips:
     config.protocol.num_train, config.protocol.num_test = num_clips
@@ -171,7 +195,13 @@ def report(
     runs: Sequence[tuple[str, Run]],
     costs: dict[str, float],
 ):
-  """Writes the table of what is done so far."""
+  """Writes the table of the runs that are scored so far.
+
+  Args:
+    out: folder of the table.
+    runs: pairs of a budget and a run, as `plan` yields them.
+    costs: FLOPs of a training step for one clip, by variant.
+  """
   found = {
       run: compare.read(os.fspath(run.result))
       for _, run in runs
@@ -179,6 +209,7 @@ def report(
   }
   lines = []
   for budget in BUDGETS:
+    # The scored runs of this budget by variant and seed.
     groups = {}
     for _, run in (each for each in runs if each[0] == budget):
       if run in found:
@@ -192,7 +223,7 @@ def report(
 
 
 def _scores(groups, found, costs):
-  """Yields the rows of a table of mean scores, and how much was computed."""
+  """Yields the rows of the table of seeds, steps, FLOPs and mean scores."""
   yield _row(['task', *groups])
   yield _row(['---'] * (1 + len(groups)))
   first = {name: next(iter(runs.values())) for name, runs in groups.items()}
@@ -218,7 +249,7 @@ def _scores(groups, found, costs):
 
 
 def _differences(groups, found):
-  """Yields the rows of a table of differences from the reference."""
+  """Yields the rows of the table of differences from the reference."""
   others = [name for name in groups if name != REFERENCE]
   yield _row(['task', *others])
   yield _row(['---'] * (1 + len(others)))
@@ -229,6 +260,7 @@ def _differences(groups, found):
       if not seeds:
         cells.append('-')
         continue
+      # The score of each clip, averaged over the seeds.
       first, second = (
           np.mean(
               [_column(found[groups[key][seed]], task.name) for seed in seeds],

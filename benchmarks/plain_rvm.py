@@ -1,8 +1,9 @@
-"""RVM written down plainly, which `speed.py` compares `rvm_jax` with.
+"""A plain implementation of RVM, which `speed.py` compares `rvm_jax` with.
 
 Everything is float32 and unrolled: one frame after the other, one target after
-the other. In each function `p` is the part of the parameters that it uses, in
-the tree of `rvm_jax.models.rvm.RVM`.
+the other. In each function `p` is the part of the parameter tree of
+`rvm_jax.models.rvm.RVM` that the function uses. The README's table of axes
+explains the letters in shapes.
 """
 
 import jax
@@ -28,7 +29,7 @@ def dense(p, x):
 
 
 def attention(p, x, context):
-  """Lets queries x [B, N, D] attend to the tokens in context [B, M, D]."""
+  """Lets queries x [B, N, D] attend to the M tokens of context [B, M, D]."""
 
   def project(p, tokens):
     heads = jnp.einsum('bnd,dhk->bhnk', tokens, p['kernel'])
@@ -37,6 +38,7 @@ def attention(p, x, context):
   q = project(p['query'], x)
   k = project(p['key'], context)
   v = project(p['value'], context)
+  # Letters: b batch, h heads, q queries, m keys, k width of a head.
   scores = jnp.einsum('bhqk,bhmk->bhqm', q, k) / np.sqrt(q.shape[-1])
   mixed = jnp.einsum('bhqm,bhmk->bhqk', jax.nn.softmax(scores), v)
   out = jnp.einsum('bhqk,hkd->bqd', mixed, p['out']['kernel'])
@@ -50,7 +52,7 @@ def mlp(p, x):
 
 
 def encoder(p, tokens):
-  """Encodes the tokens [B, V, D] of a frame, and CLS, to [B, 1 + V, D]."""
+  """Puts CLS before the V tokens of a frame and encodes them, [B, 1 + V, D]."""
   cls = jnp.broadcast_to(p['cls_token'], (len(tokens), *p['cls_token'].shape))
   x = jnp.concatenate([cls, tokens], 1)
   for i in range(len(p['encoder']) - 1):
@@ -62,7 +64,10 @@ def encoder(p, tokens):
 
 
 def cross_transformer(p, x, context):
-  """Applies blocks of cross-attention, MLP, self-attention to x [B, N, D]."""
+  """Applies blocks of cross-attention, MLP and self-attention to x [B, N, D].
+
+  Cross-attention is to the tokens in context, [B, M, D].
+  """
   for i in range(len(p) - 1):
     q = p[f'xa_blocks_{i}']
     y = norm(q['ca_attention_norm'], x)
@@ -92,6 +97,7 @@ def encode(p, frames, patch):
   """Encodes frames [B, T, H, W, 3] to a list of T states [B, 1 + N, D]."""
   core, states = p['rnn_core'], []
   for t in range(frames.shape[1]):
+    # One step of the recurrent core, a gated recurrent unit (GRU).
     e = encoder(p, tokenize(p, frames[:, t], patch))
     s = states[-1] if states else jnp.zeros_like(e)
     u, r = gate(core, 'update', e, s), gate(core, 'reset', e, s)
@@ -109,7 +115,19 @@ def gate(core, name, e, s):
 
 
 def predict(p, source, target, deltas, visible, patch):
-  """Predicts the targets' pixels, [B, K, H, W, 3], like `RVM.__call__`."""
+  """Predicts the targets' pixels like `RVM.__call__`.
+
+  Args:
+    p: all parameters.
+    source: source frames, float [B, T, H, W, 3] in [0, 1].
+    target: target frames, float [B, K, H, W, 3] in [0, 1].
+    deltas: frames from the first source frame to each target, int [B, K].
+    visible: indices of each target's visible patches, int [B, K, V].
+    patch: P, side of a patch in pixels.
+
+  Returns:
+    Pixels of all patches, float [B, K, H, W, 3].
+  """
   states = encode(p, source, patch)
   context = dense(p['decoder_embedder'], jnp.concatenate(states, 1))
   batch, num_targets, height, width, _ = target.shape
@@ -140,7 +158,21 @@ def predict(p, source, target, deltas, visible, patch):
 
 
 def train_step(params, opt_state, step, batch, *, optimizer, mask_ratio, patch):
-  """Takes a step of training; returns parameters, state, step and loss."""
+  """Takes a training step.
+
+  Args:
+    params: all parameters.
+    opt_state: state of the optimizer.
+    step: number of the step, an integer array. It seeds the masks.
+    batch: 'source', uint8 [B, T, H, W, 3]; 'target', uint8 [B, K, H, W, 3];
+      and 'deltas', int [B, K].
+    optimizer: optax transformation.
+    mask_ratio: share of the patches of a target that are hidden.
+    patch: P, side of a patch in pixels.
+
+  Returns:
+    New parameters, new state of the optimizer, step + 1, and the loss.
+  """
   source, target = (
       batch[key].astype(jnp.float32) / 255 for key in ('source', 'target')
   )

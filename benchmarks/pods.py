@@ -1,15 +1,17 @@
-"""Compiles the step of every size for every slice, and makes a table of it.
+"""Compiles the training step of every size for many slices and machines.
 
-  python benchmarks/pods.py                  # compiles what is missing
-  python benchmarks/pods.py large.v6e-256    # some cells, again
-  python benchmarks/pods.py --table          # docs/pods.md from what is there
-  python benchmarks/pods.py --check          # bounds of S on v6e:2x4
+  python benchmarks/pods.py                  # compiles the missing cells
+  python benchmarks/pods.py large.v6e-256    # compiles these cells again
+  python benchmarks/pods.py --table          # only makes the tables
+  python benchmarks/pods.py --check          # checks bounds of S on v6e:2x4
 
-Each cell is compiled alone, in a process of its own, with the settings that
-`python -m rvm_jax.training.plan --search` chooses, and kept as JSON in
-benchmarks/pods/ with the versions of JAX and of the compiler. A cell takes
-minutes to a quarter of an hour on two cores. Cells of TPUs need the extra
-`tpu-plan`, those of GPUs `gpu-plan`, and the table is made without either.
+A cell is a size and a slice of TPUs or a machine with GPUs, such as
+large.v6e-256. Each cell is compiled in a process of its own, with the settings
+that `python -m rvm_jax.training.plan --search` chooses. Its numbers are kept as
+JSON in benchmarks/pods/ with the versions of JAX and of the compiler. A cell
+takes minutes to a quarter of an hour on two cores. Cells of TPUs need the extra
+`tpu-plan`, those of GPUs `gpu-plan`. The tables of docs/pods.md are then made
+from all numbers that are there; this needs neither extra.
 """
 
 import argparse
@@ -46,8 +48,8 @@ COLUMNS = (
     'elements reduced / parameters',
 )
 
-# What `--check` compiles: 8 clips a chip on 8 chips, with the shipped settings,
-# and the greatest values that it allows, by the key in the JSON.
+# `--check` compiles the sizes in BOUNDS with their shipped settings for 8 chips
+# with 8 clips each. BOUNDS has the greatest values that it allows, by name.
 CHECKED_BATCH, CHECKED_SLICE = 64, 'v6e:2x4'
 BOUNDS = {
     'small': {
@@ -59,16 +61,13 @@ BOUNDS = {
 
 
 def plan(size: str, topology: str, path: pathlib.Path, *options: str) -> str:
-  """Plans a run in a process of its own.
+  """Runs `python -m rvm_jax.training.plan` and returns what it prints.
 
   Args:
     size: a key of `SIZES`.
-    topology: name of the devices.
-    path: file for the numbers, which is replaced.
-    *options: further options of the command.
-
-  Returns:
-    What the command prints.
+    topology: name of the devices, such as 'v6e:16x16'.
+    path: file for the numbers as JSON, which is replaced.
+    *options: further arguments of the command.
   """
   path.unlink(missing_ok=True)
   done = subprocess.run(
@@ -88,7 +87,7 @@ def plan(size: str, topology: str, path: pathlib.Path, *options: str) -> str:
 
 
 def compile_cell(cell: str):
-  """Compiles a cell of the table and keeps its numbers if that worked."""
+  """Compiles a cell of the table; keeps its numbers if it was compiled."""
   size, name = cell.split('.')
   RESULTS.mkdir(exist_ok=True)
   with tempfile.TemporaryDirectory(dir=RESULTS) as folder:
@@ -105,7 +104,7 @@ def compile_cell(cell: str):
 
 
 def make_table() -> str:
-  """Returns the table of all cells, and what the costliest parts are."""
+  """Returns the table of all cells and that of their costliest parts."""
   lines = [f'| {" | ".join(COLUMNS)} |', '|---' * len(COLUMNS) + '|']
   parts, versions = [], set()
   for size, letter in SIZES.items():
@@ -129,7 +128,7 @@ def make_table() -> str:
 
 
 def list_cell(numbers: dict) -> list[str]:
-  """Returns the columns of a cell after its size and its devices."""
+  """Returns the columns of a cell's row, except for size and devices."""
   settings, program = numbers['settings'], numbers['program']
   least, estimated = numbers['least_seconds'], numbers['estimated_seconds']
   memory = numbers['memory']['total'], numbers['memory_limit']
@@ -158,7 +157,7 @@ def list_parts(numbers: dict) -> str:
 
 
 def write_page():
-  """Puts the table between the two markers of the page."""
+  """Puts the tables between the two markers of docs/pods.md."""
   text = PAGE.read_text()
   before, rest = text.split(BEGIN)
   _, after = rest.split(END)
@@ -191,11 +190,17 @@ def check() -> int:
 
 
 def main():
-  """Compiles, makes the table, or checks bounds."""
-  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('cells', nargs='*', metavar='CELL')
-  parser.add_argument('--table', action='store_true')
-  parser.add_argument('--check', action='store_true')
+  """Compiles cells, makes the page, or checks bounds."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument(
+      'cells', nargs='*', metavar='CELL', help='such as large.v6e-256'
+  )
+  parser.add_argument(
+      '--table', action='store_true', help='compile nothing, make the tables'
+  )
+  parser.add_argument('--check', action='store_true', help='check bounds of S')
   arguments = parser.parse_args()
   if unknown := sorted(set(arguments.cells) - set(CELLS)):
     parser.error(f'unknown cells {unknown}; known are {", ".join(CELLS)}')

@@ -1,18 +1,20 @@
-r"""Pretrains on recorded video, and scores masks in videos that were kept out.
+r"""Pretrains on recorded video and scores masks in videos that were kept out.
 
   python -m benchmarks.real_video --davis=DAVIS --videos=FOLDER --out=runs/real
 
-DAVIS is a folder as DAVIS-2017 has it; ImageSets/2017/val.txt names its videos.
-They are split into folds. For each fold, small models (configs/rvm_demo.py with
-what `TRAINED` changes) are trained on the frames of the other folds' videos and
-on the videos in FOLDER, and carry the masks of the fold's own videos. Each is
-trained for as many steps as cost the FLOPs of `REFERENCE`. The models of
-`FROZEN` carry the masks of all videos.
+DAVIS is a folder in the layout of DAVIS-2017 (docs/datasets/davis.md), whose
+ImageSets/2017/val.txt names the videos. The videos are split into folds. For
+each fold, small models are trained on the videos of the other folds and on
+those in FOLDER, and scored by propagating masks through the fold's own videos.
+The models are those of configs/rvm_demo.py with what `TRAINED` changes. Each is
+trained for as many steps as cost the FLOPs of `REFERENCE`. The models in
+`FROZEN` are not trained and are scored on all videos.
 
-The command may be stopped; the same command goes on where it was. After each
-score the table is written to --out/table.md: J&F as the mean over videos,
-differences paired by video with 95 % intervals, and J&F by the part of a video
-for videos of more than 80 frames. Frames are encoded at 128 x 224.
+If the command is stopped, the same command continues. After each score it
+writes the table to --out/table.md: J&F as the mean over videos, differences
+paired by video with 95 % intervals, and J&F for each part of the videos with
+more than 80 frames. Frames are encoded at 128 x 224 pixels, and the mean of
+each frame is subtracted from its features.
 """
 
 import argparse
@@ -32,17 +34,20 @@ from rvm_jax.evals import run as evaluation
 from rvm_jax.evals.metrics import intervals
 from rvm_jax.training import objectives
 
-# Sources of the training data: shares of DAVIS's frames, of FOLDER and of
+# Shares of the training samples that come from DAVIS, from FOLDER and from
 # generated scenes.
 _REAL = (0.75, 0.25, 0.0)
-# What each trained model changes of configs/rvm_demo.py, and its sources.
+# For each trained model, the settings of configs/rvm_demo.py that it changes,
+# and the shares of its samples.
 TRAINED: dict[str, tuple[dict[str, int | str], Sequence[float]]] = {
     'recorded video': ({}, _REAL),
     'recorded video and scenes': ({}, (0.375, 0.125, 0.5)),
     'recorded video, 1 source frame': ({'data.num_source': 1}, _REAL),
     'recorded video, attention for core': ({'objective': 'joint'}, _REAL),
 }
+# The model that is trained for --num_steps steps.
 REFERENCE = 'recorded video'
+# Checkpoints of the models that are not trained here.
 FROZEN = {
     'scenes (rvm_tiny)': 'rvm_tiny',
     'untrained': 'untrained:rvm_tiny',
@@ -53,11 +58,17 @@ STAY = {
     'masks that stay': 'stay_j_and_f',
     'masks that stay, on the grid': 'stay_grid_j_and_f',
 }
+# Parts of a video, in frames, as results name them.
 _HORIZONS = ('1_to_16', '17_to_32', '33_to_48', '49_to_64', '65_to_80')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Does what the command line asks for; returns the exit code."""
+  """Trains and scores all models that are not done; returns the exit code.
+
+  Args:
+    arguments: the command line without the program's name; None reads
+      `sys.argv`.
+  """
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
@@ -82,14 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def folder(parent: pathlib.Path, name: str) -> pathlib.Path:
-  """Returns the folder of a model of this name."""
+  """Returns the folder in `parent` of the model with this name."""
   return parent / ''.join(x if x.isalnum() else '_' for x in name)
 
 
 def split(
     davis: pathlib.Path, out: pathlib.Path, num_folds: int
 ) -> list[pathlib.Path]:
-  """Writes what the folds train on and are scored on.
+  """Writes a folder for each fold with its training data and its test data.
 
   Args:
     davis: the folder DAVIS.
@@ -97,8 +108,8 @@ def split(
     num_folds: number of folds.
 
   Returns:
-    For each fold a folder with `DAVIS`, the fold's own videos as links, and
-    `train.csv`, a manifest of the videos of all other folds.
+    The folder of each fold. It has `DAVIS`, with links to the fold's own
+    videos, and `train.csv`, a manifest of the videos of all other folds.
   """
   names = (davis / 'ImageSets/2017/val.txt').read_text().split()
   folds = []
@@ -124,7 +135,13 @@ def split(
 
 
 def make_config(name: str, fold: pathlib.Path, videos: pathlib.Path):
-  """Returns the config of a trained model, without its number of steps."""
+  """Returns the config of a trained model, except for its number of steps.
+
+  Args:
+    name: key of `TRAINED`.
+    fold: folder of the fold.
+    videos: folder of the further videos.
+  """
   changes, shares = TRAINED[name]
   sources = (os.fspath(fold / 'train.csv'), os.fspath(videos), 'scenes')
   used = [(s, share) for s, share in zip(sources, shares) if share]
@@ -141,7 +158,7 @@ def train(
     workdir: pathlib.Path,
     num_steps: int,
 ):
-  """Trains a model, or goes on with it.
+  """Trains a model, or continues its training.
 
   Args:
     name: key of `TRAINED`.
@@ -165,7 +182,13 @@ def train(
 
 
 def score(checkpoint: str, davis: pathlib.Path, out: pathlib.Path):
-  """Carries the masks of all videos in `davis`, unless that was done."""
+  """Scores propagated masks, unless there is a result already.
+
+  Args:
+    checkpoint: name of the encoder, as for `rvm_jax.evals.run`.
+    davis: folder DAVIS with the videos.
+    out: folder of the result.
+  """
   if out.exists():
     return
   config = eval_davis.get_config()
@@ -176,7 +199,7 @@ def score(checkpoint: str, davis: pathlib.Path, out: pathlib.Path):
 
 
 def report(out: pathlib.Path, num_folds: int):
-  """Writes the table of the models that are scored in all their videos."""
+  """Writes the table of the models that are scored on all videos."""
   places = {name: [folder(out, name)] for name in FROZEN}
   for name in TRAINED:
     places[name] = [
@@ -191,7 +214,7 @@ def report(out: pathlib.Path, num_folds: int):
 
 
 def read(path: pathlib.Path) -> tuple[dict, list[dict[str, str]]]:
-  """Returns scores and rows of the result in a folder."""
+  """Returns the scores and the rows of the result in a folder."""
   with (path / 'rows.csv').open(newline='') as f:
     rows = list(csv.DictReader(f))
   return json.loads((path / 'result.json').read_text())['scores'], rows
@@ -201,7 +224,7 @@ def lines(found: dict[str, list[tuple[dict, list]]]) -> Iterator[str]:
   """Yields the lines of the table.
 
   Args:
-    found: for each model the scores and rows of its folds.
+    found: for each model, pairs of the scores and the rows of its folds.
   """
   # By model, the J&F of each video; all models have the same videos.
   scores = {name: _column(folds, 'j_and_f') for name, folds in found.items()}
@@ -233,15 +256,15 @@ def lines(found: dict[str, list[tuple[dict, list]]]) -> Iterator[str]:
 
 
 def _column(folds, name):
-  """Returns a column of all folds in the order of the videos, float [S]."""
+  """Returns a column of the rows of all folds, sorted by video and object."""
   rows = [row for _, rows in folds for row in rows]
   rows.sort(key=lambda row: (row['video'], row['object']))
   return np.array([float(row[name]) for row in rows])
 
 
 def _horizons(folds, prefix):
-  """Returns J&F in each part of the long videos, as the mean over videos."""
-  # Results have the parts if there are long videos among theirs.
+  """Returns J&F for each part of `_HORIZONS`, as the mean over long videos."""
+  # Only results on long videos have scores of the parts.
   found = [scores for scores, _ in folds if scores['num_long_videos']]
   return [
       np.average(
@@ -253,7 +276,7 @@ def _horizons(folds, prefix):
 
 
 def _gain(first, second):
-  """Returns by how much the second scores are higher, with an interval."""
+  """Returns the mean of the second scores minus the first, with an interval."""
   gain, low, high = intervals.difference(first, second)
   return f'{gain:+.1f} ({low:+.1f} to {high:+.1f})'
 

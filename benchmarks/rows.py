@@ -1,6 +1,7 @@
-"""What `streaming.py` and `usage.py` share: how a row of a table is measured.
+"""Random models and frames, and memory: shared by several benchmarks.
 
-Each row is measured in a process of its own, with random weights.
+`streaming.py` and `usage.py` measure each row of their tables in a process of
+its own, with `measure`.
 """
 
 from collections.abc import Callable
@@ -20,12 +21,13 @@ def measure(
 ) -> dict[str, Any] | None:
   """Calls a function in a new process.
 
-  The calling process never touches an accelerator, so that all of the
-  accelerator's memory is free for the new one.
+  If the calling process uses no accelerator, all of the accelerator's memory is
+  free for the new process.
 
   Args:
-    function: the function, which must be at the top level of a script.
-    seconds: longest time to wait for it, or None for no limit.
+    function: the function, which must be at the top level of a module.
+    seconds: longest time to wait for the result; None for no limit. The process
+      is ended then.
     **how: keyword arguments of the function.
 
   Returns:
@@ -39,18 +41,18 @@ def measure(
 
 
 def make_rvm(size: str, **how) -> tuple[rvm.RVM, dict]:
-  """Returns encoder and core of RVM, and random parameters.
+  """Returns an RVM without decoder, and random parameters for it.
 
   Args:
     size: a key of `rvm.SIZES`.
-    **how: further attributes of `rvm.RVM`.
+    **how: further attributes of `rvm.RVM`, by name.
   """
   model = rvm.RVM(**rvm.SIZES[size], decoder_layers=0, **how)
   return model, random_like(released.shapes(model))
 
 
 def random_like(shapes):
-  """Returns small random weights; the time of a call does not depend on them.
+  """Returns small random weights. Neither time nor memory depends on weights.
 
   Args:
     shapes: tree of arrays or of jax.ShapeDtypeStructs.
@@ -78,9 +80,10 @@ def count_params(tree) -> int:
 
 
 def peak_memory() -> float:
-  """Returns the largest memory in use so far, in GB.
+  """Returns the peak of the memory in use so far, in GB.
 
-  It is that of the first accelerator, or of this process if there is none.
+  It is the memory of the first device, or that of this process if the device
+  does not tell, as a CPU.
   """
   if stats := jax.local_devices()[0].memory_stats():
     return stats['peak_bytes_in_use'] / 1e9

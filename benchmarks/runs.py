@@ -1,8 +1,8 @@
-"""A run under the launcher that other programs here watch and disturb.
+"""Starts a run as a person would, and follows its output and processes.
 
-`kills.py`, `faults.py` and `damage.py` use it. The run has the tiny model of
-tests/tiny.py, on virtual CPU devices, and is started by
-`experiments/launch.py --backend=local`, as a person would start it.
+`kills.py`, `faults.py` and `damage.py` use it to disturb runs. A run has the
+tiny model of tests/tiny.py on virtual CPU devices, and is started by
+`experiments/launch.py --backend=local`.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from absl import logging
 import jax
 
 ROOT = pathlib.Path(__file__).parents[1]
-# Most of the time of such a run goes into compiling: without optimisation it
-# takes a fifth.
+# Most of the time of such a run is spent on compiling. With these flags, which
+# turn optimisation off, compiling takes a fifth of the time.
 _XLA_FLAGS = (
     '--xla_backend_optimization_level=0'
     ' --xla_llvm_disable_expensive_passes=true'
@@ -30,10 +30,10 @@ _XLA_FLAGS = (
 )
 _POLL_SECONDS = 0.002
 
-# Lines of the launcher: it starts the processes again; one has ended.
+# Lines of the launcher: it starts the processes again; a process has ended.
 RESTART = r'^\[launch\] exit code \d+: restart'
 ENDED = r'^\[launch\] process (\d+) ended with exit code (\d+)'
-# Lines of process 0: it has read a checkpoint; a step is done.
+# Lines of process 0: it has resumed from a checkpoint; a step is done.
 RESUMED = r'^\[0\].* Resumed from \S+/(\d+)'
 STEP = r'^\[0\].* step (\d+)/'
 
@@ -46,12 +46,13 @@ class Line(NamedTuple):
 
 
 class Attempt(NamedTuple):
-  """What the output says of one start of the processes.
+  """What the output says about one start of the processes.
 
   Attributes:
-    codes: exit codes that are not 0, by process.
-    resumed: step of the checkpoint that it resumed from; 0 if it did not.
-    steps: when each step was printed, as `time.monotonic` counts.
+    codes: exit codes other than 0, by the number of the process.
+    resumed: step of the checkpoint that it resumed from; 0 if there was none.
+    steps: time at which each step was printed, as `time.monotonic` counts, by
+      the number of the step.
     ended: when the launcher started the next attempt; None in the last one.
   """
 
@@ -62,11 +63,11 @@ class Attempt(NamedTuple):
 
 
 class Launch:
-  """A launched run, whose output is read as it comes.
+  """A run that has been launched. A thread reads its output as it comes.
 
   Attributes:
     workdir: folder of the run.
-    process: the launcher.
+    process: the process of the launcher.
     lines: the lines that launcher and processes have printed so far.
   """
 
@@ -83,7 +84,7 @@ class Launch:
       workdir: folder of the run. The log is written beside it.
       cache: folder of the compilation cache, which runs may share.
       *arguments: further arguments of the launcher, such as '--config.seed=3'.
-      processes: number of processes, of two devices each.
+      processes: number of processes, which have two devices each.
     """
     self.workdir = workdir
     self.lines: list[Line] = []
@@ -158,7 +159,7 @@ class Launch:
         self._changed.wait(left)
 
   def attempts(self) -> list[Attempt]:
-    """Returns what the output so far says of each start of the processes."""
+    """Returns what the output so far says about each start of the processes."""
     found = [Attempt({}, 0, {}, None)]
     for seconds, text in list(self.lines):
       if match := re.search(RESTART, text):
@@ -176,7 +177,10 @@ class Launch:
     """Waits until the run has ended; returns the launcher's exit code.
 
     Args:
-      seconds: how long to wait; what then still runs is killed.
+      seconds: how long to wait. Whatever runs longer is killed.
+
+    Raises:
+      subprocess.TimeoutExpired: the run has not ended in time.
     """
     try:
       code = self.process.wait(seconds)
@@ -185,21 +189,21 @@ class Launch:
     return code
 
   def leaders(self) -> list[int]:
-    """Returns the process ids of the run, in the order of the processes."""
+    """Returns the ids of the run's processes, in the order of their numbers."""
     return _children(self.process.pid)
 
   def wait_for_leaders(
       self, number: int, before: Sequence[int] = (), seconds: float = 60
   ) -> list[int]:
-    """Waits until processes have been started; returns their process ids.
+    """Waits until the run's processes have been started; returns their ids.
 
     Args:
-      number: number of processes.
-      before: process ids of an earlier start, which are not waited for.
+      number: number of processes to wait for.
+      before: process ids of an earlier start, which must be gone.
       seconds: how long to wait.
 
     Raises:
-      TimeoutError: they were not started in time.
+      TimeoutError: the processes were not started in time.
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -228,7 +232,7 @@ class Launch:
 
 
 def _children(pid):
-  """Returns the children of a process, in the order they were started."""
+  """Returns the ids of a process's children, in the order of their start."""
   found = []
   try:
     for task in sorted(pathlib.Path(f'/proc/{pid}/task').iterdir()):
@@ -256,15 +260,18 @@ def step_line(step: int) -> str:
 
 
 def new_folder(path: pathlib.Path) -> pathlib.Path:
-  """Makes a folder; returns its absolute path.
+  """Makes the folder of a benchmark; returns its absolute path.
+
+  It also settles that this process and the runs that it starts use the CPU, and
+  that this process logs errors only.
 
   Raises:
-    SystemExit: there is one already, and it is not empty.
+    SystemExit: the folder is not empty.
   """
   path = path.absolute()
   path.mkdir(parents=True, exist_ok=True)
   if any(path.iterdir()):
-    raise SystemExit(f'{path} is not empty')
+    raise SystemExit(f'--workdir={path} is not empty; give a new folder')
   os.environ['JAX_PLATFORMS'] = 'cpu'
   logging.set_verbosity(logging.ERROR)
   return path

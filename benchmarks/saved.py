@@ -1,4 +1,4 @@
-"""The checkpoints of a run, as the programs that disturb runs read them."""
+"""Finds and reads checkpoints, for the benchmarks that disturb runs."""
 
 import pathlib
 import time
@@ -19,16 +19,20 @@ def steps(workdir: pathlib.Path) -> list[int]:
 
 
 def wait(launch: runs.Launch, seconds: float = 120):
-  """Waits until a checkpoint has been begun and is not whole.
+  """Waits until a run is writing a checkpoint.
+
+  Args:
+    launch: the run.
+    seconds: how long to wait.
 
   Raises:
-    TimeoutError: none was begun in time.
+    TimeoutError: the run has ended, or has begun no checkpoint in time.
   """
   deadline = time.monotonic() + seconds
   checkpoints = launch.workdir / 'checkpoints'
   while not any(checkpoints.glob('*.orbax-checkpoint-tmp*')):
     if time.monotonic() > deadline or launch.process.poll() is not None:
-      raise TimeoutError(f'no save in {launch.workdir}')
+      raise TimeoutError(f'no checkpoint was begun in {launch.workdir}')
     time.sleep(_POLL_SECONDS)
 
 
@@ -40,7 +44,8 @@ def read(workdir: pathlib.Path, step: int) -> dict[str, bytes]:
     step: step of the checkpoint.
 
   Returns:
-    Name -> bytes of an array, or of the data position.
+    The bytes of each array of the training state by its name, and those of the
+    data position under 'data'.
   """
   path = workdir / 'checkpoints' / str(step)
   contents = {

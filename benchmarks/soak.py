@@ -1,19 +1,20 @@
-"""Reads many clips through worker processes, of which some files are broken.
+"""Reads clips for long through worker processes, with broken files among them.
 
     python benchmarks/soak.py --dir=/tmp/soak
 
 Writes small videos to the folder, indexes them, breaks some of the files
 (overwritten with zeros, cut, deleted), and reads batches of samples of 64 x 64
-pixels through worker processes. The run fails, with exit code 1, unless
-  memory  is flat: the mean of the last quarter of the readings is at most 2 %
-          above that of the second quarter. A reading is the sum over this
-          process and its workers of the proportional set size without pages of
-          files. Memory that n processes share counts as one n-th in each.
-  files   in /dev/shm that came with the run are gone when its process has
-          ended (another run's that lasts for 20 s would be counted too),
-  workers are gone before that, and none is left as a zombie,
-  broken  files were met, and skipped.
-Linux alone has what it measures. The folder is deleted at the end.
+pixels through worker processes. The exit code is 0 if all this holds, else 1:
+  - Memory does not grow: the mean of the last quarter of the readings is at
+    most 2 % above that of the second quarter. A reading is the proportional set
+    size without pages of files, summed over the reading process and its
+    workers. Memory that n processes share counts as one n-th in each.
+  - When the stream is closed, no worker is left, not even as a zombie.
+  - When the reading process has ended, the files that it made in /dev/shm are
+    gone. (Files that another program makes there meanwhile and keeps for 20 s
+    are counted too.)
+  - Broken files were met and skipped.
+It needs Linux. The folder is deleted at the end.
 """
 
 import argparse
@@ -32,16 +33,20 @@ import numpy as np
 
 from rvm_jax.data import pipeline
 
+# Size of a batch, height and width in pixels, and frames of a video.
 BATCH_SIZE, SIZE, NUM_FRAMES = 16, 64, 40
+# Number of videos that differ; the others are copies of them.
 NUM_DIFFERENT = 16
+# About how often the memory is read.
 NUM_READINGS = 80
+# Greatest ratio of the memory in the last quarter to that in the second.
 MOST_GROWTH = 1.02
-# Seconds that workers and shared memory have to go away.
+# Seconds within which workers and shared memory must be gone.
 PATIENCE = 20
 
 
 def write_videos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
-  """Writes small videos, of which a few differ, and returns their paths."""
+  """Writes `count` small videos to a new folder and returns their paths."""
   folder.mkdir(parents=True)
   paths = [folder / f'{number:06d}.mp4' for number in range(count)]
   rng = np.random.default_rng(0)
@@ -61,11 +66,16 @@ def write_videos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
 
 
 def break_file(path: pathlib.Path, kind: int):
-  """Breaks an indexed file: its contents (kind 0), its end (1), or all (2)."""
+  """Breaks an indexed file.
+
+  Args:
+    path: path of the file.
+    kind: 0 to overwrite it with zeros, 1 to cut it in half, 2 to delete it.
+  """
   before = path.stat()
   if kind == 0:
     path.write_bytes(bytes(before.st_size))
-    # As if it had not changed since it was indexed.
+    # By its time it has not changed since it was indexed.
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
   elif kind == 1:
     os.truncate(path, before.st_size // 2)
@@ -74,15 +84,15 @@ def break_file(path: pathlib.Path, kind: int):
 
 
 def find_processes() -> dict[int, str]:
-  """Returns the states of this process's children, by their number.
+  """Returns the states of this process's children, such as 'Z', by process id.
 
-  The process of multiprocessing that watches over shared memory is left out: it
-  ends after this one.
+  The resource tracker of multiprocessing is left out, because it ends only
+  after this process.
   """
   states = {}
   for folder in pathlib.Path('/proc').glob('[0-9]*'):
     try:
-      # After the name in parentheses: state, parent.
+      # After the name in parentheses come the state and the parent's id.
       fields = (folder / 'stat').read_text().rpartition(')')[2].split()
       command = (folder / 'cmdline').read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -109,7 +119,7 @@ def read_memory() -> float:
 
 
 def open_stream(folder: pathlib.Path, num_workers: int) -> pipeline.Pipeline:
-  """Opens the videos of a folder, which are indexed."""
+  """Opens the videos of a folder as training data, which indexes them."""
   return pipeline.Pipeline(
       sources=(str(folder),),
       weights=(1.0,),
@@ -160,13 +170,22 @@ def read_clips(
 
 
 def growth(memory: list[float]) -> float:
-  """Returns the mean of the last quarter over that of the second quarter."""
+  """Returns the ratio of the mean of the last quarter to that of the second."""
   quarter = len(memory) // 4
   return np.mean(memory[-quarter:]) / np.mean(memory[quarter : 2 * quarter])
 
 
 def find_lasting(find: Callable[[], Iterable]) -> set:
-  """Returns what a function finds now and again each second, with patience."""
+  """Returns what is still found after some time.
+
+  Args:
+    find: function that returns what it finds. It is called each second until
+      nothing is left of what the first call found, for `PATIENCE` seconds at
+      most.
+
+  Returns:
+    What every call has found.
+  """
   lasting = set(find())
   for _ in range(PATIENCE):
     if not lasting:
@@ -177,8 +196,8 @@ def find_lasting(find: Callable[[], Iterable]) -> set:
 
 
 def read_all(options: argparse.Namespace) -> bool:
-  """Makes the files, breaks some and reads; returns whether all is sound."""
-  # Workers read absl's flags.
+  """Makes files, breaks some and reads all; returns whether the checks hold."""
+  # Workers read absl's flags, which nothing else parses here.
   flags.FLAGS.mark_as_parsed()
   logging.set_verbosity(logging.ERROR)
   folder = pathlib.Path(options.dir)
@@ -214,23 +233,34 @@ def read_all(options: argparse.Namespace) -> bool:
 
 
 def main() -> int:
-  """Reads clips and returns the exit code."""
+  """Starts the process that reads, or is it; returns the exit code."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--dir', required=True, help='folder to make')
-  parser.add_argument('--num_clips', type=int, default=20_000)
-  parser.add_argument('--num_good', type=int, default=4000)
-  parser.add_argument('--num_broken', type=int, default=1000)
-  parser.add_argument('--num_workers', type=int, default=2)
   parser.add_argument(
-      '--is_reader', action='store_true', help='be the process that reads'
+      '--num_clips', type=int, default=20_000, help='clips to read'
+  )
+  parser.add_argument(
+      '--num_good', type=int, default=4000, help='files that stay whole'
+  )
+  parser.add_argument(
+      '--num_broken', type=int, default=1000, help='files that are broken'
+  )
+  parser.add_argument(
+      '--num_workers', type=int, default=2, help='worker processes'
+  )
+  parser.add_argument(
+      '--is_reader',
+      action='store_true',
+      help='be the process that reads, as this command starts it itself',
   )
   options = parser.parse_args()
   if options.is_reader:
     return 0 if read_all(options) else 1
   before = set(os.listdir('/dev/shm'))
-  # Batches that nobody took are removed when the process that reads has ended.
+  # In a process of its own: shared memory with batches that were not taken is
+  # removed only when the process has ended.
   done = subprocess.run([sys.executable, *sys.argv, '--is_reader'], check=False)
   left = find_lasting(lambda: set(os.listdir('/dev/shm')) - before)
   print(f'files left in /dev/shm: {left or "none"}')

@@ -4,10 +4,10 @@ r"""Measures a forward pass and a train step against a plain implementation.
   python benchmarks/speed.py --size L --batch 64 --remat dots \
       --dtype bfloat16 --attention cudnn --peak 989e12
 
-The plain implementation is `plain_rvm.py`. Both run on the same parameters and
-the same batch and take turns; medians are printed. With --peak, the number of
-FLOP/s in the data sheet of the device, the utilisation is printed too;
-`training.flops` says which FLOPs are counted.
+The plain implementation is `plain_rvm.py`. Both get the same parameters and the
+same batch of random frames and take turns; medians are printed. --peak is the
+number of FLOP/s in the data sheet of the device. With it the utilisation is
+printed too; `rvm_jax.training.flops` says which FLOPs are counted.
 """
 
 import argparse
@@ -33,14 +33,14 @@ MASK_RATIO = 0.95
 
 
 def take_turns(calls, repeats):
-  """Measures calls that take turns.
+  """Measures functions that are called in turns.
 
   Args:
-    calls: name -> function without arguments.
+    calls: functions without arguments, by name.
     repeats: how often each function is timed, after one call that compiles it.
 
   Returns:
-    name -> median seconds of a call.
+    The median seconds of a call, by name.
   """
   times = {name: [] for name in calls}
   for turn in range(repeats + 1):
@@ -68,7 +68,10 @@ def make_batch(batch_size: int, side: int) -> dict[str, np.ndarray]:
 
 
 def make_forward_calls(model, params, batch):
-  """Returns calls that encode source frames; prints how much these differ."""
+  """Returns functions that encode the source frames, by implementation.
+
+  Prints the largest difference between their features.
+  """
   source = jnp.asarray(batch['source'], jnp.float32) / 255
 
   @jax.jit
@@ -88,7 +91,10 @@ def make_forward_calls(model, params, batch):
 
 
 def make_step_calls(step, state, optimizer, batch, patch):
-  """Returns calls that train, and a dict that holds their latest losses."""
+  """Returns functions that take a training step, by implementation.
+
+  Also returns a dict into which they write their latest losses.
+  """
   params = jax.tree.map(jnp.copy, state.params)
   plain_state = params, optimizer.init(params), jnp.zeros((), jnp.int32)
   plain_step = jax.jit(
@@ -117,20 +123,23 @@ def make_step_calls(step, state, optimizer, batch, patch):
 
 
 def make_parser() -> argparse.ArgumentParser:
-  """Returns the parser of the flags."""
+  """Returns the parser of the command line."""
   parser = argparse.ArgumentParser(
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('--size', default='S', choices=sorted(rvm.SIZES))
   parser.add_argument('--batch', type=int, default=2, help='clips in a step')
   parser.add_argument('--pixels', type=int, default=256, help='side of a frame')
+  # Attributes of `rvm.RVM`; the plain implementation has none of them.
   parser.add_argument('--dtype', default='float32')
   parser.add_argument('--attention', default='xla')
   parser.add_argument('--remat', default='none')
-  parser.add_argument('--repeats', type=int, default=5)
+  parser.add_argument('--repeats', type=int, default=5, help='timed calls')
   parser.add_argument('--peak', type=float, help='FLOP/s of the device')
   parser.add_argument(
-      '--only_ours', action='store_true', help='leave the plain one out'
+      '--only_ours',
+      action='store_true',
+      help='do not time the plain implementation',
   )
   return parser
 

@@ -2,11 +2,12 @@
 
     python -m benchmarks.starve VIDEOS --pixels=64 --num_workers=2
 
-Trains by the training loop on a source, with steps that do nothing but take a
-given time, as if on an accelerator. The first row has steps that take no time:
-its clips a second are the most that this machine reads. In the other rows the
-steps ask for a share of these. The column `waiting` is what a run's progress
-line calls "waiting for data".
+Runs the training loop on a source, with steps that do nothing but take a given
+time, as if on an accelerator. Each row of the table is such a run. In the first
+one a step takes no time, so that its clips a second are the most that this
+machine reads. In the others the duration of a step asks for a share of that
+rate. The column `waiting` is what a run's progress line calls "waiting for
+data".
 """
 
 import argparse
@@ -26,16 +27,22 @@ from rvm_jax.data import pipeline
 from rvm_jax.storage import json_lines
 from rvm_jax.training import loop
 
+# Shares of the greatest rate that the rows ask for.
 SHARES = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1)
-# The first steps compile and empty what was read ahead: they do not count.
+# Number of progress lines of a run. Only the second half of them counts,
+# because the first steps compile and use up what was read ahead.
 NUM_INTERVALS = 4
 
 
 class Pause:
-  """An objective whose loss takes a given time and has one parameter."""
+  """An objective with one parameter, whose loss takes a given time.
+
+  Attributes:
+    batch: shapes of the arrays that the loss takes, by name.
+  """
 
   def __init__(self, config: ml_collections.ConfigDict, seconds: float):
-    """Takes the shape of the batches.
+    """Takes the shape of the batches from a config.
 
     Args:
       config: config of the run.
@@ -49,23 +56,28 @@ class Pause:
     self._seconds = seconds
 
   def init(self, rng):
-    """Returns the parameter."""
+    """Returns the initial parameters, of which there is one."""
     del rng
     return {'mean': jnp.ones(1)}
 
   def sample(self, rng, batch):
-    """Returns what the loss takes."""
+    """Returns the arguments of `loss` after the parameters."""
     del rng
     return (batch['source'],)
 
   def loss(self, params, frames):
-    """Takes the time and returns a loss."""
+    """Pauses and returns a loss.
+
+    Args:
+      params: the parameters.
+      frames: source frames, uint8 [B, T, H, W, 3].
+    """
 
     def pause(_):
       time.sleep(self._seconds)
       return np.zeros((), np.float32)
 
-    # The number of a pixel makes the pause wait for the batch.
+    # The pause depends on a pixel, so that it waits for the batch.
     shape = jax.ShapeDtypeStruct((), 'float32')
     paused = jax.pure_callback(pause, shape, frames[0, 0, 0, 0, 0])
     return jnp.square(params['mean']).mean() + paused
@@ -75,13 +87,13 @@ class Pause:
     return params
 
   def is_core(self, path):
-    """Returns that no parameter is of a recurrent core."""
+    """Returns whether a parameter is one of a recurrent core: none is."""
     del path
     return False
 
 
 def get_config(options: argparse.Namespace) -> ml_collections.ConfigDict:
-  """Returns the config of the runs."""
+  """Returns the config of the runs, without saving and evaluating midway."""
   config = rvm_base.get_config()
   config.log_every = max(1, options.num_steps // NUM_INTERVALS)
   config.num_steps = NUM_INTERVALS * config.log_every
@@ -103,15 +115,15 @@ def get_config(options: argparse.Namespace) -> ml_collections.ConfigDict:
 def measure(
     config: ml_collections.ConfigDict, seconds: float
 ) -> tuple[float, float]:
-  """Trains with steps of a duration.
+  """Trains with steps that take a given time.
 
   Args:
     config: config of the run.
     seconds: duration of a step.
 
   Returns:
-    Clips a second, and the share of the time that the loop waits for data; both
-    of the second half of the run.
+    Clips a second, and the share of the time in which the loop waits for data,
+    in [0, 1]. Both are of the second half of the run.
   """
   stream = pipeline.Pipeline(**config.data, seed=config.seed)
   with tempfile.TemporaryDirectory() as folder:
@@ -130,12 +142,23 @@ def main(arguments: list[str] | None = None):
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument('source', help='source of a run, such as a folder')
-  parser.add_argument('--pixels', type=int, default=256, help='size of samples')
+  parser.add_argument(
+      '--pixels', type=int, default=256, help='height and width of samples'
+  )
+  # These three are settings of config.data.
   parser.add_argument('--batch_size', type=int, default=16)
   parser.add_argument('--max_gap', type=int, default=48)
   parser.add_argument('--num_workers', type=int, default=os.cpu_count())
-  parser.add_argument('--num_steps', type=int, default=80, help='of each row')
-  parser.add_argument('--shares', type=float, nargs='*', default=SHARES)
+  parser.add_argument(
+      '--num_steps', type=int, default=80, help='steps of each run'
+  )
+  parser.add_argument(
+      '--shares',
+      type=float,
+      nargs='*',
+      default=SHARES,
+      help='shares of the greatest rate to ask for, one row each',
+  )
   options = parser.parse_args(arguments)
   # Workers read absl's flags.
   flags.FLAGS.mark_as_parsed()

@@ -5,18 +5,18 @@
   python benchmarks/streaming.py --plot
 
 Two encoders are compared: RVM as a stream, with --chunk frames a call, and a
-ViT with the same blocks and width and as many parameters, which attends to all
-tokens of a clip at once.
+ViT with the same blocks and width and about as many parameters, which attends
+to all tokens of a clip at once.
 
 If the compiler says that the ViT needs more than 12 GB, it is not run. It is
 ended after 150 seconds, and a stream after 20 minutes of calls. The rows of the
-table note that.
+table note this.
 
-Late/early is the ratio of two medians, over the last and the first quarter of
-the calls: for their time, and for the memory in use after them. Peak memory is
-that of the accelerator, or without one that of the process, libraries included.
-Rows are written to streaming.json beside this script; --plot draws
-docs/streaming.png from them.
+Late/early is the median over the last quarter of the calls, divided by the
+median over the first quarter: of the time of a call, and of the memory in use
+after it. Peak memory is that of the accelerator, or without one that of the
+process, libraries included. Rows are written to streaming.json beside this
+script; --plot draws docs/streaming.png from them.
 """
 
 import argparse
@@ -41,8 +41,10 @@ from rvm_jax.weights import released
 
 RESULTS = pathlib.Path(__file__).with_suffix('.json')
 PICTURE = pathlib.Path(__file__).parents[1] / 'docs' / 'streaming.png'
+# Limits of the ViT, and then of a stream.
 CLIP_GIGABYTES, CLIP_SECONDS = 12, 150
 STREAM_SECONDS = 1200
+# Columns of the printed table, and their keys in the results.
 COLUMNS = ('ms/frame', 'late/early', 'GB', 'late/early')
 KEYS = ('ms', 'time_ratio', 'memory', 'memory_ratio')
 
@@ -105,8 +107,8 @@ def measure_stream(size, resolution, frames, chunk) -> dict:
     chunk: number of frames in a call.
 
   Returns:
-    Number of 'parameters', 'ms' per frame, peak 'memory' in GB and a 'note';
-    and for at least four calls 'time_ratio' and 'memory_ratio', late/early.
+    Number of 'parameters', 'ms' per frame, peak 'memory' in GB and a 'note'.
+    With four calls or more also 'time_ratio' and 'memory_ratio', late/early.
   """
   encoder = streaming.Encoder(*rows.make_rvm(size), chunk=chunk)
   images = rows.random_frames(chunk, resolution)
@@ -134,7 +136,7 @@ def measure_stream(size, resolution, frames, chunk) -> dict:
 
 
 def measure_clip(size, resolution, frames) -> dict:
-  """Measures the ViT on a clip, as the fastest of up to three calls.
+  """Measures the ViT on a clip; its time is that of the fastest of three calls.
 
   Args:
     size: a key of `rvm.SIZES`.
@@ -143,7 +145,8 @@ def measure_clip(size, resolution, frames) -> dict:
 
   Returns:
     Number of 'parameters', 'ms' per frame, peak 'memory' in GB and a 'note'. If
-    it needs too much memory there is no 'ms', and 'memory' is what it needs.
+    the ViT needs too much memory, it is not run: there is no 'ms', and 'memory'
+    is what the compiler says that it needs.
   """
   model = clip_encoder(size)
   images = rows.random_frames(frames, resolution)
@@ -171,7 +174,7 @@ def measure_clip(size, resolution, frames) -> dict:
 
 
 def resident_pages() -> int:
-  """Returns the memory that this process has now, in pages."""
+  """Returns the resident memory of this process now, in pages."""
   return int(pathlib.Path('/proc/self/statm').read_text().split()[1])
 
 
@@ -229,9 +232,13 @@ def main():
   )
   parser.add_argument('--size', choices=rvm.SIZES, default='S')
   parser.add_argument('--resolution', type=int, default=256, help='pixels')
-  parser.add_argument('--frames', type=int, nargs='+', default=[])
+  parser.add_argument(
+      '--frames', type=int, nargs='+', default=[], help='lengths of videos'
+  )
   parser.add_argument('--chunk', type=int, default=1, help='frames a call')
-  parser.add_argument('--plot', action='store_true')
+  parser.add_argument(
+      '--plot', action='store_true', help='draw docs/streaming.png'
+  )
   options = parser.parse_args()
 
   results = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
@@ -244,6 +251,7 @@ def main():
         ('stream', rows.measure(measure_stream, chunk=chunk, **what)),
         ('clip', rows.measure(measure_clip, CLIP_SECONDS, **what) or ended),
     ):
+      # The row replaces an older one of the same measurement.
       row = what | {'encoder': encoder}
       results = [old for old in results if not row.items() <= old.items()]
       results.append(row | result)

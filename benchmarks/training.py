@@ -1,4 +1,4 @@
-"""A training run of a comparison: `objectives.py` and `real_video.py`."""
+"""Trains a run as a part of `objectives.py` or `real_video.py`."""
 
 from collections.abc import Mapping
 import pathlib
@@ -10,12 +10,12 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def train(config: str, workdir: pathlib.Path, settings: Mapping[str, Any]):
-  """Trains by `python -m rvm_jax.main`, or goes on with it.
+  """Trains by `python -m rvm_jax.main`, or continues a training.
 
   Args:
     config: name of the config, such as 'rvm_demo'.
     workdir: folder of the run. The log is written beside it.
-    settings: the settings of the config that are changed, by their keys.
+    settings: values of the settings to change, by their keys in the config.
 
   Raises:
     SystemExit: the run has failed.

@@ -1,20 +1,20 @@
-"""Measures the use of a model: a long video, streams in parallel, loading.
+"""Measures features of a long video, streams in parallel, and loading.
 
   python benchmarks/usage.py video VIDEO --seconds=300
   python benchmarks/usage.py throughput --sizes S B L --dtype=bfloat16
   python benchmarks/usage.py load --size=L
 
-video: The file is repeated up to the given length and goes through `python -m
-rvm_jax.features`, decoding and writing included, whose memory is read from
-outside. Late is the last tenth of the frames; early is the second tenth,
-because what happens once falls into the first.
+video: Repeats the file up to the given length and runs `python -m
+rvm_jax.features` on it, decoding and writing included, while its memory is
+observed. Late is the last tenth of the frames. Early is the second tenth,
+because the first tenth has work that is done only once, such as compiling.
 
-throughput: Frames per second, with frames and features on the host, for 1, 2, 4
-... streams in parallel, until twice as many are less than 10 % faster. Beside
-it stands the same model used naively: one frame a call of `encode`, waiting for
-the features each time.
+throughput: Measures frames per second, with frames and features on the host,
+for 1, 2, 4 ... streams in parallel, until twice as many are less than 10 %
+faster. For comparison the same model is used naively: one frame a call of
+`encode`, waiting for the features each time.
 
-load: `rvm_jax.load` of an archive with the shapes of a released one.
+load: Measures `rvm_jax.load` of an archive with the shapes of a released one.
 
 Weights are random; time and memory do not depend on them.
 """
@@ -51,7 +51,10 @@ def save_random(size: str, path: str, **how) -> dict:
   Args:
     size: a key of `rvm.SIZES`.
     path: path of the archive.
-    **how: further attributes of `rvm.RVM`.
+    **how: further attributes of `rvm.RVM`, by name.
+
+  Returns:
+    An empty dict, because `rows.measure` calls functions that return a dict.
   """
   model = rvm.RVM(**rvm.SIZES[size], **how)
   weights.save_npz(path, rows.random_like(released.shapes(model)))
@@ -61,9 +64,12 @@ def save_random(size: str, path: str, **how) -> dict:
 def measure_load(path: str) -> dict:
   """Measures `rvm_jax.load`.
 
+  Args:
+    path: path of the archive.
+
   Returns:
-    'seconds' that it takes, number of 'parameters', and peak memory of the
-    process in GB: 'before' it, and after it as 'memory'.
+    'seconds' that loading takes, number of 'parameters', and the peak of the
+    process's memory in GB: 'before' loading, and 'memory' after it.
   """
   before = rows.peak_memory()
   start = time.perf_counter()
@@ -99,8 +105,8 @@ def measure_rate(size, batch, is_naive, resolution, dtype, attention) -> dict:
     batch: number of streams.
     is_naive: whether each frame is a call of its own.
     resolution: height and width of the frames in pixels.
-    dtype: attribute of `rvm.RVM`.
-    attention: attribute of `rvm.RVM`.
+    dtype: the attribute `dtype` of `rvm.RVM`.
+    attention: the attribute `attention` of `rvm.RVM`.
 
   Returns:
     'rate' in frames per second of all streams, and peak 'memory' in GB.
@@ -161,7 +167,7 @@ def throughput(options):
 
 
 def repeat(path: str, output: str, seconds: float) -> int:
-  """Writes a video that repeats another, without decoding it.
+  """Writes a video that repeats another one, without decoding it.
 
   Args:
     path: path of the video to repeat.
@@ -193,10 +199,14 @@ def repeat(path: str, output: str, seconds: float) -> int:
 
 
 def watch(command: list[str]) -> list[tuple[float, float]]:
-  """Runs a command and observes its memory five times a second.
+  """Runs a command and reads its resident memory five times a second.
 
   Returns:
-    Pairs of the time, in seconds as of time.time(), and the memory in GB.
+    Pairs of the time of a reading, as time.time() tells it, and the memory in
+    GB.
+
+  Raises:
+    SystemExit: the command has failed.
   """
   process, samples = subprocess.Popen(command), []
   while process.poll() is None:
@@ -228,6 +238,8 @@ def video(options):
     )
     files = pathlib.Path(folder, 'long.zarr', 'cls').glob('*.0')
     written = sorted(file.stat().st_mtime for file in files)
+  # The files of `cls` are written one by one, so that their times tell how long
+  # each chunk of frames took.
   spans = np.diff(written)
   tenth = len(spans) // 10
   early = median_between(samples, written[tenth], written[2 * tenth])
@@ -243,7 +255,7 @@ def video(options):
 
 
 def median_between(samples, start, stop):
-  """Returns the median memory in GB from a start time to a stop time."""
+  """Returns the median of the memory, in GB, between two times."""
   return statistics.median(
       [gigabytes for seconds, gigabytes in samples if start <= seconds <= stop]
   )

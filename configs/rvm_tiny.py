@@ -2,12 +2,12 @@
 
   python -m rvm_jax.main --config=configs/rvm_tiny.py --workdir=runs/rvm_tiny
 
-It differs from configs/rvm_demo.py in patches of 4 x 4 pixels in place of 8 x 8,
-which show outlines and small motions but make a frame four times as many tokens,
-and in what follows from that: 80 % of a target is hidden, so that visible patches
-are about as far apart in pixels, and the run is longer. The core's weights shrink
-as much in all as in the demo. The checkpoint is the moving average of the
-parameters. docs/results.md compares the two.
+Compared with configs/rvm_demo.py, patches have 4 x 4 pixels in place of 8 x 8.
+They show outlines and small motions, and a frame has four times as many tokens.
+Since there are more patches, 80 % of a target are hidden, so that those which
+the model sees are about as far apart in pixels. The run is longer, and its
+core's weights shrink as much in all. The checkpoint is the moving average of
+the parameters. docs/results.md compares the two.
 """
 
 import ml_collections

@@ -1,4 +1,4 @@
-"""The documentation: what its settings do, and that no page is forgotten."""
+"""Tests of the documentation: its settings, its pages, and what they name."""
 
 import pathlib
 import re
@@ -11,6 +11,7 @@ SETTINGS = runpy.run_path(str(ROOT / 'docs' / 'conf.py'))
 
 
 def to_rest(docstring):
+  """Returns the lines of a docstring as docs/conf.py hands them to Sphinx."""
   lines = docstring.splitlines()
   SETTINGS['to_rest'](None, 'module', 'name', None, None, lines)
   return lines
@@ -58,7 +59,7 @@ def test_docstring_text_is_escaped_outside_code(line, expected):
   assert to_rest(line) == [expected]
 
 
-def test_flax_signatures_lose_the_fields_of_every_module():
+def test_signatures_of_flax_modules_lose_the_fields_parent_and_name():
   signature = (
       '(width: int, parent: Module | None = <flax.linen.module._Sentinel'
       ' object>, name: str | None = None)'

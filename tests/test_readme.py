@@ -1,4 +1,4 @@
-"""The README is true: its code, paths, commands, settings and sizes."""
+"""Tests that what the READMEs name exists and that their code runs."""
 
 import importlib.util
 import json
@@ -75,7 +75,7 @@ def test_named_settings_exist():
   keys += re.findall(rf'`((?:{groups})\.\w+)`', CODE)
   assert len(set(keys)) > 8
   for key in keys:
-    # The settings of a benchmark are not those of a run.
+    # An evaluation has other settings than a run: those of its protocol.
     is_protocol = key.startswith('protocol.')
     group = eval_scenes.get_config() if is_protocol else config
     for part in key.split('.'):

@@ -1,4 +1,4 @@
-"""Settings of the tests of benchmarks, which run in this process."""
+"""Fixtures of the tests of benchmarks."""
 
 from absl import logging
 import pytest
@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def verbosity():
-  """Undoes what a benchmark sets for the log of its process."""
+  """Restores the log level, which a benchmark changes for its process."""
   logger = logging.get_absl_logger()
   before = logger.level
   yield

@@ -1,4 +1,4 @@
-"""What encoders cost: the counts, and the tables that are made of them."""
+"""Tests of counting what encoders cost, and of the tables of the counts."""
 
 import json
 import pathlib
@@ -14,13 +14,13 @@ FOLDER = pathlib.Path(__file__).parents[2] / 'benchmarks'
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch):
-  """Puts the folder of the scripts into the path, as running them does."""
+  """Makes the scripts' folder importable, as running a script does."""
   monkeypatch.syspath_prepend(str(FOLDER))
 
 
 @pytest.fixture
 def cost(monkeypatch):
-  """The module, with frames of 64 x 64 pixels."""
+  """Returns the module `cost`, with frames of 64 x 64 pixels."""
   import contenders
   import cost
 
@@ -30,7 +30,7 @@ def cost(monkeypatch):
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-  """The module, with results in a folder of its own."""
+  """Returns the module `cost_page`, which looks for results in `tmp_path`."""
   import cost_page
   import video_cost
 
@@ -40,18 +40,23 @@ def page(tmp_path, monkeypatch):
 
 @pytest.fixture
 def video_cost():
-  """The module."""
+  """Returns the module `video_cost`."""
   import video_cost
 
   return video_cost
 
 
 def attention(q, m, d):
-  """Returns the FLOPs of the products of q queries and m keys of width d."""
+  """Returns the FLOPs of attention of q queries to m tokens of width d.
+
+  These are those of the four dense layers, two for queries and output and two
+  for keys and values, and of the two products with all pairs.
+  """
   return 2 * (2 * q + 2 * m) * d * d + 2 * 2 * q * m * d
 
 
 def mlp(q, d, hidden):
+  """Returns the FLOPs of an MLP with two layers on q tokens of width d."""
   return 2 * 2 * q * d * hidden
 
 
@@ -67,6 +72,7 @@ def test_flops_of_rvm_are_those_of_its_products(cost):
       decoder_layers=0,
   )
   found = cost.count_on_host(model, 1)
+  # 16 patches and CLS. In turn: patches, encoder, gates, core.
   n, d = 1 + 16, 256
   expected = (
       2 * (n - 1) * 16 * 16 * 3 * d
@@ -75,7 +81,7 @@ def test_flops_of_rvm_are_those_of_its_products(cost):
       + 2 * attention(n, n, d)
       + mlp(n, d, 512)
   )
-  # The rest are norms, softmax and the like.
+  # The rest are norms, softmax and other cheap operations.
   assert expected < found['flops'] < 1.02 * expected
 
 
@@ -98,13 +104,14 @@ def test_flops_of_a_loop_over_blocks_count_each_round(cost, monkeypatch):
   # Four blocks of queries.
   monkeypatch.setattr(xla, 'MAX_SCORES', 4 * n * n // 4)
   found = cost.count_on_host(model, 16)
-  # The exact GELU counts as many operations. A loop that is counted once would
-  # lose more than the difference.
+  # The exact GELU counts as several operations. If the loop were counted once,
+  # more than these 4 % would be missing.
   assert expected < found['flops'] < 1.04 * expected
   assert found['temporary'] < found['unblocked']
 
 
 def make_page_result(name, calls, parameters=1_000_000):
+  """Returns a result with pairs of a number of frames and FLOPs as calls."""
   return {
       'name': name,
       'parameters': parameters,
@@ -124,7 +131,7 @@ def make_page_result(name, calls, parameters=1_000_000):
 
 
 RVM = make_page_result('rvm.L', [(1, 10e9)])
-# A frame of a call with T frames costs 4 + T / 8 GFLOPs: 6 in windows of 16.
+# In a call with T frames each costs 4 + T / 8 GFLOPs: 6 in windows of 16.
 CLIP = make_page_result(
     'vjepa.L', [(2**i, 2**i * (4 + 2**i / 8) * 1e9) for i in range(1, 11)]
 )
@@ -141,7 +148,7 @@ def test_crossovers_are_where_the_costs_are_equal(video_cost):
   assert video_cost.find_window_crossover(RVM, CLIP) == 20
   # 4 + 48 / 8 = 10 GFLOPs a frame.
   assert video_cost.find_whole_crossover(RVM, CLIP) == pytest.approx(48)
-  # RVM needs 4.1 GB, any longer call more.
+  # RVM needs 4.1 GB, and any call with two frames or more needs more.
   assert video_cost.find_memory_crossover(RVM, CLIP) == 2
   cheap = make_page_result('vjepa.L', [(x['frames'], 1) for x in CLIP['calls']])
   assert video_cost.find_whole_crossover(RVM, cheap) is None
@@ -172,7 +179,8 @@ def test_page_has_the_tables_of_the_results():
   assert page == cost_page.make_tables()
 
 
-# Hugging Face's classes have as many, and DINOv2's a mask token besides.
+# Hugging Face's classes have as many parameters. DINOv2's also have a mask
+# token of one width, which is subtracted.
 @pytest.mark.parametrize(
     'name, parameters',
     [

@@ -1,4 +1,4 @@
-"""The stages of opening a large source, on a small one."""
+"""Tests of the stages of opening a large source, on a small one."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""The tables of the input pipeline's benchmark, on small files."""
+"""Tests of the tables of `input_pipeline.py`, on small files."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ FOLDER = pathlib.Path(__file__).parents[2] / 'benchmarks'
 
 @pytest.fixture
 def modules(monkeypatch):
-  """The modules, which their folder must be in the path for."""
+  """Returns `formats` and `input_pipeline`, with small samples."""
   monkeypatch.syspath_prepend(str(FOLDER))
   import formats  # pylint: disable=g-import-not-at-top
   import input_pipeline  # pylint: disable=g-import-not-at-top
@@ -83,7 +83,8 @@ def test_fetch_returns_encoded_bytes(modules, tmp_path, make_video):
   formats, _ = modules
   path = make_video(tmp_path / 'a.mp4', 50, options={'g': '10', 'bf': '0'})
   place = formats.Place(path, 0, reader.scan(path))
-  # Without B-frames: from the key frame 20 to the frame 25.
+  # There are no B-frames, so these are the packets of frames 20 (the key frame)
+  # to 25.
   assert len(formats.fetch_packets(place, np.array([23, 25]))) == 6
   frames = [video_files.picture(number, 32, 32) for number in range(3)]
   folder = video_files.write_folder(tmp_path / 'b', frames)

@@ -1,4 +1,4 @@
-"""A few kills of a real run, and what is checked of each start."""
+"""Tests of `kills.py`: a few kills of a real run, and the checks of starts."""
 
 import pathlib
 import subprocess
@@ -11,7 +11,7 @@ FOLDER = pathlib.Path(__file__).parents[2] / 'benchmarks'
 
 @pytest.fixture
 def kills(monkeypatch):
-  """The module, which its folder must be in the path for."""
+  """Returns the module `kills`."""
   monkeypatch.syspath_prepend(str(FOLDER))
   import kills  # pylint: disable=g-import-not-at-top
 
@@ -44,9 +44,13 @@ def test_a_run_that_is_killed_ends_as_one_that_was_never_disturbed(
 
 @pytest.fixture
 def check(kills):
-  """Checks a kill after steps 1 to 5, with a checkpoint of step 4."""
+  """Returns a function that checks a kill after a checkpoint of step 4.
 
-  def check_(resumed, first, last=5):
+  Its arguments are the step that the next start resumes from, the first step
+  that it then does, and the last step before the kill.
+  """
+
+  def check_kill(resumed, first, last=5):
     ended = kills.runs.Attempt(
         {0: 137, 1: 76}, 0, dict.fromkeys(range(1, last + 1), 1.0), 4.0
     )
@@ -54,7 +58,7 @@ def check(kills):
     kill = kills.Kill('steps', 'process 0', 3.0, newest=4)
     return kills.check([kill], [ended, following], save_every=4)
 
-  return check_
+  return check_kill
 
 
 def test_check_makes_a_row_of_a_kill(check):
@@ -66,6 +70,8 @@ def test_check_makes_a_row_of_a_kill(check):
 @pytest.mark.parametrize(
     'resumed, first, last', [(2, 3, 5), (4, 6, 5), (0, 1, 5), (4, 5, 10)]
 )
-def test_check_refuses_a_start_from_another_step(check, resumed, first, last):
+def test_check_refuses_a_wrong_start_or_too_many_lost_steps(
+    check, resumed, first, last
+):
   with pytest.raises(SystemExit):
     check(resumed, first, last)

@@ -1,4 +1,4 @@
-"""The comparison of objectives: budgets, folders and the table."""
+"""Tests of the comparison of objectives: budgets, folders and the table."""
 
 import csv
 import json
@@ -39,7 +39,7 @@ def test_every_variant_has_a_config_and_a_cost():
 
 
 def write_result(run, score):
-  """Writes a result whose clips have scores around the given one."""
+  """Writes a result of four clips that score `score` and 1, 2 and 3 more."""
   run.result.mkdir(parents=True)
   names = [task.name for task in benchmark.TASKS]
   weights = [task.weight for task in benchmark.TASKS if task.weight]

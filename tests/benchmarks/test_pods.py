@@ -1,4 +1,4 @@
-"""The table of every size on every slice."""
+"""Tests of the table of every size on every slice."""
 
 import json
 

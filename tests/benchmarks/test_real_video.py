@@ -1,4 +1,4 @@
-"""The comparison on recorded video: folds, configs and the table."""
+"""Tests of the comparison on recorded video: folds, configs and the table."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ NAMES = [f'video{i}' for i in range(5)]
 
 @pytest.fixture
 def davis(tmp_path):
-  """A folder as DAVIS has it, of five videos without frames."""
+  """Returns a folder DAVIS with five videos that have no frames."""
   folder = tmp_path / 'DAVIS'
   for kind in ('JPEGImages', 'Annotations'):
     for name in NAMES:
@@ -39,7 +39,9 @@ def test_every_video_is_scored_once_by_models_that_have_not_seen_it(
   assert sorted(scored) == NAMES
 
 
-def test_sources_of_the_models(davis, tmp_path):
+def test_every_model_trains_on_recorded_video_and_some_on_scenes(
+    davis, tmp_path
+):
   fold = real_video.split(davis, tmp_path / 'out', 3)[0]
   sources = {
       name: real_video.make_config(name, fold, tmp_path / 'videos').data.sources
@@ -51,12 +53,13 @@ def test_sources_of_the_models(davis, tmp_path):
 
 
 def write_result(folder, scores, num_long):
-  """Writes a result in which each video has its score.
+  """Writes a result with given scores.
 
   Args:
     folder: folder of the result.
-    scores: the score of each video.
-    num_long: number of videos whose parts are scored too.
+    scores: J&F by the name of the video. The two baselines get 1 and 2 less.
+    num_long: number of videos with more than 80 frames. If there are any, each
+      part of them has the mean of `scores`.
   """
   folder.mkdir(parents=True)
   kinds = ('', 'stay_', 'stay_grid_')
@@ -80,7 +83,7 @@ def test_table_puts_folds_together_and_pairs_videos(tmp_path):
     folder = real_video.folder(tmp_path / f'fold_{i}', real_video.REFERENCE)
     real_video.report(tmp_path, 2)
     assert real_video.REFERENCE not in (tmp_path / 'table.md').read_text()
-    # The folds' videos are scored in another order than all together.
+    # A fold lists its videos in another order than the result on all videos.
     own = {name: scores[name] + 5 for name in reversed(NAMES[i::2])}
     write_result(folder / 'results', own, [2, 0][i])
   real_video.report(tmp_path, 2)
@@ -92,5 +95,6 @@ def test_table_puts_folds_together_and_pairs_videos(tmp_path):
   )
   assert '| +5.0 (+5.0 to +5.0) |' in row  # minus raw pixels
   assert '| +6.0 (+6.0 to +6.0) |' in row  # minus masks that stay
-  # Only the first fold, with 5, 25 and 45, has long videos.
+  # Only the first fold, whose scores 5, 25 and 45 have the mean 25, has long
+  # videos.
   assert f'| {real_video.REFERENCE} | 25.0 | 25.0 |' in text

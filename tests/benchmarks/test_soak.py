@@ -1,4 +1,4 @@
-"""A short soak, and that what it looks for is found."""
+"""Tests that `soak.py` finds broken files, growth and left processes."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ FOLDER = pathlib.Path(__file__).parents[2] / 'benchmarks'
 
 @pytest.fixture
 def soak(monkeypatch):
-  """The module, which its folder must be in the path for."""
+  """Returns the module `soak`, which waits for one second only."""
   monkeypatch.syspath_prepend(str(FOLDER))
   import soak  # pylint: disable=g-import-not-at-top
 
@@ -47,7 +47,7 @@ def test_growth_compares_the_last_with_the_second_quarter(soak):
   assert soak.growth([9, 9, 1, 1, 5, 5, 1, 2]) == pytest.approx(1.5)
 
 
-def test_processes_that_are_left_are_found(soak):
+def test_running_children_and_zombies_are_found(soak):
   child = subprocess.Popen(['sleep', '60'])
   try:
     assert child.pid in soak.find_lasting(soak.find_processes)
@@ -61,7 +61,7 @@ def test_processes_that_are_left_are_found(soak):
   assert child.pid not in soak.find_processes()
 
 
-def test_only_what_lasts_is_found(soak, monkeypatch):
+def test_find_lasting_returns_only_what_every_call_finds(soak, monkeypatch):
   monkeypatch.setattr(soak, 'PATIENCE', 2)
   monkeypatch.setattr(soak.time, 'sleep', lambda seconds: None)
   found = iter(['ab', 'b', 'a'])

@@ -1,11 +1,13 @@
-"""Steps of the fake run take the time that they are told to take."""
+"""Tests that the steps of `starve.py` take the time that they are given."""
 
 import re
 
 from benchmarks import starve
 
 
-def test_steps_take_their_time(tmp_path, make_video, capsys):
+def test_runs_are_no_faster_than_the_rate_that_they_ask_for(
+    tmp_path, make_video, capsys
+):
   make_video(tmp_path / 'a.mp4', 30)
   starve.main(
       [
