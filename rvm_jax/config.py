@@ -2,8 +2,8 @@
 
 `SETTINGS` has a rule for each setting of a run, except for those of the group
 `model`. To add a setting, add it there and to configs/rvm_base.py. The
-objective checks the settings of the group `model`, and what it needs of the
-others.
+objective checks the settings of the group `model`, and may make further checks
+of the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,8 @@ import ml_collections
 from rvm_jax import rules
 
 # Least number of generated scenes for the evaluation during training. Readouts
-# are fitted to three quarters of the scenes and tested on the rest, at least 4.
+# are fitted to three quarters of the scenes and tested on the rest, which is
+# then at least 4 scenes.
 MIN_EVAL_SCENES = 16
 # Largest decay rate of a moment that is stored in bfloat16. If a moment loses
 # less than 2^-8 = 0.4 % of its value in a step, it may be rounded to its old
@@ -50,7 +51,7 @@ SETTINGS = {
     'data.repeats': rules.COUNT,
     'data.box_height': rules.optional(rules.COUNT),
     'data.box_width': rules.optional(rules.COUNT),
-    # No host has so many cores: each worker is a process of its own.
+    # Each worker is a process, and no host has more than 1024 cores for them.
     'data.num_workers': rules.whole(0, 1024),
     'data.prefetch': rules.COUNT,
     'mask_ratio': rules.SHARE_BELOW_ONE,
@@ -105,8 +106,8 @@ def parse_flags(
     The arguments that are not flags, after the name of the program.
 
   Raises:
-    ValueError: the value of a setting is of another type. The message says what
-      is allowed.
+    ValueError: the value of a setting does not have the setting's type. The
+      message says what is allowed.
     flags.Error: a flag is unknown, missing or wrong.
   """
   try:
@@ -142,7 +143,9 @@ def check_workdir(workdir: str):
 
 
 def check_settings(config: ml_collections.ConfigDict):
-  """Checks each setting by itself, which needs no devices.
+  """Checks each setting by itself, except for those of the group `model`.
+
+  This needs no devices.
 
   Args:
     config: the run's config, as in configs/rvm_base.py.

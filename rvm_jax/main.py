@@ -10,7 +10,8 @@ Exit codes:
   76: the run ended for a reason that is not the user's, such as a lost process;
     run the same command again.
   1: an error, which the last line on the screen describes.
-  130: a second Ctrl-C has ended the run, and nothing is saved.
+  130: Ctrl-C during the start, or a second Ctrl-C later, has ended the run at
+    once, and nothing is saved.
 """
 
 import contextlib

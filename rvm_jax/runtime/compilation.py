@@ -18,7 +18,7 @@ import platform
 import jax
 
 _CPU_INFO = pathlib.Path('/proc/cpuinfo')
-# Keys of the lines of this file that decide what a program may use: model and
+# Beginnings of the lines of this file that name the processor's model and its
 # instruction sets, on x86 and on ARM.
 _CPU_KEYS = ('model name', 'flags', 'CPU implementer', 'CPU part', 'Features')
 

@@ -48,8 +48,9 @@ class Restartable(Exception):
   """An error after which the same command may succeed."""
 
 
-# Errors after which the same command may succeed: also those of the network,
-# and the one that a killed worker process causes.
+# All errors after which the same command may succeed. Besides `Restartable`
+# these are errors of the network, and the error that a killed worker process
+# causes.
 _RESTARTABLE = (
     Restartable,
     ConnectionError,
@@ -126,11 +127,11 @@ class Reports(contextlib.AbstractContextManager):
     threading.excepthook = lambda x: self._note(
         x.exc_type, x.exc_value, x.exc_traceback
     )
-    logging.get_absl_handler().addFilter(self._shorten)
+    logging.get_absl_handler().addFilter(self._move_traceback)
     return self
 
   def __exit__(self, kind, error, trace):
-    logging.get_absl_handler().removeFilter(self._shorten)
+    logging.get_absl_handler().removeFilter(self._move_traceback)
     sys.excepthook = sys.__excepthook__
     sys.unraisablehook = sys.__unraisablehook__
     threading.excepthook = threading.__excepthook__
@@ -150,14 +151,17 @@ class Reports(contextlib.AbstractContextManager):
       ending.end_now(code, f'error: {summarise(error)}')
 
   def _note(self, kind, error, trace):
-    """Writes an error to the file, and logs its line if that line is new."""
+    """Writes an error to the file, and logs its summary once.
+
+    Errors with the summary of an earlier one are only written to the file.
+    """
     self._write(''.join(traceback.format_exception(kind, error, trace)))
     line = summarise(error if error is not None else kind())
     if line not in self._shown:
       self._shown.add(line)
       logging.warning('Another error: %s', line)
 
-  def _shorten(self, record: python_logging.LogRecord) -> bool:
+  def _move_traceback(self, record: python_logging.LogRecord) -> bool:
     """Moves the traceback of a log record to the file; always returns True.
 
     As a filter of the log's handler it is called for every record, and True
@@ -187,12 +191,12 @@ class Reports(contextlib.AbstractContextManager):
         with open(self._file, 'a') as file:
           file.write(text + '\n')
       except OSError:
-        # The disk may be full. The last line on the screen then says so.
+        # The disk may be full. Until a write succeeds, no file is named.
         self._file = None
 
 
 def summarise(error: BaseException) -> str:
-  """Returns what an error says, in one line of at most 500 characters."""
+  """Returns what an error says, in one line of about 500 characters at most."""
   text = _shorten(str(error))
   if isinstance(error, jax.errors.JaxRuntimeError):
     if text.startswith('RESOURCE_EXHAUSTED'):
@@ -254,9 +258,10 @@ def _is_mistake(error: BaseException) -> bool:
 def _lacks_setting(error: BaseException) -> bool:
   """Returns whether an error says that a ConfigDict lacks a setting.
 
-  A ConfigDict raises it while it handles a KeyError. An AttributeError or
-  KeyError without one in its context comes from other code, such as a config
-  file's.
+  A ConfigDict looks the setting up in a dict, and turns the dict's KeyError
+  into a KeyError of its own, with the first one as its context. For an access
+  as an attribute, it wraps its KeyError in an AttributeError. Errors of these
+  types from other code, such as a config file's, have no such context.
   """
   if not isinstance(error, (AttributeError, KeyError)) or not error.args:
     return False

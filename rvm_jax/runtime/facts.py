@@ -20,7 +20,7 @@ _MAX_NAMED = 3
 def of_run(
     config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
 ) -> dict[str, str]:
-  """Returns the facts that are known before devices and data: config and code.
+  """Returns the facts about config and code, which need no devices and no data.
 
   Args:
     config: the run's config.

@@ -9,9 +9,9 @@ import socket
 import threading
 from typing import Any, NamedTuple
 
-# Longest wait for the other end to take a message. An end that takes longer is
-# frozen: the message is dropped, and the reader of its messages notices that
-# none come.
+# Longest wait for the other end to take a message. If it takes longer, the
+# message is dropped. The other end is then probably frozen, and `peers` notices
+# that no more messages come from it.
 _SEND_SECONDS = 5.0
 # Longest line in bytes. Only another program sends a longer one.
 _MAX_LINE = 16 * 2**20

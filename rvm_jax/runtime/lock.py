@@ -1,12 +1,12 @@
-"""A lock on the workdir, so that two runs do not destroy each other.
+"""A lock on the workdir, so that two runs do not overwrite each other's files.
 
 The lock is the file `run.lock`, which says who owns it. It is created as a hard
 link, or opened with mode 'x' where there are no hard links; both are atomic on
 local file systems and on NFS.
 
-The lock of a dead owner is taken over. On the owner's machine its process is
-looked up; from another machine the file is watched, which a living owner
-changes every few seconds.
+The lock of a dead owner is taken over. If the owner ran on this machine, it is
+dead if its process no longer exists. If it ran on another machine, the file is
+watched for 30 s: a living owner changes it every 10 s.
 """
 
 from collections.abc import Iterator
@@ -50,8 +50,8 @@ def held(workdir: str | os.PathLike[str]) -> Iterator[None]:
   If another process takes the lock over, because this one was suspended and
   seemed dead, this process ends itself at once with `exit_codes.RESTART`.
 
-  A workdir in a bucket cannot be locked, because a bucket has no hard links; a
-  warning says so.
+  A workdir in a bucket, which is given as a URL, is not locked; a warning says
+  so.
 
   Args:
     workdir: folder of the run; it is made if it does not exist.
@@ -185,6 +185,8 @@ def _read(path: str) -> dict[str, Any] | None:
 
 def _is_alive(path: str, owner: dict[str, Any]) -> bool:
   """Returns whether the owner of the lock lives; may take `WATCH_SECONDS`."""
+  # A process id means the same process only on the same host, in the same boot,
+  # and in the same PID namespace, such as that of one container.
   here = _describe_this_process()
   if all(owner[key] == here[key] for key in ('host', 'boot', 'namespace')):
     return _exists(owner['pid']) and owner['started'] == _start_time(

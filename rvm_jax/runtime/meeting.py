@@ -61,7 +61,7 @@ def gather(
   deadline = time.monotonic() + timeout
   links: Links = {}
   # All connections, also those that have not said yet who they are.
-  strangers: set[links_lib.Link] = set()
+  accepted: set[links_lib.Link] = set()
   with _listen(port) as listener, selectors.DefaultSelector() as selector:
     selector.register(listener, selectors.EVENT_READ)
     try:
@@ -73,7 +73,7 @@ def gather(
           if key.data is None:
             connection, _ = listener.accept()
             link = links_lib.Link(connection)
-            strangers.add(link)
+            accepted.add(link)
             selector.register(link, selectors.EVENT_READ, link)
           elif not _read(key.data, links, count):
             selector.unregister(key.data)
@@ -83,7 +83,7 @@ def gather(
       for link in links:
         link.send(refused=str(error), is_mistake=is_mistake)
       raise
-  for link in strangers - links.keys():
+  for link in accepted - links.keys():
     link.close()
   jax_port = _free_port(port + 1)
   for link in links:
@@ -217,7 +217,7 @@ def _read(link: links_lib.Link, links: Links, count: int) -> bool:
 
 
 def _receive(link: links_lib.Link) -> list[dict[str, Any]]:
-  """Returns what `Link.receive` returns; other data raise EOFError too."""
+  """Returns what `Link.receive` does; its ValueError becomes an EOFError."""
   try:
     return link.receive()
   except ValueError as error:
@@ -281,7 +281,10 @@ def _bind(port: int) -> socket.socket:
 
 
 def _free_port(preferred: int) -> int:
-  """Returns a free port: the preferred one, for firewalls' sake, or any."""
+  """Returns the preferred port if it is free, else any free port.
+
+  A port that is known in advance can be opened in a firewall.
+  """
   if preferred < 2**16:
     with contextlib.suppress(OSError), _bind(preferred):
       return preferred

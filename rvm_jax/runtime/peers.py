@@ -6,8 +6,8 @@ tells all others which process is lost, and all end with one line and the exit
 code `RESTART`. Without this, a process would wait in a collective until JAX
 notices, after 100 s, and would then be aborted with dozens of lines of C++.
 
-A process that ends in order says so before it ends, and a process that fails
-says why.
+A process that is done, or that was told to stop, says so before it ends. A
+process that fails says why.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _OWN_ERROR_SECONDS = 2.0
 # is lost. Before a process reports an error of JAX, it waits this long for the
 # message that another process is lost.
 _ECHO_SECONDS = 3.0
-# The wait before any other error, in seconds; such an error is rarely an echo.
+# The same wait before an error that is not JAX's, which is rarely an echo.
 _MOMENT = 0.5
 # Longest time that process 0, which runs JAX's coordinator, stays until the
 # others have read its last message and ended. JAX aborts a process whose
@@ -105,10 +105,10 @@ class Peers(contextlib.AbstractContextManager):
       self._thread.start()
 
   def agree(self, facts: Mapping[str, str]):
-    """Waits until all processes have called it, and compares their facts.
+    """Waits until all processes call this method, and compares their facts.
 
-    All processes must call this method equally often, and with the facts in the
-    same order.
+    All processes must call it equally often: their first calls are compared
+    with each other, then their second calls, and so on.
 
     Args:
       facts: texts by name, such as the settings of the run.
@@ -142,8 +142,8 @@ class Peers(contextlib.AbstractContextManager):
     If the error is the echo of a loss, this process ends here with the line
     that names the lost process. Otherwise the caller may go on closing files
     and threads. As that may wait for the other processes in vain, this process
-    ends 5 s after they have ended. Only the first error is told, and none in a
-    run of one process or if all processes end in order.
+    ends no later than 5 s after them. Only the first error is told.
+    Nothing is told in a run of one process, or if `_is_orderly(error)`.
 
     Args:
       error: the error.
@@ -293,7 +293,7 @@ class Peers(contextlib.AbstractContextManager):
 
 
 def _is_orderly(error: BaseException) -> bool:
-  """Returns whether all processes end in order with this exception."""
+  """Returns whether an exception ends a run that is done or told to stop."""
   if isinstance(error, SystemExit):
     return error.code in (None, exit_codes.DONE, exit_codes.PREEMPTED)
   return isinstance(error, stops.Stopped)

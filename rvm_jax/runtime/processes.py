@@ -1,4 +1,4 @@
-"""Starts JAX in all processes of a run, and says what each of them has."""
+"""Starts JAX in all processes of a run, and logs the devices of each."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Ends a run that hangs, such as in a collective that never returns.
+"""Ends a run that hangs, for example in a collective that never returns.
 
 The limit on the time since the last step follows from the duration of recent
 steps. Activities that take longer than a step, such as compiling or saving,
@@ -74,7 +74,7 @@ class _Activity:
 
 
 class Watchdog(contextlib.AbstractContextManager):
-  """Watches that steps are done; as a context manager it spans all steps.
+  """Watches a run for hangs, in a `with` block that spans all of its steps.
 
   If no step is done for too long, it writes the Python stacks of all threads to
   stderr and to the folder `hangs` of the workdir, tells the other processes,
@@ -102,6 +102,8 @@ class Watchdog(contextlib.AbstractContextManager):
     self._seconds: collections.deque[float] = collections.deque(
         maxlen=_NUM_STEPS
     )
+    # Number of steps done, the monotonic time at which the last one was done,
+    # and the seconds spent in `allow` since then.
     self._step = 0
     self._step_at: float | None = None
     self._allowed = 0.0

@@ -292,7 +292,7 @@ class Checkpoints:
 
 
 def _tell(step: int | None) -> int | None:
-  """Returns the step that process 0 was called with, in all processes."""
+  """Returns, in every process, the `step` that process 0 has passed."""
   told = multihost_utils.broadcast_one_to_all(
       np.int32(-1 if step is None else step)
   )

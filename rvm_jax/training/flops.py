@@ -1,10 +1,11 @@
 """Counts the floating-point operations of training.
 
-Only matrix products are counted, with two FLOPs for a multiplication and an
-addition: those of attention, MLPs, gates, patch embeddings and other dense
-layers. What rematerialisation computes again is not counted. So the model FLOPs
-utilisation (MFU), which is these FLOPs divided by time and by the devices'
-peak, says how fast the model is trained, and not how busy the devices are.
+Only matrix products are counted: those of attention, MLPs, gates, patch
+embeddings and other dense layers. A multiplication and the addition that
+follows it are two FLOPs. What rematerialisation computes again is not counted.
+So the model FLOPs utilisation (MFU), which is these FLOPs divided by time and
+by the devices' peak, says how fast the model is trained, and not how busy the
+devices are.
 
 In the formulas q and n are numbers of tokens, d and w are widths. A frame has a
 CLS token besides its patches.

@@ -7,13 +7,14 @@ first start that went into useful steps (the goodput) and into everything else,
 and a row for each start of the run. --html=FILE writes a page with the same
 tables and the speed over time.
 
-Time between the last line of a run that was killed and its next start counts as
-down, although the run may have done steps in a part of it. Time after a run
-that was done, until it is continued for more steps, does not count.
+If a run was killed, the time from the last line of its ledger to its next start
+counts as "down", although the run may have done steps in a part of it. The time
+from the end of a run that was done to a start that continues it for more steps
+is left out.
 
 MFU (model FLOPs utilisation) is the share of the devices' peak that the model's
-FLOPs take: "MFU in steps" while steps are done, "MFU overall" of the whole wall
-time, with the FLOPs of useful steps alone.
+FLOPs take. "MFU in steps" counts all steps, and the time in which they were
+done. "MFU overall" counts useful steps alone, and the whole wall time.
 
 Exit code: 0 done; 2 WORKDIR has no ledger of a run that has started, or the
 page cannot be written.

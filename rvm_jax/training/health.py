@@ -31,7 +31,7 @@ def check_finite(
     metrics: metrics of the step; reading them waits for the step to finish.
     clips: the array 'clip' of this process's rows of the batch, [B, ...], for
       the error message.
-    pipeline: stream of the batch, which describes clips.
+    pipeline: stream that the batch is from, which names clips by `describe`.
     checkpoints: checkpoints of the run, for the error message.
 
   Raises:
@@ -65,7 +65,7 @@ class Monitor:
     """Creates a monitor that has no step to check yet.
 
     Args:
-      pipeline: stream of the batches, which describes clips.
+      pipeline: stream of the batches, which names clips by `describe`.
       checkpoints: checkpoints of the run, for error messages.
       watchdog: watchdog, which is told of each step that is done.
       guard: guard that reports steps that are spikes; None if the run does not
@@ -106,9 +106,9 @@ class Monitor:
       SpikeError: the step is a spike, and `config.spikes.policy` is 'stop'.
     """
     if self._pending is not None:
-      step = *self._pending, self._pipeline, self._checkpoints
-      check_finite(*step)
+      arguments = *self._pending, self._pipeline, self._checkpoints
+      check_finite(*arguments)
       if self._guard is not None:
-        self._guard.report(*step, self._workdir)
+        self._guard.report(*arguments, self._workdir)
       self._watchdog.beat(self._pending[0])
       self._pending = None

@@ -4,14 +4,14 @@ The file is `workdir`/ledger.jsonl, with a line for each event. Each line is a
 JSON object with 'event', 'time' (seconds since 1970, when the event was over)
 and 'step' (number of steps done). Further values depend on the event:
 
-  start: the run was started or resumed. 'seconds': from the opening of the
-    ledger to this line, mostly spent on restoring the state. 'host',
+  start: the run was started or resumed. 'seconds': the time from the opening
+    of the ledger to this line, mostly spent on restoring the state. 'host',
     'processes', 'devices', 'device_kind', 'jax' (its version), 'num_steps',
     'clips' (in a step), 'flops' (of a step) and 'peak' (FLOP/s of all devices);
-    the last two are null if they are not known. If it is not the first start,
-    also 'lost', the number of steps that are done again, and 'down', the
-    seconds from the line before to the opening of the ledger, or 0 if all steps
-    were done.
+    the last two are null if they are not known. Every start but the first also
+    has 'lost', the number of steps that are done again, and 'down', the seconds
+    from the last line of the start before to the opening of the ledger, or 0 if
+    that start had done all steps.
   compile: the first step of this start, 'from' + 1, is done. 'seconds': its
     duration, compilation included. 'data_wait': the part of 'seconds' spent
     waiting for the first batch.
@@ -22,8 +22,8 @@ and 'step' (number of steps done). Further values depend on the event:
   save: a checkpoint is being written. 'seconds': the time to copy the state;
     for the last checkpoint of a start also the time until it was whole.
   saved: a checkpoint is whole. 'seconds': the time that the loop waited for it.
-  end: the process ends in order. 'code': its exit code. 'why': the reason. A
-    start that was killed has no such line.
+  end: the process ends, also by an error or a hang. 'code': its exit code.
+    'why': the reason. A start that was killed has no such line.
 
 `training.goodput` prints tables of the ledger, and makes a page of it.
 """

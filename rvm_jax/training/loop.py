@@ -51,17 +51,19 @@ def train(
   Args:
     config: validated config with the keys of configs/rvm_base.py. Of the group
       `data` only `batch_size` and `max_bad_share` are read. The group `model`
-      is not read, only compared with that of the checkpoint; the config of a
-      readout has a group `protocol` instead.
+      is only compared with that of the checkpoint that the run resumes from or
+      takes its parameters from. The config of a readout has a group `protocol`
+      instead.
     workdir: folder of the run, which all its files are written to:
       checkpoints, TensorBoard events, pictures, the ledger and the log of
       spikes. The checkpoints may be in a bucket instead.
-    objective: objective to train: parameters, loss and logical axes.
+    objective: objective to train.
     pipeline: stream of batches to train on.
     evaluators: evaluators by name. They are called before the first step of a
       new run, every `config.eval_every` steps, and after the last step.
     stop: tells whether the run is to stop.
-    watchdog: is told of each step that is done, and of what takes longer.
+    watchdog: watchdog, which is told of each step that is done, and of each
+      evaluation and checkpoint, since these may take longer than a step.
     profiler: writes profiles of the steps that somebody asks for.
 
   Returns:
@@ -135,7 +137,7 @@ def train(
       ledger.compiled(metrics)
       # The checkpoint of the step before is written while this step is
       # computed. No further step begins until it is whole, so that a kill costs
-      # no more than this step besides `save_every` others.
+      # at most `save_every` steps and this one.
       if saving == done - 1:
         with ledger.timed('saved', after=metrics):
           checkpoints.wait()
@@ -156,7 +158,8 @@ def train(
         is_stopped = is_evaluation_due
       # Save before pulling the next batch: the saved position is then that of
       # the first batch that the saved state has not seen. Save after writing
-      # what belongs to this step: a start from here does not write it again.
+      # the results of this step: a run that resumes from this checkpoint does
+      # not write them again.
       if checkpoints.is_due(done) or is_stopped or is_last:
         monitor.settle()  # A state that is not finite is never saved.
         ledger.steps()
@@ -188,7 +191,7 @@ def start_or_resume(
 
   Returns:
     The state, and whether it has yet to be evaluated. This is so for a new run,
-    and if a stop has prevented or interrupted the evaluation after the step.
+    and if a stop has prevented or interrupted the evaluation of this state.
   """
   restored = checkpoints.restore(program.shapes, config.to_dict())
   if restored is None:

@@ -23,8 +23,8 @@ def adam(
 ) -> optax.GradientTransformation:
   """Returns `optax.scale_by_adam` with moments that are stored in a dtype.
 
-  They are computed in float32 and rounded when they are stored. The update is
-  that of the moments before they are rounded.
+  The moments are computed in float32 and rounded when they are stored. The
+  update is computed from them before they are rounded.
 
   Args:
     beta1: decay rate of the first moment of the gradient.

@@ -1,4 +1,4 @@
-"""The peak speed of devices, of which a utilisation (MFU) is a share."""
+"""Peak speeds of devices, from which the utilisation (MFU) is computed."""
 
 # Peak FLOP/s of a device in dense matrix products of bfloat16 with float32
 # sums, by `jax.Device.device_kind`. A chip of TPU v2, TPU v3 or TPU7x is two

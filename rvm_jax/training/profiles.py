@@ -59,9 +59,9 @@ class Profiler(contextlib.AbstractContextManager):
   def step(
       self, step: int, state: Any
   ) -> contextlib.AbstractContextManager[None]:
-    """Returns a context for a step, which the profile shows as one.
+    """Returns a context manager that marks a step in the profile.
 
-    If a profile is due, it begins or ends before the context is returned.
+    If a profile is due, it begins or ends before this method returns.
 
     Args:
       step: number of the step that comes next, counted from 1.

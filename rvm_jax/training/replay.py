@@ -17,7 +17,8 @@ The numbers are the same to the last bit on the same number of devices of the
 same kind, with the same versions of the libraries. On others they agree as far
 as rounding allows. One process replays the step of any number of processes.
 
-Exit code: 0 if the step was computed, 1 if there is an error.
+Exit code: 0 if the step was computed, 76 after an error that may not occur
+again if the command is repeated, 1 after any other error.
 """
 
 import json

@@ -27,7 +27,7 @@ from rvm_jax.storage import checkpoint_files
 from rvm_jax.storage import damage
 from rvm_jax.storage import digests
 
-# End of the name of a checkpoint that is not whole yet; Orbax's own.
+# Orbax's suffix of the name of a checkpoint that is not whole yet.
 UNFINISHED = '.orbax-checkpoint-tmp'
 # Seconds to wait before a folder is removed once more.
 _REMOVAL_WAITS = (0.05, 0.2, 1.0)
@@ -45,8 +45,8 @@ class Save:
   ):
     """Starts to write a checkpoint; all processes must do so together.
 
-    When this method returns, the state is copied or being read by its devices,
-    so that its buffers may be donated.
+    When this method returns, the state has been copied and the computation of
+    its digests has been dispatched, so that its buffers may be donated.
 
     Args:
       path: folder of the checkpoint, which does not exist yet.
@@ -54,6 +54,7 @@ class Save:
       data: position in the data, as a dict that JSON can hold.
       config: config of the run, as nested dicts.
     """
+    # Orbax's threads would print each error that is reported below anyway.
     damage.drop_repeated()
     self.path = path
     # A folder on a bucket cannot be renamed, so it has its final name from the
@@ -97,7 +98,7 @@ class Save:
     return reason
 
   def _begin(self):
-    """Makes the folder, in process 0, and writes what is JSON."""
+    """Makes the folder and writes its JSON files, both in process 0."""
     if jax.process_index() == 0:
       if self.path.exists():
         raise FileExistsError(f'{self.path} is there already')

@@ -5,21 +5,21 @@ standard deviations above the mean of the last `window` steps. `config.spikes`
 says what then happens:
 
   'none': nothing, every update is applied. The state has no window.
-  'skip': the update is not applied: parameters and the state of the optimizer,
-    with its step of the learning rate schedule, stay as they are. The run goes
-    on with the next batch, and the log has a warning.
+  'skip': the update is not applied: the parameters, their EMA and the state of
+    the optimizer, which holds its position in the learning rate schedule, stay
+    as they are. The run goes on with the next batch, and the log has a warning.
   'stop': the run ends with an error.
 
 The window is part of the training state and lives on the devices, so that the
 decision is made within the step: the host does not wait for it, and a resumed
 run makes the same decisions. Nothing is a spike before the window is full.
 
-A spike enters the window with the greatest value that would not have been one.
-So one spike does not hide the next, as its own value would by widening the
-standard deviation. Still each spike widens it a little, so that a level that
-has changed for good is accepted in the end. With a window of 128 steps and 6
-sigmas, a level that rises by 10 standard deviations is accepted after about 6
-steps, one that rises by 100 after 24, and one that rises by 10,000 after 61
+A spike enters the window with the greatest value that would not be a spike. Its
+own value would widen the standard deviation so much that the next spike might
+not be found. The value that enters widens it a little, so that after a lasting
+change of level the steps no longer count as spikes in the end. With a window of
+128 steps and 6 sigmas, this takes about 6 steps if the level rises by 10
+standard deviations, 24 if it rises by 100, and 61 if it rises by 10,000
 (measured on normally distributed values).
 
 Every spike is also written to `spikes.jsonl` of the workdir with all clips of
@@ -46,8 +46,8 @@ from rvm_jax.training import window as window_lib
 
 # File of a workdir with a line of JSON for each spike.
 LOG = 'spikes.jsonl'
-# Values that differ by less than this share of their mean are rounding: no
-# standard deviation is taken to be smaller.
+# Least standard deviation, as a share of the absolute value of the mean.
+# Differences below it are taken for rounding errors.
 MIN_DEVIATION = 1e-6
 # The warning names this many clips; the file has all.
 NUM_SHOWN = 3
@@ -59,7 +59,7 @@ class SpikeError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Guard:
-  """Finds spikes, and does with them what the policy says: a `step.Guard`.
+  """The `step.Guard` that finds spikes and treats them as the policy says.
 
   Attributes:
     policy: 'skip' or 'stop'.
@@ -106,8 +106,8 @@ class Guard:
       # The deviation is still zero if all values in the window are zero.
       deviation = jnp.maximum(deviation, jnp.finfo(jnp.float32).tiny)
       distances[key] = jnp.where(is_full, (metrics[key] - mean) / deviation, 0)
-      # The value takes the place of the oldest one, at most as large as a value
-      # that is no spike.
+      # The value, or the greatest value that is no spike if that is smaller,
+      # takes the place of the oldest one in the window.
       greatest = jnp.where(is_full, mean + self.sigmas * deviation, jnp.inf)
       entry = jnp.minimum(metrics[key], greatest)
       values[key] = recent.at[window.count % self.window].set(entry)
@@ -117,8 +117,8 @@ class Guard:
     )
 
     def choose_leaf(old, new):
-      # A choice between bfloat16 arrays would cost a TPU a pass over memory of
-      # its own. So the choice is made in float32, before the compiled program
+      # A choice between bfloat16 arrays would cost a TPU one more pass over
+      # memory. So the choice is made in float32, before the compiled program
       # rounds the new values to bfloat16. This changes no value.
       dtype = old.dtype
       if dtype == jnp.bfloat16:
@@ -151,8 +151,8 @@ class Guard:
     Args:
       step: number of the step, counted from 1.
       metrics: metrics of the step; reading them waits for the step to finish.
-      clips: 'clip' of this process's rows of the batch, [B, ...].
-      pipeline: stream of the batch, which describes clips.
+      clips: the array 'clip' of this process's rows of the batch, [B, ...].
+      pipeline: stream that the batch is from, which names clips by `describe`.
       checkpoints: checkpoints of the run, for the error message.
       workdir: folder of the run, where process 0 writes `LOG`.
 
@@ -210,11 +210,12 @@ def from_config(config: ml_collections.ConfigDict) -> Guard | None:
 
 
 def count_updates(num_steps: int, metrics: Mapping[str, Any]) -> int:
-  """Returns the number of updates that were applied, as the optimizer counts.
+  """Returns a number of steps less the number of updates that were skipped.
 
   Args:
-    num_steps: number of steps done.
-    metrics: metrics of the last step.
+    num_steps: number of steps.
+    metrics: metrics of a step, with the number of updates skipped so far;
+      without that number none was skipped.
   """
   if 'skipped_updates' in metrics:
     return num_steps - int(metrics['skipped_updates'])

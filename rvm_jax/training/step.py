@@ -57,7 +57,7 @@ class Guard(Protocol):
   """
 
   def watch(self, state: TrainState) -> TrainState:
-    """Returns an initial state with what the guard keeps in it."""
+    """Adds what the guard keeps to an initial state, and returns the state."""
 
   def judge(
       self, before: Any, after: Any, metrics: Metrics
@@ -199,8 +199,9 @@ def train_step(
   loss, gradient = value_and_grad(state.params, inputs, *ema)
   updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
-  # The norm is not taken of `updates`: a TPU would compute it in one pass over
-  # parameters and moments, and the parameters in a second one.
+  # The norm is that of the change of the parameters. For the norm of `updates`
+  # a TPU would need one pass over parameters and moments, and a second one for
+  # the new parameters.
   change = jax.tree.map(jnp.subtract, params, state.params)
   metrics = {
       'loss': loss,

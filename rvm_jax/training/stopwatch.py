@@ -49,9 +49,9 @@ class Span:
 class Stopwatch:
   """Measures the time that steps take, and only that.
 
-  A step that is dispatched is not done yet: the time until it is done belongs
-  to whatever runs meanwhile. So wait for the last step before the stopwatch is
-  read and before anything is timed apart.
+  A step that is dispatched is not done yet. The time until it is done is
+  counted as time of whatever the host does meanwhile. So wait for the last step
+  before the stopwatch is read and before anything is timed apart.
 
   Attributes:
     steps: number of batches taken since the last reading, or the start.

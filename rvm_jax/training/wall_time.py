@@ -21,7 +21,7 @@ PARTS = (
     'down',
     'other',
 )
-# The part that all seconds of an event count to, for events with one part.
+# For each event whose seconds all count to one part, that part.
 _PART_OF_EVENT = {
     'evaluation': 'evaluation',
     'save': 'checkpoints',
@@ -80,7 +80,7 @@ class Goodput:
 
   @property
   def total(self) -> float:
-    """All seconds."""
+    """Seconds of all parts together."""
     return sum(self.parts.values())
 
 
@@ -106,9 +106,9 @@ def measure(lines: Sequence[Record]) -> Goodput:
   parts = dict.fromkeys(PARTS, 0.0)
   starts: list[Start] = []
   speeds = []
-  # `wall` is the wall time in seconds. `model` and `peak` are the FLOPs of the
-  # model and those that the devices could have done: first while steps were
-  # done, then for useful steps over the wall time.
+  # `wall` is the wall time in seconds. `model` has the model's FLOPs in all
+  # steps and those in useful steps. `peak` has the FLOPs that the devices
+  # could have done while steps were done, and those in the whole wall time.
   wall, model, peak = 0.0, [0.0, 0.0], [0.0, 0.0]
   origin = runs[0][0]['time'] - runs[0][0]['seconds']
   for number, run in enumerate(runs):
@@ -131,7 +131,8 @@ def measure(lines: Sequence[Record]) -> Goodput:
           model[0] += first['flops'] * done
           model[1] += first['flops'] * useful
           peak[0] += first['peak'] * line['seconds']
-    # A run that ends waits until old checkpoints are deleted.
+    # A run that ends waits until old checkpoints are deleted. This wait, from
+    # the last 'save' to 'end', counts as time of checkpoints too.
     for before, after in itertools.pairwise(run):
       if before['event'] == 'save' and after['event'] == 'end':
         parts['checkpoints'] += max(after['time'] - before['time'], 0)

@@ -2,9 +2,10 @@
 
 A run whose config sets `wandb_project` starts this process, which reads what
 the run writes to `workdir`/metrics.jsonl. So nothing that happens to Weights &
-Biases, or to the network, can slow or end the run. After a restart it goes on
-with the same W&B run, whose id is in `workdir`/wandb.json; steps that are done
-again are sent once.
+Biases, or to the network, can slow or end the run; only at its end the run
+waits for this process, for at most 70 s. A restart of the run continues the
+same W&B run, whose id is in `workdir`/wandb.json; steps that are done again are
+sent once.
 
 To send what is still missing, or a run of a machine without a network:
 
