@@ -1,4 +1,4 @@
-"""The checkpoint `rvm_tiny` in the package: the demo's model with finer patches.
+"""The checkpoint `rvm_tiny` in the package: the demo with finer patches.
 
   python -m rvm_jax.main --config=configs/rvm_tiny.py --workdir=runs/rvm_tiny
 
