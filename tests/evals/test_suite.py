@@ -257,7 +257,7 @@ def test_a_second_suite_in_a_folder_is_refused_until_the_first_has_ended(
         ('dinov4:/nowhere', 'dinov4 is none of'),
         ('dinov2:{tmp_path}/nothing', 'nothing'),
         ('{tmp_path}/nothing.npz', 'nothing.npz'),
-        ('raw:x', 'need their side in pixels'),
+        ('raw:x', 'needs the side of a patch in pixels'),
     ],
 )
 def test_wrong_checkpoint_is_refused_before_the_work(

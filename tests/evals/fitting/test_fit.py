@@ -190,7 +190,9 @@ def test_workdir_of_another_head_or_other_settings_is_rejected(
   with pytest.raises(ValueError, match='written with other settings') as error:
     fit(uninterrupted[0], **changes)
   assert message in str(error.value).replace("'", '')
-  with pytest.raises(ValueError, match='^num_steps=6 must be at least the 7 '):
+  with pytest.raises(
+      ValueError, match='^config.num_steps=6 must be at least the 7 '
+  ):
     fit(uninterrupted[0], num_steps=6)
 
 
