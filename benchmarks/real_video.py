@@ -14,7 +14,9 @@ If the command is stopped, the same command continues. After each score it
 writes the table to --out/table.md: J&F as the mean over videos, differences
 paired by video with 95 % intervals, and J&F for each part of the videos with
 more than 80 frames. Frames are encoded at 128 x 224 pixels, and the mean of
-each frame is subtracted from its features.
+each frame is subtracted from its features. `rvm_tiny` has patches of 4 x 4
+pixels, and all others here patches of 8 x 8; the table in docs/results.md was
+made when `rvm_tiny` was a run of configs/rvm_demo.py.
 """
 
 import argparse
