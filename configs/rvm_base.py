@@ -120,7 +120,9 @@ def get_config() -> ml_collections.ConfigDict:
       # set, the host resizes and flips all boxes.
       box_height=config_dict.placeholder(int),
       box_width=config_dict.placeholder(int),
-      # [O] Number of processes on each host that decode videos.
+      # [O] Number of processes on each host that decode videos. For RVM-B a
+      # host of four v6e chips needs 12 to 32 of them if frames are packed as
+      # JPEG (benchmarks/README.md, 2026-11-27).
       num_workers=16,
       # [O] Number of parts of batches, of at most 32 clips each, that each of
       # these processes reads ahead; 3 more wait in queues. So a host holds at
