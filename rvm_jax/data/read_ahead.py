@@ -70,13 +70,9 @@ def choose(
     num_records: number of records from which this process takes a batch.
     repeats: number of samples of each record.
   """
-  num_parts = 1
-  if num_workers:
-    num_parts = next(
-        count
-        for count in range(1, num_records + 1)
-        if num_records % count == 0
-        and (num_records // count * repeats <= _MAX_SAMPLES)
-        or count == num_records
-    )
-  return ReadAhead(num_workers, prefetch, num_parts)
+  if not num_workers:
+    return ReadAhead(num_workers, prefetch, 1)
+  # The size of a part in records: the greatest that divides the batch.
+  most = min(max(1, _MAX_SAMPLES // repeats), num_records)
+  size = next(n for n in range(most, 0, -1) if num_records % n == 0)
+  return ReadAhead(num_workers, prefetch, num_records // size)
