@@ -63,7 +63,8 @@ def load(path: str | os.PathLike[str]) -> tuple[nn.Module, dict[str, Any]]:
 
   Returns:
     The Flax module, which computes in float32 (`model.clone(dtype=...)` changes
-    that), and its parameters, np.ndarrays.
+    that), and its parameters, np.ndarrays: float32, or float64 where the
+    checkpoint has it.
 
   Raises:
     FileNotFoundError: nothing exists at `path`, or a file of the folder is

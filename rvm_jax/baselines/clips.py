@@ -59,12 +59,9 @@ class ClipEncoder(nn.Module):
     Raises:
       ValueError: the frames cannot be cut into tubelets.
     """
-    if frames.ndim != 5 or frames.shape[-1] != 3:
-      raise ValueError(
-          f'frames must be [B, T, H, W, 3], got the shape {frames.shape}'
-      )
     size = (self.tubelet, self.patch, self.patch)
-    return layers.embed_patches(frames, self.width, size, self.dtype)
+    embed = layers.PatchEmbedding(self.width, size, self.dtype, name='patches')
+    return embed(frames)
 
   def transform(
       self, x: jax.Array, rotate: layers.Rotation | None = None

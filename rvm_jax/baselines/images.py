@@ -54,9 +54,10 @@ class ImageEncoder(nn.Module):
     Raises:
       ValueError: H or W is not a multiple of the patch's side.
     """
-    images = frames.reshape(-1, *frames.shape[2:])
     size = (self.patch, self.patch)
-    return layers.embed_patches(images, self.width, size, self.dtype)
+    embed = layers.PatchEmbedding(self.width, size, self.dtype, name='patches')
+    x = embed(frames)
+    return x.reshape(-1, *x.shape[2:])
 
   def add_tokens(self, name: str, num_tokens: int) -> jax.Array:
     """Adds tokens to the parameters of the model and returns them.
@@ -69,7 +70,9 @@ class ImageEncoder(nn.Module):
       The parameter, float32 [1, num_tokens, D].
     """
     return self.param(
-        name, nn.initializers.normal(0.02), (1, num_tokens, self.width)
+        name,
+        nn.initializers.normal(0.02, jnp.float32),
+        (1, num_tokens, self.width),
     )
 
   def transform(

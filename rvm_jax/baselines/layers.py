@@ -6,10 +6,12 @@ when RVM changes.
 
 from collections.abc import Callable
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from rvm_jax.ops import attention
 from rvm_jax.ops import patches
@@ -155,7 +157,7 @@ class Block(nn.Module):
         self.attention,
         name='attention',
     )(y, rotate)
-    x += self._scale('scale1', y)
+    x = x + self._scale('scale1', y)
     y = norm(name='norm2')(x)
     y = MLP(
         self.mlp_width,
@@ -170,38 +172,47 @@ class Block(nn.Module):
     """Multiplies each channel by a parameter if `layer_scale` is set."""
     if not self.layer_scale:
       return x
-    gain = self.param(name, nn.initializers.ones, (x.shape[-1],))
+    gain = self.param(name, nn.initializers.ones, (x.shape[-1],), jnp.float32)
     return x * gain.astype(x.dtype).reshape(1, 1, -1)
 
 
-def embed_patches(
-    x: jax.Array, width: int, size: tuple[int, ...], dtype: Dtype
-) -> jax.Array:
-  """Maps each patch of images or clips to a token, with a convolution.
+class PatchEmbedding(nn.Module):
+  """Maps each patch of frames, or tubelet of clips, to a token.
 
-  It must be called in the compact method of a module, which then has the
-  parameters `patches/kernel` and `patches/bias`.
+  This is a convolution whose windows do not overlap. It is computed as a
+  product of matrices, because a TPU pads the three channels of each pixel to
+  128 before a convolution.
 
-  Args:
-    x: images [B, H, W, 3] or clips [B, T, H, W, 3].
+  Attributes:
     width: D, width of the tokens.
-    size: for images (P, P), the sides of a patch in pixels; for clips (frames
-      of a tubelet, P, P).
-    dtype: dtype of the convolution.
-
-  Returns:
-    Tokens, [B, h, w, D] or [B, t, h, w, D].
-
-  Raises:
-    ValueError: the images or clips cannot be cut into whole patches.
+    size: (P, P), the sides of a patch in pixels; or (L, P, P) for tubelets of L
+      frames.
+    dtype: dtype of the product.
   """
-  rows, columns = x.shape[-3:-1]
-  patches.grid(rows, columns, size[-1])
-  if len(size) == 3 and (not x.shape[1] or x.shape[1] % size[0]):
-    raise ValueError(
-        f'the number of frames must be a positive multiple of {size[0]}, the'
-        f' frames that a token covers, got {x.shape[1]}'
-    )
-  return nn.Conv(
-      width, size, strides=size, padding='VALID', dtype=dtype, name='patches'
-  )(x)
+
+  width: int
+  size: tuple[int, ...]
+  dtype: Dtype
+
+  @nn.compact
+  def __call__(self, frames: jax.Array) -> jax.Array:
+    """Maps frames [B, T, H, W, 3] to tokens [B, T / L, h, w, D].
+
+    Raises:
+      ValueError: the frames have another shape, or cannot be cut into whole
+        patches or tubelets.
+    """
+    if frames.ndim != 5 or frames.shape[-1] != 3:
+      raise ValueError(
+          f'frames must be [B, T, H, W, 3], got the shape {frames.shape}'
+      )
+    *lengths, patch, _ = self.size
+    grid = patches.grid(frames.shape[2], frames.shape[3], patch)
+    x = patches.tubelets(frames, patch, math.prod(lengths)).astype(self.dtype)
+    shape = (*self.size, 3, self.width)
+    init = nn.initializers.lecun_normal()
+    kernel = self.param('kernel', init, shape, jnp.float32)
+    bias = self.param('bias', nn.initializers.zeros, (self.width,), jnp.float32)
+    x = x @ kernel.reshape(-1, self.width).astype(self.dtype)
+    x = x + bias.astype(self.dtype).reshape(1, 1, 1, -1)
+    return x.reshape(*x.shape[:2], *grid, self.width)

@@ -70,7 +70,8 @@ def read_params(
     expected: parameter tree of the model, arrays or `jax.ShapeDtypeStruct`s.
 
   Returns:
-    The parameter tree of the model, np.ndarrays.
+    The parameter tree of the model, np.ndarrays: float32, or float64 where the
+    checkpoint has it.
 
   Raises:
     ValueError: keys of the checkpoint are not in the table, parameters of the
@@ -148,12 +149,17 @@ def _rename(renames: Renames, key: str, spec: reading.Spec) -> Iterator[_Part]:
 
 
 def _transposed_spec(spec: reading.Spec, part: _Part) -> reading.Spec:
-  """Returns the shape and dtype of the parameter that a part becomes."""
+  """Returns the shape and dtype of the parameter that a part becomes.
+
+  An array of float64 may stand where the model has float32: it is kept, and the
+  model computes with it in the dtype that it is told.
+  """
   # Cutting and transposing a broadcast array takes no memory and gives the
   # shape.
   blank = np.broadcast_to(np.zeros((), bool), spec.shape)
   shape = _transpose(_cut(blank, part), part.path).shape
-  return reading.Spec(shape, spec.dtype)
+  dtype = 'float32' if spec.dtype == 'float64' else spec.dtype
+  return reading.Spec(shape, dtype)
 
 
 def _cut(array: np.ndarray, part: _Part) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from rvm_jax.baselines import clips
 from rvm_jax.baselines import reading
@@ -55,7 +56,7 @@ class VJEPA(clips.ClipEncoder):
     # The table is not trained, but it is a part of the released files.
     table = self.param(
         'positions',
-        nn.initializers.normal(0.02),
+        nn.initializers.normal(0.02, jnp.float32),
         (1, math.prod(native), self.width),
     )
     table = resizing.resize_linear(

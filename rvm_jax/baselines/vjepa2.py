@@ -155,7 +155,10 @@ def _interpolate(native: int, size: int) -> np.ndarray:
   return np.clip(centres, 0, native - 1)
 
 
-_BLOCK = r'encoder\.layer\.(\d+)\.'
+# Keys of Hugging Face begin with `vjepa2.` in classifiers, whose encoder is the
+# released one: only their head was trained.
+_HF = r'(?:vjepa2\.)?encoder\.'
+_BLOCK = _HF + r'layer\.(\d+)\.'
 _PATH = r'blocks_\1/'
 
 TABLE = renaming.Table(
@@ -163,16 +166,17 @@ TABLE = renaming.Table(
     # Face.
     vjepa.RENAMES
     | {
-        r'encoder\.embeddings\.patch_embeddings\.proj': 'patches',
+        _HF + r'embeddings\.patch_embeddings\.proj': 'patches',
         _BLOCK + r'norm([12])': _PATH + r'norm\2',
         _BLOCK + r'attention\.(query|key|value)': _PATH + r'attention/\2',
         _BLOCK + r'attention\.proj': _PATH + 'attention/out',
         _BLOCK + r'mlp\.fc1': _PATH + 'mlp/up',
         _BLOCK + r'mlp\.fc2': _PATH + 'mlp/down',
-        r'encoder\.layernorm': 'norm',
+        _HF + r'layernorm': 'norm',
     },
     dropped={
-        r'predictor\..*': 'of the predictor',
+        r'(?:vjepa2\.)?predictor\..*': 'of the predictor',
+        r'(?:pooler|classifier)\..*': 'of the classifier',
         r'pos_embed': 'not used beside rotary positions',
     },
 )

@@ -10,13 +10,16 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from rvm_jax.models import stacks
 from rvm_jax.ops import attention
 
 Dtype = Any
 
-XAVIER = nn.initializers.xavier_uniform()
+# Parameters are float32 even if JAX's default is float64 (`jax_enable_x64`), so
+# that checkpoints can be read then.
+XAVIER = nn.initializers.xavier_uniform(dtype=jnp.float32)
 
 # Flax collection in which `Attention` stores its weights, if it is mutable.
 WEIGHTS = 'attention'
@@ -73,7 +76,7 @@ class HeadsDense(nn.Module):
       return XAVIER(rng, flat).reshape(shape)
 
     kernel = self.param('kernel', init_kernel, self.inputs + self.features)
-    bias = self.param('bias', nn.initializers.zeros, self.features)
+    bias = self.param('bias', nn.initializers.zeros, self.features, jnp.float32)
     if not self.has_bias_gradient:
       bias = jax.lax.stop_gradient(bias)
     x, kernel, bias = nn.dtypes.promote_dtype(
@@ -150,12 +153,11 @@ class Block(nn.Module):
     """Maps tokens [B, N, D] to [B, N, D]."""
     norm = functools.partial(nn.LayerNorm, dtype=self.dtype)
     y = norm(name='attention_norm')(x)
-    x += Attention(
+    x = x + Attention(
         self.num_heads, self.dtype, self.attention, name='attention'
     )(y, y)
     y = norm(name='mlp_norm')(x)
-    x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
-    return x
+    return x + MLP(self.mlp_width, self.dtype, name='mlp')(y)
 
 
 class CrossBlock(nn.Module):
@@ -193,13 +195,13 @@ class CrossBlock(nn.Module):
     # For cross-attention and the MLP all groups are one sequence of tokens.
     x = x.reshape(batch, groups * size, width)
     y = norm(name='ca_attention_norm')(x)
-    x += attend(name='ca_attention')(y, context)
+    x = x + attend(name='ca_attention')(y, context)
     y = norm(name='mlp_norm')(x)
-    x += MLP(self.mlp_width, self.dtype, name='mlp')(y)
+    x = x + MLP(self.mlp_width, self.dtype, name='mlp')(y)
     # For self-attention each group is an entry of the batch.
     x = x.reshape(batch * groups, size, width)
     y = norm(name='attention_norm')(x)
-    x += attend(name='attention')(y, y)
+    x = x + attend(name='attention')(y, y)
     return x.reshape(batch, groups, size, width)
 
 

@@ -117,7 +117,7 @@ class RVM(nn.Module):
         remat=self.remat,
         scan_layers=self.scan_layers,
     )
-    token_init = nn.initializers.normal(0.02)
+    token_init = nn.initializers.normal(0.02, jnp.float32)
     self.cls_token = self.param('cls_token', token_init, (1, self.width))
     self.tokenizer = vit.Tokenizer(self.width, self.patch, dtype)
     self.encoder = vit.VisionTransformer(

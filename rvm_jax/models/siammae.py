@@ -73,7 +73,9 @@ class SiamMAE(nn.Module):
         **common,
     )
     self.mask_token = self.param(
-        'mask_token', nn.initializers.normal(0.02), (1, self.decoder_width)
+        'mask_token',
+        nn.initializers.normal(0.02, jnp.float32),
+        (1, self.decoder_width),
     )
     self.decoder_embedder = nn.Dense(
         self.decoder_width, dtype=dtype, kernel_init=layers.XAVIER

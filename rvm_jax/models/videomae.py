@@ -81,7 +81,9 @@ class VideoMAE(nn.Module):
         **common,
     )
     self.mask_token = self.param(
-        'mask_token', nn.initializers.normal(0.02), (1, self.decoder_width)
+        'mask_token',
+        nn.initializers.normal(0.02, jnp.float32),
+        (1, self.decoder_width),
     )
     self.decoder_embedder = nn.Dense(
         self.decoder_width,

@@ -41,7 +41,7 @@ class PatchConvolution(nn.Module):
     # frame, P rows and P columns.
     shape = (self.tubelet, self.patch, self.patch, 3, self.width)
     kernel = self.param('kernel', init_kernel, shape)
-    bias = self.param('bias', nn.initializers.zeros, (self.width,))
+    bias = self.param('bias', nn.initializers.zeros, (self.width,), jnp.float32)
     kernel = kernel.reshape(-1, self.width).astype(self.dtype)
     x = patches.astype(self.dtype) @ kernel
     return x + bias.astype(self.dtype).reshape((1,) * (x.ndim - 1) + (-1,))

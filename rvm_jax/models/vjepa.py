@@ -86,7 +86,7 @@ class VJEPA(nn.Module):
     )
     self.mask_tokens = self.param(
         'mask_tokens',
-        nn.initializers.normal(0.02),
+        nn.initializers.normal(0.02, jnp.float32),
         (self.num_masks, self.predictor_width),
     )
     self.predictor_embedder = nn.Dense(

@@ -62,6 +62,46 @@ def test_load_returns_writable_float32_arrays_on_the_host(golden, tmp_path):
     assert type(array) is np.ndarray and array.dtype == np.float32
 
 
+@pytest.mark.parametrize('name', ['dinov2', 'dinov3', 'videomae', 'vjepa2'])
+def test_apply_leaves_the_parameters_as_they_were(name, tmp_path):
+  # Without jax.jit a model works on the very arrays that `load` returned.
+  golden = published.read(name)
+  folder = published.write_folder(tmp_path / 'x', golden.config, golden.params)
+  model, params = baselines.load(folder)
+  model.apply({'params': params}, golden.cases[0][0])
+  published.assert_same(params, baselines.load(folder)[1])
+
+
+@pytest.mark.parametrize('name', ['dinov2_registers', 'dinov3', 'videomae'])
+def test_weights_are_the_same_where_jax_has_float64(name, tmp_path):
+  golden = published.read(name)
+  folder = published.write_folder(tmp_path / 'x', golden.config, golden.params)
+  model, params = baselines.load(folder)
+  with jax.enable_x64():
+    model_of_64, params_of_64 = baselines.load(folder)
+    frames = jnp.asarray(golden.cases[0][0], jnp.float32)
+    tokens = model_of_64.apply({'params': params_of_64}, frames)
+  assert model_of_64 == model and tokens.dtype == np.float32
+  published.assert_same(params_of_64, params)
+
+
+def test_float64_arrays_are_kept_and_computed_with(golden, tmp_path):
+  # The differences of these parameters from the golden ones are lost in
+  # float32.
+  precise = {key: x * (1 + 2.0**-40) for key, x in golden.params.items()}
+  precise = {key: np.float64(x) for key, x in precise.items()}
+  folder = published.write_folder(tmp_path / 'x', golden.config, precise)
+  model, params = baselines.load(folder)
+  assert {x.dtype for x in jax.tree.leaves(params)} == {np.dtype(np.float64)}
+  np.testing.assert_array_equal(
+      params['cls_token'], precise['embeddings.cls_token']
+  )
+  frames, tokens = golden.cases[0]
+  found = model.apply({'params': params}, frames)
+  assert found.dtype == np.float32
+  np.testing.assert_allclose(found, tokens, atol=1e-4)
+
+
 def test_frames_are_folded_into_the_batch_in_order(golden, tmp_path):
   folder = published.write_folder(tmp_path / 'x', golden.config, golden.params)
   model, params = baselines.load(folder)

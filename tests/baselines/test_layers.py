@@ -1,5 +1,6 @@
 """The parts of the rivals' transformer block, one by one."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,14 +69,31 @@ def test_block_has_the_parameters_that_it_is_asked_for():
   assert set(init(plain, X)['params']) == {'norm1', 'attention', 'norm2', 'mlp'}
 
 
+@pytest.mark.parametrize('size', [(4, 4), (2, 4, 4)])
+def test_patch_embedding_equals_a_convolution(size):
+  frames = np.random.default_rng(2).normal(size=(2, 4, 12, 8, 3))
+  frames = frames.astype(np.float32)
+  embed = layers.PatchEmbedding(5, size, jnp.float32)
+  variables = init(embed, frames)
+  convolve = nn.Conv(5, size, strides=size, padding='VALID')
+  # Convolutions take any number of axes before those of their windows.
+  expected = convolve.apply(variables, frames)
+  np.testing.assert_allclose(
+      embed.apply(variables, frames), expected, atol=1e-4
+  )
+
+
 @pytest.mark.parametrize(
     'shape, size, message',
     [
-        ((1, 8, 9, 3), (4, 4), 'width must be a positive multiple'),
-        ((1, 3, 8, 8, 3), (2, 4, 4), 'multiple of 2, the frames .*, got 3'),
-        ((1, 0, 8, 8, 3), (2, 4, 4), 'multiple of 2, the frames .*, got 0'),
+        ((1, 1, 8, 9, 3), (4, 4), 'width must be a positive multiple'),
+        ((1, 3, 8, 8, 3), (2, 4, 4), 'must be a positive multiple of 2, got 3'),
+        ((1, 0, 8, 8, 3), (2, 4, 4), 'must be a positive multiple of 2, got 0'),
+        ((1, 8, 8, 3), (4, 4), r'got the shape \(1, 8, 8, 3\)'),
+        ((1, 1, 8, 8, 4), (4, 4), r'got the shape \(1, 1, 8, 8, 4\)'),
     ],
 )
-def test_patches_must_be_whole(shape, size, message):
+def test_frames_must_have_whole_patches(shape, size, message):
+  embed = layers.PatchEmbedding(4, size, jnp.float32)
   with pytest.raises(ValueError, match=message):
-    layers.embed_patches(jnp.zeros(shape), 4, size, jnp.float32)
+    embed.init(jax.random.key(0), jnp.zeros(shape))

@@ -40,6 +40,18 @@ def test_tokens_are_those_of_transformers(loaded, case):
   assert found <= 1e-11
 
 
+def test_encoder_of_a_classifier_is_read_and_its_head_dropped(loaded, tmp_path):
+  # Keys of `VJEPA2ForVideoClassification`, whose encoder was not trained.
+  arrays = {f'vjepa2.{key}': x for key, x in GOLDEN.params.items()}
+  arrays |= {
+      'vjepa2.predictor.proj.bias': np.zeros(3, 'f4'),
+      'pooler.query_tokens': np.zeros((1, 1, 56), 'f4'),
+      'classifier.weight': np.zeros((5, 56), 'f4'),
+  }
+  folder = published.write_folder(tmp_path / 'x', GOLDEN.config, arrays)
+  published.assert_same(baselines.load(folder)[1], loaded[1])
+
+
 def test_tokens_in_bfloat16_are_near(loaded):
   model, params = loaded
   frames, tokens = GOLDEN.cases[0]

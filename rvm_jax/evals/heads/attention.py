@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from rvm_jax.ops import attention
 
-_NORMAL = nn.initializers.normal(0.02)
+_NORMAL = nn.initializers.normal(0.02, jnp.float32)
 
 
 class ReadoutMLP(nn.Module):

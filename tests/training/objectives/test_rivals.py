@@ -16,6 +16,7 @@ from rvm_jax.training import mesh as mesh_lib
 from rvm_jax.training import objectives
 from rvm_jax.training import program as program_lib
 from rvm_jax.training import step as step_lib
+from tests import tiny
 from tests.training import events
 from tests.training.objectives import tiny_rivals
 
@@ -98,6 +99,16 @@ def test_run_learns_is_scored_and_resumes_bit_for_bit(
       atol=1e-5,
   )
   assert encoder.name == f'{name} 16 wide'
+
+
+@pytest.mark.parametrize('name', ['rvm', *tiny_rivals.NAMES])
+def test_parameters_are_float32_where_jax_has_float64(name):
+  config = tiny.get_config() if name == 'rvm' else tiny_rivals.get_config(name)
+  with jax.enable_x64():
+    params = jax.eval_shape(
+        objectives.from_config(config).init, jax.random.key(0)
+    )
+  assert {x.dtype for x in jax.tree.leaves(params)} == {np.dtype(np.float32)}
 
 
 def test_two_devices_and_two_parts_equal_one():
