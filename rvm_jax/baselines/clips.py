@@ -57,7 +57,7 @@ class ClipEncoder(nn.Module):
     """Maps frames [B, T, H, W, 3] to tokens of tubelets [B, t, h, w, D].
 
     Raises:
-      ValueError: the frames cannot be cut into tubelets.
+      ValueError: the frames have another shape, or cannot be cut into tubelets.
     """
     size = (self.tubelet, self.patch, self.patch)
     embed = layers.PatchEmbedding(self.width, size, self.dtype, name='patches')

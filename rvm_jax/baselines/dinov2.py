@@ -75,6 +75,7 @@ class DINOv2(images.ImageEncoder):
     """Returns the CLS token [1, 1, D] and position embeddings [1, h, w, D]."""
     cls = self.add_tokens('cls_token', 1)
     table = self.add_tokens('positions', 1 + self.native_grid**2)
+    # Not in place: without jax.jit these are the arrays of the caller.
     cls = cls + table[:, :1]
     table = table[0, 1:].reshape(self.native_grid, self.native_grid, self.width)
     if (rows, columns) == (self.native_grid, self.native_grid):

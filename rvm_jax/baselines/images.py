@@ -52,7 +52,8 @@ class ImageEncoder(nn.Module):
     """Maps frames [B, T, H, W, 3] to tokens of patches [B * T, h, w, D].
 
     Raises:
-      ValueError: H or W is not a multiple of the patch's side.
+      ValueError: the frames have another shape, or H or W is not a multiple of
+        the patch's side.
     """
     size = (self.patch, self.patch)
     embed = layers.PatchEmbedding(self.width, size, self.dtype, name='patches')

@@ -206,6 +206,7 @@ class PatchEmbedding(nn.Module):
       raise ValueError(
           f'frames must be [B, T, H, W, 3], got the shape {frames.shape}'
       )
+    # A patch has no length in `size`; the product of nothing is 1.
     *lengths, patch, _ = self.size
     grid = patches.grid(frames.shape[2], frames.shape[3], patch)
     x = patches.tubelets(frames, patch, math.prod(lengths)).astype(self.dtype)
